@@ -1,0 +1,109 @@
+//! A bundle or an act that policy refuses although nothing is damaged.
+
+use core::fmt;
+
+use crate::id::SlotId;
+
+/// A bundle made for a newer updater. Judged before anything else of it, so that "too old" is never told as "corrupt".
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Incompatible {
+    /// A format version this updater does not read.
+    FormatVersion {
+        /// The bundle's.
+        found: u16,
+    },
+    /// Feature bits that must be understood and are not.
+    RequiredFeatures {
+        /// The unknown ones.
+        unknown: u64,
+    },
+    /// The bundle asks for a newer updater.
+    UpdaterTooOld {
+        /// Major, minor and patch number it asks for.
+        needed: [u16; 3],
+    },
+}
+
+/// The rule of policy that was broken, with its operands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Rejected {
+    /// None of the manifest's compatibles equals the profile's.
+    Compatible,
+    /// The version is lower than the booted one's.
+    Downgrade,
+    /// The rollback index is below the floor.
+    RollbackIndex {
+        /// The bundle's.
+        found: u64,
+        /// The highest of a good slot.
+        floor: u64,
+    },
+    /// This root hash was installed, tried and failed.
+    FailedBefore {
+        /// The slot that remembers it.
+        slot: SlotId,
+    },
+    /// The slot is the booted one.
+    BootedSlot {
+        /// The slot.
+        slot: SlotId,
+    },
+    /// The booted slot is still on trial: the only good slot would be overwritten.
+    TrialRunning {
+        /// The booted slot.
+        slot: SlotId,
+    },
+    /// No other slot is good: the act would leave nothing to fall back to.
+    LastGoodSlot {
+        /// The slot that the act would take out.
+        slot: SlotId,
+    },
+    /// The slot's bits do not allow the act.
+    SlotState {
+        /// The slot.
+        slot: SlotId,
+        /// What it would have to be.
+        needed: &'static str,
+    },
+    /// No slot is left to be written or raised.
+    NoTarget,
+    /// The slot is not in the profile.
+    NoSuchSlot {
+        /// The slot.
+        slot: SlotId,
+    },
+}
+
+impl fmt::Display for Incompatible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FormatVersion { found } => write!(f, "bundle format {found} is newer than this updater reads"),
+            Self::RequiredFeatures { unknown } => write!(f, "the bundle requires features {unknown:#x} that this updater does not have"),
+            Self::UpdaterTooOld { needed: [major, minor, patch] } => {
+                write!(f, "the bundle needs updater {major}.{minor}.{patch} or newer")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Compatible => f.write_str("the bundle is for another compatible than this device's"),
+            Self::Downgrade => f.write_str("the bundle's version is lower than the booted one"),
+            Self::RollbackIndex { found, floor } => write!(f, "rollback index {found} is below the floor {floor}"),
+            Self::FailedBefore { slot } => write!(f, "this image was tried before in slot {slot} and failed"),
+            Self::BootedSlot { slot } => write!(f, "slot {slot} is the booted one"),
+            Self::TrialRunning { slot } => write!(f, "slot {slot} is booted on trial and not yet marked good"),
+            Self::LastGoodSlot { slot } => write!(f, "no slot but {slot} is good, nothing would be left to fall back to"),
+            Self::SlotState { slot, needed } => write!(f, "slot {slot} is not {needed}"),
+            Self::NoTarget => f.write_str("no slot is left for it"),
+            Self::NoSuchSlot { slot } => write!(f, "the profile has no slot {slot}"),
+        }
+    }
+}
+
+impl core::error::Error for Incompatible {}
+impl core::error::Error for Rejected {}

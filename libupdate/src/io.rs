@@ -1,0 +1,146 @@
+//! The device seam: blocks in, blocks out, and a barrier that is asked for by name.
+
+use crate::block::{BlockCount, BlockSize, ByteOffset, Extent, Lba};
+use crate::bytes::len_u64;
+use crate::error::{Access, Error, IoError, NoSpace};
+
+/// A disk: logical blocks that can be read, written and flushed.
+///
+/// The whole disk is one address space. An implementation may send an access to a partition's own node, as long as reads see
+/// earlier writes of the same address.
+///
+/// # Durability
+/// A write is not durable until a later `flush` returned `Ok`. Until then any of its blocks, and of every other write since
+/// the last flush, may or may not be on the medium, in any order. An implementation may also report a failed write only at the
+/// next `write` or `flush`. After a failed flush nothing is known about those writes, and no caller in this crate tries again.
+pub trait BlockIo {
+    /// What the device reports.
+    type Error: core::error::Error;
+
+    /// Bytes in a logical block.
+    fn block_size(&self) -> BlockSize;
+
+    /// Bytes the device writes at once without tearing a neighbour: at least the logical block.
+    fn physical_block_size(&self) -> BlockSize {
+        self.block_size()
+    }
+
+    /// Logical blocks on the disk.
+    fn block_count(&self) -> BlockCount;
+
+    /// Fills `buf`, a whole number of blocks, from `at` on.
+    ///
+    /// # Errors
+    /// The device's own; `buf` is then undefined.
+    fn read(&mut self, at: Lba, buf: &mut [u8]) -> Result<(), Self::Error>;
+
+    /// Writes `buf`, a whole number of blocks, from `at` on.
+    ///
+    /// # Errors
+    /// The device's own; any of the blocks may then be old, new or torn.
+    fn write(&mut self, at: Lba, buf: &[u8]) -> Result<(), Self::Error>;
+
+    /// Makes every earlier write durable.
+    ///
+    /// # Errors
+    /// The device's own; the earlier writes are then in an unknown state.
+    fn flush(&mut self) -> Result<(), Self::Error>;
+}
+
+impl<D: BlockIo + ?Sized> BlockIo for &mut D {
+    type Error = D::Error;
+
+    fn block_size(&self) -> BlockSize {
+        (**self).block_size()
+    }
+    fn physical_block_size(&self) -> BlockSize {
+        (**self).physical_block_size()
+    }
+    fn block_count(&self) -> BlockCount {
+        (**self).block_count()
+    }
+    fn read(&mut self, at: Lba, buf: &mut [u8]) -> Result<(), Self::Error> {
+        (**self).read(at, buf)
+    }
+    fn write(&mut self, at: Lba, buf: &[u8]) -> Result<(), Self::Error> {
+        (**self).write(at, buf)
+    }
+    fn flush(&mut self) -> Result<(), Self::Error> {
+        (**self).flush()
+    }
+}
+
+/// Reads blocks of the whole disk, with the address in the error.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn read<D: BlockIo>(disk: &mut D, at: Lba, buf: &mut [u8]) -> Result<(), Error<D::Error>> {
+    disk.read(at, buf).map_err(|cause| Error::Io(IoError { access: Access::Read, at, cause }))
+}
+
+/// Writes blocks of the whole disk, with the address in the error. Touches the disk; durable after [`flush`].
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write<D: BlockIo>(disk: &mut D, at: Lba, buf: &[u8]) -> Result<(), Error<D::Error>> {
+    disk.write(at, buf).map_err(|cause| Error::Io(IoError { access: Access::Write, at, cause }))
+}
+
+/// Makes every earlier write durable.
+///
+/// # Errors
+/// [`Error::Io`]; the act that called it has failed and does not try again.
+pub fn flush<D: BlockIo>(disk: &mut D) -> Result<(), Error<D::Error>> {
+    disk.flush().map_err(|cause| Error::Io(IoError { access: Access::Flush, at: Lba::new(0), cause }))
+}
+
+/// One partition of a disk, addressed in bytes from its start. Nothing outside it can be reached.
+#[derive(Debug)]
+pub struct Window<'d, D> {
+    disk: &'d mut D,
+    extent: Extent,
+}
+
+impl<'d, D: BlockIo> Window<'d, D> {
+    /// Looks at `extent` of `disk`.
+    pub fn new(disk: &'d mut D, extent: Extent) -> Self {
+        Self { disk, extent }
+    }
+
+    /// The partition's place.
+    #[must_use]
+    pub const fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    /// Fills `buf` from `offset` on.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::NoSpace`] where the access is not inside the partition.
+    pub fn read(&mut self, offset: ByteOffset, buf: &mut [u8]) -> Result<(), Error<D::Error>> {
+        let at = self.locate(offset, buf)?;
+        read(self.disk, at, buf)
+    }
+
+    /// Writes `buf` at `offset`. Durable after [`Window::flush`].
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::NoSpace`] where the access is not inside the partition.
+    pub fn write(&mut self, offset: ByteOffset, buf: &[u8]) -> Result<(), Error<D::Error>> {
+        let at = self.locate(offset, buf)?;
+        write(self.disk, at, buf)
+    }
+
+    /// Makes every earlier write to the disk durable.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn flush(&mut self) -> Result<(), Error<D::Error>> {
+        flush(self.disk)
+    }
+
+    fn locate(&self, offset: ByteOffset, buf: &[u8]) -> Result<Lba, Error<D::Error>> {
+        let outside = NoSpace::OutsidePartition { offset, len: len_u64(buf), size: self.extent.len() };
+        self.extent.locate(offset, len_u64(buf)).ok_or(Error::NoSpace(outside))
+    }
+}

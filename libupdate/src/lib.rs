@@ -1,0 +1,57 @@
+//! A/B image updates that never brick, for firmware, boot loaders and embedded Linux.
+//!
+//! One signed root hash is the only thing to trust; the dm-verity hash tree below it authenticates every block before the
+//! slot that holds it can boot. No allocator, no unsafe code, no operating system: a caller brings a [`BlockIo`] for the
+//! disk, an [`embedded_io::Read`] for the bundle, and buffers.
+//!
+//! ```text
+//!  floor 3  acts       activate  install  apply  plan             disk writes, in their order
+//!  floor 2  judgement  boot  policy  slot                         pure: no IO, no clock, total
+//!  floor 1  formats    bundle  manifest  verity  gpt              bytes to values that are valid
+//!  floor 0  words, IO  bytes  block  digest  id  limits  error  io  units, the device seam
+//! ```
+//! Imports go downward only; a test reads every `use crate::` line to hold it.
+//!
+#![no_std]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        reason = "a test that panics is a test that fails"
+    )
+)]
+
+#[cfg(any(test, feature = "std"))]
+extern crate std;
+
+pub mod activate;
+pub mod apply;
+pub mod block;
+pub mod boot;
+pub mod bundle;
+pub mod bytes;
+pub mod digest;
+pub mod error;
+pub mod gpt;
+pub mod id;
+pub mod install;
+pub mod io;
+pub mod limits;
+pub mod manifest;
+pub mod plan;
+pub mod policy;
+#[cfg(test)]
+mod ram_disk;
+pub mod slot;
+pub mod verity;
+
+pub use block::{BlockCount, BlockSize, ByteLen, ByteOffset, Extent, Lba};
+pub use digest::{BlockHasher, Digest, RootHash, Salt, SoftHasher};
+pub use error::Error;
+pub use id::SlotId;
+pub use io::{BlockIo, Window};
