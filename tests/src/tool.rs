@@ -1,0 +1,55 @@
+//! Foreign tools as oracles. A missing tool fails the test; it is never skipped in silence.
+
+use std::ffi::OsStr;
+use std::process::{Command, Output};
+
+/// Folders of tools that a plain user's `PATH` may lack.
+const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
+
+/// Runs `program` to its end, whatever its exit status.
+///
+/// # Panics
+/// Where the program cannot be started: install it, do not skip the test.
+#[must_use]
+pub fn output<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> Output {
+    let path = std::env::var("PATH").unwrap_or_default();
+    Command::new(program)
+        .args(arguments)
+        .env("PATH", format!("{path}:{SYSTEM_FOLDERS}"))
+        .env("LC_ALL", "C")
+        .output()
+        .unwrap_or_else(|error| panic!("the oracle `{program}` cannot be run ({error}): install it, this test needs it"))
+}
+
+/// Runs `program` and returns what it wrote to stdout.
+///
+/// # Panics
+/// Where the program cannot be started or its exit status is not 0.
+pub fn run<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> String {
+    let output = output(program, arguments);
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{program} ended with {}\n{stdout}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    stdout
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "cannot be run")]
+    fn a_missing_tool_fails_loudly() {
+        run("no-such-oracle", &["-v"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "ended with")]
+    fn a_failing_tool_fails_loudly() {
+        run("false", &[""; 0]);
+    }
+}
