@@ -17,10 +17,12 @@ use crate::block::{ByteLen, ByteOffset, Lba};
 
 mod corrupt;
 mod rejected;
+mod superblock;
 mod table;
 
 pub use corrupt::Corrupt;
 pub use rejected::{Incompatible, Rejected};
+pub use superblock::SuperblockFault;
 pub use table::TableFault;
 
 /// Why an act failed. `E` is the device's own error.

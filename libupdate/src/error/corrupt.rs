@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::digest::Digest;
+use crate::error::SuperblockFault;
 
 /// The rule of `docs/FORMAT.md` that the bytes break, with its operands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,7 +100,7 @@ pub enum Corrupt {
         chunk: u64,
     },
     /// The hash area's superblock is not the one the manifest gives.
-    Superblock,
+    Superblock(SuperblockFault),
     /// The slot has no valid trailer.
     TrailerMissing,
     /// The trailers of a slot's partitions are not the same bytes.
@@ -127,7 +128,9 @@ impl fmt::Display for Corrupt {
             }
             Self::ManifestEncoding => f.write_str("the manifest cannot be decoded"),
             Self::ManifestNotCanonical => f.write_str("the manifest is not in its canonical encoding"),
-            Self::ManifestName => f.write_str("a name in the manifest has a character outside [A-Za-z0-9._+~-] or a bad length"),
+            Self::ManifestName => {
+                f.write_str("a name in the manifest has a character outside [A-Za-z0-9._+~-] or a bad length")
+            }
             Self::ManifestEmptyList => f.write_str("the manifest names no compatible or no payload"),
             Self::ManifestDuplicateRole => f.write_str("two payloads of the manifest have one role"),
             Self::ManifestSalt => f.write_str("a salt in the manifest is longer than 256 bytes"),
@@ -141,10 +144,12 @@ impl fmt::Display for Corrupt {
             Self::CarriedDigest { chunk } => write!(f, "the carried bytes of chunk {chunk} are damaged"),
             Self::Decompress { chunk } => write!(f, "chunk {chunk} does not decompress to its length"),
             Self::NoDecompressor => f.write_str("the bundle is compressed and this updater has no decompressor"),
-            Self::HashBlock { level, index } => write!(f, "hash block {index} of level {level} does not match the tree"),
+            Self::HashBlock { level, index } => {
+                write!(f, "hash block {index} of level {level} does not match the tree")
+            }
             Self::Chunk { chunk } => write!(f, "chunk {chunk} does not match the hash tree"),
             Self::ReadBack { chunk } => write!(f, "chunk {chunk} reads back different from what was written"),
-            Self::Superblock => f.write_str("the superblock on the slot is not the manifest's"),
+            Self::Superblock(fault) => fault.fmt(f),
             Self::TrailerMissing => f.write_str("the slot holds no valid trailer"),
             Self::TrailersDiffer => f.write_str("the partitions of the slot carry different manifests"),
             Self::Roles => f.write_str("the manifest's roles are not exactly the profile's"),
