@@ -1,5 +1,22 @@
-//! The GUID partition table.
+//! The GUID partition table: read and judged, never written here (that is `plan` and `apply`, a floor higher).
+//!
+//! One noun a file: [`Guid`], [`Attributes`], [`Entry`], [`Header`], the array of entries, one copy, and [`Table`], which is what
+//! two copies agree on. Everything streams through a scratch buffer of at least [`SCRATCH_BYTES`].
 
+mod array;
 mod attributes;
+mod copy;
+mod entry;
+mod guid;
+mod header;
+mod probe;
+mod table;
 
+pub use array::SCRATCH_BYTES;
 pub use attributes::{Attributes, Priority, SlotBits, Successful, TriesLeft};
+pub use copy::{CopyId, CopyReport, CopyState};
+pub use entry::{Entry, EntryNumber, PartitionName};
+pub use guid::Guid;
+pub use header::Header;
+pub use probe::{DiskEnds, PROBE_BYTES, detect_block_size};
+pub use table::{Survey, Table};

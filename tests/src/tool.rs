@@ -18,7 +18,9 @@ pub fn output<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> Output {
         .env("PATH", format!("{path}:{SYSTEM_FOLDERS}"))
         .env("LC_ALL", "C")
         .output()
-        .unwrap_or_else(|error| panic!("the oracle `{program}` cannot be run ({error}): install it, this test needs it"))
+        .unwrap_or_else(|error| {
+            panic!("the oracle `{program}` cannot be run ({error}): install it, this test needs it")
+        })
 }
 
 /// Runs `program` and returns what it wrote to stdout.

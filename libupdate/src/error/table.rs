@@ -70,6 +70,16 @@ pub enum TableFault {
     },
     /// The copy could not be read.
     Unreadable,
+    /// The primary header names a place for the backup where none can stand.
+    AlternateLba {
+        /// The field.
+        found: Lba,
+    },
+    /// The table has no entry of this number.
+    NoSuchEntry {
+        /// Number of the entry, from 1.
+        entry: u32,
+    },
     /// A partition of the profile is not in the table.
     PartitionMissing {
         /// Number of the slot in the profile, from 0.
@@ -90,7 +100,9 @@ impl fmt::Display for TableFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoValidCopy => f.write_str("neither copy of the partition table is valid"),
-            Self::AmbiguousSectorSize => f.write_str("the disk has a valid GPT header for 512 and for 4096-byte sectors"),
+            Self::AmbiguousSectorSize => {
+                f.write_str("the disk has a valid GPT header for 512 and for 4096-byte sectors")
+            }
             Self::DiskTooSmall => f.write_str("the disk is too small for a partition table"),
             Self::Signature => f.write_str("no GPT signature"),
             Self::Revision { found } => write!(f, "GPT revision {found:#010x} is not 1.0"),
@@ -106,6 +118,10 @@ impl fmt::Display for TableFault {
             Self::EntryRange { entry } => write!(f, "GPT entry {entry} lies outside the usable range"),
             Self::Overlap { entry, other } => write!(f, "GPT entries {entry} and {other} overlap"),
             Self::Unreadable => f.write_str("this GPT copy could not be read"),
+            Self::AlternateLba { found } => {
+                write!(f, "no backup GPT can stand at {found}, where the primary places it")
+            }
+            Self::NoSuchEntry { entry } => write!(f, "the GPT has no entry {entry}"),
             Self::PartitionMissing { slot } => write!(f, "a partition of slot number {slot} is not in the table"),
             Self::PartitionAmbiguous { slot } => write!(f, "two partitions match the profile's slot number {slot}"),
             Self::ChangedUnderUs => f.write_str("the partition table changed since it was read"),

@@ -135,11 +135,7 @@ mod tests {
     use super::*;
 
     fn bits(priority: u8, tries: u8, successful: Successful) -> SlotBits {
-        SlotBits {
-            priority: Priority::new(priority).unwrap(),
-            tries_left: TriesLeft::new(tries).unwrap(),
-            successful,
-        }
+        SlotBits { priority: Priority::new(priority).unwrap(), tries_left: TriesLeft::new(tries).unwrap(), successful }
     }
 
     /// Masks of vboot's `EntryAttributeGetSetTest`.

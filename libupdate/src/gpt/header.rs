@@ -1,0 +1,259 @@
+//! The header of one GPT copy.
+//!
+//! ```text
+//!   0 signature "EFI PART"   8 revision 1.0     12 header size S    16 CRC32 of bytes 0..S, this field as zero
+//!  20 zero                  24 own LBA          32 other header     40 first usable     48 last usable
+//!  56 disk GUID             72 entries LBA      80 entry count      84 entry size       88 CRC32 of the entries
+//!  92 .. S .. block         foreign, kept
+//! ```
+//! UEFI 2.10, table 5.5. Judged in this order, and an earlier failure masks the later ones:
+//!
+//! 1. the signature, then the revision; 2. S is 92 to one block; 3. the header's checksum; 4. bytes 20..24 are zero;
+//! 5. an entry has 128 bytes; 6. there are 1 to 1024 entries; 7. own LBA is where the header stands;
+//! 8. first usable <= last usable < disk, and the primary's array fits before first usable; 9. the array lies between header and first usable
+//!    (primary) or between last usable and header (backup).
+//!
+//! Off-spec: the "other header" field is not judged (it is vboot's rule as well): a disk that grew still works, and a field that
+//! points nowhere only costs the backup. Fewer than 128 entries are accepted, as every writer of the field can make them.
+
+use crate::block::{BlockCount, BlockSize, Lba};
+use crate::bytes::{array, put, u32_at, u64_at};
+use crate::error::TableFault;
+use crate::limits::{GPT_ENTRIES, GPT_HEADER_BYTES};
+
+use super::entry::ENTRY_BYTES;
+use super::guid::Guid;
+
+const SIGNATURE: &[u8; 8] = b"EFI PART";
+/// What ChromeOS puts in place of the signature of a copy that nobody shall read or write.
+pub(super) const IGNORE_SIGNATURE: &[u8; 8] = b"IGNOREME";
+const REVISION_1_0: u32 = 0x0001_0000;
+const ENTRY_SIZE: u32 = 128;
+const CRC_AT: usize = 16;
+/// LBA of the primary header.
+pub(crate) const PRIMARY_LBA: Lba = Lba::new(1);
+/// The first LBA where entries may stand.
+pub(crate) const FIRST_ENTRIES_LBA: Lba = Lba::new(2);
+
+/// A header that holds: each rule of the module but those of the entries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Header {
+    size: u32,
+    crc: u32,
+    my_lba: Lba,
+    alternate_lba: Lba,
+    first_usable: Lba,
+    last_usable: Lba,
+    disk_guid: Guid,
+    entries_lba: Lba,
+    entry_count: u32,
+    entries_crc: u32,
+}
+
+impl Header {
+    /// Judges the block that was read from `at`, on a disk of `disk` blocks.
+    ///
+    /// # Errors
+    /// The first rule that the header breaks.
+    pub fn parse(block: &[u8], at: Lba, disk: BlockCount, block_size: BlockSize) -> Result<Self, TableFault> {
+        let Some(block) = block.get(..block_size.bytes()) else { return Err(TableFault::DiskTooSmall) };
+        if !block.starts_with(SIGNATURE) {
+            return Err(TableFault::Signature);
+        }
+        let header = Self::parse_fields(block)?;
+        if header.my_lba != at {
+            return Err(TableFault::MyLba { found: header.my_lba, at });
+        }
+        header.check_usable_range(disk, block_size)?;
+        header.check_entries_place(block_size)?;
+        Ok(header)
+    }
+
+    fn parse_fields(block: &[u8]) -> Result<Self, TableFault> {
+        // A block has at least 512 bytes, so that no access below is outside it.
+        let u32_field = |at| u32_at(block, at).unwrap_or_default();
+        let lba_field = |at| Lba::new(u64_at(block, at).unwrap_or_default());
+        let revision = u32_field(8);
+        if revision != REVISION_1_0 {
+            return Err(TableFault::Revision { found: revision });
+        }
+        let size = u32_field(12);
+        let covered = usize::try_from(size).ok().and_then(|size| block.get(..size));
+        let covered = covered.filter(|_| size >= GPT_HEADER_BYTES).ok_or(TableFault::HeaderSize { found: size })?;
+        let crc = u32_field(CRC_AT);
+        if crc != crc_without_field(covered) {
+            return Err(TableFault::HeaderCrc);
+        }
+        if u32_field(20) != 0 {
+            return Err(TableFault::Reserved);
+        }
+        let entry_size = u32_field(84);
+        if entry_size != ENTRY_SIZE {
+            return Err(TableFault::EntrySize { found: entry_size });
+        }
+        let entry_count = u32_field(80);
+        if entry_count == 0 || entry_count > GPT_ENTRIES {
+            return Err(TableFault::EntryCount { found: entry_count });
+        }
+        Ok(Self {
+            size,
+            crc,
+            my_lba: lba_field(24),
+            alternate_lba: lba_field(32),
+            first_usable: lba_field(40),
+            last_usable: lba_field(48),
+            disk_guid: Guid::new(array(block, 56).unwrap_or_default()),
+            entries_lba: lba_field(72),
+            entry_count,
+            entries_crc: u32_field(88),
+        })
+    }
+
+    fn check_usable_range(&self, disk: BlockCount, block_size: BlockSize) -> Result<(), TableFault> {
+        let room_for_primary = FIRST_ENTRIES_LBA.plus(self.entry_blocks(block_size));
+        let holds = self.first_usable <= self.last_usable
+            && self.last_usable.get() < disk.get()
+            && room_for_primary.is_some_and(|end| end <= self.first_usable);
+        if holds { Ok(()) } else { Err(TableFault::UsableRange) }
+    }
+
+    fn check_entries_place(&self, block_size: BlockSize) -> Result<(), TableFault> {
+        let end = self.entries_lba.plus(self.entry_blocks(block_size));
+        let holds = if self.my_lba == PRIMARY_LBA {
+            self.entries_lba >= FIRST_ENTRIES_LBA && end.is_some_and(|end| end <= self.first_usable)
+        } else {
+            self.entries_lba > self.last_usable && end.is_some_and(|end| end <= self.my_lba)
+        };
+        if holds { Ok(()) } else { Err(TableFault::EntriesLba { found: self.entries_lba }) }
+    }
+
+    /// Where the primary's `alternate_lba` says that the backup header stands.
+    ///
+    /// # Errors
+    /// [`TableFault::AlternateLba`] where no backup can stand: past the disk's end, or without room for its entries behind the
+    /// usable range. Nothing is ever read or written there.
+    pub(crate) fn backup_place(&self, disk: BlockCount, block_size: BlockSize) -> Result<Lba, TableFault> {
+        let first_entry = self.alternate_lba.minus(self.entry_blocks(block_size));
+        if self.alternate_lba.get() < disk.get() && first_entry.is_some_and(|first| first > self.last_usable) {
+            Ok(self.alternate_lba)
+        } else {
+            Err(TableFault::AlternateLba { found: self.alternate_lba })
+        }
+    }
+
+    /// Whether the two describe one table: every field but the three that tell the copies apart.
+    #[must_use]
+    pub fn same_table(&self, other: &Self) -> bool {
+        let common = |header: &Self| Self {
+            crc: 0,
+            my_lba: Lba::default(),
+            alternate_lba: Lba::default(),
+            entries_lba: Lba::default(),
+            ..*header
+        };
+        common(self) == common(other)
+    }
+
+    /// Writes every field to `block` and renews the header's checksum; bytes 92 and on stay. Touches memory only.
+    ///
+    /// Returns the header as a reader will see it; `None` where the block is shorter than the header.
+    pub(crate) fn store(&self, block: &mut [u8]) -> Option<Self> {
+        put(block, 0, SIGNATURE)?;
+        put(block, 8, &REVISION_1_0.to_le_bytes())?;
+        put(block, 12, &self.size.to_le_bytes())?;
+        put(block, 20, &[0; 4])?;
+        put(block, 24, &self.my_lba.get().to_le_bytes())?;
+        put(block, 32, &self.alternate_lba.get().to_le_bytes())?;
+        put(block, 40, &self.first_usable.get().to_le_bytes())?;
+        put(block, 48, &self.last_usable.get().to_le_bytes())?;
+        put(block, 56, self.disk_guid.as_bytes())?;
+        put(block, 72, &self.entries_lba.get().to_le_bytes())?;
+        put(block, 80, &self.entry_count.to_le_bytes())?;
+        put(block, 84, &ENTRY_SIZE.to_le_bytes())?;
+        put(block, 88, &self.entries_crc.to_le_bytes())?;
+        let crc = crc_without_field(block.get(..usize::try_from(self.size).ok()?)?);
+        put(block, CRC_AT, &crc.to_le_bytes())?;
+        Some(Self { crc, ..*self })
+    }
+
+    /// The header of the other copy, standing at `my_lba` with its array at `entries_lba`. Its checksum is [`Header::store`]'s.
+    pub(crate) const fn moved(&self, my_lba: Lba, entries_lba: Lba, alternate_lba: Lba) -> Self {
+        Self { my_lba, entries_lba, alternate_lba, ..*self }
+    }
+
+    pub(crate) const fn with_entries_crc(&self, entries_crc: u32) -> Self {
+        Self { entries_crc, ..*self }
+    }
+
+    /// Where this header stands.
+    #[must_use]
+    pub const fn my_lba(&self) -> Lba {
+        self.my_lba
+    }
+
+    /// Where it says that the other header stands; not judged.
+    #[must_use]
+    pub const fn alternate_lba(&self) -> Lba {
+        self.alternate_lba
+    }
+
+    /// The first block a partition may use.
+    #[must_use]
+    pub const fn first_usable(&self) -> Lba {
+        self.first_usable
+    }
+
+    /// The last block a partition may use.
+    #[must_use]
+    pub const fn last_usable(&self) -> Lba {
+        self.last_usable
+    }
+
+    /// The disk's GUID.
+    #[must_use]
+    pub const fn disk_guid(&self) -> Guid {
+        self.disk_guid
+    }
+
+    /// The first block of this copy's entries.
+    #[must_use]
+    pub const fn entries_lba(&self) -> Lba {
+        self.entries_lba
+    }
+
+    /// Number of entries, used or not: 1 to 1024.
+    #[must_use]
+    pub const fn entry_count(&self) -> u32 {
+        self.entry_count
+    }
+
+    /// Checksum of the entries.
+    #[must_use]
+    pub const fn entries_crc(&self) -> u32 {
+        self.entries_crc
+    }
+
+    /// Bytes of the array of entries.
+    #[must_use]
+    pub(crate) fn entry_bytes(&self) -> u64 {
+        // At most 1024 entries of 128 bytes.
+        u64::from(self.entry_count).saturating_mul(u64::from(ENTRY_SIZE))
+    }
+
+    /// Blocks of the array of entries.
+    #[must_use]
+    pub(crate) fn entry_blocks(&self, block_size: BlockSize) -> u64 {
+        block_size.blocks_for(self.entry_bytes())
+    }
+}
+
+/// CRC32 of the bytes that the header's size covers, with the checksum's own four as zero.
+fn crc_without_field(covered: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(covered.get(..CRC_AT).unwrap_or_default());
+    crc.update(&[0; 4]);
+    crc.update(covered.get(CRC_AT.saturating_add(4)..).unwrap_or_default());
+    crc.finalize()
+}
+
+const _: () = assert!(ENTRY_BYTES == 128, "the field and the layout are one number");

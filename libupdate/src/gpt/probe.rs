@@ -1,0 +1,62 @@
+//! Which block size a disk image has, before anything of it is known.
+
+use crate::block::{BlockCount, BlockSize, ByteLen, Lba};
+use crate::error::TableFault;
+
+use super::header::{Header, PRIMARY_LBA};
+
+/// Bytes at each end of the disk that [`detect_block_size`] looks at.
+pub const PROBE_BYTES: usize = 8192;
+
+/// The two ends of a disk, as bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskEnds<'a> {
+    /// The first [`PROBE_BYTES`] of the disk, or all of it.
+    pub head: &'a [u8],
+    /// The last [`PROBE_BYTES`] of the disk, or all of it.
+    pub tail: &'a [u8],
+    /// The whole disk's length.
+    pub len: ByteLen,
+}
+
+/// The block size at which a valid header stands: a primary one at byte 512 or 4096, else a backup one in the last block.
+/// `None` where there is none. Pure.
+///
+/// # Errors
+/// [`TableFault::AmbiguousSectorSize`] where one stands at both: only the operator can know.
+pub fn detect_block_size(ends: DiskEnds<'_>) -> Result<Option<BlockSize>, TableFault> {
+    match one_of(ends, primary_holds)? {
+        Some(found) => Ok(Some(found)),
+        None => one_of(ends, backup_holds),
+    }
+}
+
+fn one_of(
+    ends: DiskEnds<'_>,
+    holds: fn(DiskEnds<'_>, BlockSize) -> Option<()>,
+) -> Result<Option<BlockSize>, TableFault> {
+    match (holds(ends, BlockSize::B512), holds(ends, BlockSize::B4096)) {
+        (Some(()), Some(())) => Err(TableFault::AmbiguousSectorSize),
+        (Some(()), None) => Ok(Some(BlockSize::B512)),
+        (None, Some(())) => Ok(Some(BlockSize::B4096)),
+        (None, None) => Ok(None),
+    }
+}
+
+fn primary_holds(ends: DiskEnds<'_>, size: BlockSize) -> Option<()> {
+    let block = ends.head.get(size.bytes()..)?;
+    Header::parse(block, PRIMARY_LBA, blocks(ends, size), size).ok().map(|_| ())
+}
+
+fn backup_holds(ends: DiskEnds<'_>, size: BlockSize) -> Option<()> {
+    let disk = blocks(ends, size);
+    let last = Lba::new(disk.get().checked_sub(1)?);
+    // A file's length need not be a whole number of blocks: bytes after the last one are not part of the disk.
+    let from_end = ends.len.get().checked_sub(last.get().checked_mul(size.bytes_u64())?)?;
+    let start = ends.tail.len().checked_sub(usize::try_from(from_end).ok()?)?;
+    Header::parse(ends.tail.get(start..)?, last, disk, size).ok().map(|_| ())
+}
+
+fn blocks(ends: DiskEnds<'_>, size: BlockSize) -> BlockCount {
+    BlockCount::new(ends.len.get().checked_div(size.bytes_u64()).unwrap_or_default())
+}
