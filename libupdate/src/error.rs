@@ -15,12 +15,16 @@ use core::fmt;
 
 use crate::block::{ByteLen, ByteOffset, Lba};
 
+mod bundle;
 mod corrupt;
+mod key;
 mod rejected;
 mod superblock;
 mod table;
 
+pub use bundle::BundleFault;
 pub use corrupt::Corrupt;
+pub use key::KeyFault;
 pub use rejected::{Incompatible, Rejected};
 pub use superblock::SuperblockFault;
 pub use table::TableFault;

@@ -8,7 +8,7 @@
 //!  floor 3  acts       activate  install  apply  plan             disk writes, in their order
 //!  floor 2  judgement  boot  policy  slot                         pure: no IO, no clock, total
 //!  floor 1  formats    bundle  manifest  verity  gpt              bytes to values that are valid
-//!  floor 0  words, IO  bytes  block  digest  id  limits  error  io  units, the device seam
+//!  floor 0  words, IO  bytes  block  digest  id  limits  time  error  io  units, the device seam
 //! ```
 //! Imports go downward only; a test reads every `use crate::` line to hold it.
 //!
@@ -48,6 +48,7 @@ pub mod policy;
 #[cfg(test)]
 mod ram_disk;
 pub mod slot;
+pub mod time;
 pub mod verity;
 
 pub use block::{BlockCount, BlockSize, ByteLen, ByteOffset, Extent, Lba};
@@ -55,3 +56,4 @@ pub use digest::{BlockHasher, Digest, RootHash, Salt, SoftHasher};
 pub use error::Error;
 pub use id::SlotId;
 pub use io::{BlockIo, Window};
+pub use time::UnixSeconds;

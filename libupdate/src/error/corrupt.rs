@@ -15,17 +15,29 @@ pub enum Corrupt {
     TrailingBytes,
     /// The envelope does not begin with the magic.
     EnvelopeMagic,
+    /// A prefix of another length than the format version has.
+    EnvelopePrefixLength {
+        /// Bytes it claims.
+        found: u16,
+    },
     /// The prefix's reserved bytes are not zero.
     EnvelopeReserved,
-    /// The manifest does not fit the envelope's bound.
+    /// Manifest, or manifest and signatures, do not fit the envelope's bound.
     EnvelopeTooLong {
-        /// Bytes it claims.
+        /// Bytes they claim.
         claimed: u32,
     },
     /// More signatures than the bound.
     TooManySignatures {
         /// Signatures it claims.
         claimed: u16,
+    },
+    /// The signature block's reserved bytes are not zero.
+    SignatureReserved,
+    /// A trusted key's signature in the form with the larger s.
+    HighS {
+        /// Key id of the key.
+        key: Digest,
     },
     /// Fewer valid signatures by distinct trusted keys than the threshold.
     NotEnoughSignatures {
@@ -36,6 +48,10 @@ pub enum Corrupt {
     },
     /// The manifest is not a sequence of its fields.
     ManifestEncoding,
+    /// A list in the manifest has more items than its bound.
+    ManifestTooMany,
+    /// Bytes follow the manifest's last field.
+    ManifestTrailingBytes,
     /// The manifest decodes, but another encoding of it is shorter: not canonical.
     ManifestNotCanonical,
     /// A name with a character outside `[A-Za-z0-9._+~-]`, empty, or over its bound.
@@ -58,17 +74,47 @@ pub enum Corrupt {
         /// The number.
         encoding: u8,
     },
+    /// A raw payload that names an index page.
+    ManifestFirstPage,
     /// An extension over its bound.
     ManifestExtension,
+    /// Two extensions of one id.
+    ManifestDuplicateExtension,
+    /// The prefix's feature bits are not those that the manifest's payloads need.
+    ManifestFeatures,
+    /// The manifest's encoding is longer than the room for it.
+    ManifestTooLong,
     /// An index page whose digest is not the one that the page before it (or the manifest) names.
     PageDigest {
         /// Number of the page.
         page: u64,
     },
-    /// An index page whose fields contradict each other.
-    PageLayout {
+    /// An index page that does not begin with the magic.
+    PageMagic {
         /// Number of the page.
         page: u64,
+    },
+    /// An index page with another number of rows than its place asks for.
+    PageCount {
+        /// Number of the page.
+        page: u64,
+    },
+    /// Reserved bytes or unused rows of an index page are not zero.
+    PageReserved {
+        /// Number of the page.
+        page: u64,
+    },
+    /// The last index page names a next one, or another one names none.
+    PageNext {
+        /// Number of the page.
+        page: u64,
+    },
+    /// A row of an index page with an unknown codec, or a length or digest that its codec does not have.
+    PageRow {
+        /// Number of the page.
+        page: u64,
+        /// Number of the row in it.
+        row: usize,
     },
     /// The carried bytes of a chunk do not have the digest that its page names.
     CarriedDigest {
@@ -103,6 +149,27 @@ pub enum Corrupt {
     Superblock(SuperblockFault),
     /// The slot has no valid trailer.
     TrailerMissing,
+    /// A trailer longer than an envelope can be.
+    TrailerLength {
+        /// Bytes it claims.
+        claimed: u32,
+    },
+    /// The trailer's checksum does not hold.
+    TrailerCrc,
+    /// Bytes after the trailer's envelope are not zero.
+    TrailerPadding,
+    /// The mark's checksum does not hold.
+    MarkCrc,
+    /// Bytes after the mark are not zero.
+    MarkPadding,
+    /// The slot holds no verdict.
+    VerdictMissing,
+    /// The verdict's checksum does not hold.
+    VerdictCrc,
+    /// Reserved bytes of the verdict are not zero.
+    VerdictReserved,
+    /// The verdict's detail is too long or not printable.
+    VerdictDetail,
     /// The trailers of a slot's partitions are not the same bytes.
     TrailersDiffer,
     /// The manifest's roles are not exactly the profile's.
@@ -120,13 +187,20 @@ impl fmt::Display for Corrupt {
             Self::Truncated => f.write_str("the bundle ends too early"),
             Self::TrailingBytes => f.write_str("bytes follow the end of the bundle"),
             Self::EnvelopeMagic => f.write_str("not a bundle: its first bytes are not the magic"),
+            Self::EnvelopePrefixLength { found } => write!(f, "a bundle prefix of {found} bytes is not 40 bytes long"),
             Self::EnvelopeReserved => f.write_str("reserved bytes of the bundle's prefix are not zero"),
-            Self::EnvelopeTooLong { claimed } => write!(f, "a manifest of {claimed} bytes does not fit the envelope"),
+            Self::EnvelopeTooLong { claimed } => {
+                write!(f, "{claimed} bytes of manifest and signatures do not fit the envelope")
+            }
             Self::TooManySignatures { claimed } => write!(f, "{claimed} signatures are more than the format allows"),
+            Self::SignatureReserved => f.write_str("reserved bytes of the signature block are not zero"),
+            Self::HighS { key } => write!(f, "the signature by key {key} is not normalised to low s"),
             Self::NotEnoughSignatures { valid, threshold } => {
                 write!(f, "{valid} trusted signatures hold where {threshold} are needed")
             }
             Self::ManifestEncoding => f.write_str("the manifest cannot be decoded"),
+            Self::ManifestTooMany => f.write_str("a list in the manifest has more items than the format allows"),
+            Self::ManifestTrailingBytes => f.write_str("bytes follow the manifest's last field"),
             Self::ManifestNotCanonical => f.write_str("the manifest is not in its canonical encoding"),
             Self::ManifestName => {
                 f.write_str("a name in the manifest has a character outside [A-Za-z0-9._+~-] or a bad length")
@@ -138,9 +212,17 @@ impl fmt::Display for Corrupt {
                 write!(f, "an image of {image_len} bytes does not have {data_blocks} data blocks")
             }
             Self::ManifestPayloadEncoding { encoding } => write!(f, "payload encoding {encoding} is not known"),
+            Self::ManifestFirstPage => f.write_str("a raw payload of the manifest names an index page"),
             Self::ManifestExtension => f.write_str("an extension of the manifest is over its bound"),
+            Self::ManifestDuplicateExtension => f.write_str("two extensions of the manifest have one id"),
+            Self::ManifestFeatures => f.write_str("the required-feature bits are not those of the manifest's payloads"),
+            Self::ManifestTooLong => f.write_str("the manifest is longer than the room for it"),
             Self::PageDigest { page } => write!(f, "index page {page} does not have the digest that was promised"),
-            Self::PageLayout { page } => write!(f, "the fields of index page {page} contradict each other"),
+            Self::PageMagic { page } => write!(f, "index page {page} does not begin with its magic"),
+            Self::PageCount { page } => write!(f, "index page {page} does not have the rows that its place asks for"),
+            Self::PageReserved { page } => write!(f, "reserved bytes of index page {page} are not zero"),
+            Self::PageNext { page } => write!(f, "index page {page} is wrong about whether another one follows"),
+            Self::PageRow { page, row } => write!(f, "row {row} of index page {page} contradicts itself"),
             Self::CarriedDigest { chunk } => write!(f, "the carried bytes of chunk {chunk} are damaged"),
             Self::Decompress { chunk } => write!(f, "chunk {chunk} does not decompress to its length"),
             Self::NoDecompressor => f.write_str("the bundle is compressed and this updater has no decompressor"),
@@ -151,6 +233,15 @@ impl fmt::Display for Corrupt {
             Self::ReadBack { chunk } => write!(f, "chunk {chunk} reads back different from what was written"),
             Self::Superblock(fault) => fault.fmt(f),
             Self::TrailerMissing => f.write_str("the slot holds no valid trailer"),
+            Self::TrailerLength { claimed } => write!(f, "a trailer of {claimed} bytes is longer than an envelope"),
+            Self::TrailerCrc => f.write_str("the checksum of the slot's trailer does not hold"),
+            Self::TrailerPadding => f.write_str("bytes after the slot's trailer are not zero"),
+            Self::MarkCrc => f.write_str("the checksum of the slot's install mark does not hold"),
+            Self::MarkPadding => f.write_str("bytes after the slot's install mark are not zero"),
+            Self::VerdictMissing => f.write_str("the slot holds no verdict"),
+            Self::VerdictCrc => f.write_str("the checksum of the slot's verdict does not hold"),
+            Self::VerdictReserved => f.write_str("reserved bytes of the slot's verdict are not zero"),
+            Self::VerdictDetail => f.write_str("the detail of the slot's verdict is too long or not printable"),
             Self::TrailersDiffer => f.write_str("the partitions of the slot carry different manifests"),
             Self::Roles => f.write_str("the manifest's roles are not exactly the profile's"),
             Self::OtherManifest { expected } => write!(f, "the slot does not hold manifest {expected}"),

@@ -1,0 +1,148 @@
+//! A P-256 public key and its name.
+//!
+//! ```text
+//!  SubjectPublicKeyInfo, DER (RFC 5480), the two forms that exist for P-256:
+//!   30 59 30 13 06 07 2a8648ce3d0201 06 08 2a8648ce3d030107 03 42 00 | 04 X Y      91 bytes
+//!   30 39 30 13 06 07 2a8648ce3d0201 06 08 2a8648ce3d030107 03 22 00 | 02/03 X     59 bytes
+//! ```
+//!
+//! 1. A point is on the curve and not the neutral element; both point forms and both ways in give one value.
+//! 2. The key id is SHA-256 of the 91-byte form: `openssl pkey -pubin -outform DER | sha256sum` of an uncompressed key.
+
+use core::fmt;
+
+use p256::ecdsa::VerifyingKey;
+use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
+
+use crate::digest::Digest;
+use crate::error::{Corrupt, KeyFault};
+
+/// Bytes of an uncompressed point.
+const POINT_BYTES: usize = 65;
+/// Bytes of the DER form of a key.
+pub const SPKI_BYTES: usize = 91;
+const SPKI_UNCOMPRESSED: [u8; 26] = spki_head(0x59, 0x42);
+const SPKI_COMPRESSED: [u8; 26] = spki_head(0x39, 0x22);
+
+/// What stands before the point: ecPublicKey, prime256v1, and a bit string without unused bits.
+const fn spki_head(whole: u8, bits: u8) -> [u8; 26] {
+    [
+        0x30, whole, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
+        0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, bits, 0x00,
+    ]
+}
+
+/// The name of a public key: SHA-256 of its DER form with the uncompressed point.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyId(Digest);
+
+impl KeyId {
+    /// Names `digest` as a key.
+    #[must_use]
+    pub const fn new(digest: Digest) -> Self {
+        Self(digest)
+    }
+
+    /// The digest.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A point of P-256 that checks signatures.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct PublicKey {
+    point: VerifyingKey,
+    id: KeyId,
+}
+
+impl PublicKey {
+    /// The key at a SEC1 point: 65 bytes from 04 on, or 33 bytes from 02 or 03 on.
+    ///
+    /// # Errors
+    /// [`KeyFault::Point`].
+    pub fn from_sec1(bytes: &[u8]) -> Result<Self, KeyFault> {
+        // Other lengths are refused by the parser; tag 05, a compact point, is not.
+        if !matches!(bytes.first(), Some(2..=4)) {
+            return Err(KeyFault::Point);
+        }
+        VerifyingKey::from_sec1_bytes(bytes).map(Self::from).map_err(|_| KeyFault::Point)
+    }
+
+    /// The key in a SubjectPublicKeyInfo, the bytes inside a `PUBLIC KEY` PEM file.
+    ///
+    /// # Errors
+    /// [`KeyFault::Spki`] where it is not exactly one of the two forms; [`KeyFault::Point`].
+    pub fn from_spki(der: &[u8]) -> Result<Self, KeyFault> {
+        let (head, point) = der.split_first_chunk::<26>().ok_or(KeyFault::Spki)?;
+        match (head, point.first()) {
+            (&SPKI_UNCOMPRESSED, Some(4)) | (&SPKI_COMPRESSED, Some(2 | 3)) => Self::from_sec1(point),
+            _ => Err(KeyFault::Spki),
+        }
+    }
+
+    /// The DER form with the uncompressed point.
+    #[must_use]
+    pub fn to_spki(&self) -> [u8; SPKI_BYTES] {
+        spki(&self.point)
+    }
+
+    /// The key's name.
+    #[must_use]
+    pub const fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// Whether `bytes`, r then s, sign `digest` with this key.
+    ///
+    /// # Errors
+    /// [`Corrupt::HighS`]: each signature has a second form with the larger s, which would be a second envelope of one
+    /// manifest.
+    pub(super) fn signed(&self, digest: &Digest, bytes: &[u8; 64]) -> Result<Holds, Corrupt> {
+        let Ok(signature) = p256::ecdsa::Signature::from_slice(bytes) else {
+            return Ok(Holds::No);
+        };
+        if signature.normalize_s() != signature {
+            return Err(Corrupt::HighS { key: self.id.0 });
+        }
+        match self.point.verify_prehash(digest.as_bytes(), &signature) {
+            Ok(()) => Ok(Holds::Yes),
+            Err(_) => Ok(Holds::No),
+        }
+    }
+}
+
+impl From<VerifyingKey> for PublicKey {
+    fn from(point: VerifyingKey) -> Self {
+        Self { point, id: KeyId(Digest::of(&[&spki(&point)])) }
+    }
+}
+
+/// Whether a signature holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Holds {
+    Yes,
+    No,
+}
+
+fn spki(point: &VerifyingKey) -> [u8; SPKI_BYTES] {
+    let mut out = [0; SPKI_BYTES];
+    let sec1: [u8; POINT_BYTES] = point.to_sec1_point(false).as_bytes().try_into().unwrap_or([0; POINT_BYTES]);
+    for (to, from) in out.iter_mut().zip(SPKI_UNCOMPRESSED.iter().chain(&sec1)) {
+        *to = *from;
+    }
+    out
+}

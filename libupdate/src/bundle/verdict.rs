@@ -1,0 +1,235 @@
+//! Why a slot was passed over, left on the slot for whoever asks later.
+//!
+//! ```text
+//!    0  magic "LUVERDCT"       8
+//!    8  reason                 2
+//!   10  zero                   6
+//!   16  manifest digest       32   of what the slot held
+//!   48  Unix seconds           8   0 where the clock was not known
+//!   56  detail length          2   0 ..= 128
+//!   58  detail               128   printable ASCII, then zero
+//!  186  zero                  66
+//!  252  CRC-32 of 0..252       4
+//!  256  zero to 4096
+//! ```
+//!
+//! 1. Advisory: nobody signs it and no decision needs it.
+//! 2. An unknown reason is kept as its number.
+
+use core::fmt::{self, Write as _};
+
+use heapless::String;
+
+use crate::block::ByteOffset;
+use crate::bundle::trailer::{VERDICT_OFFSET, region_of};
+use crate::bytes;
+use crate::digest::{BLOCK_BYTES, Digest};
+use crate::error::{Corrupt, Error, NoSpace};
+use crate::io::{BlockIo, Window};
+use crate::time::UnixSeconds;
+
+/// Bytes of a detail.
+pub const DETAIL_BYTES: usize = 128;
+const MAGIC: [u8; 8] = *b"LUVERDCT";
+const DETAIL_AT: usize = 58;
+const CRC_AT: usize = 252;
+
+/// Why a slot was passed over. An open set.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Reason(pub u16);
+
+impl Reason {
+    /// An operator said so.
+    pub const MARKED_BAD: Self = Self(1);
+    /// The slot's trailer was missing, damaged or not authentic.
+    pub const TRAILER: Self = Self(2);
+    /// The hash tree did not have the signed root hash.
+    pub const ROOT_HASH: Self = Self(3);
+    /// A block did not match the hash tree.
+    pub const CORRUPTION: Self = Self(4);
+    /// The root file system could not be mounted.
+    pub const MOUNT: Self = Self(5);
+    /// The root file system has no init.
+    pub const NO_INIT: Self = Self(6);
+    /// A health check failed.
+    pub const HEALTH_CHECK: Self = Self(7);
+    /// The tries ran out without a good boot.
+    pub const EXHAUSTED: Self = Self(8);
+    /// The try could not be spent.
+    pub const TRY_NOT_SPENT: Self = Self(9);
+    /// The slot's partitions could not be read.
+    pub const UNREADABLE: Self = Self(10);
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match *self {
+            Self::MARKED_BAD => "marked bad by an operator",
+            Self::TRAILER => "its trailer is missing, damaged or not authentic",
+            Self::ROOT_HASH => "its hash tree does not have the signed root hash",
+            Self::CORRUPTION => "a block does not match the hash tree",
+            Self::MOUNT => "its root file system cannot be mounted",
+            Self::NO_INIT => "its root file system has no init",
+            Self::HEALTH_CHECK => "a health check failed",
+            Self::EXHAUSTED => "its tries ran out without a good boot",
+            Self::TRY_NOT_SPENT => "the try could not be spent",
+            Self::UNREADABLE => "its partitions could not be read",
+            Self(number) => return write!(f, "reason {number}"),
+        })
+    }
+}
+
+/// A line of printable ASCII, at most 128 bytes.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Detail(String<DETAIL_BYTES>);
+
+impl Detail {
+    /// Formats `text`: cut at 128 bytes, with `?` for what a terminal might obey.
+    #[must_use]
+    pub fn new(text: impl fmt::Display) -> Self {
+        let mut detail = Self::default();
+        // `write_str` below stops the formatter when the line is full; what came until then is the detail.
+        if write!(detail, "{text}").is_err() {
+            return detail;
+        }
+        detail
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let text = core::str::from_utf8(bytes).ok()?;
+        let detail = Self::new(text);
+        (detail.as_str() == text).then_some(detail)
+    }
+}
+
+impl fmt::Write for Detail {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|letter| {
+            let plain = if letter == ' ' || letter.is_ascii_graphic() { letter } else { '?' };
+            self.0.push(plain).map_err(|_| fmt::Error)
+        })
+    }
+}
+
+impl fmt::Debug for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why, what, when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// Why the slot was passed over.
+    pub reason: Reason,
+    /// Digest of the manifest that the slot held.
+    pub manifest: Digest,
+    /// When.
+    pub at: UnixSeconds,
+    /// What else there is to say.
+    pub detail: Detail,
+}
+
+impl Verdict {
+    /// Parses the verdict's block.
+    ///
+    /// # Errors
+    /// In this order: [`Corrupt::VerdictMissing`] without the magic, [`Corrupt::VerdictCrc`], [`Corrupt::VerdictReserved`],
+    /// [`Corrupt::VerdictDetail`].
+    pub fn parse(block: &[u8; BLOCK_BYTES]) -> Result<Self, Corrupt> {
+        // Each access is inside the array; `Truncated` stands for the impossible.
+        Self::judge(block).unwrap_or(Err(Corrupt::Truncated))
+    }
+
+    fn judge(block: &[u8; BLOCK_BYTES]) -> Option<Result<Self, Corrupt>> {
+        if bytes::array(block, 0)? != MAGIC {
+            return Some(Err(Corrupt::VerdictMissing));
+        }
+        if crc32fast::hash(block.get(..CRC_AT)?) != bytes::u32_at(block, CRC_AT)? {
+            return Some(Err(Corrupt::VerdictCrc));
+        }
+        let len = usize::from(bytes::u16_at(block, 56)?);
+        let (detail, after) = block.get(DETAIL_AT..CRC_AT)?.split_at_checked(len.min(DETAIL_BYTES))?;
+        let zeros = [block.get(10..16)?, after, block.get(256..)?];
+        if !zeros.into_iter().all(bytes::all_zero) {
+            return Some(Err(Corrupt::VerdictReserved));
+        }
+        let Some(detail) = Detail::parse(detail).filter(|_| len <= DETAIL_BYTES) else {
+            return Some(Err(Corrupt::VerdictDetail));
+        };
+        Some(Ok(Self {
+            reason: Reason(bytes::u16_at(block, 8)?),
+            manifest: Digest::new(bytes::array(block, 16)?),
+            at: UnixSeconds::new(bytes::u64_at(block, 48)?),
+            detail,
+        }))
+    }
+
+    /// The verdict's block.
+    pub fn encode(&self, out: &mut [u8; BLOCK_BYTES]) {
+        let detail = self.detail.as_str().as_bytes();
+        // A detail has at most 128 bytes.
+        let detail_len = u16::try_from(detail.len()).unwrap_or_default().to_le_bytes();
+        let fields: [&[u8]; 7] = [
+            &MAGIC,
+            &self.reason.0.to_le_bytes(),
+            &[0; 6],
+            self.manifest.as_bytes(),
+            &self.at.get().to_le_bytes(),
+            &detail_len,
+            detail,
+        ];
+        let body = fields.into_iter().flatten().copied().chain(core::iter::repeat(0));
+        for (to, from) in out.iter_mut().zip(body) {
+            *to = from;
+        }
+        let (covered, rest) = out.split_at_mut_checked(CRC_AT).unwrap_or_default();
+        for (to, from) in rest.iter_mut().zip(crc32fast::hash(covered).to_le_bytes()) {
+            *to = from;
+        }
+    }
+
+    /// Reads the verdict of a partition.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Verdict::parse`]'s; [`NoSpace::NoTrailerRegion`].
+    pub fn read<D: BlockIo>(
+        window: &mut Window<'_, D>,
+        scratch: &mut [u8; BLOCK_BYTES],
+    ) -> Result<Self, Error<D::Error>> {
+        let offset = place(window)?;
+        window.read(offset, scratch)?;
+        Ok(Self::parse(scratch)?)
+    }
+
+    /// Writes the verdict. Touches the disk; durable after a flush.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`NoSpace::NoTrailerRegion`].
+    pub fn write<D: BlockIo>(
+        &self,
+        window: &mut Window<'_, D>,
+        scratch: &mut [u8; BLOCK_BYTES],
+    ) -> Result<(), Error<D::Error>> {
+        let offset = place(window)?;
+        self.encode(scratch);
+        window.write(offset, scratch)
+    }
+}
+
+fn place<D: BlockIo>(window: &Window<'_, D>) -> Result<ByteOffset, Error<D::Error>> {
+    let no_region = NoSpace::NoTrailerRegion { size: window.extent().len() };
+    region_of(window)?.plus(VERDICT_OFFSET).ok_or(Error::NoSpace(no_region))
+}

@@ -1,0 +1,46 @@
+//! Proof that enough trusted keys signed a manifest.
+
+use crate::bundle::KeyId;
+use crate::bundle::anchors::Signers;
+use crate::digest::Digest;
+use crate::manifest::Manifest;
+
+/// An envelope whose signatures hold, and its manifest. Only [`Unverified::verify`](super::Unverified::verify) makes one.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Verified<'a> {
+    manifest: Manifest<'a>,
+    envelope: &'a [u8],
+    digest: Digest,
+    signers: Signers,
+}
+
+impl<'a> Verified<'a> {
+    pub(super) const fn new(manifest: Manifest<'a>, envelope: &'a [u8], digest: Digest, signers: Signers) -> Self {
+        Self { manifest, envelope, digest, signers }
+    }
+
+    /// What was signed.
+    #[must_use]
+    pub const fn manifest(&self) -> &Manifest<'a> {
+        &self.manifest
+    }
+
+    /// The whole envelope, byte for byte: what the trailer repeats.
+    #[must_use]
+    pub const fn envelope(&self) -> &'a [u8] {
+        self.envelope
+    }
+
+    /// The manifest digest: the identity of the bundle.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The trusted keys that signed, each once.
+    #[must_use]
+    pub fn signers(&self) -> &[KeyId] {
+        &self.signers
+    }
+}
