@@ -151,7 +151,7 @@ impl<'a> PageChain<'a> {
     /// Whether every chunk has had its row, so that no page follows.
     #[must_use]
     pub const fn is_finished(&self) -> bool {
-        self.first_chunk >= self.payload.chunks()
+        self.first_chunk >= self.payload.geometry().chunks()
     }
 
     /// Takes the next page.
@@ -168,7 +168,7 @@ impl<'a> PageChain<'a> {
 
     fn judge<'b>(&mut self, bytes: &'b [u8; BLOCK_BYTES]) -> Option<Result<Page<'b>, Corrupt>> {
         let page = self.page;
-        let chunks_left = self.payload.chunks().checked_sub(self.first_chunk)?;
+        let chunks_left = self.payload.geometry().chunks().checked_sub(self.first_chunk)?;
         let count = usize::try_from(chunks_left).unwrap_or(ROWS).min(ROWS);
         let last_chunk = self.first_chunk.checked_add(u64::try_from(count).ok()?)?;
         if bytes::array(bytes, 0)? != MAGIC {
@@ -181,12 +181,12 @@ impl<'a> PageChain<'a> {
             return Some(Err(Corrupt::PageReserved { page }));
         }
         let next = bytes::array::<32>(bytes, 16)?;
-        if (next == NONE) != (last_chunk == self.payload.chunks()) {
+        if (next == NONE) != (last_chunk == self.payload.geometry().chunks()) {
             return Some(Err(Corrupt::PageNext { page }));
         }
         let (rows, unused) = bytes.get(ROWS_AT..)?.as_chunks::<ROW_BYTES>().0.split_at_checked(count)?;
-        let chunk_len = u32::try_from(self.payload.chunk_len(self.first_chunk)).ok()?;
-        let last_len = u32::try_from(self.payload.chunk_len(last_chunk.checked_sub(1)?)).ok()?;
+        let chunk_len = u32::try_from(self.payload.geometry().chunk_len(self.first_chunk)).ok()?;
+        let last_len = u32::try_from(self.payload.geometry().chunk_len(last_chunk.checked_sub(1)?)).ok()?;
         let accepted = Page { rows, chunk_len, last_len };
         if let Some(row) = (0..count).find(|row| accepted.row(*row).is_none()) {
             return Some(Err(Corrupt::PageRow { page, row }));

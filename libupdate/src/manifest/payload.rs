@@ -1,13 +1,13 @@
 //! One image of a release.
 
 use crate::block::ByteLen;
-use crate::digest::{BLOCK_BYTES, Digest, RootHash, Salt};
+use crate::digest::{Digest, RootHash, Salt};
 use crate::error::Corrupt;
-use crate::limits::DATA_BLOCKS;
 use crate::manifest::Name;
+use crate::verity::{Geometry, Tree};
 
-/// Data blocks of a chunk: as many as one hash block has digests.
-const CHUNK_BLOCKS: u64 = 128;
+/// Bytes of a data block.
+const BLOCK: u64 = 4096;
 
 /// How the chunks of a payload are carried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +29,7 @@ pub enum Encoding {
 pub struct Payload<'a> {
     role: Name<'a>,
     image_len: ByteLen,
+    geometry: Geometry,
     salt: Salt<'a>,
     root_hash: RootHash,
     encoding: Encoding,
@@ -46,11 +47,10 @@ impl<'a> Payload<'a> {
         root_hash: RootHash,
         encoding: Encoding,
     ) -> Result<Self, Corrupt> {
-        let data_blocks = data_blocks(image_len);
-        if data_blocks == 0 || data_blocks > DATA_BLOCKS {
-            return Err(Corrupt::ManifestImageLength { image_len: image_len.get(), data_blocks });
-        }
-        Ok(Self { role, image_len, salt, root_hash, encoding })
+        let data_blocks = image_len.get().div_ceil(BLOCK);
+        let out_of_bounds = Corrupt::ManifestImageLength { image_len: image_len.get(), data_blocks };
+        let geometry = Geometry::from_image_len(image_len).ok_or(out_of_bounds)?;
+        Ok(Self { role, image_len, geometry, salt, root_hash, encoding })
     }
 
     /// The role of the partition it is for.
@@ -68,22 +68,19 @@ impl<'a> Payload<'a> {
     /// Blocks of 4096 bytes that hold the image: at least one.
     #[must_use]
     pub const fn data_blocks(&self) -> u64 {
-        data_blocks(self.image_len)
+        self.geometry.data_blocks()
     }
 
-    /// Chunks of 128 data blocks, the last one perhaps shorter: at least one.
+    /// Where the blocks of image and hash tree stand.
     #[must_use]
-    pub const fn chunks(&self) -> u64 {
-        self.data_blocks().div_ceil(CHUNK_BLOCKS)
+    pub const fn geometry(&self) -> Geometry {
+        self.geometry
     }
 
-    /// Bytes of chunk number `chunk`, a whole number of blocks; 0 past the last chunk.
+    /// The hash tree that authenticates every block.
     #[must_use]
-    pub fn chunk_len(&self, chunk: u64) -> usize {
-        let before = chunk.saturating_mul(CHUNK_BLOCKS);
-        let blocks = self.data_blocks().saturating_sub(before).min(CHUNK_BLOCKS);
-        // At most 128 blocks.
-        usize::try_from(blocks).unwrap_or_default().saturating_mul(BLOCK_BYTES)
+    pub const fn tree(&self) -> Tree<'a> {
+        Tree { geometry: self.geometry, salt: self.salt, root: self.root_hash }
     }
 
     /// The salt of its hash tree.
@@ -103,9 +100,4 @@ impl<'a> Payload<'a> {
     pub const fn encoding(&self) -> Encoding {
         self.encoding
     }
-}
-
-#[expect(clippy::as_conversions, reason = "4096 fits 64 bits")]
-const fn data_blocks(image_len: ByteLen) -> u64 {
-    image_len.get().div_ceil(BLOCK_BYTES as u64)
 }
