@@ -1,4 +1,11 @@
-//! What the integration tests share: a disk in a file, and foreign tools as oracles.
+//! What the integration tests share.
+//!
+//! - [`file_disk`]: a disk in a file.
+//! - [`tool`]: foreign tools as oracles.
+//! - [`tree`]: the files of the project, as a commit would hold them.
+//! - [`rust_source`]: tokens, functions and paths of a Rust file, for the tests that hold the house style.
 
 pub mod file_disk;
+pub mod rust_source;
 pub mod tool;
+pub mod tree;
