@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::block::Lba;
+use crate::id::SlotId;
 
 /// The rule of the UEFI specification (chapter 5.3) or of `docs/FORMAT.md` that a GPT copy or the whole table breaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,13 +83,13 @@ pub enum TableFault {
     },
     /// A partition of the profile is not in the table.
     PartitionMissing {
-        /// Number of the slot in the profile, from 0.
-        slot: u8,
+        /// The slot.
+        slot: SlotId,
     },
     /// Two partitions answer to one label and type.
     PartitionAmbiguous {
-        /// Number of the slot in the profile, from 0.
-        slot: u8,
+        /// The slot.
+        slot: SlotId,
     },
     /// The table on the disk is not the one that was read before.
     ChangedUnderUs,
@@ -122,8 +123,8 @@ impl fmt::Display for TableFault {
                 write!(f, "no backup GPT can stand at {found}, where the primary places it")
             }
             Self::NoSuchEntry { entry } => write!(f, "the GPT has no entry {entry}"),
-            Self::PartitionMissing { slot } => write!(f, "a partition of slot number {slot} is not in the table"),
-            Self::PartitionAmbiguous { slot } => write!(f, "two partitions match the profile's slot number {slot}"),
+            Self::PartitionMissing { slot } => write!(f, "a partition of slot {slot} is not in the table"),
+            Self::PartitionAmbiguous { slot } => write!(f, "two partitions match the profile's slot {slot}"),
             Self::ChangedUnderUs => f.write_str("the partition table changed since it was read"),
             Self::ReadBack => f.write_str("the partition table does not read back as it was written"),
         }
