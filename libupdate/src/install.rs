@@ -1,1 +1,199 @@
-//! Not written yet.
+//! An image into its slot: mark, stream, flush, read back, trailer.
+//!
+//! ```text
+//!  Admitted ─ disarm ─► Disarmed ─ stage ─────────────────────────────────────────────► Staged ─ arm, keep_staged ─►
+//!                                    │ erase trailers, write marks, flush
+//!                                    │ superblock and levels >= 1, each checked against its parent
+//!                                    │ each chunk: checked, written with its level-0 block
+//!                                    │ flush, read all of it back
+//!                                    └ trailers, flush, read them back
+//! ```
+//!
+//! # Durability
+//! The slot's bits were cleared and flushed before the first write here, and only `arm` sets them again, after everything here is
+//! durable. So a cut anywhere in [`stage`] leaves a slot that cannot boot and other slots that nobody touched. The mark makes the
+//! next run re-hash what is in the target and write only what differs; without the mark it writes everything. Either way it
+//! trusts nothing that it did not hash in that run.
+
+use heapless::Vec;
+
+use crate::activate::Disarmed;
+use crate::block::{ByteLen, Extent};
+use crate::bundle::Verified;
+use crate::check::{self, Buffers};
+use crate::digest::BlockHasher;
+use crate::error::{Corrupt, Error};
+use crate::gpt::EntryNumber;
+use crate::id::SlotId;
+use crate::io::{self, BlockIo, Window};
+use crate::limits::PAYLOADS;
+use crate::manifest::Payload;
+use crate::observe::{Meter, Observer, Phase};
+use crate::region;
+use crate::verity::Tree;
+
+mod payload;
+
+pub use payload::{Decompressor, NoDecompressor, Source};
+
+/// What a caller brings to a long act besides disk and memory.
+#[derive(Debug)]
+pub struct Tools<'t, H, Z, O> {
+    /// Hashes blocks.
+    pub hasher: &'t mut H,
+    /// Decompresses chunks.
+    pub decompressor: &'t mut Z,
+    /// Hears of progress and may stop the act.
+    pub observer: &'t mut O,
+}
+
+/// A slot that holds a complete, read-back bundle with its trailers and cannot boot yet.
+///
+/// Made only by [`stage`] and [`restage`].
+#[derive(Clone, Debug)]
+#[must_use = "a staged slot does not boot until it is armed"]
+pub struct Staged<'a> {
+    verified: Verified<'a>,
+    slot: SlotId,
+    entry: EntryNumber,
+    kept: ByteLen,
+    total: ByteLen,
+}
+
+impl<'a> Staged<'a> {
+    /// The bundle.
+    #[must_use]
+    pub const fn verified(&self) -> &Verified<'a> {
+        &self.verified
+    }
+
+    /// The slot.
+    #[must_use]
+    pub const fn slot(&self) -> SlotId {
+        self.slot
+    }
+
+    /// The entry that carries the slot's bits.
+    #[must_use]
+    pub const fn entry(&self) -> EntryNumber {
+        self.entry
+    }
+
+    /// Bytes of images that were in the target already and were not written.
+    #[must_use]
+    pub const fn kept(&self) -> ByteLen {
+        self.kept
+    }
+
+    /// Bytes of all images, in whole blocks.
+    #[must_use]
+    pub const fn total(&self) -> ByteLen {
+        self.total
+    }
+}
+
+/// Writes the bundle's images into the disarmed slot, reads everything back, and writes the trailers.
+///
+/// `source` stands right behind the envelope and must end with the last payload.
+///
+/// # Durability
+/// See the module. In the end everything is durable but the slot's bits, which are still clear.
+/// # Errors
+/// Every class but `Rejected`; the slot stays disarmed, and running again resumes.
+pub fn stage<'a, D, R, H, Z, O>(
+    disk: &mut D,
+    disarmed: Disarmed<'a>,
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    tools: &mut Tools<'_, H, Z, O>,
+) -> Result<Staged<'a>, Error<D::Error>>
+where
+    D: BlockIo,
+    R: Source,
+    H: BlockHasher,
+    Z: Decompressor,
+    O: Observer,
+{
+    let admitted = disarmed.admitted();
+    let places = places(admitted.verified(), admitted.extents());
+    let (digest, envelope) = (admitted.verified().digest(), admitted.verified().envelope());
+    let resume = region::begin(disk, admitted.extents(), (digest, envelope), buffers.leaf, buffers.path)?;
+    let mut meter = Meter::new(Phase::Write, total(&places));
+    for place in &places {
+        payload::write(disk, place, resume, source, buffers, tools, &mut meter)?;
+    }
+    end_of_bundle(source)?;
+    let kept = meter.kept();
+    Meter::new(Phase::Flush, total(&places)).done(tools.observer, 0, 0)?;
+    io::flush(disk)?;
+    check_all(disk, &places, buffers, tools)?;
+    region::seal(disk, admitted.extents(), envelope, buffers.leaf, buffers.path)?;
+    let (slot, entry) = (admitted.slot(), admitted.entry());
+    Ok(Staged { verified: disarmed.into_verified(), slot, entry, kept, total: total(&places) })
+}
+
+/// Reads every byte of a slot that claims to hold `verified`, and makes it staged again.
+///
+/// The caller has the trailers' bundle from [`survey`](crate::survey) and the slot's extents from
+/// [`policy::extents`](crate::policy::extents). Touches memory only.
+///
+/// # Errors
+/// [`Error::Corrupt`] names the chunk or hash block; [`Error::Io`]; [`Error::Interrupted`].
+pub fn restage<'a, D, H, Z, O>(
+    disk: &mut D,
+    verified: Verified<'a>,
+    (slot, entry, extents): (SlotId, EntryNumber, &[Extent]),
+    buffers: &mut Buffers<'_>,
+    tools: &mut Tools<'_, H, Z, O>,
+) -> Result<Staged<'a>, Error<D::Error>>
+where
+    D: BlockIo,
+    H: BlockHasher,
+    O: Observer,
+{
+    let places = places(&verified, extents);
+    let total = total(&places);
+    check_all(disk, &places, buffers, tools)?;
+    Ok(Staged { verified, slot, entry, kept: total, total })
+}
+
+/// One payload, the tree that checks it, and the partition it goes to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'m> {
+    payload: Payload<'m>,
+    tree: Tree<'m>,
+    extent: Extent,
+}
+
+fn places<'a>(verified: &Verified<'a>, extents: &[Extent]) -> Vec<Place<'a>, PAYLOADS> {
+    let payloads = verified.manifest().payloads().iter().zip(extents);
+    let place = |(payload, extent): (&Payload<'a>, &Extent)| Place { payload: *payload, tree: payload.tree(), extent: *extent };
+    payloads.map(place).take(PAYLOADS).collect()
+}
+
+fn total(places: &[Place<'_>]) -> ByteLen {
+    let bytes = places.iter().map(|place| place.tree.geometry.image_blocks_bytes().get());
+    ByteLen::new(bytes.fold(0, u64::saturating_add))
+}
+
+fn check_all<D: BlockIo, H: BlockHasher, Z, O: Observer>(
+    disk: &mut D,
+    places: &[Place<'_>],
+    buffers: &mut Buffers<'_>,
+    tools: &mut Tools<'_, H, Z, O>,
+) -> Result<(), Error<D::Error>> {
+    let mut meter = Meter::new(Phase::ReadBack, total(places));
+    for place in places {
+        let mut window = Window::new(disk, place.extent);
+        check::partition(&mut window, &place.tree, buffers, tools.hasher, (&mut meter, tools.observer))?;
+    }
+    Ok(())
+}
+
+fn end_of_bundle<R: Source, E>(source: &mut R) -> Result<(), Error<E>> {
+    match source.read(&mut [0]) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(Corrupt::TrailingBytes.into()),
+        Err(error) => Err(Error::Source(embedded_io::Error::kind(&error))),
+    }
+}

@@ -50,6 +50,7 @@ mod ram_disk;
 pub mod slot;
 pub mod time;
 pub mod verity;
+pub mod version;
 
 pub use block::{BlockCount, BlockSize, ByteLen, ByteOffset, Extent, Lba};
 pub use digest::{BlockHasher, Digest, RootHash, Salt, SoftHasher};

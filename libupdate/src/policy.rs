@@ -1,1 +1,390 @@
-//! Not written yet.
+//! May this bundle be installed, and where. Pure: no IO, no clock.
+//!
+//! Judged in this order, and nothing is written before the last:
+//!
+//! 1. One of the manifest's compatibles equals the profile's, and the device can decompress what it carries.
+//! 2. The manifest's roles are exactly the roles of the profile's slots.
+//! 3. The booted slot is not on trial: the only good slot would be overwritten.
+//! 4. The target: not booted; the worst state first, then the lowest priority, then the lowest entry.
+//! 5. Where the target would lose bits, another slot is good.
+//! 6. Every image fits its partition.
+//! 7. The version is not lower than the booted one, unless allowed.
+//! 8. The rollback index is not below the highest of a good slot.
+//! 9. No slot remembers that these images failed, unless a retry is asked for.
+
+use heapless::{String, Vec};
+
+use crate::block::Extent;
+use crate::bundle::{Features, Verified, trailer};
+use crate::digest::{Digest, RootHash};
+use crate::error::{Corrupt, Error, Incompatible, NoSpace, Rejected};
+use crate::gpt::{EntryNumber, SlotBits};
+use crate::id::SlotId;
+use crate::limits::{NAME_BYTES, PAYLOADS, SLOTS};
+use crate::manifest::{Encoding, Manifest};
+use crate::slot::{Slot, SlotState, SlotTable};
+use crate::verity::Geometry;
+use crate::version;
+
+/// What an authentic trailer says is installed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Installed {
+    /// The version.
+    pub version: String<NAME_BYTES>,
+    /// The rollback index.
+    pub rollback_index: u64,
+    /// Digest of the manifest: the identity of the bundle.
+    pub digest: Digest,
+    /// Root hash of the first payload.
+    pub root_hash: RootHash,
+    /// Digest over every role and root hash: the identity of the images, whoever signed them.
+    pub images: Digest,
+}
+
+impl Installed {
+    /// What `verified` would be, or is, once installed.
+    #[must_use]
+    pub fn of(verified: &Verified<'_>) -> Option<Self> {
+        let manifest = verified.manifest();
+        Some(Self {
+            version: String::try_from(manifest.version().as_str()).ok()?,
+            rollback_index: manifest.rollback_index(),
+            digest: verified.digest(),
+            root_hash: manifest.payloads().first()?.root_hash(),
+            images: images(manifest),
+        })
+    }
+}
+
+fn images(manifest: &Manifest<'_>) -> Digest {
+    manifest.payloads().iter().fold(Digest::new([0; 32]), |so_far, payload| {
+        Digest::of(&[so_far.as_bytes(), payload.role().as_str().as_bytes(), &[0], payload.root_hash().digest().as_bytes()])
+    })
+}
+
+/// What policy knows of one slot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SlotFacts {
+    /// The slot.
+    pub slot: SlotId,
+    /// The entry that carries its bits.
+    pub entry: EntryNumber,
+    /// Its bits.
+    pub bits: SlotBits,
+    /// Its state.
+    pub state: SlotState,
+    /// What it holds, where its trailer is authentic.
+    pub installed: Option<Installed>,
+}
+
+/// Whether a device can install compressed bundles.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Compression {
+    /// It has no decompressor.
+    #[default]
+    None,
+    /// It decompresses zstd.
+    Zstd,
+}
+
+/// What policy knows of the device.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Facts<'a> {
+    /// The profile's compatible.
+    pub compatible: &'a str,
+    /// What the device can decompress.
+    pub compression: Compression,
+    /// The booted slot, if the running system came from one.
+    pub booted: Option<SlotId>,
+    /// Every slot of the profile.
+    pub slots: Vec<SlotFacts, SLOTS>,
+}
+
+impl Facts<'_> {
+    /// The facts of one slot.
+    ///
+    /// # Errors
+    /// [`Rejected::NoSuchSlot`].
+    pub fn slot(&self, slot: SlotId) -> Result<&SlotFacts, Rejected> {
+        self.slots.iter().find(|facts| facts.slot == slot).ok_or(Rejected::NoSuchSlot { slot })
+    }
+
+    /// Rule 1 of DESIGN 3.3: `slot` may lose its bits only while another slot is good.
+    ///
+    /// # Errors
+    /// [`Rejected::LastGoodSlot`].
+    pub fn another_is_good(&self, slot: SlotId) -> Result<(), Rejected> {
+        let good = |facts: &SlotFacts| facts.slot != slot && facts.state == SlotState::Good;
+        if self.slots.iter().any(good) { Ok(()) } else { Err(Rejected::LastGoodSlot { slot }) }
+    }
+
+    /// The slot that an installation would write, if none is asked for: not the booted one; the worst state, then the lowest
+    /// priority, then the lowest entry.
+    ///
+    /// # Errors
+    /// [`Rejected::NoTarget`].
+    pub fn target(&self) -> Result<SlotId, Rejected> {
+        let others = self.slots.iter().filter(|facts| Some(facts.slot) != self.booted);
+        let worst = others.min_by_key(|facts| (rank(facts.state), facts.bits.priority, facts.entry));
+        worst.map(|facts| facts.slot).ok_or(Rejected::NoTarget)
+    }
+
+    /// The slot that a rollback raises: good, not booted, the highest priority.
+    ///
+    /// # Errors
+    /// [`Rejected::NoTarget`].
+    pub fn rollback_target(&self) -> Result<SlotId, Rejected> {
+        let good = self.slots.iter().filter(|facts| Some(facts.slot) != self.booted && facts.state == SlotState::Good);
+        let best = good.max_by_key(|facts| (facts.bits.priority, core::cmp::Reverse(facts.entry)));
+        best.map(|facts| facts.slot).ok_or(Rejected::NoTarget)
+    }
+
+    fn floor(&self) -> u64 {
+        let good = self.slots.iter().filter(|facts| facts.state == SlotState::Good);
+        good.filter_map(|facts| facts.installed.as_ref()).map(|installed| installed.rollback_index).max().unwrap_or(0)
+    }
+
+    /// The slot whose version a new one is compared with: the booted one, else the best good one.
+    fn reference(&self) -> Option<&Installed> {
+        let booted = self.booted.and_then(|slot| self.slot(slot).ok());
+        let good = self.slots.iter().filter(|facts| facts.state == SlotState::Good).max_by_key(|facts| facts.bits.priority);
+        booted.or(good)?.installed.as_ref()
+    }
+}
+
+/// Worst first: what is lost least by being overwritten. Empty and disarmed hold nothing; an unverified slot holds nothing
+/// that may boot.
+const fn rank(state: SlotState) -> u8 {
+    match state {
+        SlotState::Empty | SlotState::Disarmed => 0,
+        SlotState::Unverified => 1,
+        SlotState::Failed => 2,
+        SlotState::Exhausted => 3,
+        SlotState::Staged => 4,
+        SlotState::Trial => 5,
+        SlotState::Good => 6,
+    }
+}
+
+/// What to do about a version lower than the booted one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Downgrade {
+    /// Refuse it.
+    #[default]
+    Refuse,
+    /// The operator wants it.
+    Allow,
+}
+
+/// What to do about images that failed before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum FailedBefore {
+    /// Refuse them.
+    #[default]
+    Refuse,
+    /// The operator wants another try.
+    Retry,
+}
+
+/// What the operator asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Wishes {
+    /// A target other than the one policy would choose.
+    pub slot: Option<SlotId>,
+    /// Lower versions.
+    pub downgrade: Downgrade,
+    /// Failed versions.
+    pub failed_before: FailedBefore,
+}
+
+/// A bundle that is authentic and that policy allows to be installed in its target slot.
+///
+/// Made only by [`admit`] and [`admit_first`].
+#[derive(Clone, Debug)]
+#[must_use = "an admitted bundle is not yet installed"]
+pub struct Admitted<'a> {
+    verified: Verified<'a>,
+    slot: SlotId,
+    entry: EntryNumber,
+    bits: SlotBits,
+    extents: Vec<Extent, PAYLOADS>,
+}
+
+impl<'a> Admitted<'a> {
+    /// The verified bundle.
+    #[must_use]
+    pub const fn verified(&self) -> &Verified<'a> {
+        &self.verified
+    }
+
+    /// The target slot.
+    #[must_use]
+    pub const fn slot(&self) -> SlotId {
+        self.slot
+    }
+
+    /// The entry that carries the target's bits.
+    #[must_use]
+    pub const fn entry(&self) -> EntryNumber {
+        self.entry
+    }
+
+    /// The target's bits when it was admitted.
+    #[must_use]
+    pub const fn bits(&self) -> SlotBits {
+        self.bits
+    }
+
+    /// Where each payload goes, in the manifest's order.
+    #[must_use]
+    pub fn extents(&self) -> &[Extent] {
+        &self.extents
+    }
+}
+
+/// Judges an installation by the rules above. Pure.
+///
+/// # Errors
+/// [`Error::Rejected`], [`Error::Corrupt`] where the roles are not the profile's, [`Error::NoSpace`].
+pub fn admit<'a, E>(
+    verified: Verified<'a>,
+    facts: &Facts<'_>,
+    table: &SlotTable<'_>,
+    wishes: Wishes,
+) -> Result<Admitted<'a>, Error<E>> {
+    compatible(&verified, facts)?;
+    readable(&verified, facts)?;
+    let slot = target(facts, wishes, verified.digest())?;
+    let admitted = fit(verified, table, slot)?;
+    if admitted.bits != SlotBits::default() {
+        facts.another_is_good(slot)?;
+    }
+    let installed = Installed::of(&admitted.verified).ok_or(Corrupt::ManifestName)?;
+    let lower = |reference: &Installed| version::compare(&installed.version, &reference.version).is_lt();
+    if wishes.downgrade == Downgrade::Refuse && facts.reference().is_some_and(lower) {
+        return Err(Rejected::Downgrade.into());
+    }
+    if installed.rollback_index < facts.floor() {
+        return Err(Rejected::RollbackIndex { found: installed.rollback_index, floor: facts.floor() }.into());
+    }
+    match failed_before(facts, &installed) {
+        Some(slot) if wishes.failed_before == FailedBefore::Refuse => Err(Rejected::FailedBefore { slot }.into()),
+        _ => Ok(admitted),
+    }
+}
+
+/// Judges the first installation on a fresh table: nothing may be armed, the target is the first slot of the profile.
+///
+/// # Errors
+/// As [`admit`]; [`Rejected::SlotState`] where any slot has bits.
+pub fn admit_first<'a, E>(
+    verified: Verified<'a>,
+    facts: &Facts<'_>,
+    table: &SlotTable<'_>,
+) -> Result<Admitted<'a>, Error<E>> {
+    compatible(&verified, facts)?;
+    readable(&verified, facts)?;
+    if let Some(armed) = facts.slots.iter().find(|facts| facts.bits != SlotBits::default()) {
+        return Err(Rejected::SlotState { slot: armed.slot, needed: "empty, as on a disk that is being provisioned" }.into());
+    }
+    let first = table.slots().first().ok_or(Rejected::NoTarget)?.id;
+    fit(verified, table, first)
+}
+
+fn compatible(verified: &Verified<'_>, facts: &Facts<'_>) -> Result<(), Rejected> {
+    let matches = verified.manifest().compatibles().iter().any(|name| name.as_str() == facts.compatible);
+    if matches { Ok(()) } else { Err(Rejected::Compatible) }
+}
+
+fn readable(verified: &Verified<'_>, facts: &Facts<'_>) -> Result<(), Incompatible> {
+    let compressed = verified.manifest().payloads().iter().any(|payload| payload.encoding() != Encoding::Raw);
+    if compressed && facts.compression == Compression::None {
+        return Err(Incompatible::RequiredFeatures { unknown: Features::ZSTD.get() });
+    }
+    Ok(())
+}
+
+fn target(facts: &Facts<'_>, wishes: Wishes, digest: Digest) -> Result<SlotId, Rejected> {
+    if let Some(booted) = facts.booted.and_then(|slot| facts.slot(slot).ok()) {
+        if booted.state == SlotState::Trial {
+            return Err(Rejected::TrialRunning { slot: booted.slot });
+        }
+    }
+    let holds = |facts: &&SlotFacts| facts.installed.as_ref().is_some_and(|installed| installed.digest == digest);
+    let holder = facts.slots.iter().filter(|facts_| Some(facts_.slot) != facts.booted).find(holds);
+    let slot = match (wishes.slot, holder) {
+        (Some(slot), _) => facts.slot(slot)?.slot,
+        (None, Some(holder)) => holder.slot,
+        (None, None) => facts.target()?,
+    };
+    if Some(slot) == facts.booted { Err(Rejected::BootedSlot { slot }) } else { Ok(slot) }
+}
+
+fn failed_before(facts: &Facts<'_>, new: &Installed) -> Option<SlotId> {
+    let failed = |facts: &&SlotFacts| matches!(facts.state, SlotState::Failed | SlotState::Exhausted);
+    let same = |facts: &&SlotFacts| facts.installed.as_ref().is_some_and(|installed| installed.images == new.images);
+    facts.slots.iter().filter(failed).find(same).map(|facts| facts.slot)
+}
+
+/// Rule 6 of DESIGN 3.3 and the space: one payload for each partition of the slot, and room for image, tree and trailer.
+fn fit<'a, E>(verified: Verified<'a>, table: &SlotTable<'_>, slot: SlotId) -> Result<Admitted<'a>, Error<E>> {
+    let target = table.get(slot)?;
+    let extents = extents(verified.manifest(), target)?;
+    Ok(Admitted { verified, slot, entry: target.control, bits: target.bits(), extents })
+}
+
+/// The partition of each payload, in the manifest's order.
+///
+/// # Errors
+/// [`Corrupt::Roles`] where the roles are not exactly the slot's; [`NoSpace`] where an image does not fit.
+pub fn extents(manifest: &Manifest<'_>, slot: &Slot<'_>) -> Result<Vec<Extent, PAYLOADS>, Refusal> {
+    if manifest.payloads().len() != slot.partitions.len() {
+        return Err(Corrupt::Roles.into());
+    }
+    let mut extents = Vec::new();
+    for payload in manifest.payloads() {
+        let partition = slot.partition(payload.role().as_str()).ok_or(Corrupt::Roles)?;
+        room(payload.geometry(), partition.extent)?;
+        extents.push(partition.extent).map_err(|_| Corrupt::Roles)?;
+    }
+    Ok(extents)
+}
+
+fn room(geometry: Geometry, extent: Extent) -> Result<(), NoSpace> {
+    let end = trailer::offset(extent.len()).ok_or(NoSpace::NoTrailerRegion { size: extent.len() })?;
+    if geometry.end() <= end {
+        return Ok(());
+    }
+    let bytes = |offset: crate::block::ByteOffset| crate::block::ByteLen::new(offset.get());
+    Err(NoSpace::Image { needed: bytes(geometry.end()), available: bytes(end) })
+}
+
+/// Why a manifest and a slot do not go together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// Not the same roles.
+    Corrupt(Corrupt),
+    /// Too large.
+    NoSpace(NoSpace),
+}
+
+impl From<Corrupt> for Refusal {
+    fn from(kind: Corrupt) -> Self {
+        Self::Corrupt(kind)
+    }
+}
+
+impl From<NoSpace> for Refusal {
+    fn from(kind: NoSpace) -> Self {
+        Self::NoSpace(kind)
+    }
+}
+
+impl<E> From<Refusal> for Error<E> {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Corrupt(kind) => Self::Corrupt(kind),
+            Refusal::NoSpace(kind) => Self::NoSpace(kind),
+        }
+    }
+}

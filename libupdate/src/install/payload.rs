@@ -1,0 +1,257 @@
+//! One payload from the stream into its partition.
+//!
+//! ```text
+//!  stream   | levels >= 1, top first | chunk 0 | chunk 1 | ..                 (compressed: page, its chunks, page, ..)
+//!  target   | chunk 0 | chunk 1 | .. | superblock | levels >= 1 | level 0 |
+//! ```
+
+use embedded_io::{Read, ReadExactError};
+
+use crate::block::ByteOffset;
+use crate::bundle::page::{CHUNKS_PER_PAGE, Codec, PageChain, Row};
+use crate::bytes::len_u64;
+use crate::check::{self, Buffers};
+use crate::digest::{BLOCK_BYTES, BlockHasher, Digest};
+use crate::error::{Corrupt, Error, NoSpace};
+use crate::install::{Place, Tools};
+use crate::io::{BlockIo, Window};
+use crate::manifest::Encoding;
+use crate::observe::{Meter, Observer};
+use crate::region::Resume;
+use crate::verity::{CHUNK_BYTES, ParentCache, Superblock};
+
+/// A bundle's bytes, from front to end.
+pub trait Source: Read {
+    /// Leaves out the next `bytes` bytes. `scratch` is memory to read them into where the source cannot seek.
+    ///
+    /// # Errors
+    /// As [`Read::read_exact`].
+    fn skip(&mut self, bytes: u64, scratch: &mut [u8]) -> Result<(), ReadExactError<Self::Error>> {
+        let mut left = bytes;
+        while left > 0 {
+            let len = usize::try_from(left).map_or(scratch.len(), |left| left.min(scratch.len()));
+            let piece = scratch.get_mut(..len).unwrap_or_default();
+            self.read_exact(piece)?;
+            left = left.saturating_sub(len_u64(piece).max(1));
+        }
+        Ok(())
+    }
+}
+
+impl Source for &[u8] {}
+
+/// Decompresses one chunk: the seam for zstd. Called only with carried bytes whose digest is authenticated.
+pub trait Decompressor {
+    /// Fills `chunk` from `carried`: one frame, no dictionary, a window of at most a chunk, exactly `chunk.len()` bytes.
+    /// `None` where the frame is anything else.
+    fn decompress(&mut self, carried: &[u8], chunk: &mut [u8]) -> Option<()>;
+}
+
+/// For callers that install only uncompressed bundles.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct NoDecompressor;
+
+impl Decompressor for NoDecompressor {
+    fn decompress(&mut self, _: &[u8], _: &mut [u8]) -> Option<()> {
+        None
+    }
+}
+
+/// Streams one payload into its partition. Durable after the caller's flush.
+pub(super) fn write<D, R, H, Z, O>(
+    disk: &mut D,
+    place: &Place<'_>,
+    resume: Resume,
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    tools: &mut Tools<'_, H, Z, O>,
+    meter: &mut Meter,
+) -> Result<(), Error<D::Error>>
+where
+    D: BlockIo,
+    R: Source,
+    H: BlockHasher,
+    Z: Decompressor,
+    O: Observer,
+{
+    let mut window = Window::new(disk, place.extent);
+    levels(&mut window, place, source, buffers, tools.hasher)?;
+    let mut parents = ParentCache::new(place.tree);
+    let mut pages = PageChain::new(place.payload.first_page());
+    for chunk in 0..place.tree.geometry.chunks() {
+        let carried = carried(place, chunk, source, buffers, &mut pages)?;
+        let expected = parents.expected_chunk(&mut window, chunk, buffers.path, tools.hasher)?;
+        let len = check::chunk_len(&place.tree, chunk);
+        let mut kept = 0;
+        if resume == Resume::Rehash && holds(&mut window, place, chunk, expected, buffers, tools.hasher)? {
+            source.skip(carried.len, buffers.data).map_err(lost)?;
+            kept = len;
+        } else {
+            fill(&mut window, place, (chunk, carried, expected), source, buffers, tools)?;
+        }
+        meter.done(tools.observer, len, kept)?;
+    }
+    Ok(())
+}
+
+/// Writes the superblock and the shipped hash blocks, each checked against its parent before it is written.
+fn levels<D: BlockIo, R: Source, H: BlockHasher>(
+    window: &mut Window<'_, D>,
+    place: &Place<'_>,
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    hasher: &mut H,
+) -> Result<(), Error<D::Error>> {
+    let tree = &place.tree;
+    Superblock::of(tree).encode(buffers.leaf);
+    window.write(tree.geometry.hash_offset(), buffers.leaf)?;
+    let mut parents = ParentCache::new(*tree);
+    for (level, index) in tree.geometry.shipped() {
+        let wrong = Corrupt::HashBlock { level, index };
+        source.read_exact(&mut buffers.leaf[..]).map_err(lost)?;
+        let expected = parents.expected(window, level, index, buffers.path, hasher)?;
+        if crate::digest::hash_block(hasher, tree.salt, buffers.leaf) != expected {
+            return Err(wrong.into());
+        }
+        window.write(tree.geometry.block_offset(level, index).ok_or(wrong)?, buffers.leaf)?;
+    }
+    Ok(())
+}
+
+/// How one chunk stands in the stream.
+#[derive(Clone, Copy, Debug)]
+struct Carried {
+    codec: Codec,
+    len: u64,
+    digest: Digest,
+}
+
+/// Finds out how the chunk is carried; reads the next index page where one stands before it.
+fn carried<R: Source, E>(
+    place: &Place<'_>,
+    chunk: u64,
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    pages: &mut PageChain,
+) -> Result<Carried, Error<E>> {
+    let plain = Carried { codec: Codec::Raw, len: check::chunk_len(&place.tree, chunk), digest: Digest::new([0; 32]) };
+    if place.payload.encoding() == Encoding::Raw {
+        return Ok(plain);
+    }
+    let place_in_page = chunk % CHUNKS_PER_PAGE;
+    if place_in_page == 0 {
+        source.read_exact(&mut buffers.page[..]).map_err(lost)?;
+        pages.next(buffers.page, place.tree.geometry, chunk)?;
+    }
+    let row = Row::at(buffers.page, place_in_page, plain.len)?;
+    Ok(Carried { codec: row.codec, len: u64::from(row.carried_len), digest: row.digest })
+}
+
+/// Whether the target holds the chunk and its level-0 block already. A target that cannot be read does not.
+fn holds<D: BlockIo, H: BlockHasher>(
+    window: &mut Window<'_, D>,
+    place: &Place<'_>,
+    chunk: u64,
+    expected: Digest,
+    buffers: &mut Buffers<'_>,
+    hasher: &mut H,
+) -> Result<bool, Error<D::Error>> {
+    let stored = match check::hash_stored(window, &place.tree, chunk, buffers, hasher) {
+        Err(Error::Io(_)) => return Ok(false),
+        other => other?,
+    };
+    if stored != expected {
+        return Ok(false);
+    }
+    if check::stored_leaf(window, &place.tree, chunk, buffers)? == check::Verdict::Differs {
+        leaf(window, place, chunk, buffers)?;
+    }
+    Ok(true)
+}
+
+/// Takes one chunk from the stream and writes it with its level-0 block.
+fn fill<D, R, H, Z, O>(
+    window: &mut Window<'_, D>,
+    place: &Place<'_>,
+    (chunk, carried, expected): (u64, Carried, Digest),
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    tools: &mut Tools<'_, H, Z, O>,
+) -> Result<(), Error<D::Error>>
+where
+    D: BlockIo,
+    R: Source,
+    H: BlockHasher,
+    Z: Decompressor,
+{
+    let start = place.tree.geometry.chunk_offset(chunk).ok_or(Corrupt::Chunk { chunk })?;
+    let whole = place.tree.geometry.chunk_len(chunk);
+    if carried.codec == Codec::Zstd {
+        unpack(chunk, carried, whole, source, buffers, tools.decompressor)?;
+    }
+    let checked_first = buffers.data.len() >= whole;
+    check::pieces(&place.tree, chunk, buffers, |offset, piece, digests| {
+        match carried.codec {
+            Codec::Raw => source.read_exact(piece).map_err(lost)?,
+            Codec::Zero => piece.fill(0),
+            Codec::Zstd => {}
+        }
+        tools.hasher.hash_blocks(place.tree.salt, piece, digests);
+        if checked_first {
+            return Ok(());
+        }
+        window.write(start.plus(offset).ok_or(Corrupt::Chunk { chunk })?, piece)
+    })?;
+    if check::leaf_digest(&place.tree, buffers.leaf, tools.hasher) != expected {
+        return Err(Corrupt::Chunk { chunk }.into());
+    }
+    if checked_first {
+        let got = buffers.data.len();
+        let data = buffers.data.get(..whole).ok_or(NoSpace::Buffer { needed: whole, got })?;
+        window.write(start, data)?;
+    }
+    leaf(window, place, chunk, buffers)
+}
+
+/// Reads the carried bytes, checks their digest, and only then decompresses them into the data buffer.
+fn unpack<R: Source, Z: Decompressor, E>(
+    chunk: u64,
+    carried: Carried,
+    whole: usize,
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    decompressor: &mut Z,
+) -> Result<(), Error<E>> {
+    let got = buffers.carried.len();
+    let len = usize::try_from(carried.len).unwrap_or(usize::MAX);
+    let packed = buffers.carried.get_mut(..len).ok_or(NoSpace::Buffer { needed: CHUNK_BYTES, got })?;
+    source.read_exact(packed).map_err(lost)?;
+    if Digest::of(&[packed]) != carried.digest {
+        return Err(Corrupt::CarriedDigest { chunk }.into());
+    }
+    let got = buffers.data.len();
+    let data = buffers.data.get_mut(..whole).ok_or(NoSpace::Buffer { needed: whole, got })?;
+    decompressor.decompress(packed, data).ok_or(Corrupt::Decompress { chunk })?;
+    Ok(())
+}
+
+/// Writes the level-0 block in `buffers.leaf`. An image of one block has none.
+fn leaf<D: BlockIo>(
+    window: &mut Window<'_, D>,
+    place: &Place<'_>,
+    chunk: u64,
+    buffers: &Buffers<'_>,
+) -> Result<(), Error<D::Error>> {
+    let at: Option<ByteOffset> = place.tree.geometry.block_offset(0, chunk);
+    at.map_or(Ok(()), |at| window.write(at, buffers.leaf))
+}
+
+/// A source that ended is a truncated bundle; one that failed is not the bundle's fault.
+fn lost<S: embedded_io::Error, E>(error: ReadExactError<S>) -> Error<E> {
+    match error {
+        ReadExactError::UnexpectedEof => Error::Corrupt(Corrupt::Truncated),
+        ReadExactError::Other(error) => Error::Source(error.kind()),
+    }
+}
+
+const _: () = assert!(CHUNK_BYTES.is_multiple_of(BLOCK_BYTES));

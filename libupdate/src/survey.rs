@@ -1,0 +1,154 @@
+//! What is on the disk: the table, the slots, and what each slot's trailers say. Reads only.
+
+use heapless::Vec;
+
+use crate::block::Extent;
+use crate::bundle::{Anchors, Verified};
+use crate::digest::Digest;
+use crate::error::{Corrupt, Error};
+use crate::gpt::Table;
+use crate::id::SlotId;
+use crate::io::{BlockIo, Window};
+use crate::limits::{ENVELOPE_BYTES, PAYLOADS};
+use crate::policy::{self, Compression, Facts, Installed, SlotFacts};
+use crate::region::{self, Block, Region};
+use crate::slot::{PartitionSpec, Slot, SlotFinder, SlotState, SlotTable, Standing, TrailerSeen};
+
+/// How a device looks at its disk.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'p> {
+    /// The profile's compatible.
+    pub compatible: &'p str,
+    /// The profile's partitions.
+    pub specs: &'p [PartitionSpec<'p>],
+    /// The keys it trusts.
+    pub anchors: &'p Anchors,
+    /// The booted slot, if the running system came from one.
+    pub booted: Option<SlotId>,
+    /// Whether compressed bundles can be installed.
+    pub compression: Compression,
+}
+
+/// Memory of a survey, the caller's: one envelope and three blocks.
+#[derive(Debug)]
+pub struct Memory<'b> {
+    /// A bundle head.
+    pub envelope: &'b mut [u8; ENVELOPE_BYTES],
+    /// One block.
+    pub block: &'b mut Block,
+    /// Another block.
+    pub other: &'b mut Block,
+}
+
+/// What is on the disk.
+#[derive(Clone, Debug)]
+pub struct Survey<'p> {
+    /// The partition table.
+    pub table: Table,
+    /// The slots in it.
+    pub slots: SlotTable<'p>,
+    /// What policy needs to know.
+    pub facts: Facts<'p>,
+}
+
+/// What the trailers of one slot say together.
+#[derive(Debug)]
+pub enum SlotTrailer<'b> {
+    /// Nothing.
+    Nothing,
+    /// An installation of this manifest is, or was, under way.
+    Mark(Digest),
+    /// Not authentic, or not the same everywhere; which rule was broken.
+    NotAuthentic(Corrupt),
+    /// The same authentic bundle head on every partition, with the slot's roles and images that fit.
+    Valid(Verified<'b>, Vec<Extent, PAYLOADS>),
+}
+
+/// Reads the table and finds the slots of the profile in it.
+///
+/// # Errors
+/// [`Error::Table`], [`Error::Io`].
+pub fn find<'p, D: BlockIo>(
+    disk: &mut D,
+    specs: &'p [PartitionSpec<'p>],
+    scratch: &mut [u8],
+) -> Result<(Table, SlotTable<'p>), Error<D::Error>> {
+    let table = Table::read(disk, scratch)?;
+    let mut finder = SlotFinder::new(specs);
+    table.entries(disk, scratch, |entry| finder.see(entry))?;
+    Ok((table, finder.finish()?))
+}
+
+/// Reads table, slots and trailers.
+///
+/// # Errors
+/// [`Error::Table`], [`Error::Io`] for the table. A slot whose region cannot be read is unverified, not an error.
+pub fn survey<'p, D: BlockIo>(
+    disk: &mut D,
+    view: &View<'p>,
+    memory: &mut Memory<'_>,
+) -> Result<Survey<'p>, Error<D::Error>> {
+    let (table, slots) = find(disk, view.specs, &mut memory.block[..])?;
+    let mut facts = Facts { compatible: view.compatible, compression: view.compression, booted: view.booted, slots: Vec::new() };
+    for slot in slots.slots() {
+        let (seen, installed) = match trailer(disk, slot, view.anchors, memory)? {
+            SlotTrailer::Nothing => (TrailerSeen::None, None),
+            SlotTrailer::Mark(_) => (TrailerSeen::Mark, None),
+            SlotTrailer::NotAuthentic(_) => (TrailerSeen::NotAuthentic, None),
+            SlotTrailer::Valid(verified, _) => (TrailerSeen::Valid, Installed::of(&verified)),
+        };
+        let standing = if view.booted == Some(slot.id) { Standing::Booted } else { Standing::NotBooted };
+        let state = SlotState::of(slot.bits(), seen, standing);
+        let row = SlotFacts { slot: slot.id, entry: slot.control, bits: slot.bits(), state, installed };
+        facts.slots.push(row).map_err(|_| crate::error::Rejected::NoSuchSlot { slot: slot.id })?;
+    }
+    Ok(Survey { table, slots, facts })
+}
+
+/// Reads the trailers of one slot and checks signatures, roles and sizes.
+///
+/// # Errors
+/// None of the slot's own: what cannot be read or checked is [`SlotTrailer::NotAuthentic`].
+pub fn trailer<'b, D: BlockIo>(
+    disk: &mut D,
+    slot: &Slot<'_>,
+    anchors: &Anchors,
+    memory: &'b mut Memory<'_>,
+) -> Result<SlotTrailer<'b>, Error<D::Error>> {
+    let Memory { envelope, block, other } = memory;
+    let mut extents = slot.partitions.iter().map(|partition| partition.extent);
+    let Some(first) = extents.next() else { return Ok(SlotTrailer::Nothing) };
+    let found = match region::read(&mut Window::new(disk, first), envelope, block) {
+        Ok(found) => found,
+        Err(Error::Corrupt(kind)) => return Ok(SlotTrailer::NotAuthentic(kind)),
+        Err(_) => return Ok(SlotTrailer::NotAuthentic(Corrupt::TrailerMissing)),
+    };
+    let unverified = match found {
+        Region::Nothing => return Ok(SlotTrailer::Nothing),
+        Region::Mark(digest) => return Ok(SlotTrailer::Mark(digest)),
+        Region::Trailer(unverified) => unverified,
+    };
+    for extent in extents {
+        let mut window = Window::new(disk, extent);
+        match region::holds(&mut window, unverified.envelope(), block, other) {
+            Ok(true) => {}
+            Ok(false) => return Ok(differing(&mut window, block)),
+            Err(_) => return Ok(SlotTrailer::NotAuthentic(Corrupt::TrailerMissing)),
+        }
+    }
+    Ok(match unverified.verify(anchors) {
+        Err(kind) => SlotTrailer::NotAuthentic(kind),
+        Ok(verified) => match policy::extents(verified.manifest(), slot) {
+            Ok(extents) => SlotTrailer::Valid(verified, extents),
+            Err(_) => SlotTrailer::NotAuthentic(Corrupt::Roles),
+        },
+    })
+}
+
+/// A partition whose trailer is not the first one's: where an installation is under way it has a mark.
+fn differing<'b, D: BlockIo>(window: &mut Window<'_, D>, block: &mut Block) -> SlotTrailer<'b> {
+    match region::mark(window, block) {
+        Ok(Some(digest)) => SlotTrailer::Mark(digest),
+        _ => SlotTrailer::NotAuthentic(Corrupt::TrailersDiffer),
+    }
+}
