@@ -8,13 +8,12 @@
 //! ```
 //! One pass over the data; each hash block above level 0 is checked against its parent when it is loaded, once for 128 chunks.
 
-use crate::block::ByteOffset;
 use crate::bytes::len_u64;
-use crate::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest};
+use crate::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest, hash_block};
 use crate::error::{Corrupt, Error, NoSpace};
 use crate::io::{BlockIo, Window};
 use crate::observe::{Meter, Observer};
-use crate::verity::{CHUNK_BYTES, LeafIndex, Superblock, Tree, leaf_digest};
+use crate::verity::{CHUNK_BYTES, ParentCache, Superblock, Tree, digest_at};
 
 /// Memory of a long act, all of it the caller's.
 #[derive(Debug)]
@@ -26,25 +25,10 @@ pub struct Buffers<'b> {
     pub carried: &'b mut [u8],
     /// A level-0 hash block that is being built.
     pub leaf: &'b mut [u8; BLOCK_BYTES],
-    /// A hash block of a higher level.
-    pub path: &'b mut [u8; BLOCK_BYTES],
+    /// Any other block.
+    pub block: &'b mut [u8; BLOCK_BYTES],
     /// An index page of a compressed payload.
     pub page: &'b mut [u8; BLOCK_BYTES],
-}
-
-impl Buffers<'_> {
-    /// The data buffer's whole blocks, at most one chunk.
-    ///
-    /// # Errors
-    /// [`NoSpace::Buffer`] where there is none.
-    pub(crate) fn chunk(&mut self) -> Result<&mut [u8], NoSpace> {
-        let got = self.data.len();
-        let len = got.saturating_sub(got % BLOCK_BYTES).min(CHUNK_BYTES);
-        if len == 0 {
-            return Err(NoSpace::Buffer { needed: BLOCK_BYTES, got });
-        }
-        self.data.get_mut(..len).ok_or(NoSpace::Buffer { needed: len, got })
-    }
 }
 
 /// Whether what a partition holds is what the tree says.
@@ -66,12 +50,13 @@ pub fn partition<D: BlockIo, H: BlockHasher, O: Observer>(
     (meter, observer): (&mut Meter, &mut O),
 ) -> Result<(), Error<D::Error>> {
     window.read(tree.geometry.hash_offset(), buffers.leaf)?;
-    if Superblock::of(tree).encode() != *buffers.leaf {
+    Superblock::of(tree).encode(buffers.block);
+    if buffers.block != buffers.leaf {
         return Err(Corrupt::Superblock.into());
     }
-    let mut index = LeafIndex::new(*tree);
+    let mut parents = ParentCache::new(*tree);
     for chunk in 0..tree.geometry.chunks() {
-        let expected = index.expected(window, chunk, buffers.path, hasher)?;
+        let expected = parents.expected_chunk(window, chunk, hasher)?;
         let wrong = Corrupt::Chunk { chunk };
         if hash_stored(window, tree, chunk, buffers, hasher)? != expected {
             return Err(wrong.into());
@@ -82,6 +67,14 @@ pub fn partition<D: BlockIo, H: BlockHasher, O: Observer>(
         meter.done(observer, chunk_len(tree, chunk), 0)?;
     }
     Ok(())
+}
+
+/// The digest that the tree holds for a chunk with this level-0 block: for an image of one block, that block's own digest.
+pub(crate) fn digest_of_leaf<H: BlockHasher>(tree: &Tree<'_>, leaf: &[u8; BLOCK_BYTES], hasher: &mut H) -> Digest {
+    match digest_at(leaf, 0) {
+        Some(only) if tree.geometry.levels() == 0 => only,
+        _ => hash_block(hasher, tree.salt, leaf),
+    }
 }
 
 /// Bytes of a chunk, as progress counts them.
@@ -104,7 +97,7 @@ pub(crate) fn hash_stored<D: BlockIo, H: BlockHasher>(
         hasher.hash_blocks(tree.salt, piece, digests);
         Ok(())
     })?;
-    Ok(leaf_digest(tree, buffers.leaf, hasher))
+    Ok(digest_of_leaf(tree, buffers.leaf, hasher))
 }
 
 /// Whether the stored level-0 block equals the one in `buffers.leaf`. An image of one block has none.
@@ -146,9 +139,4 @@ pub(crate) fn pieces<E>(
         left = left.saturating_sub(len);
     }
     Ok(())
-}
-
-/// Where image data of a partition ends and nothing else may be touched.
-pub(crate) fn end_of(tree: &Tree<'_>) -> ByteOffset {
-    tree.geometry.end()
 }

@@ -117,7 +117,7 @@ where
     let admitted = disarmed.admitted();
     let places = places(admitted.verified(), admitted.extents());
     let (digest, envelope) = (admitted.verified().digest(), admitted.verified().envelope());
-    let resume = region::begin(disk, admitted.extents(), (digest, envelope), buffers.leaf, buffers.path)?;
+    let resume = region::begin(disk, admitted.extents(), (digest, envelope), buffers.leaf, buffers.block)?;
     let mut meter = Meter::new(Phase::Write, total(&places));
     for place in &places {
         payload::write(disk, place, resume, source, buffers, tools, &mut meter)?;
@@ -127,7 +127,7 @@ where
     Meter::new(Phase::Flush, total(&places)).done(tools.observer, 0, 0)?;
     io::flush(disk)?;
     check_all(disk, &places, buffers, tools)?;
-    region::seal(disk, admitted.extents(), envelope, buffers.leaf, buffers.path)?;
+    region::seal(disk, admitted.extents(), envelope, buffers.leaf, buffers.block)?;
     let (slot, entry) = (admitted.slot(), admitted.entry());
     Ok(Staged { verified: disarmed.into_verified(), slot, entry, kept, total: total(&places) })
 }

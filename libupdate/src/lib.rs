@@ -5,8 +5,8 @@
 //! disk, an [`embedded_io::Read`] for the bundle, and buffers.
 //!
 //! ```text
-//!  floor 3  acts       activate  install  apply  plan             disk writes, in their order
-//!  floor 2  judgement  boot  policy  slot                         pure: no IO, no clock, total
+//!  floor 3  acts       activate  install  survey  region  check  observe  apply  plan   disk writes, in their order
+//!  floor 2  judgement  boot  policy  slot  version                pure: no IO, no clock, total
 //!  floor 1  formats    bundle  manifest  verity  gpt              bytes to values that are valid
 //!  floor 0  words, IO  bytes  block  digest  id  limits  time  error  io  units, the device seam
 //! ```
@@ -35,6 +35,7 @@ pub mod block;
 pub mod boot;
 pub mod bundle;
 pub mod bytes;
+pub mod check;
 pub mod digest;
 pub mod error;
 pub mod gpt;
@@ -43,11 +44,14 @@ pub mod install;
 pub mod io;
 pub mod limits;
 pub mod manifest;
+pub mod observe;
 pub mod plan;
 pub mod policy;
 #[cfg(test)]
 mod ram_disk;
+pub mod region;
 pub mod slot;
+pub mod survey;
 pub mod time;
 pub mod verity;
 pub mod version;

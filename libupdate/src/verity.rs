@@ -15,3 +15,5 @@ pub use uuid::Uuid;
 
 /// Digests in one hash block, and data blocks in one chunk.
 pub const DIGESTS_PER_BLOCK: usize = 128;
+/// Bytes of a whole chunk.
+pub const CHUNK_BYTES: usize = DIGESTS_PER_BLOCK * crate::digest::BLOCK_BYTES;

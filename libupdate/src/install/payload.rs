@@ -80,7 +80,7 @@ where
     let mut pages = PageChain::new(place.payload.first_page());
     for chunk in 0..place.tree.geometry.chunks() {
         let carried = carried(place, chunk, source, buffers, &mut pages)?;
-        let expected = parents.expected_chunk(&mut window, chunk, buffers.path, tools.hasher)?;
+        let expected = parents.expected_chunk(&mut window, chunk, tools.hasher)?;
         let len = check::chunk_len(&place.tree, chunk);
         let mut kept = 0;
         if resume == Resume::Rehash && holds(&mut window, place, chunk, expected, buffers, tools.hasher)? {
@@ -109,7 +109,7 @@ fn levels<D: BlockIo, R: Source, H: BlockHasher>(
     for (level, index) in tree.geometry.shipped() {
         let wrong = Corrupt::HashBlock { level, index };
         source.read_exact(&mut buffers.leaf[..]).map_err(lost)?;
-        let expected = parents.expected(window, level, index, buffers.path, hasher)?;
+        let expected = parents.expected(window, level, index, hasher)?;
         if crate::digest::hash_block(hasher, tree.salt, buffers.leaf) != expected {
             return Err(wrong.into());
         }
@@ -202,7 +202,7 @@ where
         }
         window.write(start.plus(offset).ok_or(Corrupt::Chunk { chunk })?, piece)
     })?;
-    if check::leaf_digest(&place.tree, buffers.leaf, tools.hasher) != expected {
+    if check::digest_of_leaf(&place.tree, buffers.leaf, tools.hasher) != expected {
         return Err(Corrupt::Chunk { chunk }.into());
     }
     if checked_first {
