@@ -31,7 +31,7 @@ use crate::slot::{self, BitEdits, PartitionSpec, SlotState, SlotTable};
 use crate::survey;
 
 /// An admitted bundle whose target slot cannot boot any more. Made only by [`disarm`].
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use = "a disarmed slot has not been written yet"]
 pub struct Disarmed<'a> {
     admitted: Admitted<'a>,
@@ -118,7 +118,9 @@ pub fn first_good<D: BlockIo>(
 ) -> Result<Outcome, Error<D::Error>> {
     let (table, slots) = survey::find(disk, specs, scratch)?;
     if let Some(slot) = slots.slots().iter().find(|slot| slot.bits() != SlotBits::default()) {
-        return Err(Rejected::SlotState { slot: slot.id, needed: "empty, as on a disk that is being provisioned" }.into());
+        return Err(
+            Rejected::SlotState { slot: slot.id, needed: "empty, as on a disk that is being provisioned" }.into()
+        );
     }
     let armed = slot::arm(&bits(&slots), staged.slot(), guard.tries())?;
     let good = armed.iter().map(|(id, bits)| Ok((*id, slot::mark_good(*id, *bits, guard.tries())?)));
@@ -148,7 +150,16 @@ impl BootToken {
     }
 }
 
-/// A boot token, and what became of the try.
+/// A boot that may go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attempt<E> {
+    /// What the hand-over asks for.
+    pub token: BootToken,
+    /// What became of the try.
+    pub spent: Spent<E>,
+}
+
+/// What became of the try of a boot that may go on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Spent<E> {
     /// Spent, durable, and read back.
@@ -171,16 +182,16 @@ pub fn spend_try<D: BlockIo>(
     specs: &[PartitionSpec<'_>],
     boot: &Boot,
     scratch: &mut [u8],
-) -> Result<(BootToken, Spent<D::Error>), Error<D::Error>> {
+) -> Result<Attempt<D::Error>, Error<D::Error>> {
     let token = BootToken { slot: boot.candidate.slot, kind: boot.kind };
     let left = match boot.kind {
         Kind::Trial { left } | Kind::Counted { left } => left,
-        Kind::Good | Kind::Suspect => return Ok((token, Spent::NotNeeded)),
+        Kind::Good | Kind::Suspect => return Ok(Attempt { token, spent: Spent::NotNeeded }),
     };
     match (spend(disk, specs, boot, left, scratch), boot.kind) {
-        (Ok(outcome), _) => Ok((token, Spent::Yes(outcome))),
+        (Ok(outcome), _) => Ok(Attempt { token, spent: Spent::Yes(outcome) }),
         (Err(error), Kind::Trial { .. }) => Err(error),
-        (Err(error), _) => Ok((token, Spent::Failed(error))),
+        (Err(error), _) => Ok(Attempt { token, spent: Spent::Failed(error) }),
     }
 }
 

@@ -100,7 +100,9 @@ pub fn choose(candidates: &[Candidate], guard: Guard) -> Choice {
 /// Every bootable slot, the next one first: what is tried in turn where a check fails.
 #[must_use]
 pub fn order(candidates: &[Candidate], guard: Guard) -> Vec<Boot, SLOTS> {
-    let boots = candidates.iter().filter_map(|candidate| Some(Boot { candidate: *candidate, kind: kind(candidate.bits, guard)? }));
+    let boots = candidates
+        .iter()
+        .filter_map(|candidate| Some(Boot { candidate: *candidate, kind: kind(candidate.bits, guard)? }));
     sorted(boots.take(SLOTS).collect(), |boot| boot.candidate)
 }
 
@@ -201,7 +203,8 @@ mod tests {
                 Choice::Nothing => assert!(!any),
                 Choice::Boot(boot) => {
                     assert!(bootable(boot.candidate.bits));
-                    let beaten = |other: &&Candidate| bootable(other.bits) && other.bits.priority > boot.candidate.bits.priority;
+                    let beaten =
+                        |other: &&Candidate| bootable(other.bits) && other.bits.priority > boot.candidate.bits.priority;
                     assert!(!table.iter().any(|other| beaten(&other)));
                 }
             }

@@ -42,7 +42,7 @@ pub(crate) enum Verdict {
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Corrupt`] names the chunk or hash block; [`Error::Interrupted`].
-pub fn partition<D: BlockIo, H: BlockHasher, O: Observer>(
+pub(crate) fn partition<D: BlockIo, H: BlockHasher, O: Observer>(
     window: &mut Window<'_, D>,
     tree: &Tree<'_>,
     buffers: &mut Buffers<'_>,
@@ -50,10 +50,7 @@ pub fn partition<D: BlockIo, H: BlockHasher, O: Observer>(
     (meter, observer): (&mut Meter, &mut O),
 ) -> Result<(), Error<D::Error>> {
     window.read(tree.geometry.hash_offset(), buffers.leaf)?;
-    Superblock::of(tree).encode(buffers.block);
-    if buffers.block != buffers.leaf {
-        return Err(Corrupt::Superblock.into());
-    }
+    Superblock::check(buffers.leaf, tree).map_err(Corrupt::Superblock)?;
     let mut parents = ParentCache::new(*tree);
     for chunk in 0..tree.geometry.chunks() {
         let expected = parents.expected_chunk(window, chunk, hasher)?;

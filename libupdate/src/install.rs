@@ -50,7 +50,7 @@ pub struct Tools<'t, H, Z, O> {
 /// A slot that holds a complete, read-back bundle with its trailers and cannot boot yet.
 ///
 /// Made only by [`stage`] and [`restage`].
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use = "a staged slot does not boot until it is armed"]
 pub struct Staged<'a> {
     verified: Verified<'a>,
@@ -62,7 +62,6 @@ pub struct Staged<'a> {
 
 impl<'a> Staged<'a> {
     /// The bundle.
-    #[must_use]
     pub const fn verified(&self) -> &Verified<'a> {
         &self.verified
     }
@@ -115,9 +114,10 @@ where
     O: Observer,
 {
     let admitted = disarmed.admitted();
-    let places = places(admitted.verified(), admitted.extents());
+    let places = places(admitted.verified(), admitted.extents())?;
     let (digest, envelope) = (admitted.verified().digest(), admitted.verified().envelope());
-    let resume = region::begin(disk, admitted.extents(), (digest, envelope), buffers.leaf, buffers.block)?;
+    let resume =
+        region::begin(disk, admitted.extents(), (digest, envelope), [&mut *buffers.leaf, &mut *buffers.block])?;
     let mut meter = Meter::new(Phase::Write, total(&places));
     for place in &places {
         payload::write(disk, place, resume, source, buffers, tools, &mut meter)?;
@@ -127,7 +127,7 @@ where
     Meter::new(Phase::Flush, total(&places)).done(tools.observer, 0, 0)?;
     io::flush(disk)?;
     check_all(disk, &places, buffers, tools)?;
-    region::seal(disk, admitted.extents(), envelope, buffers.leaf, buffers.block)?;
+    region::seal(disk, admitted.extents(), envelope, [&mut *buffers.leaf, &mut *buffers.block])?;
     let (slot, entry) = (admitted.slot(), admitted.entry());
     Ok(Staged { verified: disarmed.into_verified(), slot, entry, kept, total: total(&places) })
 }
@@ -151,7 +151,7 @@ where
     H: BlockHasher,
     O: Observer,
 {
-    let places = places(&verified, extents);
+    let places = places(&verified, extents)?;
     let total = total(&places);
     check_all(disk, &places, buffers, tools)?;
     Ok(Staged { verified, slot, entry, kept: total, total })
@@ -165,10 +165,16 @@ pub(crate) struct Place<'m> {
     extent: Extent,
 }
 
-fn places<'a>(verified: &Verified<'a>, extents: &[Extent]) -> Vec<Place<'a>, PAYLOADS> {
-    let payloads = verified.manifest().payloads().iter().zip(extents);
-    let place = |(payload, extent): (&Payload<'a>, &Extent)| Place { payload: *payload, tree: payload.tree(), extent: *extent };
-    payloads.map(place).take(PAYLOADS).collect()
+/// # Errors
+/// [`Corrupt::Roles`] where there is not one extent for each payload.
+fn places<'a>(verified: &Verified<'a>, extents: &[Extent]) -> Result<Vec<Place<'a>, PAYLOADS>, Corrupt> {
+    let payloads = verified.manifest().payloads();
+    if payloads.len() != extents.len() {
+        return Err(Corrupt::Roles);
+    }
+    let place =
+        |(payload, extent): (&Payload<'a>, &Extent)| Place { payload: *payload, tree: payload.tree(), extent: *extent };
+    Ok(payloads.iter().zip(extents).map(place).collect())
 }
 
 fn total(places: &[Place<'_>]) -> ByteLen {

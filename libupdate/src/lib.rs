@@ -12,6 +12,33 @@
 //! ```
 //! Imports go downward only; a test reads every `use crate::` line to hold it.
 //!
+//! The types carry the order of an installation: [`bundle::Unverified`], [`bundle::Verified`], [`policy::Admitted`],
+//! [`activate::Disarmed`], [`install::Staged`]. Each is made only by the act that earns it, so what is not verified cannot be
+//! admitted, and what is not staged cannot be armed:
+//!
+//! ```
+//! # use libupdate::{bundle::{Anchors, Unverified}, error::Corrupt, policy::{self, Admitted, Facts, Wishes}, slot::SlotTable, Error};
+//! fn judge<'a>(it: Unverified<'a>, keys: &Anchors, facts: &Facts<'_>, table: &SlotTable<'_>) -> Result<Admitted<'a>, Error<Corrupt>> {
+//!     let it = it.verify(keys)?;
+//!     policy::admit(it, facts, table, Wishes::default())
+//! }
+//! ```
+//! The same without the line that verifies does not compile:
+//!
+//! ```compile_fail,E0308
+//! # use libupdate::{bundle::{Anchors, Unverified}, error::Corrupt, policy::{self, Admitted, Facts, Wishes}, slot::SlotTable, Error};
+//! fn judge<'a>(it: Unverified<'a>, keys: &Anchors, facts: &Facts<'_>, table: &SlotTable<'_>) -> Result<Admitted<'a>, Error<Corrupt>> {
+//!     policy::admit(it, facts, table, Wishes::default())
+//! }
+//! ```
+//! Nor does arming what was only admitted:
+//!
+//! ```compile_fail,E0308
+//! # use libupdate::{activate, policy::Admitted, slot::PartitionSpec, gpt::TriesLeft, BlockIo};
+//! fn arm<D: BlockIo>(disk: &mut D, specs: &[PartitionSpec<'_>], it: &Admitted<'_>, scratch: &mut [u8]) {
+//!     activate::arm(disk, specs, it, TriesLeft::MAX, scratch).is_ok();
+//! }
+//! ```
 #![no_std]
 #![cfg_attr(
     test,

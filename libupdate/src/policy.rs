@@ -15,7 +15,8 @@
 use heapless::{String, Vec};
 
 use crate::block::Extent;
-use crate::bundle::{Features, Verified, trailer};
+use crate::bundle::trailer::trailer_offset;
+use crate::bundle::{Features, Verified};
 use crate::digest::{Digest, RootHash};
 use crate::error::{Corrupt, Error, Incompatible, NoSpace, Rejected};
 use crate::gpt::{EntryNumber, SlotBits};
@@ -58,7 +59,12 @@ impl Installed {
 
 fn images(manifest: &Manifest<'_>) -> Digest {
     manifest.payloads().iter().fold(Digest::new([0; 32]), |so_far, payload| {
-        Digest::of(&[so_far.as_bytes(), payload.role().as_str().as_bytes(), &[0], payload.root_hash().digest().as_bytes()])
+        Digest::of(&[
+            so_far.as_bytes(),
+            payload.role().as_str().as_bytes(),
+            &[0],
+            payload.root_hash().digest().as_bytes(),
+        ])
     })
 }
 
@@ -147,7 +153,8 @@ impl Facts<'_> {
     /// The slot whose version a new one is compared with: the booted one, else the best good one.
     fn reference(&self) -> Option<&Installed> {
         let booted = self.booted.and_then(|slot| self.slot(slot).ok());
-        let good = self.slots.iter().filter(|facts| facts.state == SlotState::Good).max_by_key(|facts| facts.bits.priority);
+        let good =
+            self.slots.iter().filter(|facts| facts.state == SlotState::Good).max_by_key(|facts| facts.bits.priority);
         booted.or(good)?.installed.as_ref()
     }
 }
@@ -200,7 +207,7 @@ pub struct Wishes {
 /// A bundle that is authentic and that policy allows to be installed in its target slot.
 ///
 /// Made only by [`admit`] and [`admit_first`].
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use = "an admitted bundle is not yet installed"]
 pub struct Admitted<'a> {
     verified: Verified<'a>,
@@ -212,9 +219,12 @@ pub struct Admitted<'a> {
 
 impl<'a> Admitted<'a> {
     /// The verified bundle.
-    #[must_use]
     pub const fn verified(&self) -> &Verified<'a> {
         &self.verified
+    }
+
+    pub(crate) fn into_verified(self) -> Verified<'a> {
+        self.verified
     }
 
     /// The target slot.
@@ -285,7 +295,9 @@ pub fn admit_first<'a, E>(
     compatible(&verified, facts)?;
     readable(&verified, facts)?;
     if let Some(armed) = facts.slots.iter().find(|facts| facts.bits != SlotBits::default()) {
-        return Err(Rejected::SlotState { slot: armed.slot, needed: "empty, as on a disk that is being provisioned" }.into());
+        return Err(
+            Rejected::SlotState { slot: armed.slot, needed: "empty, as on a disk that is being provisioned" }.into()
+        );
     }
     let first = table.slots().first().ok_or(Rejected::NoTarget)?.id;
     fit(verified, table, first)
@@ -305,10 +317,9 @@ fn readable(verified: &Verified<'_>, facts: &Facts<'_>) -> Result<(), Incompatib
 }
 
 fn target(facts: &Facts<'_>, wishes: Wishes, digest: Digest) -> Result<SlotId, Rejected> {
-    if let Some(booted) = facts.booted.and_then(|slot| facts.slot(slot).ok()) {
-        if booted.state == SlotState::Trial {
-            return Err(Rejected::TrialRunning { slot: booted.slot });
-        }
+    let booted = facts.booted.and_then(|slot| facts.slot(slot).ok());
+    if let Some(booted) = booted.filter(|booted| booted.state == SlotState::Trial) {
+        return Err(Rejected::TrialRunning { slot: booted.slot });
     }
     let holds = |facts: &&SlotFacts| facts.installed.as_ref().is_some_and(|installed| installed.digest == digest);
     let holder = facts.slots.iter().filter(|facts_| Some(facts_.slot) != facts.booted).find(holds);
@@ -344,14 +355,14 @@ pub fn extents(manifest: &Manifest<'_>, slot: &Slot<'_>) -> Result<Vec<Extent, P
     let mut extents = Vec::new();
     for payload in manifest.payloads() {
         let partition = slot.partition(payload.role().as_str()).ok_or(Corrupt::Roles)?;
-        room(payload.geometry(), partition.extent)?;
+        room(payload.tree().geometry, partition.extent)?;
         extents.push(partition.extent).map_err(|_| Corrupt::Roles)?;
     }
     Ok(extents)
 }
 
 fn room(geometry: Geometry, extent: Extent) -> Result<(), NoSpace> {
-    let end = trailer::offset(extent.len()).ok_or(NoSpace::NoTrailerRegion { size: extent.len() })?;
+    let end = trailer_offset(extent.len()).ok_or(NoSpace::NoTrailerRegion { size: extent.len() })?;
     if geometry.end() <= end {
         return Ok(());
     }

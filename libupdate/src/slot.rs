@@ -151,8 +151,7 @@ impl<'p> SlotFinder<'p> {
 
     /// Looks at one entry of the table.
     pub fn see(&mut self, entry: &Entry) {
-        let is_it =
-            |spec: &&PartitionSpec<'_>| spec.type_guid == entry.type_guid && entry.name.eq_str(spec.label);
+        let is_it = |spec: &&PartitionSpec<'_>| spec.type_guid == entry.type_guid && entry.name.eq_str(spec.label);
         let Some((index, spec)) = self.specs.iter().enumerate().find(|(_, spec)| is_it(spec)) else { return };
         if self.found.iter().any(|(found, _)| found.spec == index) {
             self.twice = Some(spec.slot);
@@ -179,7 +178,8 @@ impl<'p> SlotFinder<'p> {
             let partition = Partition { role: spec.role, label: spec.label, entry: found.entry, extent: *extent };
             add(&mut table, spec, partition, found.attributes).ok_or(missing)?;
         }
-        let without_control = |slot: &&Slot<'_>| !self.specs.iter().any(|s| s.slot == slot.id && s.duty == Duty::Control);
+        let without_control =
+            |slot: &&Slot<'_>| !self.specs.iter().any(|s| s.slot == slot.id && s.duty == Duty::Control);
         match table.slots.iter().find(without_control) {
             Some(slot) => Err(TableFault::PartitionMissing { slot: slot.id }),
             None => Ok(table),

@@ -3,15 +3,16 @@
 use heapless::Vec;
 
 use crate::block::Extent;
+use crate::bundle::trailer::{Record, TRAILER_BYTES};
 use crate::bundle::{Anchors, Verified};
 use crate::digest::Digest;
 use crate::error::{Corrupt, Error};
 use crate::gpt::Table;
 use crate::id::SlotId;
 use crate::io::{BlockIo, Window};
-use crate::limits::{ENVELOPE_BYTES, PAYLOADS};
+use crate::limits::PAYLOADS;
 use crate::policy::{self, Compression, Facts, Installed, SlotFacts};
-use crate::region::{self, Block, Region};
+use crate::region::{self, Block};
 use crate::slot::{PartitionSpec, Slot, SlotFinder, SlotState, SlotTable, Standing, TrailerSeen};
 
 /// How a device looks at its disk.
@@ -29,11 +30,11 @@ pub struct View<'p> {
     pub compression: Compression,
 }
 
-/// Memory of a survey, the caller's: one envelope and three blocks.
+/// Memory of a survey, the caller's: one trailer and two blocks.
 #[derive(Debug)]
 pub struct Memory<'b> {
-    /// A bundle head.
-    pub envelope: &'b mut [u8; ENVELOPE_BYTES],
+    /// A trailer.
+    pub trailer: &'b mut [u8; TRAILER_BYTES],
     /// One block.
     pub block: &'b mut Block,
     /// Another block.
@@ -53,6 +54,7 @@ pub struct Survey<'p> {
 
 /// What the trailers of one slot say together.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is no allocator to box the large one with")]
 pub enum SlotTrailer<'b> {
     /// Nothing.
     Nothing,
@@ -89,7 +91,8 @@ pub fn survey<'p, D: BlockIo>(
     memory: &mut Memory<'_>,
 ) -> Result<Survey<'p>, Error<D::Error>> {
     let (table, slots) = find(disk, view.specs, &mut memory.block[..])?;
-    let mut facts = Facts { compatible: view.compatible, compression: view.compression, booted: view.booted, slots: Vec::new() };
+    let mut facts =
+        Facts { compatible: view.compatible, compression: view.compression, booted: view.booted, slots: Vec::new() };
     for slot in slots.slots() {
         let (seen, installed) = match trailer(disk, slot, view.anchors, memory)? {
             SlotTrailer::Nothing => (TrailerSeen::None, None),
@@ -115,25 +118,22 @@ pub fn trailer<'b, D: BlockIo>(
     anchors: &Anchors,
     memory: &'b mut Memory<'_>,
 ) -> Result<SlotTrailer<'b>, Error<D::Error>> {
-    let Memory { envelope, block, other } = memory;
+    let Memory { trailer, block, other } = memory;
     let mut extents = slot.partitions.iter().map(|partition| partition.extent);
     let Some(first) = extents.next() else { return Ok(SlotTrailer::Nothing) };
-    let found = match region::read(&mut Window::new(disk, first), envelope, block) {
-        Ok(found) => found,
+    let unverified = match Record::read(&mut Window::new(disk, first), trailer) {
+        Ok(Record::Trailer(unverified)) => unverified,
+        Ok(Record::Mark(mark)) => return Ok(SlotTrailer::Mark(mark.manifest())),
+        Err(Error::Corrupt(Corrupt::TrailerMissing)) => return Ok(SlotTrailer::Nothing),
         Err(Error::Corrupt(kind)) => return Ok(SlotTrailer::NotAuthentic(kind)),
-        Err(_) => return Ok(SlotTrailer::NotAuthentic(Corrupt::TrailerMissing)),
-    };
-    let unverified = match found {
-        Region::Nothing => return Ok(SlotTrailer::Nothing),
-        Region::Mark(digest) => return Ok(SlotTrailer::Mark(digest)),
-        Region::Trailer(unverified) => unverified,
+        Err(_) => return Ok(SlotTrailer::NotAuthentic(Corrupt::TrailerUnreadable)),
     };
     for extent in extents {
         let mut window = Window::new(disk, extent);
-        match region::holds(&mut window, unverified.envelope(), block, other) {
+        match region::holds(&mut window, unverified.envelope(), [&mut **block, &mut **other]) {
             Ok(true) => {}
             Ok(false) => return Ok(differing(&mut window, block)),
-            Err(_) => return Ok(SlotTrailer::NotAuthentic(Corrupt::TrailerMissing)),
+            Err(_) => return Ok(SlotTrailer::NotAuthentic(Corrupt::TrailerUnreadable)),
         }
     }
     Ok(match unverified.verify(anchors) {

@@ -93,7 +93,10 @@ mod tests {
     /// Each is lower than the next. Order by `systemd-analyze compare-versions` of systemd 252, which `tests` runs too.
     #[test]
     fn a_chain_in_ascending_order() {
-        let chain = ["", "~rc1", "1~rc1", "1", "1-1", "1.0~rc1", "1.0", "1.0-1", "1.0.1", "1.1", "1.9", "1.10", "1.10a", "1.10b", "2", "10"];
+        let chain = [
+            "", "~rc1", "1~rc1", "1", "1-1", "1.0~rc1", "1.0", "1.0-1", "1.0.1", "1.1", "1.9", "1.10", "1.10a",
+            "1.10b", "2", "10",
+        ];
         for (at, pair) in chain.windows(2).enumerate().skip(1) {
             assert_eq!(compare(pair[0], pair[1]), Ordering::Less, "{at}: {pair:?}");
             assert_eq!(compare(pair[1], pair[0]), Ordering::Greater, "{at}: {pair:?}");

@@ -25,6 +25,8 @@ use crate::manifest::{Encoding, Payload};
 
 /// Rows of a full page.
 pub const ROWS: usize = 100;
+/// [`ROWS`], as chunks are numbered.
+const ROWS_U64: u64 = 100;
 const MAGIC: [u8; 8] = *b"LUPAGE01";
 const ROWS_AT: usize = 96;
 const ROW_BYTES: usize = 40;
@@ -199,6 +201,15 @@ impl<'a> PageChain<'a> {
         self.expected = Digest::new(next);
         Some(Ok(accepted))
     }
+}
+
+/// The row of `chunk` in a page that [`PageChain::accept`] has accepted, and that was not changed since. `None` where the payload
+/// has no such chunk.
+#[must_use]
+pub fn row(page: &[u8; BLOCK_BYTES], payload: Payload<'_>, chunk: u64) -> Option<Row> {
+    let index = usize::try_from(chunk.checked_rem(ROWS_U64)?).ok()?;
+    let rows = page.get(ROWS_AT..)?.as_chunks::<ROW_BYTES>().0;
+    Row::parse(rows.get(index)?, u32::try_from(payload.geometry().chunk_len(chunk)).ok()?)
 }
 
 /// Writes a page. `None`, with `out` in part written, where there is no row or more than [`ROWS`].

@@ -227,6 +227,19 @@ impl Verdict {
         self.encode(scratch);
         window.write(offset, scratch)
     }
+
+    /// Writes zeros over the verdict. Touches the disk; durable after a flush.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`NoSpace::NoTrailerRegion`].
+    pub fn erase<D: BlockIo>(
+        window: &mut Window<'_, D>,
+        scratch: &mut [u8; BLOCK_BYTES],
+    ) -> Result<(), Error<D::Error>> {
+        let offset = place(window)?;
+        scratch.fill(0);
+        window.write(offset, scratch)
+    }
 }
 
 fn place<D: BlockIo>(window: &Window<'_, D>) -> Result<ByteOffset, Error<D::Error>> {

@@ -170,6 +170,10 @@ pub enum Corrupt {
     VerdictReserved,
     /// The verdict's detail is too long or not printable.
     VerdictDetail,
+    /// The slot's trailer region could not be read.
+    TrailerUnreadable,
+    /// The trailer that was just written does not read back.
+    TrailerReadBack,
     /// The trailers of a slot's partitions are not the same bytes.
     TrailersDiffer,
     /// The manifest's roles are not exactly the profile's.
@@ -242,6 +246,8 @@ impl fmt::Display for Corrupt {
             Self::VerdictCrc => f.write_str("the checksum of the slot's verdict does not hold"),
             Self::VerdictReserved => f.write_str("reserved bytes of the slot's verdict are not zero"),
             Self::VerdictDetail => f.write_str("the detail of the slot's verdict is too long or not printable"),
+            Self::TrailerUnreadable => f.write_str("the slot's trailer region cannot be read"),
+            Self::TrailerReadBack => f.write_str("the trailer does not read back as it was written"),
             Self::TrailersDiffer => f.write_str("the partitions of the slot carry different manifests"),
             Self::Roles => f.write_str("the manifest's roles are not exactly the profile's"),
             Self::OtherManifest { expected } => write!(f, "the slot does not hold manifest {expected}"),

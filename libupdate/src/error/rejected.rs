@@ -80,7 +80,9 @@ impl fmt::Display for Incompatible {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FormatVersion { found } => write!(f, "bundle format {found} is newer than this updater reads"),
-            Self::RequiredFeatures { unknown } => write!(f, "the bundle requires features {unknown:#x} that this updater does not have"),
+            Self::RequiredFeatures { unknown } => {
+                write!(f, "the bundle requires features {unknown:#x} that this updater does not have")
+            }
             Self::UpdaterTooOld { needed: [major, minor, patch] } => {
                 write!(f, "the bundle needs updater {major}.{minor}.{patch} or newer")
             }
@@ -97,7 +99,9 @@ impl fmt::Display for Rejected {
             Self::FailedBefore { slot } => write!(f, "this image was tried before in slot {slot} and failed"),
             Self::BootedSlot { slot } => write!(f, "slot {slot} is the booted one"),
             Self::TrialRunning { slot } => write!(f, "slot {slot} is booted on trial and not yet marked good"),
-            Self::LastGoodSlot { slot } => write!(f, "no slot but {slot} is good, nothing would be left to fall back to"),
+            Self::LastGoodSlot { slot } => {
+                write!(f, "no slot but {slot} is good, nothing would be left to fall back to")
+            }
             Self::SlotState { slot, needed } => write!(f, "slot {slot} is not {needed}"),
             Self::NoTarget => f.write_str("no slot is left for it"),
             Self::NoSuchSlot { slot } => write!(f, "the profile has no slot {slot}"),

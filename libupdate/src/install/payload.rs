@@ -8,14 +8,13 @@
 use embedded_io::{Read, ReadExactError};
 
 use crate::block::ByteOffset;
-use crate::bundle::page::{CHUNKS_PER_PAGE, Codec, PageChain, Row};
+use crate::bundle::page::{self, PageChain, Row};
 use crate::bytes::len_u64;
 use crate::check::{self, Buffers};
 use crate::digest::{BLOCK_BYTES, BlockHasher, Digest};
 use crate::error::{Corrupt, Error, NoSpace};
 use crate::install::{Place, Tools};
 use crate::io::{BlockIo, Window};
-use crate::manifest::Encoding;
 use crate::observe::{Meter, Observer};
 use crate::region::Resume;
 use crate::verity::{CHUNK_BYTES, ParentCache, Superblock};
@@ -77,14 +76,14 @@ where
     let mut window = Window::new(disk, place.extent);
     levels(&mut window, place, source, buffers, tools.hasher)?;
     let mut parents = ParentCache::new(place.tree);
-    let mut pages = PageChain::new(place.payload.first_page());
+    let mut pages = PageChain::new(place.payload);
     for chunk in 0..place.tree.geometry.chunks() {
         let carried = carried(place, chunk, source, buffers, &mut pages)?;
         let expected = parents.expected_chunk(&mut window, chunk, tools.hasher)?;
         let len = check::chunk_len(&place.tree, chunk);
         let mut kept = 0;
         if resume == Resume::Rehash && holds(&mut window, place, chunk, expected, buffers, tools.hasher)? {
-            source.skip(carried.len, buffers.data).map_err(lost)?;
+            source.skip(u64::try_from(carried.carried_len()).unwrap_or(u64::MAX), buffers.data).map_err(lost)?;
             kept = len;
         } else {
             fill(&mut window, place, (chunk, carried, expected), source, buffers, tools)?;
@@ -118,33 +117,24 @@ fn levels<D: BlockIo, R: Source, H: BlockHasher>(
     Ok(())
 }
 
-/// How one chunk stands in the stream.
-#[derive(Clone, Copy, Debug)]
-struct Carried {
-    codec: Codec,
-    len: u64,
-    digest: Digest,
-}
-
 /// Finds out how the chunk is carried; reads the next index page where one stands before it.
 fn carried<R: Source, E>(
     place: &Place<'_>,
     chunk: u64,
     source: &mut R,
     buffers: &mut Buffers<'_>,
-    pages: &mut PageChain,
-) -> Result<Carried, Error<E>> {
-    let plain = Carried { codec: Codec::Raw, len: check::chunk_len(&place.tree, chunk), digest: Digest::new([0; 32]) };
-    if place.payload.encoding() == Encoding::Raw {
-        return Ok(plain);
-    }
-    let place_in_page = chunk % CHUNKS_PER_PAGE;
-    if place_in_page == 0 {
+    pages: &mut Option<PageChain<'_>>,
+) -> Result<Row, Error<E>> {
+    let wrong = Corrupt::Chunk { chunk };
+    let Some(pages) = pages else {
+        let len = u32::try_from(place.tree.geometry.chunk_len(chunk)).map_err(|_| wrong)?;
+        return Ok(Row::Raw { len });
+    };
+    if chunk == pages.next_chunk() {
         source.read_exact(&mut buffers.page[..]).map_err(lost)?;
-        pages.next(buffers.page, place.tree.geometry, chunk)?;
+        pages.accept(buffers.page)?;
     }
-    let row = Row::at(buffers.page, place_in_page, plain.len)?;
-    Ok(Carried { codec: row.codec, len: u64::from(row.carried_len), digest: row.digest })
+    page::row(buffers.page, place.payload, chunk).ok_or(wrong.into())
 }
 
 /// Whether the target holds the chunk and its level-0 block already. A target that cannot be read does not.
@@ -173,7 +163,7 @@ fn holds<D: BlockIo, H: BlockHasher>(
 fn fill<D, R, H, Z, O>(
     window: &mut Window<'_, D>,
     place: &Place<'_>,
-    (chunk, carried, expected): (u64, Carried, Digest),
+    (chunk, carried, expected): (u64, Row, Digest),
     source: &mut R,
     buffers: &mut Buffers<'_>,
     tools: &mut Tools<'_, H, Z, O>,
@@ -186,15 +176,15 @@ where
 {
     let start = place.tree.geometry.chunk_offset(chunk).ok_or(Corrupt::Chunk { chunk })?;
     let whole = place.tree.geometry.chunk_len(chunk);
-    if carried.codec == Codec::Zstd {
-        unpack(chunk, carried, whole, source, buffers, tools.decompressor)?;
+    if let Row::Zstd { carried_len, digest } = carried {
+        unpack((chunk, carried_len, digest), whole, source, buffers, tools.decompressor)?;
     }
     let checked_first = buffers.data.len() >= whole;
     check::pieces(&place.tree, chunk, buffers, |offset, piece, digests| {
-        match carried.codec {
-            Codec::Raw => source.read_exact(piece).map_err(lost)?,
-            Codec::Zero => piece.fill(0),
-            Codec::Zstd => {}
+        match carried {
+            Row::Raw { .. } => source.read_exact(piece).map_err(lost)?,
+            Row::Zero => piece.fill(0),
+            Row::Zstd { .. } => {}
         }
         tools.hasher.hash_blocks(place.tree.salt, piece, digests);
         if checked_first {
@@ -215,18 +205,17 @@ where
 
 /// Reads the carried bytes, checks their digest, and only then decompresses them into the data buffer.
 fn unpack<R: Source, Z: Decompressor, E>(
-    chunk: u64,
-    carried: Carried,
+    (chunk, carried_len, digest): (u64, u32, Digest),
     whole: usize,
     source: &mut R,
     buffers: &mut Buffers<'_>,
     decompressor: &mut Z,
 ) -> Result<(), Error<E>> {
     let got = buffers.carried.len();
-    let len = usize::try_from(carried.len).unwrap_or(usize::MAX);
+    let len = usize::try_from(carried_len).unwrap_or(usize::MAX);
     let packed = buffers.carried.get_mut(..len).ok_or(NoSpace::Buffer { needed: CHUNK_BYTES, got })?;
     source.read_exact(packed).map_err(lost)?;
-    if Digest::of(&[packed]) != carried.digest {
+    if Digest::of(&[packed]) != digest {
         return Err(Corrupt::CarriedDigest { chunk }.into());
     }
     let got = buffers.data.len();

@@ -1,5 +1,6 @@
 use super::*;
 use crate::block::{BlockSize, Lba};
+use crate::gpt::PartitionName;
 
 fn bits(priority: u8, tries: u8, successful: u8) -> SlotBits {
     SlotBits {
@@ -63,8 +64,7 @@ fn arm_goes_one_above_the_highest_other() {
 fn arm_past_fifteen_moves_the_others_down_in_order_and_none_to_zero() {
     let slots = [(id(0), bits(15, 2, 1)), (id(1), bits(0, 0, 0)), (id(2), bits(7, 1, 1)), (id(3), bits(7, 0, 0))];
     let edits = arm(&slots, id(1), TriesLeft::new(3).unwrap()).unwrap();
-    let wanted =
-        [(id(0), bits(2, 2, 1)), (id(2), bits(1, 1, 1)), (id(3), bits(1, 0, 0)), (id(1), bits(3, 3, 0))];
+    let wanted = [(id(0), bits(2, 2, 1)), (id(2), bits(1, 1, 1)), (id(3), bits(1, 0, 0)), (id(1), bits(3, 3, 0))];
     assert_eq!(edits.as_slice(), &wanted);
 }
 
@@ -98,7 +98,19 @@ fn mark_good_restores_the_guard_and_refuses_a_slot_that_is_out() {
 }
 
 fn spec(index: usize, label: &'static str, duty: Duty) -> PartitionSpec<'static> {
-    PartitionSpec { slot: id(index), role: if duty == Duty::Control { "root" } else { "boot" }, label, type_guid: Guid::new([7; 16]), duty }
+    PartitionSpec {
+        slot: id(index),
+        role: if duty == Duty::Control { "root" } else { "boot" },
+        label,
+        type_guid: Guid::new([7; 16]),
+        duty,
+    }
+}
+
+fn name(label: &str) -> PartitionName {
+    let mut units = [0; 36];
+    units.iter_mut().zip(label.encode_utf16()).for_each(|(unit, letter)| *unit = letter);
+    PartitionName::new(units)
 }
 
 fn entry(number: u32, label: &str, attributes: u64) -> Entry {
@@ -109,7 +121,7 @@ fn entry(number: u32, label: &str, attributes: u64) -> Entry {
         unique_guid: Guid::new([1; 16]),
         extent: Extent::new(first, first, BlockSize::B512).unwrap(),
         attributes: Attributes::new(attributes),
-        name: crate::gpt::PartitionName::new(label).unwrap(),
+        name: name(label),
     }
 }
 
