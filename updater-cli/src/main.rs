@@ -1,2 +1,9 @@
-//! x
+//! A/B image updates on a device and in the workshop.
+#![allow(dead_code, reason = "the rooms stand before the verbs that use them")]
+#![allow(unused_imports, reason = "the rooms stand before the verbs that use them")]
+
+mod exit;
+mod os;
+mod output;
+
 fn main() {}

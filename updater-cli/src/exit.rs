@@ -1,0 +1,358 @@
+//! How the program ends: a code for scripts, and for people what failed, why, and what to do next.
+
+use std::fmt;
+
+use libupdate::error::{Corrupt, Incompatible, NoSpace, Rejected, TableFault};
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
+
+use crate::os::{Class, Fault, OsError};
+use crate::output::Printable;
+
+/// The exit codes of the command line's contract.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// The command line or the profile is wrong.
+    Usage,
+    /// Policy refuses.
+    Refused,
+    /// The bundle is not authentic or damaged.
+    NotAuthentic,
+    /// It does not fit.
+    NoSpace,
+    /// Somebody else works on the disk.
+    Busy,
+    /// Nothing to do.
+    Nothing,
+    /// A device or a file system failed.
+    Io,
+    /// Asked to stop; a later run resumes.
+    Interrupted,
+    /// The bundle's server or the way to it failed.
+    Network,
+    /// The disk, or its partition table, cannot be used.
+    Disk,
+}
+
+impl Exit {
+    /// Every code.
+    pub const ALL: [Self; 11] = [
+        Self::Done,
+        Self::Usage,
+        Self::Refused,
+        Self::NotAuthentic,
+        Self::NoSpace,
+        Self::Busy,
+        Self::Nothing,
+        Self::Io,
+        Self::Interrupted,
+        Self::Network,
+        Self::Disk,
+    ];
+
+    /// The number for the shell. 1 is nobody's: it is what a crash of something else looks like.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::NotAuthentic => 4,
+            Self::NoSpace => 5,
+            Self::Busy => 6,
+            Self::Nothing => 7,
+            Self::Io => 8,
+            Self::Interrupted => 9,
+            Self::Network => 10,
+            Self::Disk => 11,
+        }
+    }
+
+    /// The word for it in JSON.
+    pub const fn class(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Usage => "usage",
+            Self::Refused => "refused",
+            Self::NotAuthentic => "not-authentic",
+            Self::NoSpace => "no-space",
+            Self::Busy => "busy",
+            Self::Nothing => "nothing-to-do",
+            Self::Io => "io",
+            Self::Interrupted => "interrupted",
+            Self::Network => "network",
+            Self::Disk => "disk",
+        }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// What is known about the slot the system runs from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BootedSlot {
+    /// Not a byte of it changed.
+    Untouched,
+    /// Something of it was changed, or may have been.
+    Touched,
+}
+
+/// An act that did not succeed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// For scripts.
+    pub code: Exit,
+    /// The act: "cannot install update.bundle".
+    pub what: String,
+    /// The rule or the fault.
+    pub why: String,
+    /// What helps; may be empty.
+    pub next: String,
+    /// What is known about the slot the system runs from.
+    pub booted_slot: BootedSlot,
+}
+
+impl Failure {
+    /// A failure before anything was written.
+    pub fn new(code: Exit, what: impl Into<String>, why: impl fmt::Display, next: impl Into<String>) -> Self {
+        Self { code, what: what.into(), why: why.to_string(), next: next.into(), booted_slot: BootedSlot::Untouched }
+    }
+
+    /// The same failure of a named act.
+    #[must_use]
+    pub fn doing(self, what: impl Into<String>) -> Self {
+        Self { what: what.into(), ..self }
+    }
+
+    /// The same failure with another way out.
+    #[must_use]
+    pub fn next(self, next: impl Into<String>) -> Self {
+        Self { next: next.into(), ..self }
+    }
+
+    /// The same failure of an act that may have written to the booted slot.
+    #[must_use]
+    pub fn booted_slot_touched(self) -> Self {
+        Self { booted_slot: BootedSlot::Touched, ..self }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}: {}", Printable(&self.what), Printable(&self.why))?;
+        if !self.next.is_empty() {
+            write!(f, "\nnext: {}", Printable(&self.next))?;
+        }
+        match self.booted_slot {
+            BootedSlot::Untouched if self.code != Exit::Usage => f.write_str("\nThe booted slot is untouched."),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl core::error::Error for Failure {}
+
+impl Serialize for Failure {
+    /// `{"code":4,"class":..,"what":..,"why":..,"next":..,"booted_slot_untouched":true}`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serializer.serialize_struct("error", 6)?;
+        error.serialize_field("code", &self.code.code())?;
+        error.serialize_field("class", self.code.class())?;
+        error.serialize_field("what", &self.what)?;
+        error.serialize_field("why", &self.why)?;
+        error.serialize_field("next", &self.next)?;
+        error.serialize_field("booted_slot_untouched", &(self.booted_slot == BootedSlot::Untouched))?;
+        error.end()
+    }
+}
+
+impl From<OsError> for Failure {
+    fn from(error: OsError) -> Self {
+        let code = match error.class() {
+            Class::Io | Class::Denied => Exit::Io,
+            Class::NoSpace => Exit::NoSpace,
+            Class::Busy => Exit::Busy,
+            Class::Disk => Exit::Disk,
+            Class::Booted => Exit::Refused,
+        };
+        Self::new(code, "the disk cannot be used", &error, next_for_os(&error))
+    }
+}
+
+impl From<libupdate::Error<OsError>> for Failure {
+    fn from(error: libupdate::Error<OsError>) -> Self {
+        use libupdate::Error;
+        let why = error.to_string();
+        let (code, next) = match error {
+            // The core's words name the place on the disk, the system's error the way out.
+            Error::Io(error) => return Self { why, ..Self::from(error.cause) },
+            Error::Source(kind) => (source_code(kind), "run the same command again, it resumes"),
+            Error::Corrupt(kind) => for_corrupt(kind),
+            Error::Incompatible(kind) => (Exit::Refused, next_for_incompatible(kind)),
+            Error::Rejected(kind) => (Exit::Refused, next_for_rejected(kind)),
+            Error::NoSpace(kind) => for_space(kind),
+            Error::Table(kind) => (Exit::Disk, next_for_table(kind)),
+            Error::Interrupted => (Exit::Interrupted, "run the same command again, it resumes"),
+            _ => (Exit::Io, "run the same command again"),
+        };
+        Self::new(code, "the act did not succeed", why, next)
+    }
+}
+
+fn next_for_os(error: &OsError) -> &'static str {
+    match (error.fault(), error.class()) {
+        (Fault::NotAWholeDisk, _) => "give the whole disk with --disk, not one of its partitions",
+        (Fault::SectorSizeAmbiguous, _) => "say with --sector-size 512 or --sector-size 4096 which one counts",
+        (Fault::SectorSizeDiffers { .. }, _) => "leave --sector-size out, a device knows its own",
+        (Fault::NodeDiffers { .. }, _) => "have the kernel read the table again (partprobe, or a reboot)",
+        (Fault::InUse { .. }, _) => "unmount it, or stop who holds it",
+        (Fault::Locked { .. }, _) => "wait until the other program has ended; nothing needs to be cleaned up",
+        (Fault::NoDisk, _) => "name the disk with --disk, or check that the profile is this board's",
+        (Fault::SeveralDisks { .. }, _) => "name the disk with --disk, or its bus path in the profile",
+        (Fault::BootedDiffers { .. }, _) => "say with --booted which slot runs",
+        (Fault::BootedSlot { .. }, _) => "choose the other slot",
+        (_, Class::NoSpace) => "make room, then run the same command again",
+        (_, Class::Denied) => "run it as root, or make the file writable",
+        (_, Class::Disk) => "check the path",
+        (_, Class::Busy) => "stop who uses it, then run the same command again",
+        (_, Class::Io | Class::Booted) => "see the kernel log (dmesg); if it happens again, the medium is failing",
+    }
+}
+
+fn source_code(kind: embedded_io::ErrorKind) -> Exit {
+    use embedded_io::ErrorKind as K;
+    match kind {
+        K::ConnectionRefused | K::ConnectionReset | K::ConnectionAborted | K::NotConnected | K::TimedOut => {
+            Exit::Network
+        }
+        _ => Exit::Io,
+    }
+}
+
+const fn for_corrupt(kind: Corrupt) -> (Exit, &'static str) {
+    match kind {
+        Corrupt::ReadBack { .. } => (Exit::Io, "the medium does not keep what is written to it: replace it"),
+        Corrupt::NotEnoughSignatures { .. } => {
+            (Exit::NotAuthentic, "sign the bundle with keys this device trusts, or give the right key with --trust")
+        }
+        Corrupt::NoDecompressor => (Exit::Refused, "make the bundle with --compression none"),
+        Corrupt::Roles => {
+            (Exit::NotAuthentic, "make the bundle with one payload for each partition role of the profile")
+        }
+        Corrupt::TrailerMissing | Corrupt::TrailersDiffer | Corrupt::Superblock(_) | Corrupt::OtherManifest { .. } => {
+            (Exit::NotAuthentic, "install into that slot again")
+        }
+        Corrupt::EnvelopeMagic => (Exit::NotAuthentic, "check that the file is a bundle made by `bundle create`"),
+        _ => (Exit::NotAuthentic, "fetch the bundle again; if it fails again, make it again"),
+    }
+}
+
+const fn next_for_incompatible(_: Incompatible) -> &'static str {
+    "update the updater first: this bundle needs a newer one"
+}
+
+const fn next_for_rejected(kind: Rejected) -> &'static str {
+    match kind {
+        Rejected::Compatible => "use a bundle made for this device's `compatible`, or the right --profile",
+        Rejected::Downgrade => "give --allow-downgrade where an older version is really wanted",
+        Rejected::RollbackIndex { .. } => "use a bundle with the same or a higher rollback index",
+        Rejected::FailedBefore { .. } => "use a newer version, or give --retry-failed to try the same one again",
+        Rejected::BootedSlot { .. } => "choose the other slot, or boot it first",
+        Rejected::TrialRunning { .. } => "run mark-good (or mark-bad and reboot) first",
+        Rejected::LastGoodSlot { .. } => "get another slot to good first: install, boot it, mark-good",
+        Rejected::SlotState { .. } => "see `status` for the state of each slot",
+        Rejected::NoTarget => "see `status`: every other slot is taken",
+        Rejected::NoSuchSlot { .. } => "see `status` for the slots this profile has",
+        _ => "see `status`",
+    }
+}
+
+const fn for_space(kind: NoSpace) -> (Exit, &'static str) {
+    match kind {
+        NoSpace::Image { .. } => (Exit::NoSpace, "make the image smaller, or the partition larger"),
+        NoSpace::NoTrailerRegion { .. } => (Exit::NoSpace, "make the partition larger"),
+        _ => (Exit::NoSpace, "report this: it is a fault of the program"),
+    }
+}
+
+const fn next_for_table(kind: TableFault) -> &'static str {
+    match kind {
+        TableFault::NoValidCopy => "make a new table with `provision`, or name the right disk with --disk",
+        TableFault::AmbiguousSectorSize => "say with --sector-size 512 or --sector-size 4096 which one counts",
+        TableFault::DiskTooSmall => "use a larger disk",
+        TableFault::PartitionMissing { .. } | TableFault::PartitionAmbiguous { .. } => {
+            "check that --profile and --disk belong together"
+        }
+        TableFault::ChangedUnderUs => "find out who changes the partition table, then run the same command again",
+        TableFault::ReadBack => "see the kernel log (dmesg): the medium does not keep what is written to it",
+        _ => "see `status` for both copies, then run `repair`",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use libupdate::error::{Access, IoError};
+    use libupdate::{ByteLen, Error, Lba, SlotId};
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_the_contracts() {
+        assert_eq!(Exit::ALL.map(Exit::code), [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    }
+
+    #[test]
+    fn every_class_of_the_core_has_its_code_and_a_way_out() {
+        let io = |errno| {
+            Error::Io(IoError {
+                access: Access::Write,
+                at: Lba::new(7),
+                cause: OsError::call(Path::new("/x"), "write", errno),
+            })
+        };
+        let space = NoSpace::NoTrailerRegion { size: ByteLen::new(1) };
+        let cases = [
+            (io(Errno::IO), Exit::Io),
+            (io(Errno::NOSPC), Exit::NoSpace),
+            (io(Errno::BUSY), Exit::Busy),
+            (Error::Source(embedded_io::ErrorKind::Other), Exit::Io),
+            (Error::Source(embedded_io::ErrorKind::TimedOut), Exit::Network),
+            (Error::Corrupt(Corrupt::Truncated), Exit::NotAuthentic),
+            (Error::Corrupt(Corrupt::ReadBack { chunk: 1 }), Exit::Io),
+            (Error::Incompatible(Incompatible::FormatVersion { found: 2 }), Exit::Refused),
+            (Error::Rejected(Rejected::LastGoodSlot { slot: SlotId::A }), Exit::Refused),
+            (Error::NoSpace(space), Exit::NoSpace),
+            (Error::Table(TableFault::NoValidCopy), Exit::Disk),
+            (Error::Interrupted, Exit::Interrupted),
+        ];
+        for (error, code) in cases {
+            let why = error.to_string();
+            let failure = Failure::from(error);
+            assert_eq!(failure.code, code, "{why}");
+            assert_eq!(failure.why, why);
+            assert!(!failure.next.is_empty(), "{why}");
+        }
+    }
+
+    #[test]
+    fn people_read_what_why_and_next() {
+        let failure = Failure::from(Error::Rejected(Rejected::Downgrade)).doing("cannot install x.bundle\n");
+        assert_eq!(
+            failure.to_string(),
+            "error: cannot install x.bundle\\n: the bundle's version is lower than the booted one\n\
+             next: give --allow-downgrade where an older version is really wanted\nThe booted slot is untouched."
+        );
+        let json = serde_json::to_value(failure.booted_slot_touched()).unwrap();
+        assert_eq!(json["class"], "refused");
+        assert_eq!(json["code"], 3);
+        assert_eq!(json["booted_slot_untouched"], false);
+    }
+}

@@ -1,0 +1,16 @@
+//! The operating system's side: disks, nodes, locks, signals, and what the boot left behind. No policy here.
+
+pub mod booted;
+pub mod disk;
+pub mod error;
+pub mod find;
+pub mod lock;
+mod medium;
+pub mod node;
+pub mod signal;
+
+pub use booted::{BootReport, Booted};
+pub use disk::{Caching, Disk, Kind, Mode, OpenHow};
+pub use error::{Class, Fault, OsError};
+pub use lock::Lock;
+pub use signal::Interrupt;

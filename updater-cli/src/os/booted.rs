@@ -1,0 +1,187 @@
+//! The slot that the running system came from: what the hook left behind.
+//!
+//! ```json
+//! {"schema":1, "slot":"a", "version":"1.4", "root_hash":"..", "tries_left":2, "trial":false,
+//!  "passed_over":[{"slot":"b", "reason":"signature", "detail":".."}]}
+//! ```
+//!
+//! 1. `/run/updater/boot.json`, written by the hook in this boot; keys that this version does not know are skipped.
+//! 2. `updater.slot=` on the kernel command line, where a boot loader or `kexec` chose the slot; the last one counts.
+//! 3. Two that disagree are an error, and so is a report that cannot be read: the booted slot is never guessed.
+
+use std::fmt;
+use std::path::Path;
+
+use libupdate::SlotId;
+use serde::Deserialize;
+
+use super::error::{Fault, OsError};
+use super::node::{exists, read};
+
+/// The hook's report.
+pub const REPORT: &str = "/run/updater/boot.json";
+/// The kernel's command line.
+pub const COMMAND_LINE: &str = "/proc/cmdline";
+
+/// What is known about this boot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Booted {
+    /// The slot.
+    pub slot: SlotId,
+    /// The hook's report, where it wrote one.
+    pub report: Option<BootReport>,
+}
+
+/// What the hook wrote about this boot.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct BootReport {
+    /// Version of the report's form.
+    schema: u32,
+    /// The slot it handed over to.
+    #[serde(deserialize_with = "slot")]
+    pub slot: SlotId,
+    /// Version in that slot's manifest.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Root hash of the slot's root partition, lower-case hex.
+    #[serde(default)]
+    pub root_hash: Option<String>,
+    /// Tries left after this boot's was spent.
+    #[serde(default)]
+    pub tries_left: Option<u8>,
+    /// Whether the slot is on trial.
+    #[serde(default)]
+    pub trial: bool,
+    /// Slots that the hook would have booted before this one, and why it did not.
+    #[serde(default)]
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// A slot that was not booted.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct PassedOver {
+    /// The slot.
+    #[serde(deserialize_with = "slot")]
+    pub slot: SlotId,
+    /// The rule, as one word.
+    pub reason: String,
+    /// What exactly was found.
+    #[serde(default)]
+    pub detail: String,
+}
+
+impl Booted {
+    /// What this machine says; `None` on one that no slot booted.
+    ///
+    /// # Errors
+    /// A source that exists and cannot be read or understood, or two that disagree.
+    pub fn discover() -> Result<Option<Self>, OsError> {
+        Self::from_sources(Path::new(REPORT), Path::new(COMMAND_LINE))
+    }
+
+    fn from_sources(report: &Path, command_line: &Path) -> Result<Option<Self>, OsError> {
+        let named = match exists(command_line)? {
+            true => from_command_line(&read(command_line)?).map_err(|_| {
+                OsError::new(command_line, Fault::Unexpected { wanted: "a slot's letter after updater.slot=" })
+            })?,
+            false => None,
+        };
+        let written =
+            match exists(report)? {
+                true => Some(from_report(&read(report)?).map_err(|_| {
+                    OsError::new(report, Fault::Unexpected { wanted: "a report of the boot (schema 1)" })
+                })?),
+                false => None,
+            };
+        match (written, named) {
+            (None, None) => Ok(None),
+            (None, Some(slot)) => Ok(Some(Self { slot, report: None })),
+            (Some(written), Some(named)) if written.slot != named => {
+                Err(OsError::new(report, Fault::BootedDiffers { report: written.slot, command_line: named }))
+            }
+            (Some(written), _) => Ok(Some(Self { slot: written.slot, report: Some(written) })),
+        }
+    }
+}
+
+/// A report or a command line that names no slot where it should.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotASlot;
+
+impl fmt::Display for NotASlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not the letter of a slot")
+    }
+}
+
+impl core::error::Error for NotASlot {}
+
+/// The value of the last `updater.slot=`; what stands after ` -- ` belongs to init.
+fn from_command_line(line: &str) -> Result<Option<SlotId>, NotASlot> {
+    let words = line.split_ascii_whitespace().take_while(|word| *word != "--");
+    match words.filter_map(|word| word.strip_prefix("updater.slot=")).last() {
+        None => Ok(None),
+        Some(name) => SlotId::from_name(name).map(Some).ok_or(NotASlot),
+    }
+}
+
+fn from_report(text: &str) -> Result<BootReport, serde_json::Error> {
+    let report: BootReport = serde_json::from_str(text)?;
+    match report.schema {
+        1 => Ok(report),
+        other => Err(serde::de::Error::custom(format_args!("schema {other}"))),
+    }
+}
+
+fn slot<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SlotId, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    SlotId::from_name(&name).ok_or_else(|| serde::de::Error::custom(NotASlot))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_names_the_slot() {
+        assert_eq!(from_command_line("quiet updater.slot=b panic=5\n"), Ok(Some(SlotId::B)));
+        assert_eq!(from_command_line("updater.slot=a updater.slot=b"), Ok(Some(SlotId::B)));
+        assert_eq!(from_command_line("quiet xupdater.slot=b -- updater.slot=a"), Ok(None));
+        assert_eq!(from_command_line("updater.slot="), Err(NotASlot));
+        assert_eq!(from_command_line("updater.slot=B"), Err(NotASlot));
+    }
+
+    #[test]
+    fn the_report_needs_its_schema_and_slot_and_keeps_what_it_does_not_know_out() {
+        let full = r#"{"schema":1,"slot":"a","version":"1.4","trial":true,"tries_left":2,"future":[1],
+            "passed_over":[{"slot":"b","reason":"signature"}]}"#;
+        let report = from_report(full).unwrap();
+        assert_eq!((report.slot, report.trial, report.tries_left), (SlotId::A, true, Some(2)));
+        assert_eq!(report.passed_over[0].slot, SlotId::B);
+        assert!(from_report(r#"{"schema":2,"slot":"a"}"#).is_err());
+        assert!(from_report(r#"{"schema":1}"#).is_err());
+        assert!(from_report(r#"{"schema":1,"slot":"z"}"#).is_err());
+        assert!(from_report("").is_err());
+    }
+
+    #[test]
+    fn sources_agree_or_the_slot_is_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        let (report, line) = (folder.path().join("boot.json"), folder.path().join("cmdline"));
+        let found = || Booted::from_sources(&report, &line);
+        assert_eq!(found().unwrap(), None);
+        fs::write(&line, "updater.slot=b").unwrap();
+        assert_eq!(found().unwrap(), Some(Booted { slot: SlotId::B, report: None }));
+        fs::write(&report, r#"{"schema":1,"slot":"b"}"#).unwrap();
+        assert_eq!(found().unwrap().unwrap().report.unwrap().slot, SlotId::B);
+        fs::write(&report, r#"{"schema":1,"slot":"a"}"#).unwrap();
+        let differs = Fault::BootedDiffers { report: SlotId::A, command_line: SlotId::B };
+        assert_eq!(*found().unwrap_err().fault(), differs);
+        fs::write(&line, "quiet").unwrap();
+        assert_eq!(found().unwrap().unwrap().slot, SlotId::A);
+        fs::write(&report, "{").unwrap();
+        assert!(matches!(found().unwrap_err().fault(), Fault::Unexpected { .. }));
+    }
+}

@@ -1,0 +1,364 @@
+//! A whole disk, be it a block device or a disk image file, as the core sees it.
+//!
+//! ```text
+//!  access ─► inside the disk? ─► a write into a protected extent? refused
+//!         ─► inside a routed extent? ─► the partition's own node        (block devices only)
+//!         ─► else                   ─► the whole disk                  (the GPT; everything in a file)
+//! ```
+//!
+//! 1. A partition's own node has another page cache than the whole disk, so each address has one way only.
+//! 2. Before the first write the node must lie where the table says, be unmounted, and open with `O_EXCL`.
+//! 3. Data go around the page cache where the file system allows, see [`super::medium`].
+
+use std::io::{Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use libupdate::bytes::len_u64;
+use libupdate::gpt::{DiskEnds, EntryNumber, PROBE_BYTES, detect_block_size};
+use libupdate::{BlockCount, BlockIo, BlockSize, ByteLen, Extent, Lba, SlotId};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::error::{Fault, OsError};
+use super::medium::{Bounce, Medium};
+use super::node::Node;
+
+pub use super::medium::Caching;
+
+/// What a disk is opened for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Reading; a write is an error.
+    ReadOnly,
+    /// Reading and writing.
+    ReadWrite,
+}
+
+/// How a disk is opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpenHow {
+    /// For what.
+    pub mode: Mode,
+    /// `--sector-size`. A device knows its own; a file is probed for a table where nothing is given.
+    pub sector_size: Option<BlockSize>,
+    /// Around the page cache or through it.
+    pub caching: Caching,
+}
+
+/// What stands behind the path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A disk image file.
+    File,
+    /// A block device.
+    Device(Node),
+}
+
+/// A disk.
+#[derive(Debug)]
+pub struct Disk {
+    kind: Kind,
+    mode: Mode,
+    caching: Caching,
+    block_size: BlockSize,
+    physical: BlockSize,
+    blocks: BlockCount,
+    whole: Medium,
+    routes: Vec<Route>,
+    protected: Vec<(Extent, SlotId)>,
+    bounce: Bounce,
+}
+
+/// A partition whose accesses go to its own node.
+#[derive(Debug)]
+struct Route {
+    extent: Extent,
+    node: PathBuf,
+    /// Opened at the first access; again, with more rights, at the first write.
+    medium: Option<(Medium, Mode)>,
+}
+
+impl OpenHow {
+    /// For reading, sector size and caching as the disk offers them.
+    pub const fn read_only() -> Self {
+        Self { mode: Mode::ReadOnly, sector_size: None, caching: Caching::Direct }
+    }
+
+    /// For reading and writing, sector size and caching as the disk offers them.
+    pub const fn read_write() -> Self {
+        Self { mode: Mode::ReadWrite, ..Self::read_only() }
+    }
+}
+
+impl Disk {
+    /// Opens a whole disk or a disk image file.
+    ///
+    /// # Errors
+    /// What the kernel says; a partition instead of a whole disk; a sector size other than 512 and 4096, or one that
+    /// contradicts the device.
+    pub fn open(path: &Path, how: OpenHow) -> Result<Self, OsError> {
+        let kind = match Node::of(path)? {
+            Some(node) if node.partition()?.is_some() => return Err(OsError::new(path, Fault::NotAWholeDisk)),
+            Some(node) => Kind::Device(node),
+            None if path.is_file() => Kind::File,
+            None => return Err(OsError::new(path, Fault::NotADisk)),
+        };
+        let mut whole = Medium::open(path, flags(how.mode), how.caching)?;
+        let mut bounce = Bounce::default();
+        let bytes = whole.file().seek(SeekFrom::End(0)).map_err(|error| OsError::io(path, "measure", &error))?;
+        let (block_size, physical) = match kind {
+            Kind::Device(_) => device_sizes(&whole, how.sector_size)?,
+            Kind::File => {
+                let size = match how.sector_size {
+                    Some(size) => size,
+                    None => probe(&mut whole, bytes, &mut bounce)?,
+                };
+                (size, size)
+            }
+        };
+        let blocks = BlockCount::new(bytes / block_size.bytes_u64());
+        let (routes, protected) = (Vec::new(), Vec::new());
+        Ok(Self {
+            kind,
+            mode: how.mode,
+            caching: how.caching,
+            block_size,
+            physical,
+            blocks,
+            whole,
+            routes,
+            protected,
+            bounce,
+        })
+    }
+
+    /// Where it was opened.
+    pub fn path(&self) -> &Path {
+        self.whole.path()
+    }
+
+    /// What stands behind the path.
+    pub const fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// What it was opened for.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether data go around the page cache now: known for sure after the first access.
+    pub const fn caching(&self) -> Caching {
+        self.whole.caching()
+    }
+
+    /// Refuses, from now on, every write that touches the extent: it belongs to the booted slot.
+    pub fn protect(&mut self, extent: Extent, slot: SlotId) {
+        self.protected.push((extent, slot));
+    }
+
+    /// Sends, from now on, accesses to partition `number` to its own node, where this is a device and the kernel has
+    /// that node; the whole disk serves elsewhere.
+    ///
+    /// # Errors
+    /// [`Fault::NodeDiffers`] where the kernel has the partition at another place.
+    pub fn route_partition(&mut self, number: EntryNumber, extent: Extent) -> Result<(), OsError> {
+        let Kind::Device(whole) = &self.kind else { return Ok(()) };
+        match whole.partition_node(number)? {
+            None => Ok(()),
+            Some(node) => self.route(extent, node),
+        }
+    }
+
+    /// Sends, from now on, accesses to `extent` to `node`.
+    ///
+    /// # Errors
+    /// [`Fault::NodeDiffers`] where the node lies elsewhere.
+    pub fn route(&mut self, extent: Extent, node: PathBuf) -> Result<(), OsError> {
+        device(&node)?.expect_at(extent)?;
+        self.routes.push(Route { extent, node, medium: None });
+        Ok(())
+    }
+
+    /// Bytes from `at` on that go one way, `len` at most, and that way's number in `routes`.
+    fn piece(&self, at: Lba, len: u64) -> (Option<usize>, u64) {
+        let size = self.block_size.bytes_u64();
+        let mut end = len;
+        for (index, route) in self.routes.iter().enumerate() {
+            if route.extent.first() <= at && at <= route.extent.last() {
+                let left = route.extent.last().get().saturating_sub(at.get()).saturating_add(1);
+                return (Some(index), len.min(left.saturating_mul(size)));
+            }
+            if at < route.extent.first() {
+                let gap = route.extent.first().get().saturating_sub(at.get());
+                end = end.min(gap.saturating_mul(size));
+            }
+        }
+        (None, end)
+    }
+
+    /// The medium of a piece, its byte address there, and the bounce buffer.
+    fn way(&mut self, index: Option<usize>, at: Lba, mode: Mode) -> Result<(&mut Medium, u64, &mut Bounce), OsError> {
+        let size = self.block_size.bytes_u64();
+        match index.and_then(|index| self.routes.get_mut(index)) {
+            None => Ok((&mut self.whole, at.get().saturating_mul(size), &mut self.bounce)),
+            Some(route) => {
+                let inside = at.get().saturating_sub(route.extent.first().get()).saturating_mul(size);
+                Ok((route.open(mode, self.caching)?, inside, &mut self.bounce))
+            }
+        }
+    }
+
+    fn check(&self, at: Lba, bytes: &[u8]) -> Result<(), OsError> {
+        let len = len_u64(bytes);
+        let size = self.block_size.bytes_u64();
+        let end = at.get().checked_add(len / size);
+        if len.is_multiple_of(size) && end.is_some_and(|end| end <= self.blocks.get()) {
+            Ok(())
+        } else {
+            Err(OsError::new(self.path(), Fault::OutsideDisk { at, len }))
+        }
+    }
+
+    fn check_write(&self, at: Lba, bytes: &[u8]) -> Result<(), OsError> {
+        self.check(at, bytes)?;
+        if self.mode == Mode::ReadOnly {
+            return Err(OsError::new(self.path(), Fault::OpenedForReading));
+        }
+        let last = at.plus((len_u64(bytes) / self.block_size.bytes_u64()).saturating_sub(1));
+        let touched = last.and_then(|last| Extent::new(at, last, self.block_size));
+        match self.protected.iter().find(|(extent, _)| touched.is_none_or(|touched| touched.overlaps(extent))) {
+            Some((_, slot)) => Err(OsError::new(self.path(), Fault::BootedSlot { slot: *slot })),
+            None => Ok(()),
+        }
+    }
+}
+
+impl BlockIo for Disk {
+    type Error = OsError;
+
+    fn block_size(&self) -> BlockSize {
+        self.block_size
+    }
+
+    fn physical_block_size(&self) -> BlockSize {
+        self.physical
+    }
+
+    fn block_count(&self) -> BlockCount {
+        self.blocks
+    }
+
+    fn read(&mut self, mut at: Lba, buf: &mut [u8]) -> Result<(), OsError> {
+        self.check(at, buf)?;
+        let mut rest = buf;
+        while !rest.is_empty() {
+            let (index, len) = self.piece(at, len_u64(rest));
+            let (piece, later) = rest.split_at_mut(memory(len).min(rest.len()));
+            let (medium, byte, bounce) = self.way(index, at, Mode::ReadOnly)?;
+            medium.read(byte, piece, bounce)?;
+            at = Lba::new(at.get().saturating_add(len / self.block_size.bytes_u64()));
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, mut at: Lba, buf: &[u8]) -> Result<(), OsError> {
+        self.check_write(at, buf)?;
+        let mut rest = buf;
+        while !rest.is_empty() {
+            let (index, len) = self.piece(at, len_u64(rest));
+            let (piece, later) = rest.split_at(memory(len).min(rest.len()));
+            let (medium, byte, bounce) = self.way(index, at, Mode::ReadWrite)?;
+            medium.write(byte, piece, bounce)?;
+            at = Lba::new(at.get().saturating_add(len / self.block_size.bytes_u64()));
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), OsError> {
+        if self.mode == Mode::ReadOnly {
+            return Ok(());
+        }
+        for (medium, _) in self.routes.iter().filter_map(|route| route.medium.as_ref()) {
+            medium.sync()?;
+        }
+        self.whole.sync()
+    }
+}
+
+impl Route {
+    fn open(&mut self, mode: Mode, caching: Caching) -> Result<&mut Medium, OsError> {
+        let enough = match &self.medium {
+            None => false,
+            Some((_, Mode::ReadWrite)) => true,
+            Some((_, Mode::ReadOnly)) => mode == Mode::ReadOnly,
+        };
+        let medium = match self.medium.take().filter(|_| enough) {
+            Some(opened) => opened,
+            None if mode == Mode::ReadOnly => (Medium::open(&self.node, flags(mode), caching)?, mode),
+            None => (self.open_exclusively(caching)?, mode),
+        };
+        Ok(&mut self.medium.insert(medium).0)
+    }
+
+    /// The node is looked at again here: the table, or the kernel's idea of it, may have changed since it was routed.
+    fn open_exclusively(&self, caching: Caching) -> Result<Medium, OsError> {
+        let node = device(&self.node)?;
+        node.expect_at(self.extent)?;
+        if let Some(by) = node.user()? {
+            return Err(OsError::new(&self.node, Fault::InUse { by }));
+        }
+        Medium::open(&self.node, flags(Mode::ReadWrite) | OFlags::EXCL, caching).map_err(|error| match error.errno() {
+            Some(Errno::BUSY) => {
+                OsError::new(&self.node, Fault::InUse { by: "another process has it for itself".into() })
+            }
+            _ => error,
+        })
+    }
+}
+
+fn device(path: &Path) -> Result<Node, OsError> {
+    Node::of(path)?.ok_or_else(|| OsError::new(path, Fault::NotADisk))
+}
+
+const fn flags(mode: Mode) -> OFlags {
+    match mode {
+        Mode::ReadOnly => OFlags::RDONLY,
+        Mode::ReadWrite => OFlags::RDWR,
+    }
+}
+
+/// Logical and physical block size of a device.
+fn device_sizes(whole: &Medium, asked: Option<BlockSize>) -> Result<(BlockSize, BlockSize), OsError> {
+    let failed = |errno| OsError::call(whole.path(), "query the sector size of", errno);
+    let logical = rustix::fs::ioctl_blksszget(whole.file()).map_err(failed)?;
+    let device =
+        BlockSize::new(logical).ok_or_else(|| OsError::new(whole.path(), Fault::SectorSize { found: logical }))?;
+    if let Some(asked) = asked.filter(|asked| *asked != device) {
+        return Err(OsError::new(whole.path(), Fault::SectorSizeDiffers { asked, device }));
+    }
+    // Physical blocks of 1024 to 64 Ki bytes exist; all that the GPT writer asks is whether a neighbour may be torn.
+    let physical = rustix::fs::ioctl_blkpbszget(whole.file()).map_err(failed)?;
+    Ok((device, if physical > 512 { BlockSize::B4096 } else { device }))
+}
+
+/// The sector size of a disk image file: where a valid GPT header stands; 512 where there is none.
+fn probe(whole: &mut Medium, bytes: u64, bounce: &mut Bounce) -> Result<BlockSize, OsError> {
+    let mut ends = [[0; PROBE_BYTES]; 2];
+    let [head, tail] = &mut ends;
+    let len = memory(bytes).min(PROBE_BYTES);
+    let (head, tail) = (head.get_mut(..len).unwrap_or_default(), tail.get_mut(..len).unwrap_or_default());
+    whole.read(0, head, bounce)?;
+    whole.read(bytes.saturating_sub(len_u64(tail)), tail, bounce)?;
+    match detect_block_size(DiskEnds { head, tail, len: ByteLen::new(bytes) }) {
+        Ok(found) => Ok(found.unwrap_or(BlockSize::B512)),
+        Err(_) => Err(OsError::new(whole.path(), Fault::SectorSizeAmbiguous)),
+    }
+}
+
+/// A piece is never longer than the slice it is cut from.
+fn memory(len: u64) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,233 @@
+//! One opened file or node: positioned reads and writes that go around the page cache where the file system allows it.
+//!
+//! ```text
+//!  access ──► offset and length fit the direct alignment? ──yes──► memory aligned? ──yes──► direct fd
+//!                 │ no                                                 │ no, through the bounce buffer ──► direct fd
+//!                 ▼
+//!             buffered fd (same inode: the kernel keeps both coherent), dropped from the cache after each sync
+//! ```
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Advice, AtFlags, Mode as Permissions, OFlags, StatxFlags};
+use rustix::io::Errno;
+
+use super::error::{Fault, OsError};
+
+/// Bytes that pass through the bounce buffer at once, where the caller's memory is not aligned.
+const BOUNCE_BYTES: usize = 1 << 20;
+/// Alignment of memory that satisfies every device of the field.
+const MEMORY_ALIGNMENT: usize = 4096;
+
+/// A file or node, opened once or twice.
+#[derive(Debug)]
+pub struct Medium {
+    path: PathBuf,
+    buffered: File,
+    direct: Option<Direct>,
+}
+
+#[derive(Debug)]
+struct Direct {
+    file: File,
+    /// Offsets and lengths must be multiples of it.
+    alignment: u64,
+}
+
+/// What is asked of the page cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Caching {
+    /// Around it where the file system allows that.
+    Direct,
+    /// Through it, and dropped after each flush.
+    Buffered,
+}
+
+/// Memory that a device can read and write itself.
+#[derive(Debug, Default)]
+pub struct Bounce {
+    memory: Vec<u8>,
+}
+
+impl Medium {
+    /// Opens `path` with `flags`, a second time without the page cache where that works.
+    ///
+    /// The first descriptor carries `O_EXCL` where asked for, which the kernel grants once per opener; the second goes
+    /// without it, under the protection of the first.
+    pub fn open(path: &Path, flags: OFlags, caching: Caching) -> Result<Self, OsError> {
+        let buffered = open(path, flags)?;
+        let direct = match caching {
+            Caching::Buffered => None,
+            Caching::Direct => Direct::open(path, flags.difference(OFlags::EXCL))?,
+        };
+        Ok(Self { path: path.to_owned(), buffered, direct })
+    }
+
+    /// Where it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The descriptor for everything but data.
+    pub const fn file(&self) -> &File {
+        &self.buffered
+    }
+
+    /// Whether data goes around the page cache now.
+    pub const fn caching(&self) -> Caching {
+        if self.direct.is_some() { Caching::Direct } else { Caching::Buffered }
+    }
+
+    /// Fills `buf` from byte `at` on.
+    pub fn read(&mut self, mut at: u64, buf: &mut [u8], bounce: &mut Bounce) -> Result<(), OsError> {
+        let mut rest = buf;
+        while !rest.is_empty() {
+            let count = match self.direct_for(at, rest.len()) {
+                Some(direct) if aligned(rest) => rustix::io::pread(&direct.file, &mut *rest, at),
+                Some(direct) => bounce.read(&direct.file, at, rest),
+                None => rustix::io::pread(&self.buffered, &mut *rest, at),
+            };
+            let count = match self.settle(count) {
+                Settled::Again => continue,
+                Settled::Failed(errno) => return Err(OsError::call(&self.path, "read", errno)),
+                Settled::Moved(0) => return Err(OsError::new(&self.path, Fault::Ended)),
+                Settled::Moved(count) => count,
+            };
+            // A call never moves more than it was given.
+            rest = rest.get_mut(count..).unwrap_or_default();
+            at = at.saturating_add(length(count));
+        }
+        Ok(())
+    }
+
+    /// Writes `buf` at byte `at`. Durable after [`Medium::sync`].
+    pub fn write(&mut self, mut at: u64, buf: &[u8], bounce: &mut Bounce) -> Result<(), OsError> {
+        let mut rest = buf;
+        while !rest.is_empty() {
+            let count = match self.direct_for(at, rest.len()) {
+                Some(direct) if aligned(rest) => rustix::io::pwrite(&direct.file, rest, at),
+                Some(direct) => bounce.write(&direct.file, at, rest),
+                None => rustix::io::pwrite(&self.buffered, rest, at),
+            };
+            let count = match self.settle(count) {
+                Settled::Again => continue,
+                Settled::Failed(errno) => return Err(OsError::call(&self.path, "write", errno)),
+                // A device that takes nothing and gives no reason would be asked for ever.
+                Settled::Moved(0) => return Err(OsError::call(&self.path, "write", Errno::IO)),
+                Settled::Moved(count) => count,
+            };
+            rest = rest.get(count..).unwrap_or_default();
+            at = at.saturating_add(length(count));
+        }
+        Ok(())
+    }
+
+    /// Makes every write of this medium durable, and has later reads come from the device.
+    ///
+    /// Called also where this process wrote nothing: what an earlier, killed run wrote is still in the page cache.
+    pub fn sync(&self) -> Result<(), OsError> {
+        retry(|| rustix::fs::fdatasync(&self.buffered)).map_err(|errno| OsError::call(&self.path, "flush", errno))?;
+        rustix::fs::fadvise(&self.buffered, 0, None, Advice::DontNeed)
+            .map_err(|errno| OsError::call(&self.path, "drop the cached pages of", errno))
+    }
+
+    fn direct_for(&self, at: u64, len: usize) -> Option<&Direct> {
+        self.direct
+            .as_ref()
+            .filter(|direct| at.is_multiple_of(direct.alignment) && length(len).is_multiple_of(direct.alignment))
+    }
+
+    /// Some file systems accept `O_DIRECT` and then refuse each access: from then on, the page cache serves.
+    fn settle(&mut self, answer: Result<usize, Errno>) -> Settled {
+        match answer {
+            Ok(count) => Settled::Moved(count),
+            Err(Errno::INTR) => Settled::Again,
+            Err(Errno::INVAL) if self.direct.is_some() => {
+                self.direct = None;
+                Settled::Again
+            }
+            Err(errno) => Settled::Failed(errno),
+        }
+    }
+}
+
+enum Settled {
+    Moved(usize),
+    Again,
+    Failed(Errno),
+}
+
+impl Direct {
+    /// `None` where the file system does not offer it.
+    fn open(path: &Path, flags: OFlags) -> Result<Option<Self>, OsError> {
+        let file = match rustix::fs::open(path, flags | OFlags::DIRECT | OFlags::CLOEXEC, Permissions::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::INVAL) => return Ok(None),
+            Err(errno) => return Err(OsError::call(path, "open", errno)),
+        };
+        let facts = rustix::fs::statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN)
+            .map_err(|errno| OsError::call(path, "query", errno))?;
+        let told = facts.stx_mask & StatxFlags::DIOALIGN.bits() != 0;
+        match (told, facts.stx_dio_offset_align) {
+            (true, 0) => Ok(None),
+            (true, alignment) => Ok(Some(Self { file, alignment: u64::from(alignment) })),
+            // Kernels before 6.1 do not tell; whole pages suit every device.
+            (false, _) => Ok(Some(Self { file, alignment: 4096 })),
+        }
+    }
+}
+
+impl Bounce {
+    fn read(&mut self, file: &File, at: u64, buf: &mut [u8]) -> Result<usize, Errno> {
+        let memory = self.take(buf.len());
+        let count = rustix::io::pread(file, &mut *memory, at)?;
+        if let (Some(to), Some(from)) = (buf.get_mut(..count), memory.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        Ok(count)
+    }
+
+    fn write(&mut self, file: &File, at: u64, buf: &[u8]) -> Result<usize, Errno> {
+        let memory = self.take(buf.len());
+        if let Some(from) = buf.get(..memory.len()) {
+            memory.copy_from_slice(from);
+        }
+        rustix::io::pwrite(file, memory, at)
+    }
+
+    /// Aligned memory for `len` bytes, or for as many as pass at once. Both are multiples of the device's alignment.
+    fn take(&mut self, len: usize) -> &mut [u8] {
+        if self.memory.is_empty() {
+            self.memory = vec![0; BOUNCE_BYTES + MEMORY_ALIGNMENT];
+        }
+        let start = self.memory.as_ptr().align_offset(MEMORY_ALIGNMENT);
+        let end = start.saturating_add(len.min(BOUNCE_BYTES));
+        self.memory.get_mut(start..end).unwrap_or_default()
+    }
+}
+
+/// Opens `path`, retrying where a signal came in between.
+pub fn open(path: &Path, flags: OFlags) -> Result<File, OsError> {
+    retry(|| rustix::fs::open(path, flags | OFlags::CLOEXEC, Permissions::empty()))
+        .map(File::from)
+        .map_err(|errno| OsError::call(path, "open", errno))
+}
+
+fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            answer => return answer,
+        }
+    }
+}
+
+fn aligned(buf: &[u8]) -> bool {
+    buf.as_ptr().align_offset(MEMORY_ALIGNMENT) == 0
+}
+
+#[expect(clippy::as_conversions, reason = "usize has at most 64 bits on every target of Rust")]
+const fn length(count: usize) -> u64 {
+    count as u64
+}

@@ -1,0 +1,272 @@
+//! What the program says: results on stdout, everything else on stderr.
+//!
+//! 1. `--json`: one document on stdout, `{"schema":1, ..}`, on one line, ASCII only; of a failure `{"schema":1,"error":{..}}`.
+//! 2. Nothing foreign reaches a terminal unescaped, see [`Printable`].
+//! 3. A reader that went away (`| head`) is no error; a result that could not be written is.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indicatif::MultiProgress;
+use libupdate::ByteLen;
+use serde::Serialize;
+
+use crate::exit::{Exit, Failure};
+
+mod descriptor;
+mod document;
+mod printable;
+mod progress;
+
+pub use printable::{Printable, Size};
+pub use progress::{Progress, ProgressForm, Step};
+
+/// Version of every JSON document's form. Keys may be added under the same number, never changed or removed.
+pub const SCHEMA: u32 = 1;
+
+/// Where results go as text or as JSON.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResultForm {
+    /// For people; not to be parsed.
+    Human,
+    /// For programs.
+    Json,
+}
+
+/// How much is said on stderr.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Loudness {
+    /// Progress, notes, warnings, errors.
+    Normal,
+    /// Warnings and errors.
+    Quiet,
+}
+
+/// What the command line asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// `--json`.
+    pub results: ResultForm,
+    /// `--quiet`.
+    pub loudness: Loudness,
+    /// `--progress`.
+    pub progress: ProgressForm,
+    /// `--progress-fd`: JSON lines go there whatever else is said.
+    pub progress_fd: Option<u32>,
+}
+
+/// A result that both people and programs can read.
+///
+/// As JSON it must be a map (a struct), to which `schema` is added in front.
+pub trait Report: Serialize {
+    /// The text, line ends included. Foreign strings go through [`Printable`].
+    fn human(&self) -> String;
+}
+
+type Sink = Arc<Mutex<dyn Write + Send>>;
+
+/// Standard output and standard error.
+#[derive(Clone)]
+pub struct Output {
+    settings: Settings,
+    out: Sink,
+    err: Sink,
+    /// Where JSON lines of progress go, if they do.
+    lines: Option<Sink>,
+    /// Bars, and who takes them off the terminal while a line is written.
+    bars: MultiProgress,
+}
+
+impl Output {
+    /// The process's own streams.
+    ///
+    /// # Errors
+    /// Where `--progress-fd` names no open descriptor.
+    pub fn new(settings: Settings) -> Result<Self, Failure> {
+        let descriptor: Option<Sink> = match settings.progress_fd {
+            Some(number) => Some(Arc::new(Mutex::new(descriptor::duplicate(number)?))),
+            None => None,
+        };
+        let terminal = io::stderr().is_terminal();
+        let form = if terminal { settings.progress } else { settings.progress.without_terminal() };
+        let settings = Settings { progress: form, ..settings };
+        let (out, err) = (Arc::new(Mutex::new(io::stdout())), Arc::new(Mutex::new(io::stderr())));
+        Ok(Self::with(settings, out, err, descriptor))
+    }
+
+    fn with(settings: Settings, out: Sink, err: Sink, descriptor: Option<Sink>) -> Self {
+        let lines = descriptor.or_else(|| {
+            let wanted = settings.progress == ProgressForm::Json && settings.loudness == Loudness::Normal;
+            wanted.then(|| Arc::clone(&err))
+        });
+        Self { settings, out, err, lines, bars: MultiProgress::new() }
+    }
+
+    /// Writes the result to stdout.
+    ///
+    /// # Errors
+    /// [`Exit::Io`] or [`Exit::NoSpace`] where stdout does not take it.
+    pub fn result<R: Report>(&self, report: &R) -> Result<(), Failure> {
+        let text = match self.settings.results {
+            ResultForm::Human => printable::lines(&report.human()),
+            ResultForm::Json => document::render(report).map_err(|error| unwritten(&error.into()))?,
+        };
+        self.to_stdout(&text).map_err(|error| unwritten(&error))
+    }
+
+    /// Writes a failure: for people to stderr, with `--json` also as a document to stdout.
+    ///
+    /// A failure that cannot be told is not told twice: the exit code still says it.
+    pub fn failure(&self, failure: &Failure) {
+        self.line(&failure.to_string());
+        if self.settings.results == ResultForm::Json
+            && let Err(error) =
+                document::render_error(failure).map_err(io::Error::from).and_then(|text| self.to_stdout(&text))
+        {
+            self.line(&format!("error: the result could not be written: {error}"));
+        }
+    }
+
+    /// Says what is about to happen: "installing 1.4 into slot b". Not with `--quiet`.
+    pub fn note(&self, text: &str) {
+        if self.settings.loudness == Loudness::Normal {
+            self.line(text);
+        }
+    }
+
+    /// Says what somebody should look at. Also with `--quiet`.
+    pub fn warn(&self, text: &str) {
+        self.line(&format!("warning: {text}"));
+    }
+
+    /// Starts to tell the progress of a phase ("write", "read back") over `total` bytes.
+    pub fn progress(&self, phase: &'static str, total: ByteLen) -> Progress {
+        let form = match self.settings.loudness {
+            Loudness::Quiet => ProgressForm::None,
+            Loudness::Normal => self.settings.progress,
+        };
+        Progress::start(phase, total, form, self)
+    }
+
+    /// One line, or several, on stderr. A stderr that is closed or full has nobody to be told.
+    fn line(&self, text: &str) {
+        let text = printable::lines(text);
+        let written = self.bars.suspend(|| write_all(&self.err, text.trim_end_matches('\n'), "\n"));
+        drop(written);
+    }
+
+    fn to_stdout(&self, text: &str) -> io::Result<()> {
+        match self.bars.suspend(|| write_all(&self.out, text, "")) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            answer => answer,
+        }
+    }
+}
+
+fn write_all(sink: &Sink, text: &str, end: &str) -> io::Result<()> {
+    let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
+    sink.write_all(text.as_bytes())?;
+    sink.write_all(end.as_bytes())?;
+    sink.flush()
+}
+
+fn unwritten(error: &io::Error) -> Failure {
+    let code = if error.kind() == ErrorKind::StorageFull { Exit::NoSpace } else { Exit::Io };
+    let next = "the act itself is done; see `status`, and check where stdout goes";
+    Failure::new(code, "the result could not be written", error, next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What went to stdout and to stderr.
+    #[derive(Clone, Default)]
+    pub struct Caught(Arc<Mutex<Vec<u8>>>);
+
+    impl Caught {
+        pub fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Caught {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    pub fn output(settings: Settings) -> (Output, Caught, Caught) {
+        let (out, err) = (Caught::default(), Caught::default());
+        let sinks = (Arc::new(Mutex::new(out.clone())), Arc::new(Mutex::new(err.clone())));
+        (Output::with(settings, sinks.0, sinks.1, None), out, err)
+    }
+
+    pub const PLAIN: Settings = Settings {
+        results: ResultForm::Human,
+        loudness: Loudness::Normal,
+        progress: ProgressForm::Plain,
+        progress_fd: None,
+    };
+    const JSON: Settings = Settings { results: ResultForm::Json, ..PLAIN };
+
+    #[derive(Serialize)]
+    struct Version {
+        version: &'static str,
+    }
+
+    impl Report for Version {
+        fn human(&self) -> String {
+            format!("version {}\n", Printable(self.version))
+        }
+    }
+
+    const HOSTILE: Version = Version { version: "1\u{1b}[2J\u{9b}\n\u{202e}é" };
+
+    #[test]
+    fn people_get_text_and_programs_one_document() {
+        let (output, out, err) = output(PLAIN);
+        output.result(&HOSTILE).unwrap();
+        assert_eq!(out.text(), "version 1\\u{1b}[2J\\u{9b}\\n\\u{202e}é\n");
+        assert_eq!(err.text(), "");
+        let (output, out, _) = self::output(JSON);
+        output.result(&HOSTILE).unwrap();
+        assert_eq!(out.text(), "{\"schema\":1,\"version\":\"1\\u001b[2J\\u009b\\n\\u202e\\u00e9\"}\n");
+        let back: serde_json::Value = serde_json::from_str(&out.text()).unwrap();
+        assert_eq!(back["version"], HOSTILE.version);
+    }
+
+    #[test]
+    fn a_failure_is_told_to_both() {
+        let (output, out, err) = output(JSON);
+        output.failure(&Failure::new(Exit::Busy, "cannot install", "x\u{1b}", "wait"));
+        assert!(err.text().starts_with("error: cannot install: x\\u{1b}\nnext: wait\n"), "{}", err.text());
+        let back: serde_json::Value = serde_json::from_str(&out.text()).unwrap();
+        assert_eq!((&back["schema"], &back["error"]["class"]), (&1.into(), &"busy".into()));
+        assert_eq!(back["error"]["code"], 6);
+    }
+
+    #[test]
+    fn quiet_keeps_warnings_and_errors() {
+        let (output, _, err) = output(Settings { loudness: Loudness::Quiet, ..PLAIN });
+        output.note("installing");
+        output.progress("write", ByteLen::new(8)).finish();
+        output.warn("the backup table is damaged");
+        assert_eq!(err.text(), "warning: the backup table is damaged\n");
+    }
+
+    #[test]
+    fn a_full_stdout_is_an_error_and_a_closed_one_is_not() {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let err = Caught::default();
+        let output = Output::with(PLAIN, Arc::new(Mutex::new(full)), Arc::new(Mutex::new(err.clone())), None);
+        assert_eq!(output.result(&HOSTILE).unwrap_err().code, Exit::NoSpace);
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let output = Output::with(PLAIN, Arc::new(Mutex::new(writer)), Arc::new(Mutex::new(err)), None);
+        output.result(&HOSTILE).unwrap();
+    }
+}
