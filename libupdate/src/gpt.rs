@@ -13,10 +13,14 @@ mod probe;
 mod table;
 
 pub use array::SCRATCH_BYTES;
+pub(crate) use array::{check_scratch, numbered, pieces};
 pub use attributes::{Attributes, Priority, SlotBits, Successful, TriesLeft};
 pub use copy::{CopyId, CopyReport, CopyState};
+pub(crate) use entry::{ATTRIBUTES_AT, ENTRY_BYTES};
 pub use entry::{Entry, EntryNumber, PartitionName};
 pub use guid::Guid;
 pub use header::Header;
+pub(crate) use header::{FIRST_ENTRIES_LBA, PRIMARY_LBA};
 pub use probe::{DiskEnds, PROBE_BYTES, detect_block_size};
+pub(crate) use table::EntryPlace;
 pub use table::{Survey, Table};

@@ -81,6 +81,8 @@ pub enum TableFault {
         /// Number of the entry, from 1.
         entry: u32,
     },
+    /// More entries to be changed at once than there can be slots.
+    TooManyEdits,
     /// A partition of the profile is not in the table.
     PartitionMissing {
         /// The slot.
@@ -123,6 +125,7 @@ impl fmt::Display for TableFault {
                 write!(f, "no backup GPT can stand at {found}, where the primary places it")
             }
             Self::NoSuchEntry { entry } => write!(f, "the GPT has no entry {entry}"),
+            Self::TooManyEdits => f.write_str("more GPT entries to change at once than a device has slots"),
             Self::PartitionMissing { slot } => write!(f, "a partition of slot {slot} is not in the table"),
             Self::PartitionAmbiguous { slot } => write!(f, "two partitions match the profile's slot {slot}"),
             Self::ChangedUnderUs => f.write_str("the partition table changed since it was read"),

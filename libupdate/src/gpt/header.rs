@@ -64,9 +64,33 @@ impl Header {
         if header.my_lba != at {
             return Err(TableFault::MyLba { found: header.my_lba, at });
         }
-        header.check_usable_range(disk, block_size)?;
-        header.check_entries_place(block_size)?;
+        header.check_ranges(disk, block_size)?;
         Ok(header)
+    }
+
+    /// A header of 92 bytes without a place yet: see [`Header::moved`] and [`Header::with_usable`].
+    pub(crate) fn new(disk_guid: Guid, entry_count: u32, entries_crc: u32) -> Self {
+        Self {
+            size: GPT_HEADER_BYTES,
+            crc: 0,
+            my_lba: Lba::default(),
+            alternate_lba: Lba::default(),
+            first_usable: Lba::default(),
+            last_usable: Lba::default(),
+            disk_guid,
+            entries_lba: Lba::default(),
+            entry_count,
+            entries_crc,
+        }
+    }
+
+    /// The rules that a header in memory can break: its count and its ranges.
+    ///
+    /// # Errors
+    /// The first of them that is broken.
+    pub(crate) fn check(&self, disk: BlockCount, block_size: BlockSize) -> Result<(), TableFault> {
+        check_count(self.entry_count)?;
+        self.check_ranges(disk, block_size)
     }
 
     fn parse_fields(block: &[u8]) -> Result<Self, TableFault> {
@@ -92,9 +116,7 @@ impl Header {
             return Err(TableFault::EntrySize { found: entry_size });
         }
         let entry_count = u32_field(80);
-        if entry_count == 0 || entry_count > GPT_ENTRIES {
-            return Err(TableFault::EntryCount { found: entry_count });
-        }
+        check_count(entry_count)?;
         Ok(Self {
             size,
             crc,
@@ -107,6 +129,11 @@ impl Header {
             entry_count,
             entries_crc: u32_field(88),
         })
+    }
+
+    fn check_ranges(&self, disk: BlockCount, block_size: BlockSize) -> Result<(), TableFault> {
+        self.check_usable_range(disk, block_size)?;
+        self.check_entries_place(block_size)
     }
 
     fn check_usable_range(&self, disk: BlockCount, block_size: BlockSize) -> Result<(), TableFault> {
@@ -154,10 +181,15 @@ impl Header {
         common(self) == common(other)
     }
 
+    /// Whether every field is equal, the checksum aside: it covers foreign bytes too.
+    pub(crate) fn same_fields(&self, other: &Self) -> bool {
+        Self { crc: 0, ..*self } == Self { crc: 0, ..*other }
+    }
+
     /// Writes every field to `block` and renews the header's checksum; bytes 92 and on stay. Touches memory only.
     ///
-    /// Returns the header as a reader will see it; `None` where the block is shorter than the header.
-    pub(crate) fn store(&self, block: &mut [u8]) -> Option<Self> {
+    /// `None` where the block is shorter than the header.
+    pub(crate) fn store(&self, block: &mut [u8]) -> Option<()> {
         put(block, 0, SIGNATURE)?;
         put(block, 8, &REVISION_1_0.to_le_bytes())?;
         put(block, 12, &self.size.to_le_bytes())?;
@@ -172,13 +204,16 @@ impl Header {
         put(block, 84, &ENTRY_SIZE.to_le_bytes())?;
         put(block, 88, &self.entries_crc.to_le_bytes())?;
         let crc = crc_without_field(block.get(..usize::try_from(self.size).ok()?)?);
-        put(block, CRC_AT, &crc.to_le_bytes())?;
-        Some(Self { crc, ..*self })
+        put(block, CRC_AT, &crc.to_le_bytes())
     }
 
     /// The header of the other copy, standing at `my_lba` with its array at `entries_lba`. Its checksum is [`Header::store`]'s.
     pub(crate) const fn moved(&self, my_lba: Lba, entries_lba: Lba, alternate_lba: Lba) -> Self {
         Self { my_lba, entries_lba, alternate_lba, ..*self }
+    }
+
+    pub(crate) const fn with_usable(&self, first_usable: Lba, last_usable: Lba) -> Self {
+        Self { first_usable, last_usable, ..*self }
     }
 
     pub(crate) const fn with_entries_crc(&self, entries_crc: u32) -> Self {
@@ -245,6 +280,13 @@ impl Header {
     pub(crate) fn entry_blocks(&self, block_size: BlockSize) -> u64 {
         block_size.blocks_for(self.entry_bytes())
     }
+}
+
+const fn check_count(entry_count: u32) -> Result<(), TableFault> {
+    if entry_count == 0 || entry_count > GPT_ENTRIES {
+        return Err(TableFault::EntryCount { found: entry_count });
+    }
+    Ok(())
 }
 
 /// CRC32 of the bytes that the header's size covers, with the checksum's own four as zero.

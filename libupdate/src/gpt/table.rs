@@ -131,6 +131,15 @@ impl Table {
         self.backup
     }
 
+    /// The one or the other.
+    #[must_use]
+    pub const fn copy(&self, copy: CopyId) -> CopyReport {
+        match copy {
+            CopyId::Primary => self.primary,
+            CopyId::Backup => self.backup,
+        }
+    }
+
     /// The copy that serves.
     #[must_use]
     pub const fn chosen(&self) -> CopyId {

@@ -1,0 +1,211 @@
+//! A change of slot bits.
+
+use core::fmt;
+
+use crate::block::{BlockSize, Lba};
+use crate::error::{Access, Error, IoError, TableFault};
+use crate::gpt::{CopyId, CopyState, ENTRY_BYTES, Header, Table, pieces};
+use crate::io::{self, BlockIo};
+use crate::plan::{self, CommitFacts, CopyPlace, Plan, Region, Touched};
+
+use super::edit::{self, Changes, Edit};
+use super::executor::{self, Backup, Content, scratch_blocks};
+use super::repair::{check_unchanged, rewrite};
+
+/// What a commit did. The table that was read before is stale now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub struct Outcome {
+    /// Whether anything was written.
+    pub effect: Effect,
+    /// The copy that first had to be written anew from the other.
+    pub repaired: Option<CopyId>,
+    /// What the operator should know although the change is durable.
+    pub warning: Option<Warning>,
+}
+
+/// Whether a commit wrote anything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// Every bit was as it shall be: nothing was written.
+    Unchanged,
+    /// The change is durable and was read back.
+    Written,
+}
+
+/// The change is durable in the primary only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Warning {
+    /// There is no place for a backup: the disk is smaller than the primary says.
+    BackupNowhere(TableFault),
+    /// The disk refused the backup.
+    BackupFailed {
+        /// What was tried.
+        access: Access,
+        /// Where.
+        at: Lba,
+    },
+    /// The backup did not read back as it was written.
+    BackupReadBack,
+}
+
+impl Warning {
+    const fn of<E>(error: &Error<E>) -> Self {
+        match error {
+            Error::Io(IoError { access, at, .. }) => Self::BackupFailed { access: *access, at: *at },
+            _ => Self::BackupReadBack,
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the change stands in the primary GPT only: ")?;
+        match self {
+            Self::BackupNowhere(fault) => fault.fmt(f),
+            Self::BackupFailed { access, at } => write!(f, "{access} of the backup at {at} failed"),
+            Self::BackupReadBack => f.write_str("the backup does not read back as it was written"),
+        }
+    }
+}
+
+/// Sets slot bits in both copies of `table`.
+///
+/// Where the copies are not both valid and equal, the bad one is first written anew from the good one. A backup that cannot be
+/// written is a warning; so is one that has no place. At most 4 writes and 2 flushes (3 on disks of 4096-byte blocks) where nothing needs
+/// repair.
+///
+/// # Durability
+/// On `Ok` the change is on the medium and was read back. A cut before the first flush leaves the old primary, which wins over whatever the backup is. A cut after it finds the new backup whole, so
+/// that a torn primary costs nothing: the reader takes the backup. After the second flush both are new. At no moment is a slot's entry half written in the copy that serves.
+///
+/// # Errors
+/// [`TableFault::ChangedUnderUs`] with nothing written; [`TableFault::NoSuchEntry`] for an unused entry, [`TableFault::TooManyEdits`], [`Error::NoSpace`] for the scratch: nothing
+/// written. [`Error::Io`] and [`TableFault::ReadBack`]: the change may or may not have happened, and the table is valid.
+pub fn commit<D: BlockIo>(
+    disk: &mut D,
+    table: &Table,
+    edits: &[Edit],
+    scratch: &mut [u8],
+) -> Result<Outcome, Error<D::Error>> {
+    check_unchanged(disk, table, scratch)?;
+    let (touched, entries_crc) = preview(disk, table, edits, scratch)?;
+    if touched.is_empty() {
+        return Ok(Outcome { effect: Effect::Unchanged, repaired: None, warning: None });
+    }
+    let (table, repaired, warning) = make_equal(disk, table, scratch)?;
+    let content = Overlay {
+        edits,
+        block_size: table.block_size(),
+        primary: valid_header(&table, CopyId::Primary).map(|header| header.with_entries_crc(entries_crc)),
+        backup: valid_header(&table, CopyId::Backup).map(|header| header.with_entries_crc(entries_crc)),
+    };
+    let plan = plan_for(disk, &content, &touched, scratch)?;
+    let backup = if content.primary.is_some() { Backup::Optional } else { Backup::Required };
+    let lost = executor::run(disk, &plan, &content, backup, scratch)?;
+    let warning = lost.as_ref().map(Warning::of).or(warning);
+    Ok(Outcome { effect: Effect::Written, repaired, warning })
+}
+
+/// The blocks that the edits change, and the checksum of the array afterwards.
+fn preview<D: BlockIo>(
+    disk: &mut D,
+    table: &Table,
+    edits: &[Edit],
+    scratch: &mut [u8],
+) -> Result<(Touched, u32), Error<D::Error>> {
+    let (header, block_size) = (table.header(), table.block_size());
+    let mut changes = Changes::new(edits, header, block_size)?;
+    let mut after = crc32fast::Hasher::new();
+    let before = pieces(disk, header, scratch, |first, piece| {
+        changes.take(edits, header, block_size, first, piece);
+        after.update(piece);
+    })?;
+    if before != header.entries_crc() {
+        return Err(TableFault::ChangedUnderUs.into());
+    }
+    Ok((changes.finish()?, after.finalize()))
+}
+
+type MadeEqual = (Table, Option<CopyId>, Option<Warning>);
+
+/// Writes a bad copy anew, so that the change starts from two that are valid and equal, or from one and a warning.
+fn make_equal<D: BlockIo>(disk: &mut D, table: &Table, scratch: &mut [u8]) -> Result<MadeEqual, Error<D::Error>> {
+    let needs = |state| matches!(state, CopyState::Faulty(_) | CopyState::Differs);
+    let target = match table.chosen() {
+        CopyId::Primary => CopyId::Backup,
+        CopyId::Backup => CopyId::Primary,
+    };
+    let report = table.copy(target);
+    if !needs(report.state()) {
+        return Ok((*table, None, None));
+    }
+    if report.place().is_none() {
+        let fault = if let CopyState::Faulty(fault) = report.state() { fault } else { TableFault::NoValidCopy };
+        return Ok((*table, None, Some(Warning::BackupNowhere(fault))));
+    }
+    let lost = rewrite(disk, table, target, Backup::Optional, scratch)?;
+    let repaired = if lost.is_none() { Some(target) } else { None };
+    Ok((Table::read(disk, scratch)?, repaired, lost.as_ref().map(Warning::of)))
+}
+
+fn valid_header(table: &Table, copy: CopyId) -> Option<Header> {
+    let report = table.copy(copy);
+    report.header().filter(|_| report.state() == CopyState::Valid)
+}
+
+fn plan_for<D: BlockIo>(disk: &D, content: &Overlay<'_>, touched: &[u64], scratch: &[u8]) -> Result<Plan, TableFault> {
+    let place = |header: Header| CopyPlace { header: header.my_lba(), entries: header.entries_lba() };
+    plan::commit(&CommitFacts {
+        block_size: content.block_size,
+        physical_block_size: disk.physical_block_size(),
+        scratch_blocks: scratch_blocks(disk, scratch),
+        primary: content.primary.map(place),
+        backup: content.backup.map(place),
+        first_usable: content.primary.map_or(Lba::default(), |header| header.first_usable()),
+        touched,
+    })
+}
+
+/// The blocks as they stand on the disk, with the edits and the new headers laid over them: whatever else is in them stays.
+struct Overlay<'a> {
+    edits: &'a [Edit],
+    block_size: BlockSize,
+    primary: Option<Header>,
+    backup: Option<Header>,
+}
+
+impl Content for Overlay<'_> {
+    fn header(&self, copy: CopyId) -> Option<Header> {
+        match copy {
+            CopyId::Primary => self.primary,
+            CopyId::Backup => self.backup,
+        }
+    }
+
+    fn fill<D: BlockIo>(&self, disk: &mut D, piece: Region, buf: &mut [u8]) -> Result<(), Error<D::Error>> {
+        io::read(disk, piece.first, buf)?;
+        let Some(header) = self.header(piece.copy) else { return Ok(()) };
+        for (block, distance) in buf.chunks_exact_mut(self.block_size.bytes()).zip(0_u64..) {
+            let at = piece.first.plus(distance).unwrap_or(piece.first);
+            if at == header.my_lba() {
+                header.store(block).ok_or(TableFault::ReadBack)?;
+            } else if let Some(first) = self.first_entry(&header, at) {
+                edit::apply(self.edits, first, block);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Overlay<'_> {
+    /// Index of the first entry in block `at`, where that is a block of the array.
+    fn first_entry(&self, header: &Header, at: Lba) -> Option<u32> {
+        let block = at.get().checked_sub(header.entries_lba().get())?;
+        if block >= header.entry_blocks(self.block_size) {
+            return None;
+        }
+        let per_block = self.block_size.bytes().checked_div(ENTRY_BYTES)?;
+        u32::try_from(block).ok()?.checked_mul(u32::try_from(per_block).ok()?)
+    }
+}
