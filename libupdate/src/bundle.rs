@@ -23,6 +23,8 @@ pub mod signature;
 pub mod trailer;
 pub mod verdict;
 pub mod verified;
+#[cfg(feature = "std")]
+pub mod writer;
 
 pub use anchors::Anchors;
 pub use envelope::Unverified;

@@ -93,6 +93,12 @@ impl<'a> Salt<'a> {
     }
 }
 
+impl<'a> From<&'a Digest> for Salt<'a> {
+    fn from(digest: &'a Digest) -> Self {
+        Self(digest.as_bytes())
+    }
+}
+
 /// Salted SHA-256 of many 4096-byte blocks at once: the seam through which a caller brings SHA instructions or more cores.
 pub trait BlockHasher {
     /// Puts the digest of salt and block i to `digests[32 * i ..]`, for every whole block of `blocks`.

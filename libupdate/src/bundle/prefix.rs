@@ -59,6 +59,8 @@ impl Features {
 pub struct UpdaterVersion(pub [u16; 3]);
 
 impl UpdaterVersion {
+    /// The first one that reads this version of the format.
+    pub const OLDEST: Self = Self([0, 1, 0]);
     /// This library's.
     pub const THIS: Self = Self([
         number(env!("CARGO_PKG_VERSION_MAJOR")),

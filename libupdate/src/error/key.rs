@@ -12,6 +12,8 @@ pub enum KeyFault {
     Spki,
     /// Not a point of P-256.
     Point,
+    /// Not a secret number of P-256.
+    Secret,
     /// One key twice, perhaps in two forms.
     Duplicate {
         /// Its key id.
@@ -36,6 +38,7 @@ impl fmt::Display for KeyFault {
         match self {
             Self::Spki => f.write_str("not a P-256 public key in SubjectPublicKeyInfo form"),
             Self::Point => f.write_str("not a point of the curve P-256"),
+            Self::Secret => f.write_str("not a private key of the curve P-256"),
             Self::Duplicate { key } => write!(f, "key {key} is given twice"),
             Self::TooMany { keys } => write!(f, "{keys} keys are more than a device can trust"),
             Self::Threshold { threshold, keys } => {

@@ -1,0 +1,128 @@
+//! An envelope in the making: signatures come and are checked one by one.
+
+use std::vec::Vec;
+
+use crate::block::ByteLen;
+use crate::bundle::envelope::required_features;
+use crate::bundle::key::Holds;
+use crate::bundle::prefix::BLOCK_HEADER_BYTES;
+use crate::bundle::signature::{DOMAIN, SIGNATURE_BYTES, message_digest};
+use crate::bundle::writer::{Signer, WriteError, Written, from_der};
+use crate::bundle::{Prefix, PublicKey, Unverified, UpdaterVersion};
+use crate::digest::Digest;
+use crate::error::Corrupt;
+use crate::limits::{ENVELOPE_BYTES, SIGNATURES};
+use crate::manifest::Manifest;
+
+/// An envelope in memory, with none, some or all of its signatures.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sealed {
+    envelope: Vec<u8>,
+    signed_len: usize,
+}
+
+impl Sealed {
+    /// The envelope of `manifest`, without a signature.
+    ///
+    /// # Errors
+    /// [`WriteError::Statement`] where the manifest does not fit.
+    pub fn new(manifest: &Manifest<'_>, minimum_updater: UpdaterVersion) -> Result<Self, WriteError> {
+        let mut encoded = [0; ENVELOPE_BYTES];
+        let len = manifest.encode(&mut encoded).map_err(WriteError::Statement)?;
+        let prefix = Prefix::new(len, required_features(manifest), minimum_updater).map_err(WriteError::Statement)?;
+        let (encoded, _) = encoded.split_at(len);
+        Ok(Self::assembled(&[&prefix.encode()[..], encoded].concat(), &[]))
+    }
+
+    /// The envelope of `manifest` has this length once it has `signatures` signatures.
+    pub(super) fn len_with(manifest: &Manifest<'_>, signatures: usize) -> Result<usize, WriteError> {
+        let bare = Self::new(manifest, UpdaterVersion::OLDEST)?.envelope.len();
+        Ok(signatures.saturating_mul(SIGNATURE_BYTES).saturating_add(bare))
+    }
+
+    /// The envelope.
+    #[must_use]
+    pub fn envelope(&self) -> &[u8] {
+        &self.envelope
+    }
+
+    /// The message that is signed: `openssl dgst -sha256 -sign` takes this, and so does `-verify`.
+    #[must_use]
+    pub fn message(&self) -> Vec<u8> {
+        [DOMAIN, self.signed()].concat()
+    }
+
+    /// SHA-256 of the message: for a signer that takes a digest. It is the manifest digest.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        message_digest(self.signed())
+    }
+
+    /// Adds the signature by `key`, in place of an earlier one by it. `signature` is r then s or DER, with either s.
+    ///
+    /// # Errors
+    /// [`WriteError::NotItsSignature`] where it does not hold; [`WriteError::Statement`] where it does not fit.
+    pub fn attach(self, key: &PublicKey, signature: &[u8]) -> Result<Self, WriteError> {
+        let raw = signature.try_into().ok();
+        let digest = self.digest();
+        let holding = [raw, from_der(signature)].into_iter().flatten().find_map(|bytes| holding(key, &digest, &bytes));
+        let added = [&key.id().digest().as_bytes()[..], &holding.ok_or(WriteError::NotItsSignature)?].concat();
+        let id = key.id();
+        let others = self.records().filter(|record| !record.starts_with(id.digest().as_bytes()));
+        let records: Vec<&[u8]> = others.chain([added.as_slice()]).collect();
+        if records.len() > SIGNATURES {
+            let claimed = u16::try_from(records.len()).unwrap_or(u16::MAX);
+            return Err(WriteError::Statement(Corrupt::TooManySignatures { claimed }));
+        }
+        let sealed = Self::assembled(self.signed(), &records);
+        if sealed.envelope.len() > ENVELOPE_BYTES {
+            let claimed = u32::try_from(sealed.envelope.len()).unwrap_or(u32::MAX);
+            return Err(WriteError::Statement(Corrupt::EnvelopeTooLong { claimed }));
+        }
+        Ok(sealed)
+    }
+
+    /// Signs with each of `signers`.
+    ///
+    /// # Errors
+    /// [`WriteError::Signer`]; [`Sealed::attach`]'s.
+    pub fn signed_by(self, signers: &[&dyn Signer]) -> Result<Self, WriteError> {
+        let digest = self.digest();
+        signers.iter().try_fold(self, |sealed, signer| {
+            let signature = signer.sign(&digest).map_err(WriteError::Signer)?;
+            sealed.attach(signer.public_key(), &signature)
+        })
+    }
+
+    pub(super) fn written(self, len: ByteLen) -> Written {
+        Written { digest: self.digest(), envelope: self.envelope, len }
+    }
+
+    fn signed(&self) -> &[u8] {
+        self.envelope.get(..self.signed_len).unwrap_or_default()
+    }
+
+    fn records(&self) -> impl Iterator<Item = &[u8]> {
+        let block = self.envelope.get(self.signed_len.saturating_add(BLOCK_HEADER_BYTES)..).unwrap_or_default();
+        block.chunks(SIGNATURE_BYTES)
+    }
+
+    fn assembled(signed: &[u8], records: &[&[u8]]) -> Self {
+        // At most eight.
+        let count = u16::try_from(records.len()).unwrap_or(u16::MAX);
+        let envelope = [signed, &count.to_le_bytes(), &[0; 2], &records.concat()].concat();
+        Self { envelope, signed_len: signed.len() }
+    }
+}
+
+impl From<&Unverified<'_>> for Sealed {
+    fn from(envelope: &Unverified<'_>) -> Self {
+        Self { envelope: envelope.envelope().to_vec(), signed_len: envelope.signed_bytes().len() }
+    }
+}
+
+/// The signature in its form with the lower s, where it is `key`'s over `digest`.
+fn holding(key: &PublicKey, digest: &Digest, bytes: &[u8; 64]) -> Option<[u8; 64]> {
+    let low = p256::ecdsa::Signature::from_slice(bytes).ok()?.normalize_s().to_bytes().into();
+    (key.signed(digest, &low) == Ok(Holds::Yes)).then_some(low)
+}
