@@ -8,7 +8,7 @@
 //! Memory: one batch of 8 chunks, and per GiB of image about 70 KiB of levels and, compressed, 160 KiB of index.
 //!
 //! ```
-//! use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Tools};
+//! use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Signer as _, Tools};
 //! use libupdate::bundle::{Anchors, Unverified, UpdaterVersion};
 //! use libupdate::manifest::Name;
 //! use libupdate::{ByteLen, SoftHasher, UnixSeconds};
