@@ -153,6 +153,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
 }
 
 impl<E: core::error::Error> core::error::Error for Error<E> {}
+impl core::error::Error for NoSpace {}
 
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
