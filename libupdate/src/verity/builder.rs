@@ -230,3 +230,189 @@ impl<E> From<Unfinished> for BuildError<E> {
         Self::Unfinished(kind)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::SoftHasher;
+    use crate::verity::sample::{Sample, digest, golden, image};
+    use core::convert::Infallible;
+    use std::vec::Vec;
+
+    const SALT: &[u8] = b"salt";
+
+    fn salt() -> Salt<'static> {
+        Salt::new(SALT).unwrap()
+    }
+
+    fn geometry(blocks: u64) -> Geometry {
+        Geometry::from_data_blocks(blocks).unwrap()
+    }
+
+    type Finished = Vec<(u8, u64, Vec<u8>)>;
+
+    /// Pushes `digests` in steps of `step` digests.
+    fn build(digests: &[u8], step: usize) -> (RootHash, Finished) {
+        let mut open = [[0xee; BLOCK_BYTES]; 3];
+        let blocks = (digests.len() / DIGEST_BYTES) as u64;
+        let mut builder = TreeBuilder::new(geometry(blocks), salt(), &mut open).unwrap();
+        let mut finished = Vec::new();
+        for step in digests.chunks(step * DIGEST_BYTES) {
+            builder
+                .push_digests(step, &mut SoftHasher, |level, index, block| {
+                    finished.push((level, index, block.to_vec()));
+                    Ok::<(), Infallible>(())
+                })
+                .unwrap();
+        }
+        (builder.finish().unwrap(), finished)
+    }
+
+    /// The tree by its definition: whole levels at once.
+    fn reference(digests: &[u8]) -> (RootHash, Finished) {
+        let mut finished = Vec::new();
+        let mut below = digests.to_vec();
+        for level in 0.. {
+            if below.len() == DIGEST_BYTES {
+                break;
+            }
+            below.resize(below.len().next_multiple_of(BLOCK_BYTES), 0);
+            for (index, block) in (0..).zip(below.chunks(BLOCK_BYTES)) {
+                finished.push((level, index, block.to_vec()));
+            }
+            below = below.chunks(BLOCK_BYTES).flat_map(|block| *Digest::of(&[SALT, block]).as_bytes()).collect();
+        }
+        (RootHash::new(Digest::new(below.try_into().unwrap())), finished)
+    }
+
+    fn some_digests(blocks: u64) -> Vec<u8> {
+        (0..blocks).flat_map(|block| *Digest::of(&[&block.to_le_bytes()]).as_bytes()).collect()
+    }
+
+    #[test]
+    fn every_size_gives_the_tree_of_the_definition() {
+        for blocks in (1..=400).chain([16256, 16257, 16383, 16384, 16385, 16512, 16513, 33000]) {
+            let digests = some_digests(blocks);
+            let (root, mut finished) = build(&digests, 1000);
+            finished.sort();
+            assert!((root, finished) == reference(&digests), "{blocks} blocks");
+        }
+    }
+
+    #[test]
+    fn how_the_digests_are_batched_does_not_matter() {
+        let digests = some_digests(16385);
+        let whole = build(&digests, 16385);
+        for step in [1, 7, 127, 128, 129, 16384] {
+            assert!(build(&digests, step) == whole, "step {step}");
+        }
+    }
+
+    #[test]
+    fn a_block_comes_after_all_that_it_covers() {
+        let (_, finished) = build(&some_digests(16385), 100);
+        let order: Vec<_> = finished.iter().map(|(level, index, _)| (*level, *index)).collect();
+        assert_eq!(order[..2], [(0, 0), (0, 1)]);
+        assert_eq!(order[126..], [(0, 126), (0, 127), (1, 0), (0, 128), (1, 1), (2, 0)]);
+    }
+
+    #[test]
+    fn the_hash_areas_of_veritysetup_come_out() {
+        for line in golden() {
+            let mut sample = Sample::new(line.blocks, &line.salt);
+            assert_eq!(sample.tree.root, line.root, "{} blocks, salt of {}", line.blocks, line.salt.len());
+            let hash_offset = sample.tree.geometry.hash_offset();
+            assert_eq!(Digest::of(&[sample.from(hash_offset)]), line.hash_area, "{} blocks", line.blocks);
+        }
+    }
+
+    /// `veritysetup` 2.6.1, remade by tests/tests/verity_oracle.rs:
+    /// `truncate -s 4294971392 image; veritysetup format --salt aa --hash-offset 4294971392 image image`.
+    #[test]
+    fn an_image_over_4_gib_has_the_root_of_veritysetup() {
+        let geometry = geometry((1 << 20) + 1);
+        let salt = Salt::new(&[0xaa]).unwrap();
+        let mut open = [[0; BLOCK_BYTES]; 3];
+        let mut builder = TreeBuilder::new(geometry, salt, &mut open).unwrap();
+        let digests = hash_block(&mut SoftHasher, salt, &[0; BLOCK_BYTES]).as_bytes().repeat(128);
+        let mut hash_blocks = 0;
+        for chunk in 0..geometry.chunks() {
+            let digests = &digests[..geometry.chunk_blocks(chunk) * DIGEST_BYTES];
+            let sink = |_, _, _: &[u8; BLOCK_BYTES]| {
+                hash_blocks += 1;
+                Ok::<(), Infallible>(())
+            };
+            builder.push_digests(digests, &mut SoftHasher, sink).unwrap();
+        }
+        let root = digest("b16a6744a6722b91ac51b9baa5f29e12ca78db2a238ff580cca1012131edb57c");
+        assert_eq!(builder.finish(), Ok(RootHash::new(root)));
+        assert_eq!(hash_blocks, 8259);
+    }
+
+    fn nowhere(_: u8, _: u64, _: &[u8; BLOCK_BYTES]) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_not_whole_is_refused_untaken() {
+        let mut open = [[0; BLOCK_BYTES]; 1];
+        let mut builder = TreeBuilder::new(geometry(2), salt(), &mut open).unwrap();
+        let found = builder.push_digests(&[0; 33], &mut SoftHasher, nowhere);
+        assert_eq!(found, Err(BuildError::NotWhole { bytes: 33 }));
+        let found = builder.push_blocks(&[0; 4095], &mut SoftHasher, nowhere);
+        assert_eq!(found, Err(BuildError::NotWhole { bytes: 4095 }));
+        builder.push_blocks(&image(2), &mut SoftHasher, nowhere).unwrap();
+        assert_eq!(builder.finish(), Ok(Sample::new(2, SALT).tree.root));
+    }
+
+    #[test]
+    fn more_than_the_image_is_refused_untaken() {
+        for blocks in [1, 2, 128, 129] {
+            let mut open = [[0; BLOCK_BYTES]; 2];
+            let mut builder = TreeBuilder::new(geometry(blocks), salt(), &mut open).unwrap();
+            let found = builder.push_blocks(&image(blocks + 1), &mut SoftHasher, nowhere);
+            assert_eq!(found, Err(BuildError::TooMany { missing: blocks }));
+            builder.push_blocks(&image(blocks), &mut SoftHasher, nowhere).unwrap();
+            let found = builder.push_digests(&[0; 32], &mut SoftHasher, nowhere);
+            assert_eq!(found, Err(BuildError::TooMany { missing: 0 }));
+            assert_eq!(builder.push_digests(&[], &mut SoftHasher, nowhere), Ok(()));
+            assert_eq!(builder.finish(), Ok(Sample::new(blocks, SALT).tree.root));
+        }
+    }
+
+    #[test]
+    fn an_image_that_ends_early_has_no_root() {
+        for (blocks, came) in [(1, 0), (2, 1), (129, 128), (16385, 16384)] {
+            let mut open = [[0; BLOCK_BYTES]; 3];
+            let mut builder = TreeBuilder::new(geometry(blocks), salt(), &mut open).unwrap();
+            builder.push_digests(&some_digests(came), &mut SoftHasher, nowhere).unwrap();
+            assert_eq!(builder.finish(), Err(Unfinished::Missing { data_blocks: blocks - came }));
+        }
+    }
+
+    #[test]
+    fn a_lost_block_ends_the_tree() {
+        let digests = some_digests(16385);
+        for lost in [(0, 0), (1, 0), (2, 0)] {
+            let mut open = [[0; BLOCK_BYTES]; 3];
+            let mut builder = TreeBuilder::new(geometry(16385), salt(), &mut open).unwrap();
+            let sink = |level, index, _: &[u8; BLOCK_BYTES]| if (level, index) == lost { Err("full") } else { Ok(()) };
+            assert_eq!(builder.push_digests(&digests, &mut SoftHasher, sink), Err(BuildError::Sink("full")));
+            let found = builder.push_digests(&digests[..32], &mut SoftHasher, nowhere);
+            assert_eq!(found, Err(BuildError::Unfinished(Unfinished::SinkFailed)));
+            assert_eq!(builder.finish(), Err(Unfinished::SinkFailed));
+        }
+    }
+
+    #[test]
+    fn the_memory_is_a_block_for_each_level() {
+        for (blocks, levels) in [(1, 0), (2, 1), (129, 2), (16385, 3)] {
+            let mut open = std::vec![[0; BLOCK_BYTES]; levels];
+            assert!(TreeBuilder::new(geometry(blocks), salt(), &mut open).is_ok());
+            if open.pop().is_some() {
+                let short = NoSpace::Buffer { needed: levels * BLOCK_BYTES, got: (levels - 1) * BLOCK_BYTES };
+                assert_eq!(TreeBuilder::new(geometry(blocks), salt(), &mut open).err(), Some(short));
+            }
+        }
+    }
+}

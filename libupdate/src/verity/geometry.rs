@@ -204,3 +204,163 @@ pub(super) fn ancestor(index: u64, levels: u8) -> u64 {
 pub(super) fn spanned_by(levels: u8) -> u64 {
     1_u64.checked_shl(FANOUT_BITS.saturating_mul(u32::from(levels))).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::DIGEST_BYTES;
+    use crate::limits::LEVELS;
+    use std::vec::Vec;
+
+    fn of(data_blocks: u64) -> Geometry {
+        Geometry::from_data_blocks(data_blocks).unwrap()
+    }
+
+    #[test]
+    fn a_hash_block_is_full_of_digests() {
+        assert_eq!(BLOCK, BLOCK_BYTES as u64);
+        assert_eq!(FANOUT, DIGESTS_PER_BLOCK as u64);
+        assert_eq!(DIGESTS_PER_BLOCK * DIGEST_BYTES, BLOCK_BYTES);
+    }
+
+    #[test]
+    fn an_image_length_is_rounded_up_to_blocks() {
+        let blocks = |len| Geometry::from_image_len(ByteLen::new(len)).map(|geometry| geometry.data_blocks());
+        assert_eq!(blocks(1), Some(1));
+        assert_eq!(blocks(4096), Some(1));
+        assert_eq!(blocks(4097), Some(2));
+        assert_eq!(of(2).image_blocks_bytes(), ByteLen::new(8192));
+    }
+
+    #[test]
+    fn an_image_has_1_to_128_pow_5_data_blocks() {
+        assert_eq!(Geometry::from_data_blocks(0), None);
+        assert_eq!(Geometry::from_image_len(ByteLen::new(0)), None);
+        assert!(Geometry::from_data_blocks(DATA_BLOCKS).is_some());
+        assert_eq!(Geometry::from_data_blocks(DATA_BLOCKS + 1), None);
+        assert!(Geometry::from_image_len(ByteLen::new(DATA_BLOCKS * 4096)).is_some());
+        assert_eq!(Geometry::from_image_len(ByteLen::new(DATA_BLOCKS * 4096 + 1)), None);
+        assert_eq!(Geometry::from_image_len(ByteLen::new(u64::MAX)), None);
+    }
+
+    /// Blocks of each level from 0 up; the empty list is the tree of one data block.
+    #[test]
+    fn a_level_holds_the_digests_of_the_one_below_up_to_one_block() {
+        for (data_blocks, levels) in [
+            (1, &[][..]),
+            (2, &[1]),
+            (127, &[1]),
+            (128, &[1]),
+            (129, &[2, 1]),
+            (16384, &[128, 1]),
+            (16385, &[129, 2, 1]),
+            (1 << 21, &[16384, 128, 1]),
+            ((1 << 21) + 1, &[16385, 129, 2, 1]),
+            (1 << 28, &[1 << 21, 16384, 128, 1]),
+            ((1 << 28) + 1, &[(1 << 21) + 1, 16385, 129, 2, 1]),
+            (DATA_BLOCKS, &[1 << 28, 1 << 21, 16384, 128, 1]),
+        ] {
+            let geometry = of(data_blocks);
+            assert_eq!(usize::from(geometry.levels()), levels.len(), "{data_blocks}");
+            for (level, blocks) in (0..).zip(levels) {
+                assert_eq!(geometry.level_blocks(level), *blocks, "{data_blocks}, level {level}");
+            }
+            assert_eq!(geometry.level_blocks(geometry.levels()), 0);
+            assert_eq!(geometry.level_blocks(u8::MAX), 0);
+        }
+        assert_eq!(usize::from(of(DATA_BLOCKS).levels()), LEVELS);
+    }
+
+    #[test]
+    fn superblock_and_levels_follow_the_data_top_first_without_gaps() {
+        for data_blocks in [1, 2, 127, 128, 129, 16384, 16385, (1 << 20) + 1, (1 << 28) + 1, DATA_BLOCKS] {
+            let geometry = of(data_blocks);
+            let mut at = data_blocks * BLOCK;
+            assert_eq!(geometry.hash_offset(), ByteOffset::new(at));
+            at += BLOCK;
+            for level in (0..geometry.levels()).rev() {
+                assert_eq!(geometry.level_offset(level), ByteOffset::new(at), "{data_blocks}, level {level}");
+                let last = geometry.level_blocks(level) - 1;
+                assert_eq!(geometry.block_offset(level, 0), Some(ByteOffset::new(at)));
+                assert_eq!(geometry.block_offset(level, last), Some(ByteOffset::new(at + last * BLOCK)));
+                assert_eq!(geometry.block_offset(level, last + 1), None);
+                at += (last + 1) * BLOCK;
+            }
+            assert_eq!(geometry.end(), ByteOffset::new(at), "{data_blocks}");
+            assert_eq!(geometry.block_offset(geometry.levels(), 0), None);
+            assert_eq!(geometry.block_offset(u8::MAX, u64::MAX), None);
+            assert_eq!(geometry.level_offset(u8::MAX), ByteOffset::new((data_blocks + 1) * BLOCK));
+        }
+    }
+
+    #[test]
+    fn offsets_over_4_gib_are_whole() {
+        let geometry = of((1 << 20) + 1);
+        assert_eq!(geometry.hash_offset(), ByteOffset::new(0x1_0000_1000));
+        assert_eq!(geometry.level_offset(2), ByteOffset::new(0x1_0000_2000));
+        assert_eq!(geometry.level_offset(1), ByteOffset::new(0x1_0000_3000));
+        assert_eq!(geometry.level_offset(0), ByteOffset::new(0x1_0004_4000));
+        assert_eq!(geometry.block_offset(0, 8192), Some(ByteOffset::new(0x1_0204_4000)));
+        assert_eq!(geometry.end(), ByteOffset::new(0x1_0204_5000));
+        assert_eq!(geometry.chunk_offset(8192), Some(ByteOffset::new(0x1_0000_0000)));
+        assert!(of(DATA_BLOCKS).end().get() < 1 << 48);
+    }
+
+    #[test]
+    fn a_chunk_is_what_a_level_0_block_covers() {
+        for data_blocks in [1, 2, 127, 128, 129, 16384, 16385, (1 << 28) + 1, DATA_BLOCKS] {
+            let geometry = of(data_blocks);
+            let last = geometry.chunks() - 1;
+            assert_eq!(geometry.chunks(), geometry.level_blocks(0).max(1), "{data_blocks}");
+            assert_eq!(last * 128 + geometry.chunk_blocks(last) as u64, data_blocks);
+            assert_eq!(geometry.chunk_len(last), geometry.chunk_blocks(last) * BLOCK_BYTES);
+            assert_eq!(geometry.chunk_offset(last), Some(ByteOffset::new(last * 128 * BLOCK)));
+            assert_eq!(geometry.chunk_blocks(last + 1), 0);
+            assert_eq!(geometry.chunk_len(last + 1), 0);
+            assert_eq!(geometry.chunk_offset(last + 1), None);
+            assert_eq!(geometry.chunk_blocks(u64::MAX), 0);
+            assert_eq!(geometry.chunk_offset(u64::MAX), None);
+        }
+        assert_eq!(of(129).chunk_blocks(0), 128);
+        assert_eq!(of(129).chunk_blocks(1), 1);
+    }
+
+    #[test]
+    fn all_levels_but_0_are_shipped_in_the_order_of_the_disk() {
+        for data_blocks in [1, 2, 128, 129, 16384, 16385, (1 << 21) + 1] {
+            let geometry = of(data_blocks);
+            let shipped: Vec<_> = geometry.shipped().collect();
+            assert_eq!(shipped.len() as u64, geometry.shipped_blocks());
+            let mut at = geometry.hash_offset().get();
+            for (level, index) in shipped {
+                at += BLOCK;
+                assert_eq!(geometry.block_offset(level, index), Some(ByteOffset::new(at)));
+                assert!(level >= 1);
+            }
+            assert_eq!(geometry.level_offset(0), ByteOffset::new(at + BLOCK));
+        }
+        assert!(of(16385).shipped_levels().eq([(2, 1), (1, 2)]));
+        assert!(of(128).shipped_levels().eq([]));
+    }
+
+    #[test]
+    fn a_block_has_one_parent_and_the_top_has_the_root() {
+        let geometry = of(16385);
+        assert_eq!(geometry.parent(0, 0), Some(Parent::Block { level: 1, index: 0, place: 0 }));
+        assert_eq!(geometry.parent(0, 127), Some(Parent::Block { level: 1, index: 0, place: 127 }));
+        assert_eq!(geometry.parent(0, 128), Some(Parent::Block { level: 1, index: 1, place: 0 }));
+        assert_eq!(geometry.parent(0, 129), None);
+        assert_eq!(geometry.parent(1, 1), Some(Parent::Block { level: 2, index: 0, place: 1 }));
+        assert_eq!(geometry.parent(1, 2), None);
+        assert_eq!(geometry.parent(2, 0), Some(Parent::Root));
+        assert_eq!(geometry.parent(3, 0), None);
+        assert_eq!(geometry.parent(u8::MAX, 0), None);
+        assert_eq!(of(2).parent(0, 0), Some(Parent::Root));
+        assert_eq!(of(1).parent(0, 0), None);
+        let last = (1 << 28) - 1;
+        let parent = Parent::Block { level: 1, index: (1 << 21) - 1, place: 127 };
+        assert_eq!(of(DATA_BLOCKS).parent(0, last), Some(parent));
+        assert_eq!(ancestor(last, 4), 0);
+        assert_eq!(ancestor(u64::MAX, u8::MAX), 0);
+    }
+}

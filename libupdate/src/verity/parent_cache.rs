@@ -85,3 +85,97 @@ impl<'s> ParentCache<'s> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Salt, SoftHasher, hash_block};
+    use crate::ram_disk::Failed;
+    use crate::verity::sample::Sample;
+
+    fn ask(
+        cache: &mut ParentCache<'_>,
+        sample: &mut Sample<'_>,
+        level: u8,
+        index: u64,
+    ) -> Result<Digest, Error<Failed>> {
+        cache.expected(&mut sample.window(), level, index, &mut SoftHasher)
+    }
+
+    fn ask_chunk(cache: &mut ParentCache<'_>, sample: &mut Sample<'_>, chunk: u64) -> Result<Digest, Error<Failed>> {
+        cache.expected_chunk(&mut sample.window(), chunk, &mut SoftHasher)
+    }
+
+    fn hash(block: &[u8; BLOCK_BYTES]) -> Digest {
+        hash_block(&mut SoftHasher, Salt::new(b"salt").unwrap(), block)
+    }
+
+    #[test]
+    fn it_gives_the_digest_of_every_hash_block() {
+        for blocks in [2, 128, 129, 16385] {
+            let mut sample = Sample::new(blocks, b"salt");
+            let geometry = sample.tree.geometry;
+            let mut cache = ParentCache::new(sample.tree);
+            for level in (0..geometry.levels()).rev() {
+                for index in 0..geometry.level_blocks(level) {
+                    let digest = hash(sample.block(level, index));
+                    assert_eq!(ask(&mut cache, &mut sample, level, index), Ok(digest), "{blocks}");
+                    if level == 0 {
+                        assert_eq!(ask_chunk(&mut cache, &mut sample, index), Ok(digest), "{blocks}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_only_data_block_and_the_only_chunk_have_the_root() {
+        for blocks in [1, 2, 128] {
+            let mut sample = Sample::new(blocks, b"salt");
+            let root = *sample.tree.root.digest();
+            // Nothing is read for it.
+            sample.disk.bad_reads = (0..sample.disk.bytes.len() as u64 / 512).collect();
+            assert_eq!(ask_chunk(&mut ParentCache::new(sample.tree), &mut sample, 0), Ok(root));
+        }
+    }
+
+    #[test]
+    fn chunks_in_order_load_their_parent_once() {
+        let mut sample = Sample::new(16385, b"salt");
+        let mut cache = ParentCache::new(sample.tree);
+        ask_chunk(&mut cache, &mut sample, 0).unwrap();
+        sample.disk.bad_reads = sample.sectors(2, 0);
+        for chunk in 1..128 {
+            assert!(ask_chunk(&mut cache, &mut sample, chunk).is_ok());
+        }
+        assert!(matches!(ask_chunk(&mut cache, &mut sample, 128), Err(Error::Io(_))));
+        // Not the block that was half loaded, and no longer the one before.
+        assert!(matches!(ask_chunk(&mut cache, &mut sample, 1), Err(Error::Io(_))));
+        sample.disk.bad_reads.clear();
+        assert!(ask_chunk(&mut cache, &mut sample, 1).is_ok());
+    }
+
+    #[test]
+    fn a_parent_that_does_not_match_gives_no_digest() {
+        let mut sample = Sample::new(16385, b"salt");
+        sample.block(1, 1)[0] ^= 1;
+        let mut cache = ParentCache::new(sample.tree);
+        for _ in 0..2 {
+            assert!(ask_chunk(&mut cache, &mut sample, 127).is_ok());
+            let found = ask_chunk(&mut cache, &mut sample, 128);
+            assert_eq!(found, Err(Corrupt::HashBlock { level: 1, index: 1 }.into()));
+        }
+    }
+
+    #[test]
+    fn what_the_image_does_not_have_is_refused() {
+        let mut sample = Sample::new(129, b"salt");
+        let mut cache = ParentCache::new(sample.tree);
+        assert_eq!(ask_chunk(&mut cache, &mut sample, 2), Err(Corrupt::Chunk { chunk: 2 }.into()));
+        let absent = Corrupt::HashBlock { level: 2, index: 0 };
+        assert_eq!(ask(&mut cache, &mut sample, 2, 0), Err(absent.into()));
+        let mut sample = Sample::new(1, b"salt");
+        let mut cache = ParentCache::new(sample.tree);
+        assert_eq!(ask_chunk(&mut cache, &mut sample, 1), Err(Corrupt::Chunk { chunk: 1 }.into()));
+    }
+}

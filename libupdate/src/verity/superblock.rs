@@ -137,3 +137,117 @@ fn check_constants(bytes: &[u8]) -> Result<(), SuperblockFault> {
 fn field<T>(value: Option<T>) -> Result<T, SuperblockFault> {
     value.ok_or(SuperblockFault::Truncated)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::DATA_BLOCKS;
+    use crate::verity::sample::{Sample, golden};
+
+    fn block_of(tree: &Tree<'_>) -> [u8; BLOCK_BYTES] {
+        let mut block = [0xff; BLOCK_BYTES];
+        Superblock::of(tree).encode(&mut block);
+        block
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded_and_checked() {
+        for salt in [&[][..], &[7], &[7; 32], &[7; 256]] {
+            let tree = Sample::new(3, salt).tree;
+            let block = block_of(&tree);
+            assert_eq!(Superblock::decode(&block), Ok(Superblock::of(&tree)));
+            assert_eq!(Superblock::check(&block, &tree), Ok(()));
+        }
+    }
+
+    #[test]
+    fn the_uuid_is_the_one_that_veritysetup_was_given() {
+        for line in golden() {
+            assert_eq!(Uuid::from_root(&line.root), line.uuid);
+        }
+    }
+
+    /// A rule: what breaks it, and its kind.
+    type Rule = (usize, &'static [u8], SuperblockFault);
+
+    /// In the order in which they are judged.
+    const RULES: [Rule; 9] = [
+        (0, b"veritas\0", SuperblockFault::Magic),
+        (8, &[2, 0, 0, 0], SuperblockFault::Version { found: 2 }),
+        (12, &[0, 0, 0, 0], SuperblockFault::HashType { found: 0 }),
+        (32, b"sha256x", SuperblockFault::Algorithm),
+        (64, &[0, 2, 0, 0], SuperblockFault::DataBlockSize { found: 512 }),
+        (68, &[0, 4, 0, 0], SuperblockFault::HashBlockSize { found: 1024 }),
+        (72, &[0; 8], SuperblockFault::DataBlocks { found: 0 }),
+        (80, &[1, 1], SuperblockFault::SaltLength { found: 257 }),
+        (82, &[1], SuperblockFault::Padding),
+    ];
+
+    #[test]
+    fn each_rule_has_its_kind() {
+        let tree = Sample::new(3, &[7; 32]).tree;
+        for (at, bytes, fault) in RULES {
+            let mut block = block_of(&tree);
+            put(&mut block, at, bytes).unwrap();
+            assert_eq!(Superblock::decode(&block), Err(fault));
+            assert_eq!(Superblock::check(&block, &tree), Err(fault));
+        }
+    }
+
+    #[test]
+    fn an_earlier_fault_masks_the_later_ones() {
+        let tree = Sample::new(3, &[7; 32]).tree;
+        for first in 0..RULES.len() {
+            let mut block = block_of(&tree);
+            for (at, bytes, _) in &RULES[first..] {
+                put(&mut block, *at, bytes).unwrap();
+            }
+            assert_eq!(Superblock::decode(&block), Err(RULES[first].2));
+            assert_eq!(Superblock::decode(&block[..511]), Err(SuperblockFault::Truncated));
+        }
+    }
+
+    #[test]
+    fn data_blocks_over_the_bound_are_refused() {
+        let mut block = block_of(&Sample::new(3, &[]).tree);
+        for found in [DATA_BLOCKS + 1, u64::MAX] {
+            put(&mut block, 72, &found.to_le_bytes()).unwrap();
+            assert_eq!(Superblock::decode(&block), Err(SuperblockFault::DataBlocks { found }));
+        }
+        put(&mut block, 72, &DATA_BLOCKS.to_le_bytes()).unwrap();
+        assert_eq!(Superblock::decode(&block).unwrap().geometry.data_blocks(), DATA_BLOCKS);
+    }
+
+    #[test]
+    fn every_unused_byte_is_checked() {
+        let tree = Sample::new(3, &[7; 32]).tree;
+        for at in (82..88).chain(120..512) {
+            let mut block = block_of(&tree);
+            block[at] = 1;
+            assert_eq!(Superblock::decode(&block), Err(SuperblockFault::Padding), "byte {at}");
+        }
+    }
+
+    /// `veritysetup format` writes 512 bytes and leaves the rest of the block as it finds it.
+    #[test]
+    fn the_rest_of_the_block_is_judged_only_in_our_own() {
+        let tree = Sample::new(3, &[7; 32]).tree;
+        for at in [512, 4095] {
+            let mut block = block_of(&tree);
+            block[at] = 1;
+            assert_eq!(Superblock::decode(&block), Ok(Superblock::of(&tree)));
+            assert_eq!(Superblock::check(&block, &tree), Err(SuperblockFault::Tail));
+        }
+    }
+
+    #[test]
+    fn a_superblock_of_another_image_is_told_from_a_damaged_one() {
+        let tree = Sample::new(3, &[7; 32]).tree;
+        for other in [Sample::new(4, &[7; 32]).tree, Sample::new(3, &[8; 32]).tree] {
+            assert_eq!(Superblock::check(&block_of(&other), &tree), Err(SuperblockFault::OtherTree));
+        }
+        let mut block = block_of(&tree);
+        block[16] ^= 1;
+        assert_eq!(Superblock::check(&block, &tree), Err(SuperblockFault::OtherTree));
+    }
+}

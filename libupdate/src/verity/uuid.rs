@@ -41,3 +41,23 @@ impl fmt::Display for Uuid {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use std::string::ToString as _;
+
+    #[test]
+    fn a_uuid_is_version_8_whatever_the_root() {
+        let uuid = |byte| Uuid::from_root(&RootHash::new(Digest::new([byte; 32]))).to_string();
+        assert_eq!(uuid(0x00), "00000000-0000-8000-8000-000000000000");
+        assert_eq!(uuid(0xff), "ffffffff-ffff-8fff-bfff-ffffffffffff");
+    }
+
+    #[test]
+    fn the_text_has_the_bytes_in_order() {
+        let bytes = core::array::from_fn(|at| u8::try_from(at).unwrap());
+        assert_eq!(Uuid::new(bytes).to_string(), "00010203-0405-0607-0809-0a0b0c0d0e0f");
+    }
+}
