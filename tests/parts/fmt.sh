@@ -1,0 +1,7 @@
+# every Rust file as rustfmt writes it
+# shellcheck shell=bash disable=SC2034
+packages=()
+
+part() {
+  check "the workspace" cargo fmt --all --check
+}
