@@ -5,5 +5,6 @@
 mod exit;
 mod os;
 mod output;
+mod profile;
 
 fn main() {}

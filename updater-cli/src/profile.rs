@@ -1,0 +1,235 @@
+//! The profile: data that describes a board. `hardware-profiles/README.md` has every key.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use libupdate::SlotId;
+use libupdate::boot::Guard;
+use libupdate::gpt::{Attributes, Guid, TriesLeft};
+use libupdate::slot::{Duty, PartitionSpec};
+
+use crate::exit::{Exit, Failure};
+use crate::os::find::Selection;
+
+pub mod boot;
+mod judge;
+mod keys;
+mod value;
+
+pub use boot::Boot;
+pub use value::{Size, parse_bytes};
+
+use judge::Broken;
+
+/// The profile of a device.
+const DEVICE_PROFILE: &str = "/etc/updater/profile.toml";
+/// Where profiles stand by name, the administrator's first.
+const FOLDERS: [&str; 2] = ["/etc/updater/profiles", "/usr/share/updater/profiles"];
+/// What relative paths of a built-in profile start from.
+const BUILT_IN_BASE: &str = "/etc/updater";
+/// Profiles inside the program.
+const BUILT_IN: [(&str, &str); 2] = [
+    ("qemu-x86_64", include_str!("../../hardware-profiles/qemu-x86_64.toml")),
+    ("generic-x86_64-uefi", include_str!("../../hardware-profiles/generic-x86_64-uefi.toml")),
+];
+
+/// A board.
+///
+/// # Invariants
+/// At least two slots; each has the same roles, one of them the control partition; labels are distinct.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// What a bundle must be made for.
+    pub compatible: String,
+    /// Which disk it is.
+    pub disk: Selection,
+    /// The slots, in order.
+    pub slots: Vec<SlotId>,
+    /// Boots that a new slot gets.
+    pub tries: TriesLeft,
+    /// Whether boots of a good slot are counted.
+    pub guard: Guard,
+    /// The slots' partitions.
+    pub partitions: Vec<SlotPartition>,
+    /// Every partition of the disk, in table order.
+    pub layout: Vec<Planned>,
+    /// The trust anchors.
+    pub trust: Trust,
+    /// What happens at boot.
+    pub boot: Boot,
+}
+
+/// A partition of a slot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SlotPartition {
+    /// The slot.
+    pub slot: SlotId,
+    /// What it holds.
+    pub role: String,
+    /// Its name in the table.
+    pub label: String,
+    /// Its type.
+    pub type_guid: Guid,
+    /// Whether its entry carries the slot's bits.
+    pub duty: Duty,
+}
+
+/// A partition that `provision` makes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Planned {
+    /// Its name in the table.
+    pub label: String,
+    /// Its type.
+    pub type_guid: Guid,
+    /// How large it is made.
+    pub size: Size,
+    /// Its attribute bits, slot bits not among them.
+    pub attributes: Attributes,
+    /// Slot and role, where it belongs to a slot.
+    pub slot: Option<(SlotId, String)>,
+}
+
+/// The keys that sign for the device. Paths are absolute, or relative to the working directory as the profile's own is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trust {
+    /// Public key files.
+    pub keys: Vec<PathBuf>,
+    /// A folder of more.
+    pub folder: Option<PathBuf>,
+    /// How many keys must have signed.
+    pub threshold: NonZeroUsize,
+}
+
+impl Profile {
+    /// Finds and reads the profile that `--profile` names, or the device's own.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`]: there is none, or it breaks a rule; the message names the line.
+    pub fn load(asked: Option<&str>) -> Result<Self, Failure> {
+        Self::find(asked, Path::new(DEVICE_PROFILE), &FOLDERS.map(Path::new))
+    }
+
+    fn find(asked: Option<&str>, device: &Path, folders: &[&Path]) -> Result<Self, Failure> {
+        let Some(asked) = asked else {
+            return Self::from_file(device)?.ok_or_else(|| none_given(device));
+        };
+        if asked.contains('/') || asked.ends_with(".toml") {
+            return Self::from_file(Path::new(asked))?.ok_or_else(|| no_such(asked, "no such file"));
+        }
+        for folder in folders {
+            if let Some(profile) = Self::from_file(&folder.join(format!("{asked}.toml")))? {
+                return Ok(profile);
+            }
+        }
+        match BUILT_IN.iter().find(|(name, _)| *name == asked) {
+            Some((name, text)) => Self::from_text(text, &format!("built-in profile {name}"), Path::new(BUILT_IN_BASE)),
+            None => Err(no_such(asked, "no profile has this name")),
+        }
+    }
+
+    /// `None` where there is no such file.
+    fn from_file(path: &Path) -> Result<Option<Self>, Failure> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                let what = format!("cannot read the profile {}", path.display());
+                return Err(Failure::new(Exit::Usage, what, error, "check the file and its rights"));
+            }
+        };
+        let base = path.parent().unwrap_or(Path::new(""));
+        Self::from_text(&text, &path.display().to_string(), base).map(Some)
+    }
+
+    fn from_text(text: &str, origin: &str, base: &Path) -> Result<Self, Failure> {
+        let mut profile = judge::profile(text).map_err(|broken| refused(&broken, text, origin))?;
+        let trust = &mut profile.trust;
+        trust.keys.iter_mut().chain(&mut trust.folder).for_each(|path| *path = base.join(&*path));
+        Ok(profile)
+    }
+
+    /// The slots' partitions, as the core looks for them.
+    pub fn specs(&self) -> Vec<PartitionSpec<'_>> {
+        self.partitions.iter().map(SlotPartition::spec).collect()
+    }
+
+    /// The roles of a slot, in table order.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.partitions.iter().filter(|one| one.slot == SlotId::A).map(|one| one.role.as_str())
+    }
+}
+
+impl SlotPartition {
+    fn spec(&self) -> PartitionSpec<'_> {
+        let Self { slot, role, label, type_guid, duty } = self;
+        PartitionSpec { slot: *slot, role, label, type_guid: *type_guid, duty: *duty }
+    }
+}
+
+impl Trust {
+    /// Every key file: the named ones, then those of the folder by name.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] where the folder cannot be read or there is no key at all.
+    pub fn files(&self) -> Result<Vec<PathBuf>, Failure> {
+        let mut files = self.keys.clone();
+        if let Some(folder) = &self.folder {
+            let failed = |error: std::io::Error| {
+                let what = format!("cannot read the trust folder {}", folder.display());
+                Failure::new(Exit::Usage, what, error, "put the public keys there, or give them with --trust")
+            };
+            let mut more = Vec::new();
+            for entry in fs::read_dir(folder).map_err(failed)? {
+                more.extend(
+                    Some(entry.map_err(failed)?.path()).filter(|path| path.extension().is_some_and(|e| e == "pub")),
+                );
+            }
+            more.sort();
+            files.append(&mut more);
+        }
+        if files.is_empty() {
+            let folder = self.folder.clone().unwrap_or_default();
+            let why = format!("no *.pub file in {}", folder.display());
+            return Err(Failure::new(
+                Exit::Usage,
+                "no key is trusted",
+                why,
+                "put public keys there, or give them with --trust",
+            ));
+        }
+        Ok(files)
+    }
+}
+
+/// The names of the built-in profiles.
+fn built_in_names() -> String {
+    BUILT_IN.map(|(name, _)| name).join(", ")
+}
+
+fn none_given(device: &Path) -> Failure {
+    let next = format!("give --profile with a file or one of {}, or install {}", built_in_names(), device.display());
+    Failure::new(Exit::Usage, "no profile", format!("there is no {}", device.display()), next)
+}
+
+fn no_such(asked: &str, why: &str) -> Failure {
+    let next = format!("give a file, or one of the built-in profiles: {}", built_in_names());
+    Failure::new(Exit::Usage, format!("cannot find the profile {asked}"), why, next)
+}
+
+fn refused(broken: &Broken, text: &str, origin: &str) -> Failure {
+    let line =
+        broken.place.as_ref().and_then(|place| text.get(..place.start)).map(|before| before.matches('\n').count() + 1);
+    let why = match line {
+        Some(line) => format!("line {line}: {}", broken.rule),
+        None => broken.rule.clone(),
+    };
+    let next = "see hardware-profiles/README.md for every key and its rule";
+    Failure::new(Exit::Usage, format!("cannot use the profile {origin}"), why, next)
+}
+
+#[cfg(test)]
+mod tests;

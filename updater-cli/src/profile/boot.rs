@@ -1,0 +1,142 @@
+//! What a profile says about the boot. The hook acts on it; the tool needs to know who spends tries and who marks good.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Long enough to be read from a screen.
+pub(super) const DEFAULT_PANIC: Duration = Duration::from_secs(10);
+
+/// The `[boot]` table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Boot {
+    /// Who spends a try.
+    pub spends_try: Spender,
+    /// Role of the partition that becomes the root file system.
+    pub root: String,
+    /// How the slot's system starts.
+    pub hand_over: Start,
+    /// What dm-verity does with a block that is damaged later.
+    pub on_corruption: OnCorruption,
+    /// What happens where nothing is bootable.
+    pub on_exhausted: Exhausted,
+    /// Time from a panic to the reboot.
+    pub panic: Duration,
+    /// Who marks a booted slot good.
+    pub mark_good: Marker,
+    /// The watchdog to arm.
+    pub watchdog: Option<Watchdog>,
+}
+
+impl Boot {
+    /// Every default, for a file without the table.
+    pub(super) fn with_root(role: &str) -> Self {
+        Self {
+            spends_try: Spender::default(),
+            root: role.to_owned(),
+            hand_over: Start::SwitchRoot,
+            on_corruption: OnCorruption::default(),
+            on_exhausted: Exhausted::LastResort,
+            panic: DEFAULT_PANIC,
+            mark_good: Marker::default(),
+            watchdog: None,
+        }
+    }
+}
+
+/// Who spends a try before a slot boots: exactly one of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spender {
+    /// The initramfs hook.
+    #[default]
+    Hook,
+    /// A boot loader that links the core.
+    BootLoader,
+}
+
+/// The word for how the slot's system starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HandOver {
+    /// On the running kernel.
+    #[default]
+    SwitchRoot,
+    /// With the slot's own kernel.
+    Kexec,
+}
+
+/// How the slot's system starts, with what that needs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// On the running kernel.
+    SwitchRoot,
+    /// With the slot's own kernel.
+    Kexec {
+        /// Its path inside the slot's root file system.
+        kernel: PathBuf,
+        /// Its initramfs there.
+        initrd: Option<PathBuf>,
+    },
+}
+
+/// What dm-verity does with a damaged block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnCorruption {
+    /// Restarts the machine: the chooser sees one boot that was not confirmed.
+    #[default]
+    Restart,
+    /// Panics.
+    Panic,
+    /// Fails the read.
+    IoError,
+}
+
+/// The word for what happens where nothing is bootable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnExhausted {
+    /// Checks all of each slot and boots the first that holds.
+    #[default]
+    LastResort,
+    /// Boots the recovery partition.
+    Recovery,
+    /// Starts over.
+    Reboot,
+}
+
+/// What happens where nothing is bootable, with what that needs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Exhausted {
+    /// Checks all of each slot and boots the first that holds.
+    LastResort,
+    /// Boots the recovery partition.
+    Recovery {
+        /// Its label.
+        label: String,
+    },
+    /// Starts over.
+    Reboot,
+}
+
+/// Who marks a booted slot good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Marker {
+    /// `updater-cli mark-good`, once the system is up and healthy.
+    #[default]
+    System,
+    /// The hook, at hand-over: no trial.
+    Hook,
+}
+
+/// A watchdog.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Watchdog {
+    /// Its node.
+    pub device: PathBuf,
+    /// How long it waits to be fed.
+    pub timeout: Duration,
+}

@@ -1,0 +1,260 @@
+//! The scalar values of a profile, each valid by construction. Their errors name the line, for serde places them.
+
+use std::fmt;
+use std::ops::Deref;
+
+use libupdate::ByteLen;
+use libupdate::SlotId;
+use libupdate::gpt::{Attributes, Guid, TriesLeft};
+use libupdate::manifest::Name;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+
+/// UTF-16 units that a partition name of the GPT holds.
+const LABEL_UNITS: usize = 36;
+/// Sizes are whole data blocks, so that no partition has a tail that is never used.
+const BLOCK: u64 = 4096;
+
+/// A compatible, a role or a profile's name.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct OwnedName(String);
+
+/// A partition name of the GPT, which may hold `{slot}`.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Label(String);
+
+/// How large a partition is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Size {
+    /// So many bytes.
+    Bytes(ByteLen),
+    /// What the others leave.
+    Rest,
+}
+
+/// A word for an attribute bit of the GPT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttributeWord {
+    /// The platform needs the partition.
+    Required,
+    /// A BIOS may boot it.
+    LegacyBoot,
+    /// systemd grows its file system at the first mount.
+    GrowFs,
+    /// It is mounted read-only.
+    ReadOnly,
+    /// It is not mounted by its type.
+    NoAuto,
+}
+
+/// A whole number with bounds, both included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Within<const LEAST: u16, const MOST: u16>(u16);
+
+/// Why a value is not one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BadValue {
+    /// Not a name.
+    Name,
+    /// Not a partition name.
+    Label,
+    /// Not a size.
+    Size,
+}
+
+impl Deref for OwnedName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for OwnedName {
+    type Error = BadValue;
+
+    fn try_from(text: String) -> Result<Self, BadValue> {
+        match Name::new(&text) {
+            Ok(_) => Ok(Self(text)),
+            Err(_) => Err(BadValue::Name),
+        }
+    }
+}
+
+impl Label {
+    const SLOT: &str = "{slot}";
+
+    /// Whether it has a place for the slot's letter.
+    pub fn names_the_slot(&self) -> bool {
+        self.0.contains(Self::SLOT)
+    }
+
+    /// The partition name in a slot.
+    pub fn of(&self, slot: SlotId) -> String {
+        self.0.replace(Self::SLOT, &slot.to_string())
+    }
+
+    /// The partition name outside slots.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Label {
+    type Error = BadValue;
+
+    fn try_from(text: String) -> Result<Self, BadValue> {
+        // A slot's name is one letter.
+        let units = text.replace(Self::SLOT, "a").encode_utf16().count();
+        let plain = text.chars().all(|c| !c.is_control());
+        if plain && (1..=LABEL_UNITS).contains(&units) { Ok(Self(text)) } else { Err(BadValue::Label) }
+    }
+}
+
+impl TryFrom<String> for Size {
+    type Error = BadValue;
+
+    fn try_from(text: String) -> Result<Self, BadValue> {
+        if text == "rest" {
+            return Ok(Self::Rest);
+        }
+        parse_bytes(&text)
+            .filter(|bytes| bytes.is_multiple_of(BLOCK) && *bytes > 0)
+            .map(|bytes| Self::Bytes(ByteLen::new(bytes)))
+            .ok_or(BadValue::Size)
+    }
+}
+
+/// "512M" and the like, powers of 1024; digits alone are bytes. `None` for anything else and past 64 bits.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'K' => (text.strip_suffix('K')?, 10_u32),
+        b'M' => (text.strip_suffix('M')?, 20),
+        b'G' => (text.strip_suffix('G')?, 30),
+        b'T' => (text.strip_suffix('T')?, 40),
+        _ => (text, 0),
+    };
+    // `parse` would take a sign.
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+impl AttributeWord {
+    const fn bit(self) -> u32 {
+        match self {
+            Self::Required => 0,
+            Self::LegacyBoot => 2,
+            Self::GrowFs => 59,
+            Self::ReadOnly => 60,
+            Self::NoAuto => 63,
+        }
+    }
+
+    /// The attribute word with the bits of all these words.
+    pub fn together(words: &[Self]) -> Attributes {
+        Attributes::new(words.iter().fold(0, |all, word| all | 1 << word.bit()))
+    }
+}
+
+impl<const LEAST: u16, const MOST: u16> Within<LEAST, MOST> {
+    /// The number.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    /// For a default in the source.
+    pub const fn of(value: u16) -> Self {
+        assert!(LEAST <= value && value <= MOST, "a default inside its bounds");
+        Self(value)
+    }
+}
+
+impl<const LEAST: u16> Within<LEAST, 15> {
+    /// The number as tries, which have four bits.
+    pub fn tries(self) -> TriesLeft {
+        u8::try_from(self.0).ok().and_then(TriesLeft::new).unwrap_or(TriesLeft::MAX)
+    }
+}
+
+impl<'de, const LEAST: u16, const MOST: u16> Deserialize<'de> for Within<LEAST, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = i64::deserialize(deserializer)?;
+        match u16::try_from(value) {
+            Ok(value) if (LEAST..=MOST).contains(&value) => Ok(Self(value)),
+            _ => Err(D::Error::custom(format_args!("{value} is not {LEAST} to {MOST}"))),
+        }
+    }
+}
+
+/// Reads a GUID's text.
+pub fn guid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Guid, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let guid = Guid::parse(&text).filter(|guid| *guid != Guid::ZERO);
+    guid.ok_or_else(|| D::Error::custom(format_args!("{text:?} is not a partition type (a GUID that is not zero)")))
+}
+
+impl fmt::Display for BadValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "not a name: 1 to 64 characters of A-Z a-z 0-9 . _ + ~ -",
+            Self::Label => "not a partition name: 1 to 36 UTF-16 units without control characters",
+            Self::Size => "not a size: \"rest\", or whole 4096-byte blocks as in \"512M\" (K, M, G, T)",
+        })
+    }
+}
+
+impl core::error::Error for BadValue {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_powers_of_1024_and_never_wrap() {
+        let cases =
+            [("0", Some(0)), ("512", Some(512)), ("4K", Some(4096)), ("512M", Some(512 << 20)), ("5G", Some(5 << 30))];
+        for (text, bytes) in cases {
+            assert_eq!(parse_bytes(text), bytes, "{text}");
+        }
+        assert_eq!(parse_bytes("16777215T"), Some(16_777_215 << 40));
+        for text in ["", "M", "-1M", "+1M", "1.5M", "1MB", "1m", " 1M", "16777216T", "18446744073709551616", "1é"] {
+            assert_eq!(parse_bytes(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_partition_has_whole_blocks_and_at_least_one() {
+        let size = |text: &str| Size::try_from(text.to_owned());
+        assert_eq!(size("8K"), Ok(Size::Bytes(ByteLen::new(8192))));
+        assert_eq!(size("rest"), Ok(Size::Rest));
+        assert_eq!(size("6K"), Err(BadValue::Size));
+        assert_eq!(size("0"), Err(BadValue::Size));
+        assert_eq!(size("Rest"), Err(BadValue::Size));
+    }
+
+    #[test]
+    fn a_label_fits_with_the_slots_letter_in_it() {
+        let label = |text: String| Label::try_from(text);
+        let longest = label(format!("{}{{slot}}", "x".repeat(35))).unwrap();
+        assert_eq!(longest.of(SlotId::B), format!("{}b", "x".repeat(35)));
+        assert_eq!(label(format!("{}{{slot}}", "x".repeat(36))), Err(BadValue::Label));
+        assert_eq!(label("\u{1f600}".repeat(19)), Err(BadValue::Label));
+        assert_eq!(label(String::new()), Err(BadValue::Label));
+        assert_eq!(label("a\nb".to_owned()), Err(BadValue::Label));
+    }
+
+    #[test]
+    fn attribute_words_are_the_specifications_bits() {
+        use AttributeWord::{GrowFs, LegacyBoot, NoAuto, ReadOnly, Required};
+        assert_eq!(AttributeWord::together(&[]).get(), 0);
+        assert_eq!(AttributeWord::together(&[NoAuto]).get(), 1 << 63);
+        let all = AttributeWord::together(&[Required, LegacyBoot, GrowFs, ReadOnly, NoAuto, NoAuto]);
+        assert_eq!(all.get(), 1 | 4 | 1 << 59 | 1 << 60 | 1 << 63);
+    }
+}
