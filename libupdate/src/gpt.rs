@@ -7,6 +7,8 @@ mod array;
 mod attributes;
 mod copy;
 mod entry;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod guid;
 mod header;
 mod probe;

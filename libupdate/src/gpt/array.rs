@@ -132,3 +132,127 @@ impl Pass {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Layout, Used, block, disk, entry, seal_entries};
+    use super::super::table::Survey;
+    use super::super::{CopyState, Table};
+    use super::*;
+    use crate::block::BlockCount;
+    use crate::ram_disk::RamDisk;
+    use std::vec::Vec;
+
+    fn state(disk: &mut RamDisk) -> CopyState {
+        Survey::read(disk, &mut [0; SCRATCH_BYTES]).unwrap().primary().state()
+    }
+
+    fn overlap(entry: u32, other: u32) -> CopyState {
+        CopyState::Faulty(TableFault::Overlap { entry, other })
+    }
+
+    /// vboot's `OverlappedPartitionTest`, as inclusive ranges.
+    #[test]
+    fn two_entries_share_no_block() {
+        let cases: [(&[(u64, u64)], Option<(u32, u32)>); 12] = [
+            (&[(100, 199)], None),
+            (&[(100, 199), (100, 199)], Some((1, 2))),
+            (&[(100, 199), (200, 299)], None),
+            (&[(200, 299), (100, 199)], None),
+            (&[(100, 199), (299, 299)], None),
+            (&[(100, 199), (99, 100)], Some((1, 2))),
+            (&[(100, 199), (199, 200)], Some((1, 2))),
+            (&[(100, 199), (150, 160)], Some((1, 2))),
+            (&[(150, 160), (100, 199)], Some((1, 2))),
+            (&[(100, 199), (100, 100)], Some((1, 2))),
+            (&[(100, 199), (300, 399), (120, 130)], Some((1, 3))),
+            (&[(100, 199), (300, 399), (200, 300)], Some((2, 3))),
+        ];
+        for (ranges, wanted) in cases {
+            let used: Vec<Used> =
+                (1..).zip(ranges).map(|(number, (first, last))| Used(number, *first, *last, 0)).collect();
+            let wanted = wanted.map_or(CopyState::Valid, |(entry, other)| overlap(entry, other));
+            assert_eq!(state(&mut disk(Layout::vboot(), &used)), wanted, "{ranges:?}");
+        }
+    }
+
+    #[test]
+    fn an_unused_entry_overlaps_nothing() {
+        let mut disk = disk(Layout::vboot(), &[Used(1, 100, 199, 0), Used(2, 150, 160, 0)]);
+        entry(&mut disk, 1, 2)[..16].fill(0);
+        seal_entries(&mut disk, 1);
+        assert_eq!(state(&mut disk), CopyState::Valid);
+    }
+
+    #[test]
+    fn any_two_of_1024_entries_are_compared() {
+        for size in [BlockSize::B512, BlockSize::B4096] {
+            let layout = Layout::usual(size, 4000, 1024);
+            let place = |number: u32| layout.first_usable + u64::from(number);
+            let used: Vec<Used> = (1..=1024).map(|number| Used(number, place(number), place(number), 0)).collect();
+            let good = disk(layout, &used);
+            assert_eq!(state(&mut good.clone()), CopyState::Valid);
+            for (one, other) in
+                [(1, 1024), (63, 64), (64, 65), (65, 66), (1, 65), (128, 129), (500, 1000), (1023, 1024)]
+            {
+                let mut damaged = good.clone();
+                for at in [32, 40] {
+                    entry(&mut damaged, 1, other)[at..at + 8].copy_from_slice(&place(one).to_le_bytes());
+                }
+                seal_entries(&mut damaged, 1);
+                assert_eq!(state(&mut damaged), overlap(one, other));
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_out_of_range_is_named_before_an_overlap() {
+        let mut disk = disk(Layout::vboot(), &[Used(1, 100, 199, 0), Used(2, 150, 160, 0), Used(9, 5, 6, 0)]);
+        assert_eq!(state(&mut disk), CopyState::Faulty(TableFault::EntryRange { entry: 9 }));
+    }
+
+    /// vboot's `EntriesCrcTest`, and the checksum masks what the entries say.
+    #[test]
+    fn the_checksum_covers_the_first_and_the_last_byte() {
+        for (number, at) in [(1, 0), (128, 127), (24, 50)] {
+            let mut disk = disk(Layout::vboot(), &[Used(1, 3, 3, 0)]);
+            entry(&mut disk, 1, number)[at] ^= 1;
+            assert_eq!(state(&mut disk), CopyState::Faulty(TableFault::EntriesCrc));
+        }
+    }
+
+    /// Four entries fill an eighth of a 4096-byte block; what follows them belongs to nobody.
+    #[test]
+    fn bytes_behind_the_array_do_not_count() {
+        let mut disk = disk(Layout::usual(BlockSize::B4096, 64, 4), &[Used(4, 10, 11, 0)]);
+        block(&mut disk, 2)[512] ^= 1;
+        assert_eq!(state(&mut disk), CopyState::Valid);
+        block(&mut disk, 2)[511] ^= 1;
+        assert_eq!(state(&mut disk), CopyState::Faulty(TableFault::EntriesCrc));
+    }
+
+    #[test]
+    fn the_scratch_may_have_any_length_from_one_block_on() {
+        let layout = Layout::vboot();
+        let mut disk = disk(layout, &[Used(1, 34, 34, 0), Used(100, 40, 41, 0), Used(128, 50, 51, 0)]);
+        for len in [4096, 4097, 4608, 5000, 16384, 100_000] {
+            let mut scratch = std::vec![0; len];
+            let table = Table::read(&mut disk, &mut scratch).unwrap();
+            let mut numbers = Vec::new();
+            table.entries(&mut disk, &mut scratch, |entry| numbers.push(entry.number.get())).unwrap();
+            assert_eq!(numbers, [1, 100, 128]);
+        }
+        let short = Table::read(&mut disk, &mut [0; 4095]);
+        assert_eq!(short, Err(Error::NoSpace(NoSpace::Buffer { needed: 4096, got: 4095 })));
+        assert_eq!(Table::read(&mut disk, &mut []), Err(Error::NoSpace(NoSpace::Buffer { needed: 4096, got: 0 })));
+    }
+
+    #[test]
+    fn a_disk_without_room_for_a_table_is_refused() {
+        let mut disk = RamDisk::new(BlockSize::B512, 5);
+        assert_eq!(Table::read(&mut disk, &mut [0; 4096]), Err(TableFault::DiskTooSmall.into()));
+        let least = Layout::usual(BlockSize::B512, 6, 1);
+        assert_eq!(BlockCount::new(6).get(), least.blocks);
+        assert_eq!(state(&mut super::super::fixture::disk(least, &[Used(1, 3, 3, 0)])), CopyState::Valid);
+    }
+}

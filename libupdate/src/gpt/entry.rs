@@ -178,3 +178,82 @@ impl fmt::Debug for PartitionName {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Layout, Used, block, disk, entry};
+    use super::*;
+    use crate::block::BlockCount;
+    use std::format;
+    use std::string::ToString as _;
+
+    fn parse(first: u64, last: u64) -> Result<Option<Entry>, TableFault> {
+        let layout = Layout::vboot();
+        let mut disk = disk(layout, &[Used(5, first, last, 0x0123_0000_0000_0004)]);
+        let header =
+            Header::parse(block(&mut disk, 1), Lba::new(1), BlockCount::new(layout.blocks), layout.size).unwrap();
+        Entry::parse(entry(&mut disk, 1, 5), EntryNumber::new(5).unwrap(), &header, layout.size)
+    }
+
+    /// vboot's `ValidEntryTest`: usable are blocks 34 to 483.
+    #[test]
+    fn an_entry_lies_inside_the_usable_range() {
+        for (first, last) in [(34, 34), (34, 483), (483, 483)] {
+            assert!(parse(first, last).unwrap().is_some());
+        }
+        for (first, last) in [(33, 40), (0, 0), (40, 484), (41, 40), (u64::MAX, u64::MAX), (34, u64::MAX), (500, 510)] {
+            assert_eq!(parse(first, last), Err(TableFault::EntryRange { entry: 5 }), "{first} to {last}");
+        }
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        let entry = parse(40, 41).unwrap().unwrap();
+        assert_eq!(entry.number.get(), 5);
+        assert_eq!(entry.type_guid.to_string(), "11111111-1111-1111-1111-111111111111");
+        assert_eq!(entry.unique_guid.to_string(), "00000005-2020-2020-2020-202020202020");
+        assert_eq!((entry.extent.first(), entry.extent.last()), (Lba::new(40), Lba::new(41)));
+        assert_eq!(entry.attributes.get(), 0x0123_0000_0000_0004);
+        assert!(entry.name.eq_str("slot"));
+    }
+
+    #[test]
+    fn an_unused_entry_is_nothing_whatever_stands_in_it() {
+        let layout = Layout::vboot();
+        let mut disk = disk(layout, &[Used(1, 9, 3, 7)]);
+        let header =
+            Header::parse(block(&mut disk, 1), Lba::new(1), BlockCount::new(layout.blocks), layout.size).unwrap();
+        let raw = entry(&mut disk, 1, 1);
+        raw[..16].fill(0);
+        assert_eq!(Entry::parse(raw, EntryNumber::new(1).unwrap(), &header, layout.size), Ok(None));
+    }
+
+    fn name(text: &str) -> PartitionName {
+        let mut units = [0; NAME_UNITS];
+        units.iter_mut().zip(text.encode_utf16()).for_each(|(unit, of_text)| *unit = of_text);
+        PartitionName::new(units)
+    }
+
+    #[test]
+    fn a_label_is_compared_whole() {
+        let full = "0123456789abcdef0123456789abcdef0123";
+        assert!(name(full).eq_str(full));
+        assert!(!name(full).eq_str(&full[..35]));
+        assert!(!name("root-a").eq_str("root-ab"));
+        assert!(!name("root-a").eq_str("root-"));
+        assert!(!name("root-a").eq_str("ROOT-A"));
+        assert!(name("").eq_str(""));
+        let mut units = [0; NAME_UNITS];
+        units[..4].copy_from_slice(&[0x61, 0, 0x62, 0x63]);
+        assert!(PartitionName::new(units).eq_str("a"));
+    }
+
+    #[test]
+    fn a_label_never_reaches_a_terminal_raw() {
+        assert_eq!(name("r\u{f6}ot a\u{1b}[2J\u{202e}").to_string(), "r\u{f6}ot a\\u{1b}[2J\\u{202e}");
+        let mut units = [0; NAME_UNITS];
+        units[0] = 0xd800;
+        assert_eq!(PartitionName::new(units).to_string(), "\\u{fffd}");
+        assert_eq!(format!("{:?}", name("root-a")), "root-a");
+    }
+}

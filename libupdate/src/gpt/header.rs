@@ -299,3 +299,257 @@ fn crc_without_field(covered: &[u8]) -> u32 {
 }
 
 const _: () = assert!(ENTRY_BYTES == 128, "the field and the layout are one number");
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{self, Layout, lba, seal};
+    use super::*;
+    use std::vec::Vec;
+
+    const SIZES: [BlockSize; 2] = [BlockSize::B512, BlockSize::B4096];
+
+    fn block_of(layout: Layout, at: u64) -> Vec<u8> {
+        fixture::block(&mut fixture::disk(layout, &[]), at).to_vec()
+    }
+
+    fn judge(layout: Layout, block: &[u8], at: u64) -> Result<(), TableFault> {
+        Header::parse(block, lba(at), BlockCount::new(layout.blocks), layout.size).map(|_| ())
+    }
+
+    /// The verdict on a good header with one field changed and the checksum renewed.
+    fn with(layout: Layout, lba: u64, at: usize, field: &[u8]) -> Result<(), TableFault> {
+        let mut block = block_of(layout, lba);
+        block[at..at + field.len()].copy_from_slice(field);
+        seal(&mut block);
+        judge(layout, &block, lba)
+    }
+
+    fn with_u64(layout: Layout, lba: u64, at: usize, value: u64) -> Result<(), TableFault> {
+        with(layout, lba, at, &value.to_le_bytes())
+    }
+
+    #[test]
+    fn a_good_header_holds_in_both_places_and_sizes() {
+        for size in SIZES {
+            for count in [1, 4, 128, 1024] {
+                let layout = Layout::usual(size, 600, count);
+                assert_eq!(judge(layout, &block_of(layout, 1), 1), Ok(()));
+                assert_eq!(judge(layout, &block_of(layout, layout.backup), layout.backup), Ok(()));
+            }
+        }
+    }
+
+    /// Every rule in its order: with it and all later ones broken, it is the one reported.
+    #[test]
+    fn an_earlier_failure_masks_the_later_ones() {
+        type Break = (fn(&mut [u8]), TableFault);
+        let rules: [Break; 10] = [
+            (|block| block[0] ^= 1, TableFault::Signature),
+            (|block| block[8] = 1, TableFault::Revision { found: 0x0001_0001 }),
+            (|block| block[12] = 91, TableFault::HeaderSize { found: 91 }),
+            (|block| block[16] ^= 1, TableFault::HeaderCrc),
+            (|block| block[20] = 1, TableFault::Reserved),
+            (|block| block[84] = 0, TableFault::EntrySize { found: 0 }),
+            (|block| block[81] = 5, TableFault::EntryCount { found: 128 + 0x500 }),
+            (|block| block[24] = 3, TableFault::MyLba { found: lba(3), at: lba(1) }),
+            (|block| block[40] = 33, TableFault::UsableRange),
+            (|block| block[72] = 1, TableFault::EntriesLba { found: lba(1) }),
+        ];
+        let crc_rule = 3;
+        for (first, (_, fault)) in rules.iter().enumerate() {
+            let mut block = block_of(Layout::vboot(), 1);
+            rules[first..].iter().rev().for_each(|(damage, _)| damage(&mut block));
+            if first > crc_rule {
+                seal(&mut block);
+            }
+            // 1408 entries reach further than the usable range begins: the count is named first all the same.
+            assert_eq!(judge(Layout::vboot(), &block, 1), Err(*fault));
+        }
+    }
+
+    #[test]
+    fn a_block_that_was_cut_short_is_refused() {
+        let block = block_of(Layout::vboot(), 1);
+        assert_eq!(judge(Layout::vboot(), &block[..511], 1), Err(TableFault::DiskTooSmall));
+        assert_eq!(judge(Layout::vboot(), &[], 1), Err(TableFault::DiskTooSmall));
+    }
+
+    #[test]
+    fn each_byte_of_the_signature_counts() {
+        for at in 0..8 {
+            let mut block = block_of(Layout::vboot(), 1);
+            block[at] ^= 0x20;
+            seal(&mut block);
+            assert_eq!(judge(Layout::vboot(), &block, 1), Err(TableFault::Signature));
+        }
+    }
+
+    /// vboot's `SizeTest`, and the same at 4096.
+    #[test]
+    fn the_header_has_92_bytes_to_one_block() {
+        for size in SIZES {
+            let layout = Layout::usual(size, 600, 128);
+            let block = u32::try_from(size.bytes()).unwrap();
+            for (bytes, holds) in
+                [(0, false), (91, false), (92, true), (93, true), (block, true), (block + 1, false), (u32::MAX, false)]
+            {
+                let wanted = if holds { Ok(()) } else { Err(TableFault::HeaderSize { found: bytes }) };
+                assert_eq!(with(layout, 1, 12, &bytes.to_le_bytes()), wanted);
+            }
+        }
+    }
+
+    /// vboot's `HeaderCrcTest`: the checksum covers the first and the last of the header's bytes, and none after.
+    #[test]
+    fn the_checksum_covers_the_header_size() {
+        for size in [92_u32, 100, 512] {
+            let mut block = block_of(Layout::vboot(), 1);
+            block[12..16].copy_from_slice(&size.to_le_bytes());
+            seal(&mut block);
+            let last = usize::try_from(size).unwrap() - 1;
+            for at in [last, 56] {
+                let mut damaged = block.clone();
+                damaged[at] ^= 1;
+                assert_eq!(judge(Layout::vboot(), &damaged, 1), Err(TableFault::HeaderCrc), "byte {at} of {size}");
+            }
+            if let Some(after) = block.get_mut(last + 1) {
+                *after ^= 1;
+                assert_eq!(judge(Layout::vboot(), &block, 1), Ok(()));
+            }
+        }
+    }
+
+    /// vboot's `SizeOfPartitionEntryTest` and `NumberOfPartitionEntriesTest`, with our own bounds of the count.
+    #[test]
+    fn an_entry_has_128_bytes_and_there_are_1_to_1024() {
+        let layout = Layout::usual(BlockSize::B512, 600, 128);
+        for found in [0_u32, 127, 129, 256, 512, u32::MAX] {
+            assert_eq!(with(layout, 1, 84, &found.to_le_bytes()), Err(TableFault::EntrySize { found }));
+        }
+        for found in [0_u32, 1025, u32::MAX] {
+            assert_eq!(with(layout, 1, 80, &found.to_le_bytes()), Err(TableFault::EntryCount { found }));
+        }
+        for found in [1_u32, 64, 127] {
+            assert_eq!(with(layout, 1, 80, &found.to_le_bytes()), Ok(()));
+        }
+    }
+
+    /// vboot's `MyLbaTest`. Ours is laxer with the backup's entries, which need not end right before the header.
+    #[test]
+    fn a_header_knows_its_place_and_its_entries() {
+        let layout = Layout::vboot();
+        let (last, entries) = (layout.backup, layout.backup_entries);
+        for (at, found) in [(1, 0), (1, 2), (last, last - 1), (last, last + 1), (last, 1), (1, u64::MAX)] {
+            assert_eq!(with_u64(layout, at, 24, found), Err(TableFault::MyLba { found: lba(found), at: lba(at) }));
+        }
+        for other in [0, 2, last - 1, last + 1, u64::MAX] {
+            assert_eq!(with_u64(layout, 1, 32, other), Ok(()), "the other header's place is not judged");
+            assert_eq!(with_u64(layout, last, 32, other), Ok(()));
+        }
+        for (at, found) in [
+            (1, 0),
+            (1, 1),
+            (1, 3),
+            (1, u64::MAX),
+            (last, entries - 1),
+            (last, entries + 1),
+            (last, 2),
+            (last, u64::MAX),
+        ] {
+            assert_eq!(with_u64(layout, at, 72, found), Err(TableFault::EntriesLba { found: lba(found) }), "{found}");
+        }
+    }
+
+    #[test]
+    fn entries_may_stand_apart_from_their_header() {
+        let layout =
+            Layout { primary_entries: 40, first_usable: 80, last_usable: 400, backup_entries: 420, ..Layout::vboot() };
+        assert_eq!(judge(layout, &block_of(layout, 1), 1), Ok(()));
+        assert_eq!(judge(layout, &block_of(layout, layout.backup), layout.backup), Ok(()));
+    }
+
+    /// vboot's `FirstUsableLbaAndLastUsableLbaTest`: good are first 34, last 483. Where vboot asks that the primary leaves room for a
+    /// backup at the disk's end, we do not: it may stand elsewhere.
+    #[test]
+    fn the_usable_range_lies_between_the_copies() {
+        let layout = Layout::vboot();
+        let judge = |at, first: u64, last: u64| {
+            let fields = [first.to_le_bytes(), last.to_le_bytes()].concat();
+            with(layout, at, 40, &fields)
+        };
+        for at in [1, layout.backup] {
+            assert_eq!(judge(at, 34, 483), Ok(()));
+            assert_eq!(judge(at, 34, 482), Ok(()));
+            assert_eq!(judge(at, 35, 483), Ok(()));
+            assert_eq!(judge(at, 100, 100), Ok(()));
+            for (first, last) in [(33, 483), (0, 483), (100, 99), (34, 517), (34, u64::MAX), (u64::MAX, u64::MAX)] {
+                assert_eq!(judge(at, first, last), Err(TableFault::UsableRange), "{first} to {last} at {at}");
+            }
+        }
+        assert_eq!(judge(1, 34, 516), Ok(()));
+        assert_eq!(judge(516, 34, 484), Err(TableFault::EntriesLba { found: lba(484) }));
+    }
+
+    /// vboot's `HeaderSameTest`: each field but the three places makes two headers differ.
+    #[test]
+    fn every_common_field_tells_two_tables_apart() {
+        let layout = Layout { first_usable: 40, last_usable: 470, ..Layout::vboot() };
+        let parse = |block: &[u8]| Header::parse(block, lba(1), BlockCount::new(layout.blocks), layout.size).unwrap();
+        let good = block_of(layout, 1);
+        for (at, differs) in [
+            (12, true),
+            (32, false),
+            (40, true),
+            (48, true),
+            (56, true),
+            (71, true),
+            (72, false),
+            (80, true),
+            (88, true),
+        ] {
+            let mut block = good.clone();
+            block[at] = block[at].wrapping_add(1);
+            if at == 80 {
+                block[at] = 127;
+            }
+            seal(&mut block);
+            assert_eq!(parse(&good).same_table(&parse(&block)), !differs, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_stored_header_keeps_foreign_bytes_and_reads_back() {
+        for (size, header_size) in [(BlockSize::B512, 92_u32), (BlockSize::B512, 300), (BlockSize::B4096, 4096)] {
+            let layout = Layout::usual(size, 600, 128);
+            let mut block = block_of(layout, 1);
+            block[12..16].copy_from_slice(&header_size.to_le_bytes());
+            seal(&mut block);
+            let disk = BlockCount::new(layout.blocks);
+            let header = Header::parse(&block, lba(1), disk, size).unwrap();
+            let before = block.clone();
+            header.store(&mut block).unwrap();
+            assert_eq!(block, before, "storing what was parsed changes nothing");
+            header.with_entries_crc(7).store(&mut block).unwrap();
+            assert_eq!(block[92..], before[92..]);
+            let again = Header::parse(&block, lba(1), disk, size).unwrap();
+            assert!(again.same_fields(&header.with_entries_crc(7)));
+        }
+    }
+
+    /// R31: a place that cannot be one is never used.
+    #[test]
+    fn a_backup_stands_behind_the_usable_range_and_inside_the_disk() {
+        let layout = Layout::vboot();
+        let place = |alternate: u64| {
+            let mut block = block_of(layout, 1);
+            block[32..40].copy_from_slice(&alternate.to_le_bytes());
+            seal(&mut block);
+            let disk = BlockCount::new(layout.blocks);
+            Header::parse(&block, lba(1), disk, layout.size).unwrap().backup_place(disk, layout.size)
+        };
+        assert_eq!(place(516), Ok(lba(516)));
+        for found in [0, 1, 2, 34, 483, 484, 515, 517, u64::MAX] {
+            assert_eq!(place(found), Err(TableFault::AlternateLba { found: lba(found) }));
+        }
+    }
+}

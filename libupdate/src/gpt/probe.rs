@@ -60,3 +60,66 @@ fn backup_holds(ends: DiskEnds<'_>, size: BlockSize) -> Option<()> {
 fn blocks(ends: DiskEnds<'_>, size: BlockSize) -> BlockCount {
     BlockCount::new(ends.len.get().checked_div(size.bytes_u64()).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Layout, block, two_slots};
+    use super::*;
+    use crate::ram_disk::RamDisk;
+
+    fn detect(bytes: &[u8]) -> Result<Option<BlockSize>, TableFault> {
+        detect_block_size(DiskEnds {
+            head: &bytes[..bytes.len().min(PROBE_BYTES)],
+            tail: &bytes[bytes.len().saturating_sub(PROBE_BYTES)..],
+            len: ByteLen::new(bytes.len() as u64),
+        })
+    }
+
+    fn disk(size: BlockSize) -> (RamDisk, u64) {
+        let layout = Layout::usual(size, 600, 128);
+        (two_slots(layout), layout.backup)
+    }
+
+    #[test]
+    fn either_copy_tells_the_block_size() {
+        for size in [BlockSize::B512, BlockSize::B4096] {
+            let (good, backup) = disk(size);
+            assert_eq!(detect(&good.bytes), Ok(Some(size)));
+            for header in [1, backup] {
+                let mut disk = good.clone();
+                block(&mut disk, header).fill(0);
+                assert_eq!(detect(&disk.bytes), Ok(Some(size)));
+                block(&mut disk, 1 + backup - header).fill(0);
+                assert_eq!(detect(&disk.bytes), Ok(None));
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_need_not_end_with_a_whole_block() {
+        for (size, surplus) in [(BlockSize::B512, 511), (BlockSize::B4096, 4095), (BlockSize::B4096, 1)] {
+            let (mut disk, _) = disk(size);
+            block(&mut disk, 1).fill(0);
+            disk.bytes.extend(std::vec![0; surplus]);
+            assert_eq!(detect(&disk.bytes), Ok(Some(size)));
+        }
+    }
+
+    #[test]
+    fn a_header_at_both_sizes_is_refused() {
+        let (large, _) = disk(BlockSize::B4096);
+        let layout = Layout::usual(BlockSize::B512, 4800, 4);
+        let mut small = two_slots(layout);
+        small.bytes[4096..8192].copy_from_slice(&large.bytes[4096..8192]);
+        assert_eq!(detect(&small.bytes), Err(TableFault::AmbiguousSectorSize));
+        small.bytes[4096] = 0;
+        assert_eq!(detect(&small.bytes), Ok(Some(BlockSize::B512)));
+    }
+
+    #[test]
+    fn what_is_no_disk_has_no_block_size() {
+        for len in [0, 1, 511, 512, 1024, 4096, 8192, 100_000] {
+            assert_eq!(detect(&std::vec![0x45; len]), Ok(None));
+        }
+    }
+}

@@ -226,3 +226,269 @@ impl EntryPlace {
         Some(Self { block: u64::try_from(byte.checked_div(size)?).ok()?, offset: byte.checked_rem(size)? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Layout, block, entry, lba, seal_entries, set, two_slots};
+    use super::*;
+    use crate::error::{Access, IoError};
+    use crate::ram_disk::{Failed, RamDisk};
+    use CopyState::{Differs, Faulty, Ignored, Valid};
+    use std::vec::Vec;
+
+    const CRC: CopyState = Faulty(TableFault::HeaderCrc);
+    const ENTRIES: CopyState = Faulty(TableFault::EntriesCrc);
+    const UNREADABLE: CopyState = Faulty(TableFault::Unreadable);
+
+    fn survey(disk: &mut RamDisk) -> Survey {
+        Survey::read(disk, &mut [0; 4096]).unwrap()
+    }
+
+    /// States of both copies, and the one that serves.
+    fn judge(disk: &mut RamDisk) -> (CopyState, CopyState, Option<CopyId>) {
+        let survey = survey(disk);
+        (survey.primary().state(), survey.backup().state(), survey.table().ok().map(|table| table.chosen()))
+    }
+
+    fn layouts() -> [Layout; 4] {
+        let apart =
+            Layout { primary_entries: 40, first_usable: 80, last_usable: 400, backup_entries: 420, ..Layout::vboot() };
+        [Layout::vboot(), apart, Layout::usual(BlockSize::B4096, 64, 128), Layout::usual(BlockSize::B4096, 64, 4)]
+    }
+
+    /// Damages the headers (`h`) and the entries (`e`) that are named.
+    fn damaged(layout: Layout, what: &[&str]) -> RamDisk {
+        let mut disk = two_slots(layout);
+        for part in what {
+            match *part {
+                "h1" => block(&mut disk, 1)[16] ^= 1,
+                "h2" => block(&mut disk, layout.backup)[16] ^= 1,
+                "e1" => entry(&mut disk, 1, 4)[127] ^= 1,
+                "e2" => entry(&mut disk, layout.backup, 4)[127] ^= 1,
+                other => panic!("{other}"),
+            }
+        }
+        disk
+    }
+
+    /// R1 to R12: vboot's `ValidityCheckTest` where one copy or both are broken.
+    #[test]
+    fn any_valid_copy_serves() {
+        let (primary, backup) = (Some(CopyId::Primary), Some(CopyId::Backup));
+        for layout in layouts() {
+            for (what, wanted) in [
+                (&[][..], (Valid, Valid, primary)),
+                (&["h1"], (CRC, Valid, backup)),
+                (&["h2"], (Valid, CRC, primary)),
+                (&["h1", "h2"], (CRC, CRC, None)),
+                (&["e1"], (ENTRIES, Valid, backup)),
+                (&["e2"], (Valid, ENTRIES, primary)),
+                (&["e1", "e2"], (ENTRIES, ENTRIES, None)),
+                (&["h1", "e1"], (CRC, Valid, backup)),
+                (&["h2", "e2"], (Valid, CRC, primary)),
+                (&["h1", "e2"], (CRC, ENTRIES, None)),
+                (&["e1", "h2"], (ENTRIES, CRC, None)),
+            ] {
+                assert_eq!(judge(&mut damaged(layout, what)), wanted, "{what:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_without_a_valid_copy_is_no_table() {
+        let result = Table::read(&mut damaged(Layout::vboot(), &["h1", "e2"]), &mut [0; 4096]);
+        assert_eq!(result, Err(TableFault::NoValidCopy.into()));
+    }
+
+    /// R5, R24: both valid and different, by their headers or by their entries: the primary wins.
+    #[test]
+    fn a_valid_primary_wins_over_a_valid_different_backup() {
+        for layout in layouts() {
+            let mut disk = two_slots(layout);
+            set(&mut disk, 1, 12, &93_u32.to_le_bytes());
+            assert_eq!(judge(&mut disk), (Valid, Differs, Some(CopyId::Primary)));
+            for header in [1, layout.backup] {
+                let mut disk = two_slots(layout);
+                entry(&mut disk, header, 3)[54] ^= 1;
+                seal_entries(&mut disk, header);
+                assert_eq!(judge(&mut disk), (Valid, Differs, Some(CopyId::Primary)));
+            }
+        }
+    }
+
+    /// R28 to R30: what other writers leave when they are cut.
+    #[test]
+    fn what_other_writers_leave_is_read_where_a_copy_is_whole() {
+        let layout = Layout::vboot();
+        let change = |disk: &mut RamDisk, header| entry(disk, header, 3)[54] ^= 1;
+        let mut header_first = two_slots(layout);
+        change(&mut header_first, 1);
+        seal_entries(&mut header_first, 1);
+        change(&mut header_first, 1);
+        assert_eq!(judge(&mut header_first), (ENTRIES, Valid, Some(CopyId::Backup)), "H1 new, E1 H2 E2 old");
+        let mut old_header = two_slots(layout);
+        for header in [1, layout.backup] {
+            change(&mut old_header, header);
+        }
+        assert_eq!(judge(&mut old_header), (ENTRIES, ENTRIES, None), "both arrays new, both headers old");
+        seal_entries(&mut old_header, layout.backup);
+        assert_eq!(judge(&mut old_header), (ENTRIES, Valid, Some(CopyId::Backup)), "H1 old, E1 H2 E2 new");
+    }
+
+    /// R25, and vboot's IGNOREME cases.
+    #[test]
+    fn an_ignored_copy_leaves_the_other_to_serve() {
+        let layout = Layout::vboot();
+        let ignore = |what, headers: &[u64]| {
+            let mut disk = damaged(layout, what);
+            for header in headers {
+                block(&mut disk, *header)[..8].copy_from_slice(b"IGNOREME");
+            }
+            judge(&mut disk)
+        };
+        let last = layout.backup;
+        assert_eq!(ignore(&[], &[1]), (Ignored, Valid, Some(CopyId::Backup)));
+        assert_eq!(ignore(&[], &[last]), (Valid, Ignored, Some(CopyId::Primary)));
+        assert_eq!(ignore(&[], &[1, last]), (Ignored, Ignored, None));
+        assert_eq!(ignore(&["e2"], &[1]), (Ignored, ENTRIES, None));
+        assert_eq!(ignore(&["e1"], &[last]), (ENTRIES, Ignored, None));
+        assert_eq!(ignore(&["h1"], &[last]), (CRC, Ignored, None));
+    }
+
+    /// R20: a read error anywhere in one copy leaves the other; in both it is the disk that failed.
+    #[test]
+    fn a_read_error_makes_a_copy_faulty() {
+        let layout = Layout::vboot();
+        let read = |bad: &[u64]| {
+            let mut disk = two_slots(layout);
+            disk.bad_reads = bad.to_vec();
+            Survey::read(&mut disk, &mut [0; 4096]).map(|survey| (survey.primary().state(), survey.backup().state()))
+        };
+        let (h2, e2) = (layout.backup, layout.backup_entries);
+        for bad in [1, 2, 33] {
+            assert_eq!(read(&[bad]), Ok((UNREADABLE, Valid)), "block {bad}");
+        }
+        for bad in [h2, e2, e2 + 31] {
+            assert_eq!(read(&[bad]), Ok((Valid, UNREADABLE)), "block {bad}");
+        }
+        let failed = |at| Err(Error::Io(IoError { access: Access::Read, at: lba(at), cause: Failed }));
+        assert_eq!(read(&[1, h2]), failed(1));
+        assert_eq!(read(&[2, e2]), failed(2));
+        let mut other_is_damaged = damaged(layout, &["h2"]);
+        other_is_damaged.bad_reads = [1].to_vec();
+        assert_eq!(Table::read(&mut other_is_damaged, &mut [0; 4096]), Err(TableFault::NoValidCopy.into()));
+    }
+
+    fn grown(layout: Layout, blocks: usize, what: &[&str]) -> RamDisk {
+        let mut disk = damaged(layout, what);
+        let len = disk.bytes.len() + blocks * layout.size.bytes();
+        disk.bytes.resize(len, 0);
+        disk
+    }
+
+    /// R26, R27: a disk that grew works as it is, as long as the primary's header says where the backup is.
+    #[test]
+    fn a_grown_disk_works_as_it_is() {
+        for layout in layouts() {
+            let (primary, backup) = (Some(CopyId::Primary), Some(CopyId::Backup));
+            assert_eq!(judge(&mut grown(layout, 100, &[])), (Valid, Valid, primary));
+            assert_eq!(judge(&mut grown(layout, 1, &["e1"])), (ENTRIES, Valid, backup));
+            let nothing = Faulty(TableFault::Signature);
+            assert_eq!(judge(&mut grown(layout, 100, &["h1"])), (CRC, nothing, None));
+            assert_eq!(survey(&mut grown(layout, 100, &[])).backup().place(), Some(lba(layout.backup)));
+        }
+    }
+
+    /// The state in the middle of writing a new table over an older one with its backup elsewhere.
+    #[test]
+    fn a_backup_in_the_last_block_serves_where_the_primary_points_to_nothing() {
+        let layout = Layout::vboot();
+        for other in [300_u64, 486, 490, 515, 9999] {
+            let mut disk = damaged(layout, &["e1"]);
+            set(&mut disk, 1, 32, &other.to_le_bytes());
+            assert_eq!(judge(&mut disk), (ENTRIES, Valid, Some(CopyId::Backup)));
+        }
+    }
+
+    /// R31: the field of a primary that does not hold is not used.
+    #[test]
+    fn a_damaged_primary_does_not_say_where_the_backup_is() {
+        let layout = Layout::vboot();
+        let mut disk = grown(layout, 100, &[]);
+        block(&mut disk, 1)[60] ^= 1;
+        let found = survey(&mut disk).backup();
+        assert_eq!((found.place(), found.state()), (Some(lba(616)), Faulty(TableFault::Signature)));
+    }
+
+    #[test]
+    fn a_shrunk_disk_has_no_place_for_the_backup() {
+        let layout = Layout::vboot();
+        let shrunk = |blocks: usize| {
+            let mut disk = two_slots(layout);
+            disk.bytes.truncate(blocks * 512);
+            judge(&mut disk)
+        };
+        let nowhere = Faulty(TableFault::AlternateLba { found: lba(516) });
+        assert_eq!(shrunk(516), (Valid, nowhere, Some(CopyId::Primary)));
+        assert_eq!(shrunk(484), (Valid, nowhere, Some(CopyId::Primary)));
+        assert_eq!(shrunk(483), (Faulty(TableFault::UsableRange), Faulty(TableFault::Signature), None));
+    }
+
+    #[test]
+    fn entries_keep_their_numbers_and_their_bits() {
+        for layout in layouts() {
+            for what in [&[][..], &["h1"], &["h2"]] {
+                let mut disk = damaged(layout, what);
+                let table = Table::read(&mut disk, &mut [0; 4096]).unwrap();
+                let mut found = Vec::new();
+                let each = |entry: &Entry| found.push((entry.number.get(), entry.attributes.get() >> 48));
+                table.entries(&mut disk, &mut [0; 4096], each).unwrap();
+                assert_eq!(found, [(1, 0x8000), (3, 0xff12), (4, 0xfe00)]);
+                assert_eq!(table.header().entry_count(), layout.count);
+            }
+        }
+    }
+
+    #[test]
+    fn one_entry_is_read_by_its_number() {
+        let layout = Layout::usual(BlockSize::B512, 600, 128);
+        let mut disk = two_slots(layout);
+        let table = Table::read(&mut disk, &mut [0; 4096]).unwrap();
+        let mut read = |number| table.read_entry(&mut disk, EntryNumber::new(number).unwrap(), &mut [0; 4096]);
+        assert_eq!(read(3).unwrap().map(|entry| entry.number.get()), Some(3));
+        assert_eq!(read(2), Ok(None));
+        assert_eq!(read(128), Ok(None));
+        assert_eq!(read(129), Err(TableFault::NoSuchEntry { entry: 129 }.into()));
+        assert_eq!(read(u32::MAX), Err(TableFault::NoSuchEntry { entry: u32::MAX }.into()));
+    }
+
+    #[test]
+    fn entries_that_changed_meanwhile_are_refused() {
+        let mut disk = two_slots(Layout::vboot());
+        let table = Table::read(&mut disk, &mut [0; 4096]).unwrap();
+        entry(&mut disk, 1, 3)[54] ^= 1;
+        let result = table.entries(&mut disk, &mut [0; 4096], |_| {});
+        assert_eq!(result, Err(TableFault::ChangedUnderUs.into()));
+    }
+
+    /// Off-spec, and vboot refuses it: Linux boots such a disk.
+    #[test]
+    fn one_unique_guid_may_serve_twice() {
+        let mut disk = two_slots(Layout::vboot());
+        for header in [1, 516] {
+            let unique: [u8; 16] = entry(&mut disk, header, 3)[16..32].try_into().unwrap();
+            entry(&mut disk, header, 4)[16..32].copy_from_slice(&unique);
+            seal_entries(&mut disk, header);
+        }
+        assert_eq!(judge(&mut disk), (Valid, Valid, Some(CopyId::Primary)));
+    }
+
+    #[test]
+    fn reading_writes_nothing() {
+        for what in [&[][..], &["h1"], &["e2"]] {
+            let mut disk = damaged(Layout::vboot(), what);
+            assert!(Table::read(&mut disk, &mut [0; 4096]).is_ok());
+            assert_eq!(disk.log, []);
+        }
+    }
+}
