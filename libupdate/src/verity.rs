@@ -108,6 +108,8 @@ mod superblock;
 mod tree;
 mod uuid;
 
+use crate::digest::BLOCK_BYTES;
+
 pub use builder::{BuildError, TreeBuilder, Unfinished};
 pub use geometry::{Geometry, Parent};
 pub use parent_cache::ParentCache;
@@ -118,4 +120,4 @@ pub use uuid::Uuid;
 /// Digests in one hash block, and data blocks in one chunk.
 pub const DIGESTS_PER_BLOCK: usize = 128;
 /// Bytes of a whole chunk.
-pub const CHUNK_BYTES: usize = DIGESTS_PER_BLOCK * crate::digest::BLOCK_BYTES;
+pub const CHUNK_BYTES: usize = DIGESTS_PER_BLOCK * BLOCK_BYTES;

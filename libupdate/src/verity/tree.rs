@@ -63,7 +63,7 @@ impl Tree<'_> {
 
     /// Compares one chunk, given by its data blocks' digests, with the digest that [`ParentCache::expected_chunk`] gives.
     /// Touches memory only: in the end `block` holds the chunk's level-0 hash block, to be written to
-    /// [`Geometry::block_offset`]`(0, chunk)` where the tree has levels.
+    /// [`Geometry::block_offset`]`(0, chunk)` where the tree has levels; after an error it is undefined.
     ///
     /// [`ParentCache::expected_chunk`]: crate::verity::ParentCache::expected_chunk
     ///
@@ -84,11 +84,17 @@ impl Tree<'_> {
         }
         block.fill(0);
         put(block, 0, digests).ok_or(wrong)?;
-        let found = match self.geometry.levels() {
-            0 => digest_at(block, 0).ok_or(wrong)?,
+        if self.digest_of_chunk(block, hasher) == expected { Ok(()) } else { Err(wrong) }
+    }
+
+    /// The digest of a chunk whose data blocks have the digests in `block`, zero after the last one: for a caller who fills the
+    /// block piece by piece, where [`Tree::check_chunk`] wants them all at once. It is the hash block's digest, or the only
+    /// digest in it where the tree has no levels.
+    pub fn digest_of_chunk<H: BlockHasher>(&self, block: &[u8; BLOCK_BYTES], hasher: &mut H) -> Digest {
+        match digest_at(block, 0) {
+            Some(only) if self.geometry.levels() == 0 => only,
             _ => hash_block(hasher, self.salt, block),
-        };
-        if found == expected { Ok(()) } else { Err(wrong) }
+        }
     }
 
     /// The digest of hash block `index` of `level`: the root hash for the top, else what `parent`, the hash block above it,
