@@ -16,6 +16,8 @@
 
 pub mod anchors;
 pub mod envelope;
+#[cfg(test)]
+mod fixture;
 pub mod key;
 pub mod page;
 pub mod prefix;
@@ -23,7 +25,7 @@ pub mod signature;
 pub mod trailer;
 pub mod verdict;
 pub mod verified;
-#[cfg(feature = "std")]
+#[cfg(any(test, feature = "std"))]
 pub mod writer;
 
 pub use anchors::Anchors;

@@ -171,3 +171,6 @@ impl<'a> Manifest<'a> {
 fn repeats<T, K: PartialEq>(items: &[T], key: fn(&T) -> K) -> bool {
     items.iter().enumerate().any(|(at, item)| items.iter().take(at).any(|earlier| key(earlier) == key(item)))
 }
+
+#[cfg(test)]
+mod tests;

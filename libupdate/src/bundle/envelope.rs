@@ -135,3 +135,257 @@ fn fill<'b, R: Read + ?Sized>(
     })?;
     Ok(buf.get(..to).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::bundle::fixture;
+    use crate::bundle::writer::Sealed;
+    use crate::bundle::{Features, UpdaterVersion};
+    use crate::error::Incompatible;
+
+    const MANIFEST_AT: usize = PREFIX_BYTES;
+
+    fn refusal(bytes: &[u8]) -> Option<BundleFault> {
+        Unverified::parse(bytes).err()
+    }
+
+    fn corrupt(kind: Corrupt) -> Option<BundleFault> {
+        Some(BundleFault::Corrupt(kind))
+    }
+
+    fn with(change: impl FnOnce(&mut Vec<u8>)) -> Option<BundleFault> {
+        let mut bytes = fixture::envelope(&[1]);
+        change(&mut bytes);
+        refusal(&bytes)
+    }
+
+    fn put<const N: usize>(bytes: &mut [u8], at: usize, field: [u8; N]) {
+        bytes[at..at + N].copy_from_slice(&field);
+    }
+
+    #[test]
+    fn the_magic_comes_first() {
+        assert_eq!(with(|bytes| bytes[7] = b'F'), corrupt(Corrupt::EnvelopeMagic));
+    }
+
+    #[test]
+    fn another_format_version_is_too_new_not_corrupt() {
+        let found = |found| Some(BundleFault::Incompatible(Incompatible::FormatVersion { found }));
+        assert_eq!(with(|bytes| put(bytes, 8, [2, 0])), found(2));
+        assert_eq!(with(|bytes| put(bytes, 8, [0, 0])), found(0));
+    }
+
+    #[test]
+    fn an_unknown_feature_bit_is_too_new_not_corrupt() {
+        let expected = Incompatible::RequiredFeatures { unknown: 0x8000_0000_0000_0002 };
+        let found = with(|bytes| put(bytes, 16, 0x8000_0000_0000_0003_u64.to_le_bytes()));
+        assert_eq!(found, Some(BundleFault::Incompatible(expected)));
+    }
+
+    #[test]
+    fn a_bundle_for_a_newer_updater_says_so() {
+        let [major, minor, patch] = UpdaterVersion::THIS.0;
+        let needed = |needed: [u16; 3]| {
+            with(|bytes| {
+                for (index, part) in needed.iter().enumerate() {
+                    put(bytes, 24 + 2 * index, part.to_le_bytes());
+                }
+            })
+        };
+        let refused = |needed| Some(BundleFault::Incompatible(Incompatible::UpdaterTooOld { needed }));
+        assert_eq!(needed([major, minor, patch]), None);
+        assert_eq!(needed([0, 0, u16::MAX]), None);
+        assert_eq!(needed([major, minor, patch + 1]), refused([major, minor, patch + 1]));
+        assert_eq!(needed([major + 1, 0, 0]), refused([major + 1, 0, 0]));
+    }
+
+    #[test]
+    fn the_prefix_has_one_length() {
+        let kind = Corrupt::EnvelopePrefixLength { found: 48 };
+        assert_eq!(with(|bytes| put(bytes, 10, [48, 0])), corrupt(kind));
+    }
+
+    #[test]
+    fn reserved_bytes_of_the_prefix_are_zero() {
+        for at in 30..40 {
+            assert_eq!(with(|bytes| bytes[at] = 1), corrupt(Corrupt::EnvelopeReserved), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_does_not_fit_is_refused_by_its_length() {
+        let too_long = |claimed| corrupt(Corrupt::EnvelopeTooLong { claimed });
+        assert_eq!(with(|bytes| put(bytes, 12, 8149_u32.to_le_bytes())), too_long(8149));
+        assert_eq!(with(|bytes| put(bytes, 12, [0xff; 4])), too_long(u32::MAX));
+        assert_eq!(with(|bytes| put(bytes, 12, 8148_u32.to_le_bytes())), corrupt(Corrupt::Truncated));
+    }
+
+    #[test]
+    fn more_than_eight_signatures_are_refused_by_their_count() {
+        let mut bytes = fixture::envelope(&[1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(refusal(&bytes), None);
+        let count_at = bytes.len() - 8 * 96 - 4;
+        put(&mut bytes, count_at, 9_u16.to_le_bytes());
+        assert_eq!(refusal(&bytes), corrupt(Corrupt::TooManySignatures { claimed: 9 }));
+        put(&mut bytes, count_at, [0xff; 2]);
+        assert_eq!(refusal(&bytes), corrupt(Corrupt::TooManySignatures { claimed: 65535 }));
+    }
+
+    #[test]
+    fn reserved_bytes_of_the_signature_block_are_zero() {
+        for back in [1, 2] {
+            let at = fixture::envelope(&[1]).len() - 96 - back;
+            assert_eq!(with(|bytes| bytes[at] = 1), corrupt(Corrupt::SignatureReserved));
+        }
+    }
+
+    #[test]
+    fn manifest_and_signatures_share_one_bound() {
+        let signatures = |manifest_len: u32| {
+            let mut bytes = fixture::envelope(&[]);
+            put(&mut bytes, 12, manifest_len.to_le_bytes());
+            bytes.resize(PREFIX_BYTES + usize::try_from(manifest_len).unwrap(), 0);
+            bytes.extend([8, 0, 0, 0]);
+            bytes.resize(bytes.len() + 8 * 96, 0);
+            refusal(&bytes)
+        };
+        assert_eq!(signatures(8192 - 40 - 4 - 8 * 96), None);
+        assert_eq!(signatures(8192 - 40 - 4 - 8 * 96 + 1), corrupt(Corrupt::EnvelopeTooLong { claimed: 8193 }));
+    }
+
+    #[test]
+    fn an_envelope_has_exactly_its_length() {
+        let bytes = fixture::envelope(&[1]);
+        for len in 0..bytes.len() {
+            assert_eq!(refusal(&bytes[..len]), corrupt(Corrupt::Truncated), "{len} bytes");
+        }
+        assert_eq!(with(|bytes| bytes.push(0)), corrupt(Corrupt::TrailingBytes));
+    }
+
+    /// All rules broken at once, then mended one after the other: each failure masks all that come later.
+    #[test]
+    fn rules_are_judged_in_the_order_of_the_list() {
+        let mut bytes = fixture::envelope(&[1]);
+        let good = bytes.clone();
+        let block_at = bytes.len() - 100;
+        put(&mut bytes, 0, [0; 40]);
+        put(&mut bytes, 12, [0xff; 8]);
+        put(&mut bytes, 24, [0xff; 6]);
+        bytes[39] = 1;
+        put(&mut bytes, block_at, [0xff; 4]);
+        bytes.push(0);
+        let mut mend = |range: core::ops::Range<usize>, expected: Option<BundleFault>| {
+            assert_eq!(refusal(&bytes), expected);
+            bytes[range.clone()].copy_from_slice(&good[range]);
+        };
+        let newer = |kind| Some(BundleFault::Incompatible(kind));
+        mend(0..8, corrupt(Corrupt::EnvelopeMagic));
+        mend(8..10, newer(Incompatible::FormatVersion { found: 0 }));
+        mend(16..24, newer(Incompatible::RequiredFeatures { unknown: 0xffff_fffe }));
+        mend(24..30, newer(Incompatible::UpdaterTooOld { needed: [u16::MAX; 3] }));
+        mend(10..12, corrupt(Corrupt::EnvelopePrefixLength { found: 0 }));
+        mend(30..40, corrupt(Corrupt::EnvelopeReserved));
+        mend(12..16, corrupt(Corrupt::EnvelopeTooLong { claimed: u32::MAX }));
+        mend(block_at..block_at + 2, corrupt(Corrupt::TooManySignatures { claimed: u16::MAX }));
+        mend(block_at + 2..block_at + 4, corrupt(Corrupt::SignatureReserved));
+        mend(0..0, corrupt(Corrupt::TrailingBytes));
+        bytes.pop();
+        assert_eq!(refusal(&bytes), None);
+    }
+
+    /// Gives one byte at a time, and counts them.
+    struct Trickle<'b> {
+        bytes: &'b [u8],
+        given: usize,
+    }
+
+    impl embedded_io::ErrorType for Trickle<'_> {
+        type Error = embedded_io::ErrorKind;
+    }
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, buf: &mut [u8]) -> Result<usize, Self::Error> {
+            let left = self.bytes.get(self.given..).ok_or(embedded_io::ErrorKind::ConnectionReset)?;
+            let (Some(to), Some(from)) = (buf.first_mut(), left.first()) else { return Ok(0) };
+            *to = *from;
+            self.given += 1;
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn reading_takes_the_envelope_and_not_one_byte_more() {
+        for signers in [&[][..], &[1], &[1, 2, 3, 4, 5, 6, 7, 8]] {
+            let envelope = fixture::envelope(signers);
+            let bundle = [&envelope[..], b"payload"].concat();
+            let mut source = Trickle { bytes: &bundle, given: 0 };
+            let mut buf = [0xee; ENVELOPE_BYTES];
+            let unverified = Unverified::read(&mut source, &mut buf).unwrap();
+            assert_eq!(unverified.envelope(), envelope);
+            assert_eq!(unverified.signatures().count(), signers.len());
+            assert_eq!(source.given, envelope.len());
+        }
+    }
+
+    #[test]
+    fn a_source_that_ends_early_is_a_truncated_bundle() {
+        let envelope = fixture::envelope(&[1]);
+        for len in 0..envelope.len() {
+            let mut buf = [0; ENVELOPE_BYTES];
+            let found = Unverified::read(&mut &envelope[..len], &mut buf).err();
+            assert_eq!(found, corrupt(Corrupt::Truncated), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn a_source_that_fails_is_not_a_corrupt_bundle() {
+        let mut source = Trickle { bytes: &[], given: 1 };
+        let found = Unverified::read(&mut source, &mut [0; ENVELOPE_BYTES]).err();
+        assert_eq!(found, Some(BundleFault::Source(embedded_io::ErrorKind::ConnectionReset)));
+    }
+
+    #[test]
+    fn a_bad_prefix_stops_the_reading() {
+        let mut source = Trickle { bytes: &[0; 100], given: 0 };
+        let found = Unverified::read(&mut source, &mut [0; ENVELOPE_BYTES]).err();
+        assert_eq!(found, corrupt(Corrupt::EnvelopeMagic));
+        assert_eq!(source.given, PREFIX_BYTES);
+    }
+
+    #[test]
+    fn the_manifest_is_decoded_only_after_the_signatures_hold() {
+        let mut bytes = fixture::envelope(&[1]);
+        bytes[MANIFEST_AT] = 0xff;
+        let unverified = Unverified::parse(&bytes).unwrap();
+        let expected = Corrupt::NotEnoughSignatures { valid: 0, threshold: 1 };
+        assert_eq!(unverified.verify(&fixture::anchors(&[1], 1)).err(), Some(expected));
+        assert_eq!(unverified.danger_manifest(), Err(Corrupt::ManifestEncoding));
+    }
+
+    /// A manifest that breaks a rule is refused even where it is signed.
+    #[test]
+    fn a_signed_manifest_is_judged_too() {
+        let sealed = Sealed::new(&fixture::manifest(Encoding::Raw), UpdaterVersion::OLDEST).unwrap();
+        let mut bytes = sealed.envelope().to_vec();
+        bytes[MANIFEST_AT + 2] = b' ';
+        let sealed = Sealed::from(&Unverified::parse(&bytes).unwrap()).signed_by(&[&fixture::key(1)]).unwrap();
+        let unverified = Unverified::parse(sealed.envelope()).unwrap();
+        assert_eq!(unverified.verify(&fixture::anchors(&[1], 1)).err(), Some(Corrupt::ManifestName));
+    }
+
+    #[test]
+    fn the_zstd_bit_is_set_exactly_for_zstd_payloads() {
+        let zstd = Encoding::Zstd { first_page: Digest::new([1; 32]) };
+        for (encoding, wrong) in [(Encoding::Raw, Features::ZSTD), (zstd, Features::NONE)] {
+            let sealed = Sealed::new(&fixture::manifest(encoding), UpdaterVersion::OLDEST).unwrap();
+            let mut bytes = sealed.envelope().to_vec();
+            assert!(Unverified::parse(&bytes).unwrap().danger_manifest().is_ok());
+            put(&mut bytes, 16, wrong.get().to_le_bytes());
+            let found = Unverified::parse(&bytes).unwrap().danger_manifest();
+            assert_eq!(found, Err(Corrupt::ManifestFeatures));
+        }
+    }
+}

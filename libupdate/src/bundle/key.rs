@@ -146,3 +146,65 @@ fn spki(point: &VerifyingKey) -> [u8; SPKI_BYTES] {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::bundle::fixture;
+    use crate::bundle::writer::Signer as _;
+
+    fn forms(secret: u8) -> (PublicKey, Vec<u8>, Vec<u8>) {
+        let key = *fixture::key(secret).public_key();
+        (key, key.point.to_sec1_point(false).as_bytes().to_vec(), key.point.to_sec1_point(true).as_bytes().to_vec())
+    }
+
+    #[test]
+    fn four_forms_are_one_key() {
+        for secret in 1..8 {
+            let (key, long, short) = forms(secret);
+            assert_eq!(PublicKey::from_sec1(&long), Ok(key));
+            assert_eq!(PublicKey::from_sec1(&short), Ok(key));
+            assert_eq!(PublicKey::from_spki(&key.to_spki()), Ok(key));
+            let short_spki = [&SPKI_COMPRESSED[..], &short].concat();
+            assert_eq!(short_spki.len(), 59);
+            assert_eq!(PublicKey::from_spki(&short_spki), Ok(key));
+            assert_eq!(PublicKey::from_spki(&short_spki).map(|key| key.id()), Ok(key.id()));
+        }
+    }
+
+    #[test]
+    fn a_point_off_the_curve_or_in_another_form_is_refused() {
+        let (_, long, short) = forms(1);
+        let mut off = long.clone();
+        off[64] ^= 1;
+        assert_eq!(PublicKey::from_sec1(&off), Err(KeyFault::Point));
+        // A compact point (tag 05) leaves the sign of y open; 06 and 07 are hybrid forms; 00 is the neutral element.
+        for tag in [0, 1, 5, 6, 7] {
+            let mut other = short.clone();
+            other[0] = tag;
+            assert_eq!(PublicKey::from_sec1(&other), Err(KeyFault::Point), "tag {tag}");
+        }
+        assert_eq!(PublicKey::from_sec1(&[0]), Err(KeyFault::Point));
+        assert_eq!(PublicKey::from_sec1(&[]), Err(KeyFault::Point));
+        assert_eq!(PublicKey::from_sec1(&long[..64]), Err(KeyFault::Point));
+        assert_eq!(PublicKey::from_sec1(&[&long[..], &[0]].concat()), Err(KeyFault::Point));
+    }
+
+    #[test]
+    fn the_der_form_is_strict() {
+        let (key, _, short) = forms(1);
+        let good = key.to_spki();
+        for at in 0..27 {
+            let mut bytes = good;
+            bytes[at] ^= 1;
+            assert_eq!(PublicKey::from_spki(&bytes), Err(KeyFault::Spki), "byte {at}");
+        }
+        assert_eq!(PublicKey::from_spki(&good[..26]), Err(KeyFault::Spki));
+        assert_eq!(PublicKey::from_spki(&good[..90]), Err(KeyFault::Point));
+        assert_eq!(PublicKey::from_spki(&[&good[..], &[0]].concat()), Err(KeyFault::Point));
+        // A compressed point behind the head of an uncompressed one.
+        assert_eq!(PublicKey::from_spki(&[&SPKI_UNCOMPRESSED[..], &short].concat()), Err(KeyFault::Spki));
+    }
+}

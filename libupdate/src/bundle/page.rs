@@ -230,3 +230,171 @@ pub fn encode(rows: &[Row], next: Option<Digest>, out: &mut [u8; BLOCK_BYTES]) -
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::bundle::fixture;
+
+    const CHUNK: u32 = 524_288;
+    const LAST: u32 = 8192;
+
+    fn rows(count: usize) -> Vec<Row> {
+        let digest = Digest::new([6; 32]);
+        let kinds = [Row::Zero, Row::Raw { len: CHUNK }, Row::Zstd { carried_len: CHUNK - 1, digest }];
+        kinds.into_iter().cycle().take(count).collect()
+    }
+
+    fn page(rows: &[Row], next: Option<Digest>) -> [u8; BLOCK_BYTES] {
+        let mut page = [0xee; BLOCK_BYTES];
+        encode(rows, next, &mut page).unwrap();
+        page
+    }
+
+    /// A chain over `chunks` chunks, the last one of two blocks, that begins with `first`.
+    fn chain(chunks: u64, first: &[u8; BLOCK_BYTES]) -> PageChain<'static> {
+        let image_len = (chunks - 1) * u64::from(CHUNK) + u64::from(LAST);
+        let encoding = Encoding::Zstd { first_page: Digest::of(&[first]) };
+        PageChain::new(fixture::payload(image_len, encoding)).unwrap()
+    }
+
+    /// What is said to the only page of three chunks, changed and named by its right digest.
+    fn refusal(change: impl FnOnce(&mut [u8; BLOCK_BYTES])) -> Option<Corrupt> {
+        let mut rows = rows(2);
+        rows.push(Row::Raw { len: LAST });
+        let mut bytes = page(&rows, None);
+        change(&mut bytes);
+        chain(3, &bytes).accept(&bytes).err()
+    }
+
+    #[test]
+    fn three_pages_are_followed_by_their_digests() {
+        let mut last_rows = rows(49);
+        last_rows.push(Row::Raw { len: LAST });
+        let last = page(&last_rows, None);
+        let middle = page(&rows(100), Some(Digest::of(&[&last])));
+        let first = page(&rows(100), Some(Digest::of(&[&middle])));
+        let mut chain = chain(250, &first);
+        for (bytes, expected, next_chunk) in
+            [(&first, rows(100), 100), (&middle, rows(100), 200), (&last, last_rows, 250)]
+        {
+            assert!(!chain.is_finished());
+            assert_eq!(chain.accept(bytes).unwrap().rows().collect::<Vec<_>>(), expected);
+            assert_eq!(chain.next_chunk(), next_chunk);
+        }
+        assert!(chain.is_finished());
+        assert!(chain.accept(&last).is_err());
+    }
+
+    #[test]
+    fn a_raw_payload_has_no_pages() {
+        assert_eq!(PageChain::new(fixture::payload(4096, Encoding::Raw)), None);
+    }
+
+    #[test]
+    fn a_page_out_of_its_order_is_refused_by_its_digest_and_the_chain_stays() {
+        let last = page(&[Row::Zero], None);
+        let first = page(&rows(100), Some(Digest::of(&[&last])));
+        let mut chain = chain(101, &first);
+        let before = chain;
+        assert_eq!(chain.accept(&last).err(), Some(Corrupt::PageDigest { page: 0 }));
+        assert_eq!(chain, before);
+        assert!(chain.accept(&first).is_ok());
+        assert_eq!(chain.accept(&first).err(), Some(Corrupt::PageDigest { page: 1 }));
+        for at in [0, 100, 4095] {
+            let mut bytes = last;
+            bytes[at] ^= 0x80;
+            assert_eq!(chain.accept(&bytes).err(), Some(Corrupt::PageDigest { page: 1 }), "byte {at}");
+        }
+        assert!(chain.accept(&last).is_ok());
+    }
+
+    #[test]
+    fn the_good_page_is_accepted() {
+        assert_eq!(refusal(|_| ()), None);
+    }
+
+    #[test]
+    fn a_page_begins_with_its_magic() {
+        assert_eq!(refusal(|page| page[7] = b'2'), Some(Corrupt::PageMagic { page: 0 }));
+    }
+
+    #[test]
+    fn the_count_is_what_the_place_asks_for() {
+        for count in [0_u32, 2, 4, 100, 101, u32::MAX] {
+            let found = refusal(|page| page[8..12].copy_from_slice(&count.to_le_bytes()));
+            assert_eq!(found, Some(Corrupt::PageCount { page: 0 }), "{count} rows");
+        }
+    }
+
+    #[test]
+    fn what_is_reserved_is_zero() {
+        for at in (12..16).chain(48..96).chain(96 + 3 * 40..4096) {
+            assert_eq!(refusal(|page| page[at] = 1), Some(Corrupt::PageReserved { page: 0 }), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn the_last_page_names_none_and_the_others_do() {
+        assert_eq!(refusal(|page| page[20] = 1), Some(Corrupt::PageNext { page: 0 }));
+        let early_end = page(&rows(100), None);
+        assert_eq!(chain(101, &early_end).accept(&early_end).err(), Some(Corrupt::PageNext { page: 0 }));
+    }
+
+    #[test]
+    fn a_row_has_the_length_and_digest_of_its_codec() {
+        let row = |number: usize, at: usize, field: &[u8]| {
+            let at = 96 + 40 * number + at;
+            refusal(|page| page[at..at + field.len()].copy_from_slice(field))
+        };
+        let bad = |row| Some(Corrupt::PageRow { page: 0, row });
+        // Codec, and its three zeros.
+        assert_eq!(row(0, 0, &[3]), bad(0));
+        assert_eq!(row(1, 1, &[1]), bad(1));
+        assert_eq!(row(2, 3, &[1]), bad(2));
+        // Zero carries nothing.
+        assert_eq!(row(0, 4, &[1]), bad(0));
+        assert_eq!(row(0, 8, &[1]), bad(0));
+        // Raw carries the chunk, and the last chunk is shorter.
+        assert_eq!(row(1, 4, &(CHUNK - 1).to_le_bytes()), bad(1));
+        assert_eq!(row(1, 39, &[1]), bad(1));
+        assert_eq!(row(2, 4, &CHUNK.to_le_bytes()), bad(2));
+        // Zstd carries at least a byte, and fewer than the chunk has.
+        let zstd = |carried_len: u32| [&[2, 0, 0, 0], &carried_len.to_le_bytes()[..], &[7; 32]].concat();
+        assert_eq!(row(2, 0, &zstd(1)), None);
+        assert_eq!(row(2, 0, &zstd(LAST - 1)), None);
+        assert_eq!(row(2, 0, &zstd(0)), bad(2));
+        assert_eq!(row(2, 0, &zstd(LAST)), bad(2));
+        assert_eq!(row(1, 0, &zstd(CHUNK)), bad(1));
+    }
+
+    #[test]
+    fn rules_are_judged_in_the_order_of_the_list() {
+        let mut bytes = page(&[Row::Zero, Row::Zero, Row::Zero], None);
+        bytes[96 + 3 * 40] = 1;
+        bytes[96] = 9;
+        bytes[16] = 1;
+        bytes[12] = 1;
+        bytes[8] = 9;
+        bytes[0] = 0;
+        let mut mend = |at: usize, to: u8, expected: Corrupt| {
+            assert_eq!(chain(3, &bytes).accept(&bytes).err(), Some(expected));
+            bytes[at] = to;
+        };
+        mend(0, b'L', Corrupt::PageMagic { page: 0 });
+        mend(8, 3, Corrupt::PageCount { page: 0 });
+        mend(12, 0, Corrupt::PageReserved { page: 0 });
+        mend(16, 0, Corrupt::PageNext { page: 0 });
+        mend(96, 0, Corrupt::PageRow { page: 0, row: 0 });
+        mend(96 + 3 * 40, 0, Corrupt::PageReserved { page: 0 });
+        assert!(chain(3, &bytes).accept(&bytes).is_ok());
+    }
+
+    #[test]
+    fn a_page_has_one_to_a_hundred_rows() {
+        assert_eq!(encode(&[], None, &mut [0; BLOCK_BYTES]), None);
+        assert_eq!(encode(&rows(101), None, &mut [0; BLOCK_BYTES]), None);
+    }
+}

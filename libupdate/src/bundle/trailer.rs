@@ -207,3 +207,146 @@ pub(super) fn region_of<D: BlockIo>(window: &Window<'_, D>) -> Result<ByteOffset
     let size = window.extent().len();
     trailer_offset(size).ok_or(Error::NoSpace(NoSpace::NoTrailerRegion { size }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::block::{BlockSize, Extent, Lba};
+    use crate::bundle::fixture;
+    use crate::ram_disk::RamDisk;
+
+    fn region(envelope: &[u8]) -> [u8; TRAILER_BYTES] {
+        let mut region = [0xee; TRAILER_BYTES];
+        for (index, block) in region.as_chunks_mut().0.iter_mut().enumerate() {
+            encode_block(envelope, index, block).unwrap();
+        }
+        region
+    }
+
+    fn refusal(region: &[u8; TRAILER_BYTES]) -> Option<BundleFault> {
+        Record::parse(region).err()
+    }
+
+    fn corrupt(kind: Corrupt) -> Option<BundleFault> {
+        Some(BundleFault::Corrupt(kind))
+    }
+
+    #[test]
+    fn the_region_is_the_last_64_kib_of_whole_blocks() {
+        let at = |size| trailer_offset(ByteLen::new(size)).map(ByteOffset::get);
+        assert_eq!(at(1 << 20), Some((1 << 20) - 65536));
+        assert_eq!(at((1 << 20) + 4095), Some((1 << 20) - 65536));
+        assert_eq!(at(65536), Some(0));
+        assert_eq!(at(65535), None);
+        assert_eq!(at(0), None);
+    }
+
+    #[test]
+    fn a_trailer_gives_the_envelope_back_byte_for_byte() {
+        let envelope = fixture::envelope(&[1, 2]);
+        match Record::parse(&region(&envelope)) {
+            Ok(Record::Trailer(unverified)) => assert_eq!(unverified.envelope(), envelope),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_longest_envelope_fits() {
+        let longest = [7; ENVELOPE_BYTES];
+        assert_eq!(super::envelope(&region(&longest)), Ok(&longest[..]));
+        let kind = Corrupt::EnvelopeTooLong { claimed: 8193 };
+        assert_eq!(encode_block(&[7; 8193], 0, &mut [0; BLOCK_BYTES]), Err(kind));
+    }
+
+    #[test]
+    fn neither_magic_is_no_record() {
+        assert_eq!(refusal(&[0; TRAILER_BYTES]), corrupt(Corrupt::TrailerMissing));
+        assert_eq!(refusal(&[0xff; TRAILER_BYTES]), corrupt(Corrupt::TrailerMissing));
+    }
+
+    #[test]
+    fn a_trailers_length_checksum_and_padding_are_judged_in_this_order() {
+        let envelope = fixture::envelope(&[1]);
+        let good = region(&envelope);
+        let mut bytes = good;
+        bytes[8..16].fill(0xff);
+        bytes[TRAILER_BYTES - 1] = 1;
+        bytes[16] ^= 1;
+        assert_eq!(refusal(&bytes), corrupt(Corrupt::TrailerLength { claimed: u32::MAX }));
+        bytes[8..12].copy_from_slice(&8193_u32.to_le_bytes());
+        assert_eq!(refusal(&bytes), corrupt(Corrupt::TrailerLength { claimed: 8193 }));
+        bytes[8..12].copy_from_slice(&good[8..12]);
+        assert_eq!(refusal(&bytes), corrupt(Corrupt::TrailerCrc));
+        let crc = crc32fast::hash(&bytes[16..16 + envelope.len()]).to_le_bytes();
+        bytes[12..16].copy_from_slice(&crc);
+        assert_eq!(refusal(&bytes), corrupt(Corrupt::TrailerPadding));
+        bytes[TRAILER_BYTES - 1] = 0;
+        assert_eq!(refusal(&bytes), corrupt(Corrupt::EnvelopeMagic));
+        assert_eq!(refusal(&good), None);
+    }
+
+    #[test]
+    fn every_changed_byte_of_a_trailer_is_noticed() {
+        let good = region(&fixture::envelope(&[1]));
+        for at in 0..TRAILER_BYTES {
+            let mut bytes = good;
+            bytes[at] ^= 0x10;
+            assert!(Record::parse(&bytes).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_mark_round_trips_and_is_strict() {
+        let mark = Mark::new(Digest::new([3; 32]));
+        let mut block = [0xee; BLOCK_BYTES];
+        mark.encode(&mut block);
+        assert_eq!(Mark::parse(&block), Ok(mark));
+        let with = |at: usize| {
+            let mut bytes = block;
+            bytes[at] ^= 1;
+            Mark::parse(&bytes)
+        };
+        for at in 0..BLOCK_BYTES {
+            let expected = match at {
+                0..8 => Corrupt::TrailerMissing,
+                8..44 => Corrupt::MarkCrc,
+                _ => Corrupt::MarkPadding,
+            };
+            assert_eq!(with(at), Err(expected), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn on_a_partition_the_one_destroys_the_other_and_nothing_else_is_touched() {
+        let mut disk = RamDisk::new(BlockSize::B512, 512);
+        disk.bytes.fill(0x55);
+        let extent = Extent::new(Lba::new(9), Lba::new(300), BlockSize::B512).unwrap();
+        let offset = trailer_offset(extent.len()).unwrap().get() as usize + 9 * 512;
+        let envelope = fixture::envelope(&[1]);
+        let (mut scratch, mut buf) = ([0; BLOCK_BYTES], [0; TRAILER_BYTES]);
+
+        write(&mut Window::new(&mut disk, extent), &envelope, &mut scratch).unwrap();
+        let found = Record::read(&mut Window::new(&mut disk, extent), &mut buf);
+        assert!(matches!(found, Ok(Record::Trailer(unverified)) if unverified.envelope() == envelope));
+        let touched: Vec<usize> = (0..disk.bytes.len()).filter(|at| disk.bytes[*at] != 0x55).collect();
+        assert_eq!((touched[0], touched[touched.len() - 1]), (offset, offset + TRAILER_BYTES - 1));
+
+        let mark = Mark::new(Digest::new([3; 32]));
+        mark.write(&mut Window::new(&mut disk, extent), &mut scratch).unwrap();
+        let found = Record::read(&mut Window::new(&mut disk, extent), &mut buf);
+        assert!(matches!(found, Ok(Record::Mark(found)) if found == mark));
+        write(&mut Window::new(&mut disk, extent), &envelope, &mut scratch).unwrap();
+        let found = Record::read(&mut Window::new(&mut disk, extent), &mut buf);
+        assert!(matches!(found, Ok(Record::Trailer(_))));
+    }
+
+    #[test]
+    fn a_partition_without_room_is_refused() {
+        let mut disk = RamDisk::new(BlockSize::B512, 200);
+        let extent = Extent::new(Lba::new(0), Lba::new(126), BlockSize::B512).unwrap();
+        let found = Record::read(&mut Window::new(&mut disk, extent), &mut [0; TRAILER_BYTES]).err();
+        assert_eq!(found, Some(Error::NoSpace(NoSpace::NoTrailerRegion { size: ByteLen::new(127 * 512) })));
+    }
+}

@@ -246,3 +246,109 @@ fn place<D: BlockIo>(window: &Window<'_, D>) -> Result<ByteOffset, Error<D::Erro
     let no_region = NoSpace::NoTrailerRegion { size: window.extent().len() };
     region_of(window)?.plus(VERDICT_OFFSET).ok_or(Error::NoSpace(no_region))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::{BlockSize, Extent, Lba};
+    use crate::ram_disk::RamDisk;
+
+    fn verdict(detail: &str) -> Verdict {
+        let detail = Detail::new(detail);
+        Verdict {
+            reason: Reason::HEALTH_CHECK,
+            manifest: Digest::new([4; 32]),
+            at: UnixSeconds::new(1_700_000_000),
+            detail,
+        }
+    }
+
+    fn block(verdict: &Verdict) -> [u8; BLOCK_BYTES] {
+        let mut block = [0xee; BLOCK_BYTES];
+        verdict.encode(&mut block);
+        block
+    }
+
+    /// The verdict with a change below its checksum.
+    fn resealed(change: impl FnOnce(&mut [u8; BLOCK_BYTES])) -> Result<Verdict, Corrupt> {
+        let mut block = block(&verdict("10-network failed"));
+        change(&mut block);
+        let crc = crc32fast::hash(&block[..252]).to_le_bytes();
+        block[252..256].copy_from_slice(&crc);
+        Verdict::parse(&block)
+    }
+
+    #[test]
+    fn a_verdict_round_trips() {
+        for detail in ["", "10-network failed", &"x".repeat(128)] {
+            let verdict = verdict(detail);
+            assert_eq!(Verdict::parse(&block(&verdict)), Ok(verdict));
+        }
+    }
+
+    #[test]
+    fn an_unknown_reason_is_kept() {
+        let found = resealed(|block| block[8..10].fill(0xff)).unwrap();
+        assert_eq!(found.reason, Reason(65535));
+        assert_eq!(std::format!("{}", found.reason), "reason 65535");
+    }
+
+    #[test]
+    fn rules_are_judged_in_the_order_of_the_list() {
+        let good = block(&verdict("x"));
+        let mut bytes = good;
+        bytes[0] ^= 1;
+        bytes[10] = 1;
+        bytes[56] = 129;
+        assert_eq!(Verdict::parse(&bytes), Err(Corrupt::VerdictMissing));
+        bytes[0] ^= 1;
+        assert_eq!(Verdict::parse(&bytes), Err(Corrupt::VerdictCrc));
+        let crc = crc32fast::hash(&bytes[..252]).to_le_bytes();
+        bytes[252..256].copy_from_slice(&crc);
+        assert_eq!(Verdict::parse(&bytes), Err(Corrupt::VerdictReserved));
+        bytes[10] = 0;
+        let crc = crc32fast::hash(&bytes[..252]).to_le_bytes();
+        bytes[252..256].copy_from_slice(&crc);
+        assert_eq!(Verdict::parse(&bytes), Err(Corrupt::VerdictDetail));
+    }
+
+    #[test]
+    fn what_is_reserved_is_zero() {
+        for at in (10..16).chain(75..252).chain([256, 4095]) {
+            assert_eq!(resealed(|block| block[at] = 1), Err(Corrupt::VerdictReserved), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_detail_cannot_speak_to_a_terminal() {
+        assert_eq!(resealed(|block| block[60] = 0x1b), Err(Corrupt::VerdictDetail));
+        assert_eq!(resealed(|block| block[60] = 0x7f), Err(Corrupt::VerdictDetail));
+        assert_eq!(resealed(|block| block[60] = 0xc3), Err(Corrupt::VerdictDetail));
+        assert_eq!(resealed(|block| block[57] = 1), Err(Corrupt::VerdictDetail));
+        assert_eq!(Detail::new("a\x1b[2J\u{e4}\n").as_str(), "a?[2J??");
+        assert_eq!(Detail::new("y".repeat(200)).as_str(), "y".repeat(128));
+    }
+
+    #[test]
+    fn every_changed_byte_of_a_verdict_is_noticed() {
+        let good = block(&verdict("x"));
+        for at in 0..BLOCK_BYTES {
+            let mut bytes = good;
+            bytes[at] ^= 1;
+            assert!(Verdict::parse(&bytes).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn it_stands_in_the_middle_of_the_region() {
+        let mut disk = RamDisk::new(BlockSize::B4096, 40);
+        let extent = Extent::new(Lba::new(2), Lba::new(30), BlockSize::B4096).unwrap();
+        let mut scratch = [0; BLOCK_BYTES];
+        let empty = Verdict::read(&mut Window::new(&mut disk, extent), &mut scratch);
+        assert_eq!(empty, Err(Error::Corrupt(Corrupt::VerdictMissing)));
+        verdict("x").write(&mut Window::new(&mut disk, extent), &mut scratch).unwrap();
+        assert_eq!(Verdict::read(&mut Window::new(&mut disk, extent), &mut scratch), Ok(verdict("x")));
+        // Blocks 2 to 30; the region is the last 16 of them, the verdict its ninth.
+        assert_eq!(disk.bytes[(31 - 8) * 4096..][..8], *b"LUVERDCT");
+    }
+}

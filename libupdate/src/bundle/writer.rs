@@ -252,3 +252,6 @@ fn default_salts<R>(spec: &BundleSpec<'_>, images: &[Image<'_, '_, R>]) -> Vec<D
 fn write_at<W: Write + Seek>(out: &mut W, at: u64, bytes: &[u8]) -> Result<(), WriteError> {
     out.seek(SeekFrom::Start(at)).and_then(|_| out.write_all(bytes)).map_err(WriteError::Output)
 }
+
+#[cfg(test)]
+mod tests;

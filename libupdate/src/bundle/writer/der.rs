@@ -62,3 +62,61 @@ fn put_number(integer: &[u8], out: &mut [u8]) -> Option<()> {
     let at = out.len().checked_sub(digits.len())?;
     crate::bytes::put(out, at, digits)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signature(r: &[u8], s: &[u8]) -> [u8; 64] {
+        let mut out = [0; 64];
+        out[32 - r.len()..32].copy_from_slice(r);
+        out[64 - s.len()..].copy_from_slice(s);
+        out
+    }
+
+    #[test]
+    fn numbers_are_as_short_as_can_be() {
+        assert_eq!(to_der(&signature(&[1], &[0x7f])), [0x30, 6, 2, 1, 1, 2, 1, 0x7f]);
+        assert_eq!(to_der(&signature(&[0x80], &[1, 0])), [0x30, 8, 2, 2, 0, 0x80, 2, 2, 1, 0]);
+        assert_eq!(to_der(&[0xff; 64]).len(), 72);
+    }
+
+    #[test]
+    fn both_ways_give_the_same() {
+        for len in 1..=32 {
+            for top in [1, 0x7f, 0x80, 0xff] {
+                let mut number = std::vec![0x55; len];
+                number[0] = top;
+                let raw = signature(&number, &[3]);
+                assert_eq!(from_der(&to_der(&raw)), Some(raw));
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_strict_form_is_taken() {
+        let good = [0x30, 7, 2, 2, 0, 0x80, 2, 1, 1];
+        assert_eq!(from_der(&good), Some(signature(&[0x80], &[1])));
+        for len in 0..good.len() {
+            assert_eq!(from_der(&good[..len]), None);
+        }
+        let bad: [&[u8]; 9] = [
+            &[0x30, 7, 2, 2, 0, 0x80, 2, 1, 1, 0],       // a byte after the end
+            &[0x30, 8, 2, 2, 0, 0x80, 2, 1, 1, 0],       // a byte inside
+            &[0x31, 7, 2, 2, 0, 0x80, 2, 1, 1],          // a set
+            &[0x30, 7, 3, 2, 0, 0x80, 2, 1, 1],          // a bit string
+            &[0x30, 6, 2, 1, 0x80, 2, 1, 1],             // negative
+            &[0x30, 7, 2, 2, 0, 0x7f, 2, 1, 1],          // a needless zero
+            &[0x30, 5, 2, 0, 2, 1, 1],                   // no digits
+            &[0x30, 0x81, 7, 2, 2, 0, 0x80, 2, 1, 1],    // a length in the long form
+            &[0x30, 0x80, 2, 2, 0, 0x80, 2, 1, 1, 0, 0], // no length
+        ];
+        for der in bad {
+            assert_eq!(from_der(der), None, "{der:02x?}");
+        }
+        let mut long = std::vec![0x30, 38, 2, 33, 1];
+        long.extend([0; 32]);
+        long.extend([2, 1, 1]);
+        assert_eq!(from_der(&long), None, "33 digits");
+    }
+}

@@ -126,3 +126,80 @@ fn holding(key: &PublicKey, digest: &Digest, bytes: &[u8; 64]) -> Option<[u8; 64
     let low = p256::ecdsa::Signature::from_slice(bytes).ok()?.normalize_s().to_bytes().into();
     (key.signed(digest, &low) == Ok(Holds::Yes)).then_some(low)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::fixture;
+    use crate::bundle::writer::{LocalKey, to_der};
+    use crate::manifest::Encoding;
+
+    fn bare() -> Sealed {
+        Sealed::new(&fixture::manifest(Encoding::Raw), UpdaterVersion::OLDEST).unwrap()
+    }
+
+    fn raw(key: &LocalKey, sealed: &Sealed) -> [u8; 64] {
+        key.sign(&sealed.digest()).unwrap()
+    }
+
+    /// The other form of a signature, as half of all tokens give it.
+    fn high(signature: &[u8; 64]) -> [u8; 64] {
+        let (r, s) = p256::ecdsa::Signature::from_slice(signature).unwrap().split_scalars();
+        p256::ecdsa::Signature::from_scalars(r, -s).unwrap().to_bytes().into()
+    }
+
+    #[test]
+    fn a_signature_is_taken_in_each_form_and_stored_in_one() {
+        let key = fixture::key(1);
+        let signature = raw(&key, &bare());
+        let expected = fixture::envelope(&[1]);
+        for form in [&signature[..], &to_der(&signature), &high(&signature), &to_der(&high(&signature))] {
+            assert_eq!(bare().attach(key.public_key(), form).unwrap().envelope(), expected);
+        }
+    }
+
+    #[test]
+    fn a_signature_that_does_not_hold_is_not_attached() {
+        let (key, other) = (fixture::key(1), fixture::key(2));
+        let signature = raw(&key, &bare());
+        let mut damaged = signature;
+        damaged[40] ^= 1;
+        for (key, form) in [(&other, &signature[..]), (&key, &damaged), (&key, &[]), (&key, &signature[..63])] {
+            let found = bare().attach(key.public_key(), form);
+            assert!(matches!(found, Err(WriteError::NotItsSignature)), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn signatures_gather_and_each_key_has_one() {
+        let both = fixture::envelope(&[1, 2]);
+        let mut sealed = Sealed::from(&Unverified::parse(&both).unwrap());
+        assert_eq!(sealed.envelope(), both);
+        for secret in [1, 2, 1] {
+            let key = fixture::key(secret);
+            let signature = raw(&key, &sealed);
+            sealed = sealed.attach(key.public_key(), &signature).unwrap();
+        }
+        let signed = Unverified::parse(sealed.envelope()).unwrap();
+        assert_eq!(signed.signatures().count(), 2);
+        assert!(signed.verify(&fixture::anchors(&[1, 2], 2)).is_ok());
+    }
+
+    #[test]
+    fn a_ninth_signature_does_not_fit() {
+        let eight = fixture::envelope(&[1, 2, 3, 4, 5, 6, 7, 8]);
+        let sealed = Sealed::from(&Unverified::parse(&eight).unwrap());
+        let found = sealed.signed_by(&[&fixture::key(9)]);
+        assert!(matches!(found, Err(WriteError::Statement(Corrupt::TooManySignatures { claimed: 9 }))));
+    }
+
+    #[test]
+    fn the_message_is_domain_nul_prefix_and_manifest() {
+        let sealed = Sealed::from(&Unverified::parse(&fixture::envelope(&[1])).unwrap());
+        let envelope = sealed.envelope();
+        let message = [b"libupdate bundle v1\0", &envelope[..envelope.len() - 100]].concat();
+        assert_eq!(sealed.message(), message);
+        assert_eq!(sealed.digest(), Digest::of(&[&message]));
+        assert_eq!(sealed.digest(), Unverified::parse(envelope).unwrap().digest());
+    }
+}

@@ -55,3 +55,36 @@ impl core::fmt::Debug for LocalKey {
         f.debug_struct("LocalKey").field("public", &self.public).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6979, appendix A.2.5, SHA-256 of "sample". Its s is high there; ours is n - s.
+    #[test]
+    fn signatures_are_those_of_rfc_6979() {
+        let bytes = |hex: &str| -> std::vec::Vec<u8> {
+            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+        };
+        let secret = bytes("c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721");
+        let key = LocalKey::from_scalar(&secret.try_into().unwrap()).unwrap();
+        let signature = key.sign(&Digest::of(&[b"sample"])).unwrap();
+        assert_eq!(signature[..32], bytes("efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716"));
+        // ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551
+        //   - f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8
+        assert_eq!(signature[32..], bytes("0834e36ad29a83bf2bc9385e491d6099c8fdf9d1ed67aa7ea5f51f93782857a9"));
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_no_key() {
+        assert_eq!(LocalKey::from_scalar(&[0; 32]).err(), Some(KeyFault::Secret));
+        assert_eq!(LocalKey::from_scalar(&[0xff; 32]).err(), Some(KeyFault::Secret));
+    }
+
+    #[test]
+    fn a_key_does_not_print_its_secret() {
+        let key = LocalKey::from_scalar(&[0xa7; 32]).unwrap();
+        assert!(!std::format!("{key:?}").contains("a7a7"));
+        assert!(!std::format!("{key:?}").contains("167, 167"));
+    }
+}
