@@ -3,6 +3,7 @@
 #![allow(unused_imports, reason = "the rooms stand before the verbs that use them")]
 
 mod exit;
+mod keys;
 mod os;
 mod output;
 mod profile;
