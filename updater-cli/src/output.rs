@@ -17,9 +17,11 @@ mod descriptor;
 mod document;
 mod printable;
 mod progress;
+mod watch;
 
 pub use printable::{Printable, Size};
 pub use progress::{Progress, ProgressForm, Step};
+pub use watch::Watch;
 
 /// Version of every JSON document's form. Keys may be added under the same number, never changed or removed.
 pub const SCHEMA: u32 = 1;

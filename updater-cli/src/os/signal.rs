@@ -61,3 +61,88 @@ impl Interrupt {
         Shield { _held: self.commit.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Child, Command, Stdio};
+    use std::time::Duration;
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    use super::*;
+
+    const ROLE: &str = "UPDATER_CLI_SIGNAL_TEST";
+
+    /// This very test in a process of its own, where it acts the part of an updater.
+    fn updater(test: &str) -> (Child, impl FnMut(&str) -> bool) {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", &format!("os::signal::tests::{test}"), "--nocapture"])
+            .env(ROLE, "updater")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        (child, move |wanted: &str| lines.any(|line| line.ends_with(wanted)))
+    }
+
+    fn say(word: &str) {
+        let mut out = io::stdout().lock();
+        writeln!(out, "\n{word}").and_then(|()| out.flush()).unwrap();
+    }
+
+    fn wait_for(interrupt: &Interrupt) {
+        while !interrupt.requested() {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn send(child: &Child, signal: Signal) {
+        kill_process(Pid::from_raw(child.id().try_into().unwrap()).unwrap(), signal).unwrap();
+    }
+
+    #[test]
+    fn the_first_signal_only_asks() {
+        if env::var(ROLE).is_ok() {
+            let interrupt = Interrupt::listen().unwrap();
+            assert!(!interrupt.requested());
+            say("ready");
+            wait_for(&interrupt);
+            say("asked");
+            return;
+        }
+        for signal in [Signal::INT, Signal::TERM] {
+            let (mut child, mut says) = updater("the_first_signal_only_asks");
+            assert!(says("ready"));
+            send(&child, signal);
+            assert!(says("asked"));
+            assert!(child.wait().unwrap().success());
+        }
+    }
+
+    #[test]
+    fn the_second_signal_ends_the_process_but_not_in_a_commit() {
+        if env::var(ROLE).is_ok() {
+            let interrupt = Interrupt::listen().unwrap();
+            let shield = interrupt.shield();
+            say("ready");
+            wait_for(&interrupt);
+            say("asked");
+            thread::sleep(Duration::from_millis(300));
+            say("committed");
+            drop(shield);
+            thread::sleep(Duration::from_secs(60));
+            say("never reached");
+            return;
+        }
+        let (mut child, mut says) = updater("the_second_signal_ends_the_process_but_not_in_a_commit");
+        assert!(says("ready"));
+        send(&child, Signal::INT);
+        assert!(says("asked"));
+        send(&child, Signal::TERM);
+        assert!(says("committed"));
+        assert_eq!(child.wait().unwrap().code(), Some(i32::from(Exit::Interrupted.code())));
+        assert!(!says("never reached"));
+    }
+}

@@ -1,0 +1,83 @@
+//! The core's observer: its phases become progress on stderr, and a signal stops the act at the next chunk.
+
+use libupdate::ByteLen;
+use libupdate::observe::{Flow, Observer, Phase, Progress as Told};
+
+use super::Output;
+use super::progress::{Progress, Step};
+use crate::os::Interrupt;
+
+/// Tells the progress of one act. To be finished when the act has succeeded; dropped, it says nothing more.
+pub struct Watch<'o> {
+    output: &'o Output,
+    interrupt: &'o Interrupt,
+    current: Option<(Phase, Progress)>,
+}
+
+impl<'o> Watch<'o> {
+    /// Watches an act.
+    pub const fn new(output: &'o Output, interrupt: &'o Interrupt) -> Self {
+        Self { output, interrupt, current: None }
+    }
+
+    /// The act is over.
+    pub fn finish(mut self) {
+        self.end_phase();
+    }
+
+    fn end_phase(&mut self) {
+        if let Some((_, progress)) = self.current.take() {
+            progress.finish();
+        }
+    }
+
+    fn phase(&mut self, phase: Phase, total: ByteLen) -> &mut Progress {
+        if self.current.as_ref().is_none_or(|(current, _)| *current != phase) {
+            self.end_phase();
+        }
+        let output = self.output;
+        let (_, progress) = self.current.get_or_insert_with(|| (phase, output.progress(word(phase), total)));
+        progress
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn progress(&mut self, told: Told) -> Flow {
+        self.phase(told.phase, told.total).at(Step { done: told.done, already_right: told.kept });
+        if self.interrupt.requested() { Flow::Stop } else { Flow::Continue }
+    }
+}
+
+const fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Write => "write",
+        Phase::Flush => "flush",
+        Phase::ReadBack => "read back",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{PLAIN, output};
+    use super::*;
+
+    #[test]
+    fn each_phase_ends_with_its_line() {
+        let (output, _, err) = output(PLAIN);
+        let interrupt = Interrupt::default();
+        let mut watch = Watch::new(&output, &interrupt);
+        for (phase, kept) in [(Phase::Write, 0), (Phase::Write, 512), (Phase::ReadBack, 0)] {
+            let told = Told { phase, done: ByteLen::new(1024), total: ByteLen::new(1024), kept: ByteLen::new(kept) };
+            assert_eq!(watch.progress(told), Flow::Continue);
+        }
+        watch.finish();
+        let text = err.text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(
+            lines[0].starts_with("write: 1.0 KiB in ") && lines[0].ends_with(", 512 bytes already right"),
+            "{text}"
+        );
+        assert!(lines[1].starts_with("read back: 1.0 KiB in "), "{text}");
+    }
+}
