@@ -1,6 +1,6 @@
 # unit and documentation tests of every crate that ships
 # shellcheck shell=bash disable=SC2034
-packages=()
+packages=(e2fsprogs gdisk mount openssl perl-base util-linux)
 
 part() {
   cargo_tests "every crate" --workspace --exclude tests --all-features

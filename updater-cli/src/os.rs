@@ -3,6 +3,8 @@
 pub mod booted;
 pub mod disk;
 pub mod error;
+#[cfg(test)]
+mod eventually;
 pub mod find;
 pub mod lock;
 mod medium;

@@ -362,3 +362,8 @@ fn probe(whole: &mut Medium, bytes: u64, bounce: &mut Bounce) -> Result<BlockSiz
 fn memory(len: u64) -> usize {
     usize::try_from(len).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod device_tests;
+#[cfg(test)]
+mod tests;

@@ -95,9 +95,10 @@ impl Node {
     /// The node of partition `wanted` of this whole disk; `None` where the kernel has none.
     pub fn partition_node(&self, wanted: EntryNumber) -> Result<Option<PathBuf>, OsError> {
         for name in names_in(&self.sysfs)? {
-            let file = self.sysfs.join(&name).join("partition");
-            if exists(&file)? && number::<u32>(&file, "a partition number")? == wanted.get() {
-                return device_node(&self.sysfs.join(&name)).map(Some);
+            let folder = self.sysfs.join(&name);
+            let file = folder.join("partition");
+            if folder.is_dir() && exists(&file)? && number::<u32>(&file, "a partition number")? == wanted.get() {
+                return device_node(&folder).map(Some);
             }
         }
         Ok(None)
