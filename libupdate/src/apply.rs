@@ -26,3 +26,6 @@ pub use commit::{Effect, Outcome, Warning, commit};
 pub use create::{FreshTable, create};
 pub use edit::Edit;
 pub use repair::{BackupPlace, Relocate, Repair, repair};
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ pub(crate) use entry::{ATTRIBUTES_AT, ENTRY_BYTES};
 pub use entry::{Entry, EntryNumber, PartitionName};
 pub use guid::Guid;
 pub use header::Header;
-pub(crate) use header::{FIRST_ENTRIES_LBA, PRIMARY_LBA};
+pub(crate) use header::{ENTRIES_LBA_AT, FIRST_ENTRIES_LBA, PRIMARY_LBA};
 pub use probe::{DiskEnds, PROBE_BYTES, detect_block_size};
 pub(crate) use table::EntryPlace;
 pub use table::{Survey, Table};

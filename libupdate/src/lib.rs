@@ -63,6 +63,8 @@ pub mod boot;
 pub mod bundle;
 pub mod bytes;
 pub mod check;
+#[cfg(test)]
+mod cut;
 pub mod digest;
 pub mod error;
 pub mod gpt;

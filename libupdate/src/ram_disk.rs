@@ -14,6 +14,15 @@ pub enum Op {
     Flush,
 }
 
+/// The same with the bytes, for cutting the power in the middle of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// First block and what was written from there on.
+    Write(u64, Vec<u8>),
+    /// A barrier.
+    Flush,
+}
+
 /// The device failed because the test told it to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Failed;
@@ -37,6 +46,12 @@ pub struct RamDisk {
     pub bad_writes: Vec<u64>,
     /// Writes that still succeed before every later one and every flush fails: a cut.
     pub writes_left: usize,
+    /// Barriers that still succeed.
+    pub flushes_left: usize,
+    /// Blocks that keep their content whatever is written: a device that lies.
+    pub lost_writes: Vec<u64>,
+    /// What was done, with the bytes, once a test asks for it.
+    pub journal: Option<Vec<Event>>,
 }
 
 impl RamDisk {
@@ -49,6 +64,15 @@ impl RamDisk {
             bad_reads: Vec::new(),
             bad_writes: Vec::new(),
             writes_left: usize::MAX,
+            flushes_left: usize::MAX,
+            lost_writes: Vec::new(),
+            journal: None,
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        if let Some(journal) = &mut self.journal {
+            journal.push(event);
         }
     }
 
@@ -90,14 +114,23 @@ impl BlockIo for RamDisk {
         }
         self.writes_left -= 1;
         let range = self.range(at, buf.len());
-        self.bytes.get_mut(range).ok_or(Failed)?.copy_from_slice(buf);
+        self.bytes.get(range).ok_or(Failed)?;
+        for (block, lba) in buf.chunks(self.block_size.bytes()).zip(at.get()..) {
+            if !self.lost_writes.contains(&lba) {
+                let range = self.range(Lba::new(lba), block.len());
+                self.bytes[range].copy_from_slice(block);
+            }
+        }
+        self.note(Event::Write(at.get(), buf.to_vec()));
         self.log.push(Op::Write(at.get(), (buf.len() / self.block_size.bytes()) as u64));
         Ok(())
     }
     fn flush(&mut self) -> Result<(), Failed> {
-        if self.writes_left == 0 {
+        if self.writes_left == 0 || self.flushes_left == 0 {
             return Err(Failed);
         }
+        self.flushes_left -= 1;
+        self.note(Event::Flush);
         self.log.push(Op::Flush);
         Ok(())
     }

@@ -3,7 +3,9 @@
 use crate::block::{BlockSize, Lba};
 use crate::bytes::u64_at;
 use crate::error::{Error, TableFault};
-use crate::gpt::{CopyId, CopyState, FIRST_ENTRIES_LBA, Header, PRIMARY_LBA, Table, check_scratch, numbered, pieces};
+use crate::gpt::{
+    CopyId, CopyState, ENTRIES_LBA_AT, FIRST_ENTRIES_LBA, Header, PRIMARY_LBA, Table, check_scratch, numbered, pieces,
+};
 use crate::io::{self, BlockIo};
 use crate::plan::{self, CopyPlace, Region};
 
@@ -105,10 +107,7 @@ pub(super) fn rewrite<D: BlockIo>(
     let source = *table.header();
     let size = table.block_size();
     let at = table.copy(target).place().ok_or(TableFault::NoValidCopy)?;
-    let entries = match target {
-        CopyId::Primary => primary_entries(disk, table, scratch)?,
-        CopyId::Backup => backup_entries(table, at).ok_or(TableFault::AlternateLba { found: at })?,
-    };
+    let entries = entries_place(disk, table, target, at, scratch)?.ok_or(TableFault::EntriesLba { found: at })?;
     let header = source.moved(at, entries, source.my_lba());
     let stale = !entries_hold(disk, &header, scratch)?;
     let region = Region { copy: target, first: entries, blocks: source.entry_blocks(size) };
@@ -126,48 +125,52 @@ fn entries_hold<D: BlockIo>(disk: &mut D, header: &Header, scratch: &mut [u8]) -
     }
 }
 
-/// Where the backup's entries stand: where its own valid header puts them, else right before the header.
-fn backup_entries(table: &Table, at: Lba) -> Option<Lba> {
-    let blocks = table.header().entry_blocks(table.block_size());
-    let fits =
-        |entries: Lba| entries > table.header().last_usable() && entries.plus(blocks).is_some_and(|end| end <= at);
-    let own = table.backup().header().map(|header| header.entries_lba()).filter(|entries| fits(*entries));
-    own.or_else(|| at.minus(blocks).filter(|entries| fits(*entries)))
-}
-
-/// Where the primary's entries stand. A header that holds says so. Without one, a place is believed only if what stands there has the
-/// type and unique GUIDs of the backup's entries: some boards keep their boot loader in the blocks behind LBA 2 and the entries further on, and
-/// writing them to LBA 2 would overwrite it. LBA 2 where no place is recognised.
-fn primary_entries<D: BlockIo>(disk: &mut D, table: &Table, scratch: &mut [u8]) -> Result<Lba, Error<D::Error>> {
+/// Where the entries of a copy that is written anew stand, its header being at `at`.
+///
+/// A header that holds says so. Without one, a place is believed only if what stands there has the type and unique GUIDs of
+/// the good copy's entries: some boards keep their boot loader in the blocks behind LBA 2 and the entries further on, and
+/// entries written to LBA 2 would overwrite it. Where nothing is recognised, the usual place: LBA 2, or right before the backup.
+fn entries_place<D: BlockIo>(
+    disk: &mut D,
+    table: &Table,
+    target: CopyId,
+    at: Lba,
+    scratch: &mut [u8],
+) -> Result<Option<Lba>, Error<D::Error>> {
     let source = table.header();
     let blocks = source.entry_blocks(table.block_size());
-    let fits = |entries: &Lba| {
-        *entries >= FIRST_ENTRIES_LBA && entries.plus(blocks).is_some_and(|end| end <= source.first_usable())
+    let (least, end) = match target {
+        CopyId::Primary => (Some(FIRST_ENTRIES_LBA), source.first_usable()),
+        CopyId::Backup => (source.last_usable().plus(1), at),
     };
-    if let Some(own) = table.primary().header().map(|header| header.entries_lba()).filter(fits) {
-        return Ok(own);
+    let fits = |entries: &Lba| {
+        least.is_some_and(|least| *entries >= least) && entries.plus(blocks).is_some_and(|last| last <= end)
+    };
+    if let Some(own) = table.copy(target).header().map(|header| header.entries_lba()).filter(fits) {
+        return Ok(Some(own));
     }
-    let claimed = claimed_entries(disk, table.block_size(), scratch)?.filter(fits);
-    let before_usable = source.first_usable().minus(blocks).filter(fits);
+    let claimed = claimed_entries(disk, table.block_size(), at, scratch)?;
+    let adjacent = end.minus(blocks);
     let wanted = identity(disk, source, scratch);
-    for place in claimed.into_iter().chain(before_usable) {
-        let there = identity(disk, &source.moved(PRIMARY_LBA, place, source.my_lba()), scratch);
-        if wanted.is_some() && there == wanted {
-            return Ok(place);
+    for place in claimed.into_iter().chain(adjacent).filter(fits) {
+        if wanted.is_some() && identity(disk, &source.moved(at, place, source.my_lba()), scratch) == wanted {
+            return Ok(Some(place));
         }
     }
-    Ok(FIRST_ENTRIES_LBA)
+    let usual = if target == CopyId::Primary { Some(FIRST_ENTRIES_LBA) } else { adjacent };
+    Ok(usual.filter(fits))
 }
 
-/// The place of entries that a damaged primary header still names. For looking only.
+/// The place of entries that a damaged header still names. For looking only.
 fn claimed_entries<D: BlockIo>(
     disk: &mut D,
     block_size: BlockSize,
+    at: Lba,
     scratch: &mut [u8],
 ) -> Result<Option<Lba>, Error<D::Error>> {
     check_scratch(scratch)?;
     let block = scratch.get_mut(..block_size.bytes()).unwrap_or_default();
-    Ok(io::read(disk, PRIMARY_LBA, block).ok().and_then(|()| u64_at(block, 72)).map(Lba::new))
+    Ok(io::read(disk, at, block).ok().and_then(|()| u64_at(block, ENTRIES_LBA_AT)).map(Lba::new))
 }
 
 /// Checksum over the type and unique GUID of every entry: what an array is of, whatever its slot bits. `None` where it cannot be read.

@@ -154,7 +154,8 @@ mod tests {
     /// vboot's `OverlappedPartitionTest`, as inclusive ranges.
     #[test]
     fn two_entries_share_no_block() {
-        let cases: [(&[(u64, u64)], Option<(u32, u32)>); 12] = [
+        type Case = (&'static [(u64, u64)], Option<(u32, u32)>);
+        let cases: [Case; 12] = [
             (&[(100, 199)], None),
             (&[(100, 199), (100, 199)], Some((1, 2))),
             (&[(100, 199), (200, 299)], None),

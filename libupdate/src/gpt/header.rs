@@ -30,6 +30,8 @@ pub(super) const IGNORE_SIGNATURE: &[u8; 8] = b"IGNOREME";
 const REVISION_1_0: u32 = 0x0001_0000;
 const ENTRY_SIZE: u32 = 128;
 const CRC_AT: usize = 16;
+/// Where in a header the place of its entries stands.
+pub(crate) const ENTRIES_LBA_AT: usize = 72;
 /// LBA of the primary header.
 pub(crate) const PRIMARY_LBA: Lba = Lba::new(1);
 /// The first LBA where entries may stand.
@@ -125,7 +127,7 @@ impl Header {
             first_usable: lba_field(40),
             last_usable: lba_field(48),
             disk_guid: Guid::new(array(block, 56).unwrap_or_default()),
-            entries_lba: lba_field(72),
+            entries_lba: lba_field(ENTRIES_LBA_AT),
             entry_count,
             entries_crc: u32_field(88),
         })
@@ -199,7 +201,7 @@ impl Header {
         put(block, 40, &self.first_usable.get().to_le_bytes())?;
         put(block, 48, &self.last_usable.get().to_le_bytes())?;
         put(block, 56, self.disk_guid.as_bytes())?;
-        put(block, 72, &self.entries_lba.get().to_le_bytes())?;
+        put(block, ENTRIES_LBA_AT, &self.entries_lba.get().to_le_bytes())?;
         put(block, 80, &self.entry_count.to_le_bytes())?;
         put(block, 84, &ENTRY_SIZE.to_le_bytes())?;
         put(block, 88, &self.entries_crc.to_le_bytes())?;
