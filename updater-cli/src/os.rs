@@ -1,5 +1,6 @@
 //! The operating system's side: disks, nodes, locks, signals, and what the boot left behind. No policy here.
 
+pub mod aligned;
 pub mod booted;
 pub mod disk;
 pub mod error;
@@ -11,6 +12,7 @@ mod medium;
 pub mod node;
 pub mod signal;
 
+pub use aligned::AlignedBuf;
 pub use booted::{BootReport, Booted};
 pub use disk::{Caching, Disk, Kind, Mode, OpenHow};
 pub use error::{Class, Fault, OsError};

@@ -14,6 +14,7 @@ use crate::exit::{Exit, Failure};
 use crate::os::find::Selection;
 
 pub mod boot;
+mod disk;
 mod judge;
 mod keys;
 mod value;

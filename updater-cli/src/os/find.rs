@@ -30,18 +30,22 @@ pub enum Match {
     No,
 }
 
-/// The node of the profile's disk. `look` reads the partition table of a candidate; a disk it cannot read does not match.
+/// The node of the profile's disk. `look` reads the partition table of a candidate.
 ///
 /// # Errors
-/// [`Fault::NoDisk`], [`Fault::SeveralDisks`], or what the kernel says about sysfs.
-pub fn whole_disk(selection: &Selection, look: impl FnMut(&Path) -> Match) -> Result<PathBuf, OsError> {
+/// [`Fault::NoDisk`], [`Fault::SeveralDisks`], or what the kernel says about sysfs. A candidate that cannot be read could
+/// be the one: its error is the answer, not the other disk.
+pub fn whole_disk(
+    selection: &Selection,
+    look: impl FnMut(&Path) -> Result<Match, OsError>,
+) -> Result<PathBuf, OsError> {
     whole_disk_under(Path::new(SYS_BLOCK), selection, look)
 }
 
 fn whole_disk_under(
     sys: &Path,
     selection: &Selection,
-    mut look: impl FnMut(&Path) -> Match,
+    mut look: impl FnMut(&Path) -> Result<Match, OsError>,
 ) -> Result<PathBuf, OsError> {
     if let Selection::Node(node) = selection {
         return Ok(node.clone());
@@ -54,7 +58,7 @@ fn whole_disk_under(
             continue;
         }
         let node = device_node(&folder)?;
-        if look(&node) == Match::Yes {
+        if look(&node)? == Match::Yes {
             found.push(node);
         }
     }
@@ -115,8 +119,8 @@ mod tests {
         block
     }
 
-    fn only(wanted: &'static [&str]) -> impl FnMut(&Path) -> Match {
-        move |node| if wanted.iter().any(|name| node == Path::new(name)) { Match::Yes } else { Match::No }
+    fn only(wanted: &'static [&str]) -> impl FnMut(&Path) -> Result<Match, OsError> {
+        move |node| Ok(if wanted.iter().any(|name| node == Path::new(name)) { Match::Yes } else { Match::No })
     }
 
     #[test]
@@ -136,7 +140,7 @@ mod tests {
         let mut seen = Vec::new();
         let look = |node: &Path| {
             seen.push(node.to_owned());
-            Match::No
+            Ok(Match::No)
         };
         let error = whole_disk_under(&sysfs(root.path()), &Selection::ByTable, look).unwrap_err();
         assert_eq!(*error.fault(), Fault::NoDisk);
@@ -155,8 +159,16 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_that_cannot_be_read_is_not_passed_over() {
+        let root = tempfile::tempdir().unwrap();
+        let broken = OsError::new(Path::new("/dev/sda"), Fault::Ended);
+        let look = |node: &Path| if node == Path::new("/dev/sda") { Err(broken.clone()) } else { Ok(Match::Yes) };
+        assert_eq!(whole_disk_under(&sysfs(root.path()), &Selection::ByTable, look), Err(broken.clone()));
+    }
+
+    #[test]
     fn a_named_disk_is_taken_at_its_word() {
         let node = Selection::Node("/dev/loop7".into());
-        assert_eq!(whole_disk(&node, |_| Match::No).unwrap(), Path::new("/dev/loop7"));
+        assert_eq!(whole_disk(&node, |_| Ok(Match::No)).unwrap(), Path::new("/dev/loop7"));
     }
 }

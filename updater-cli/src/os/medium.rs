@@ -13,12 +13,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Advice, AtFlags, Mode as Permissions, OFlags, StatxFlags};
 use rustix::io::Errno;
 
+use super::aligned::AlignedBuf;
 use super::error::{Fault, OsError};
 
 /// Bytes that pass through the bounce buffer at once, where the caller's memory is not aligned.
 const BOUNCE_BYTES: usize = 1 << 20;
-/// Alignment of memory that satisfies every device of the field.
-const MEMORY_ALIGNMENT: usize = 4096;
 
 /// A file or node, opened once or twice.
 #[derive(Debug)]
@@ -44,10 +43,10 @@ pub enum Caching {
     Buffered,
 }
 
-/// Memory that a device can read and write itself.
+/// What carries bytes for memory that is not aligned. Taken when it is first needed.
 #[derive(Debug, Default)]
 pub struct Bounce {
-    memory: Vec<u8>,
+    memory: Option<AlignedBuf>,
 }
 
 impl Medium {
@@ -84,7 +83,7 @@ impl Medium {
         let mut rest = buf;
         while !rest.is_empty() {
             let count = match self.direct_for(at, rest.len()) {
-                Some(direct) if aligned(rest) => rustix::io::pread(&direct.file, &mut *rest, at),
+                Some(direct) if AlignedBuf::is_aligned(rest) => rustix::io::pread(&direct.file, &mut *rest, at),
                 Some(direct) => bounce.read(&direct.file, at, rest),
                 None => rustix::io::pread(&self.buffered, &mut *rest, at),
             };
@@ -106,7 +105,7 @@ impl Medium {
         let mut rest = buf;
         while !rest.is_empty() {
             let count = match self.direct_for(at, rest.len()) {
-                Some(direct) if aligned(rest) => rustix::io::pwrite(&direct.file, rest, at),
+                Some(direct) if AlignedBuf::is_aligned(rest) => rustix::io::pwrite(&direct.file, rest, at),
                 Some(direct) => bounce.write(&direct.file, at, rest),
                 None => rustix::io::pwrite(&self.buffered, rest, at),
             };
@@ -196,14 +195,10 @@ impl Bounce {
         rustix::io::pwrite(file, memory, at)
     }
 
-    /// Aligned memory for `len` bytes, or for as many as pass at once. Both are multiples of the device's alignment.
+    /// Memory for `len` bytes, or for as many as pass at once. Both are multiples of the device's alignment.
     fn take(&mut self, len: usize) -> &mut [u8] {
-        if self.memory.is_empty() {
-            self.memory = vec![0; BOUNCE_BYTES + MEMORY_ALIGNMENT];
-        }
-        let start = self.memory.as_ptr().align_offset(MEMORY_ALIGNMENT);
-        let end = start.saturating_add(len.min(BOUNCE_BYTES));
-        self.memory.get_mut(start..end).unwrap_or_default()
+        let memory = self.memory.get_or_insert_with(|| AlignedBuf::new(BOUNCE_BYTES));
+        memory.get_mut(..len.min(BOUNCE_BYTES)).unwrap_or_default()
     }
 }
 
@@ -221,10 +216,6 @@ fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
             answer => return answer,
         }
     }
-}
-
-fn aligned(buf: &[u8]) -> bool {
-    buf.as_ptr().align_offset(MEMORY_ALIGNMENT) == 0
 }
 
 #[expect(clippy::as_conversions, reason = "usize has at most 64 bits on every target of Rust")]

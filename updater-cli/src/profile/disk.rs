@@ -1,0 +1,59 @@
+//! Which disk of this machine is the profile's.
+
+use std::path::{Path, PathBuf};
+
+use libupdate::{Error, survey};
+
+use super::Profile;
+use crate::os::find::{self, Match};
+use crate::os::{AlignedBuf, Disk, OpenHow, OsError};
+
+/// Bytes of a usual table's entries, so that they are read at once.
+const SCRATCH_BYTES: usize = 16 << 10;
+
+impl Profile {
+    /// The node of this machine's disk, where `--disk` does not name it.
+    ///
+    /// # Errors
+    /// None matches, several do, or one cannot be read.
+    pub fn find_disk(&self) -> Result<PathBuf, OsError> {
+        find::whole_disk(&self.disk, |node| self.look_at(node))
+    }
+
+    /// Whether every slot partition is on the disk.
+    fn look_at(&self, node: &Path) -> Result<Match, OsError> {
+        let mut disk = Disk::open(node, OpenHow::read_only())?;
+        match survey::find(&mut disk, &self.specs(), &mut AlignedBuf::new(SCRATCH_BYTES)) {
+            Ok(_) => Ok(Match::Yes),
+            Err(Error::Io(error)) => Err(error.cause),
+            Err(_) => Ok(Match::No),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_matches_with_every_slot_partition_by_type_and_label() {
+        let profile = Profile::load(Some("qemu-x86_64")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk.img");
+        File::create(&path).unwrap().set_len(4 << 20).unwrap();
+        assert_eq!(profile.look_at(&path).unwrap(), Match::No, "no table");
+        let sgdisk = |arguments: &[&str]| {
+            let made = Command::new("sgdisk").args(arguments).arg(&path).output().expect("gdisk is installed");
+            assert!(made.status.success());
+        };
+        let root = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709";
+        sgdisk(&["-n", "3:0:+1M", "-t", &format!("3:{root}"), "-c", "3:root-a", "-n", "1:0:+1M", "-c", "1:root-b"]);
+        assert_eq!(profile.look_at(&path).unwrap(), Match::No, "slot b has another type");
+        sgdisk(&["-t", &format!("1:{root}")]);
+        assert_eq!(profile.look_at(&path).unwrap(), Match::Yes);
+        assert!(profile.look_at(&folder.path().join("missing")).is_err());
+    }
+}
