@@ -5,12 +5,13 @@ use std::io::{self, Seek, Write};
 use std::vec::Vec;
 
 use crate::bundle::page::{self, ROWS, Row};
-use crate::bundle::writer::source::{CHUNK_BYTES, Source};
+use crate::bundle::writer::source::Source;
 use crate::bundle::writer::tree::{HashedImage, levels_len};
 use crate::bundle::writer::{Carriage, Tools, WriteError};
 use crate::bytes;
 use crate::digest::{BLOCK_BYTES, BlockHasher, Digest, RootHash, Salt};
 use crate::error::Corrupt;
+use crate::verity::CHUNK_BYTES;
 
 /// Makes zstd frames: one frame per chunk, no dictionary, a window no larger than a chunk, the content size in the header. The
 /// same chunk always gives the same frame, or bundles cannot be made again.

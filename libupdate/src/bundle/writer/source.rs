@@ -9,10 +9,8 @@ use crate::bytes::len_u64;
 use crate::digest::BLOCK_BYTES;
 use crate::error::Corrupt;
 use crate::manifest::Name;
-use crate::verity::{DIGESTS_PER_BLOCK, Geometry};
+use crate::verity::{CHUNK_BYTES, Geometry};
 
-/// Bytes of a full chunk.
-pub(super) const CHUNK_BYTES: usize = BLOCK_BYTES.saturating_mul(DIGESTS_PER_BLOCK);
 /// Bytes that are read, hashed and written in one step: enough to keep several cores busy.
 const BATCH_BYTES: usize = CHUNK_BYTES.saturating_mul(8);
 
