@@ -28,7 +28,8 @@ fn bundle(keys: &[&LocalKey]) -> Vec<u8> {
     let source = &b"image"[..];
     let role = Name::new("root").unwrap();
     let image = Image { role, len: ByteLen::new(5), source, salt: None, carriage: Carriage::Raw };
-    let signers: Vec<&dyn writer::Signer> = keys.iter().map(|key| -> &dyn writer::Signer { *key }).collect();
+    let mut signers: Vec<&dyn writer::Signer> = Vec::new();
+    keys.iter().for_each(|key| signers.push(*key));
     let mut out = Cursor::new(Vec::new());
     let mut tools = Tools { hasher: SoftHasher, progress: &mut |_| {} };
     writer::write(&spec, &mut [image], &signers, &mut out, &mut tools).unwrap();
