@@ -1,0 +1,189 @@
+//! A disk under work: opened, locked, its slots known, the booted one protected.
+
+use libupdate::apply::{Outcome, Warning};
+use libupdate::bundle::Anchors;
+use libupdate::bundle::trailer::TRAILER_BYTES;
+use libupdate::check::Buffers;
+use libupdate::digest::BLOCK_BYTES;
+use libupdate::gpt::SlotBits;
+use libupdate::install::Tools;
+use libupdate::policy::Compression;
+use libupdate::slot::{PartitionSpec, SlotState};
+use libupdate::survey::{self, Memory, Survey, View};
+use libupdate::verity::CHUNK_BYTES;
+use libupdate::{Error, SlotId};
+
+use crate::cli::BootedOption;
+use crate::exit::{Exit, Failure};
+use crate::hasher::Hasher;
+use crate::os::{Booted, Disk, Kind, Lock, Mode, OpenHow, OsError};
+use crate::output::Output;
+use crate::session::Session;
+use crate::watch::Watch;
+use crate::zstd::Unpacker;
+
+/// What a verb works on: the disk, and how this device looks at it.
+pub struct Bench<'p> {
+    pub disk: Disk,
+    pub view: View<'p>,
+    lock: Option<Lock>,
+    memory: Memories,
+}
+
+/// Memory of the core's acts: about 1.1 MiB, whatever the image.
+struct Memories {
+    trailer: Box<[u8; TRAILER_BYTES]>,
+    block: Box<[u8; BLOCK_BYTES]>,
+    other: Box<[u8; BLOCK_BYTES]>,
+    page: Box<[u8; BLOCK_BYTES]>,
+    data: Vec<u8>,
+    carried: Vec<u8>,
+}
+
+/// A whole usual table and its header: one write for the primary.
+const SCRATCH: usize = 64 << 10;
+
+impl Memories {
+    fn new() -> Self {
+        let block = || Box::new([0; BLOCK_BYTES]);
+        Self {
+            trailer: Box::new([0; TRAILER_BYTES]),
+            block: block(),
+            other: block(),
+            page: block(),
+            data: Vec::new(),
+            carried: Vec::new(),
+        }
+    }
+
+    fn survey(&mut self) -> Memory<'_> {
+        Memory { trailer: &mut self.trailer, block: &mut self.block, other: &mut self.other }
+    }
+}
+
+impl<'p> Bench<'p> {
+    /// Opens the session's disk. For writing, nobody else may be at work on it.
+    pub fn open(
+        session: &Session,
+        specs: &'p [PartitionSpec<'p>],
+        anchors: &'p Anchors,
+        compatible: &'p str,
+        mode: Mode,
+    ) -> Result<Self, Failure> {
+        let path = session.disk_path(specs)?;
+        let how = OpenHow { sector_size: session.sector_size()?, mode, ..OpenHow::read_only() };
+        let disk = Disk::open(&path, how)?;
+        let lock = if mode == Mode::ReadWrite { Some(Lock::act(&disk)?) } else { None };
+        let view = View { compatible, specs, anchors, booted: None, compression: Compression::Zstd };
+        Ok(Self { disk, view, lock, memory: Memories::new() })
+    }
+
+    /// Reads what is on the disk, finds out which slot is booted, and protects that one from every write.
+    pub fn survey(&mut self, session: &Session) -> Result<Survey<'p>, Failure> {
+        let first = self.look()?;
+        self.view.booted = self.booted(session, &first)?;
+        for slot in first.slots.slots() {
+            for partition in &slot.partitions {
+                self.disk.route_partition(partition.entry, partition.extent)?;
+                if self.view.booted == Some(slot.id) {
+                    self.disk.protect(partition.extent, slot.id);
+                }
+            }
+        }
+        self.look()
+    }
+
+    /// Reads what is on the disk now.
+    pub fn look(&mut self) -> Result<Survey<'p>, Failure> {
+        let Self { disk, view, memory, .. } = self;
+        Ok(survey::survey(disk, view, &mut memory.survey())?)
+    }
+
+    fn booted(&self, session: &Session, survey: &Survey<'_>) -> Result<Option<SlotId>, Failure> {
+        match (session.booted(), self.disk.kind()) {
+            (Some(BootedOption::None), _) => Ok(None),
+            (Some(BootedOption::Slot(slot)), _) => Ok(Some(survey.facts.slot(slot).map_err(Error::<OsError>::from)?.slot)),
+            (None, Kind::File) => Ok(best_good(survey)),
+            (None, Kind::Device(_)) => Ok(Booted::discover()?.and_then(|booted| booted.slot())),
+        }
+    }
+
+    /// Runs one act that changes slot bits: udev is kept away from the table, and no signal ends the process in between.
+    pub fn commit<T>(
+        &mut self,
+        session: &Session,
+        act: impl FnOnce(&mut Disk, &'p [PartitionSpec<'p>], &mut [u8]) -> Result<T, Error<OsError>>,
+    ) -> Result<T, Failure> {
+        let _table = Lock::table(&self.disk)?;
+        let _shield = session.interrupt.shield();
+        Ok(act(&mut self.disk, self.view.specs, &mut vec![0; SCRATCH])?)
+    }
+
+    /// Lends disk, memory and tools to a long act.
+    pub fn work<T>(
+        &mut self,
+        watch: &mut Watch,
+        act: impl FnOnce(&mut Disk, &mut Buffers<'_>, &mut Tools<'_, Hasher, Unpacker, Watch>) -> Result<T, Error<OsError>>,
+    ) -> Result<T, Failure> {
+        let Self { disk, memory, .. } = self;
+        memory.data.resize(CHUNK_BYTES, 0);
+        memory.carried.resize(CHUNK_BYTES, 0);
+        let mut buffers = Buffers {
+            data: &mut memory.data,
+            carried: &mut memory.carried,
+            leaf: &mut memory.block,
+            block: &mut memory.other,
+            page: &mut memory.page,
+        };
+        let (mut hasher, mut decompressor) = (Hasher::default(), Unpacker::new()?);
+        let mut tools = Tools { hasher: &mut hasher, decompressor: &mut decompressor, observer: watch };
+        Ok(act(disk, &mut buffers, &mut tools)?)
+    }
+
+    /// Memory for reading one slot's trailers.
+    pub fn disk_and_memory(&mut self) -> (&mut Disk, Memory<'_>) {
+        let Self { disk, memory, .. } = self;
+        (disk, memory.survey())
+    }
+
+    /// Whether this is a disk image file.
+    pub fn is_file(&self) -> bool {
+        *self.disk.kind() == Kind::File
+    }
+
+    /// Lets others have the disk.
+    pub fn release(&mut self) {
+        self.lock = None;
+    }
+}
+
+/// The slot that a disk image file is taken to run from: good, of the highest priority; never an armed trial.
+fn best_good(survey: &Survey<'_>) -> Option<SlotId> {
+    let good = survey.facts.slots.iter().filter(|facts| facts.state == SlotState::Good);
+    let best = good.max_by_key(|facts| (facts.bits.priority, core::cmp::Reverse(facts.entry)));
+    best.map(|facts| facts.slot)
+}
+
+/// What a commit has to say besides that it is done.
+pub fn tell(output: &Output, outcome: &Outcome) {
+    if let Some(copy) = outcome.repaired {
+        output.note(&format!("repaired the {copy} copy of the partition table"));
+    }
+    match outcome.warning {
+        Some(Warning::BackupUnwritable) => output.warn(
+            "the backup partition table cannot be written; the primary is changed. Run `repair`, and look at the disk's end",
+        ),
+        _ => {}
+    }
+}
+
+/// Bits in the words of `status`.
+pub fn bits_in_words(bits: SlotBits) -> String {
+    let successful = if bits.successful == libupdate::gpt::Successful::Yes { "yes" } else { "no" };
+    format!("priority {}, tries left {}, successful {successful}", bits.priority, bits.tries_left)
+}
+
+/// A failure of an act that had no slot to work on.
+pub fn no_slot(what: &str) -> Failure {
+    Failure::new(Exit::Usage, what, "no slot is booted, so it is not clear which one is meant", "name it with --slot")
+}

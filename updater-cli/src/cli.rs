@@ -1,0 +1,313 @@
+//! The command line: DESIGN section 5, one verb an act.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use libupdate::SlotId;
+
+/// A/B image updates that never brick.
+///
+/// Streams a signed, dm-verity-protected image into the slot that is not booted, reads it back, and only then lets it boot, on
+/// trial. Nothing here ever writes to the booted slot.
+#[derive(Parser, Debug)]
+#[command(name = "updater-cli", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What every verb knows.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 2 usage, 3 refused by policy, 4 bundle not authentic or corrupt, 5 no space, 6 busy, 7 nothing to do,
+8 I/O error, 9 interrupted (run again, it resumes), 10 network, 11 disk or GPT not usable.";
+
+/// Options of every verb.
+#[derive(Args, Debug)]
+pub struct Common {
+    /// Board: a name (qemu-x86_64, generic-x86_64-uefi, or one of /etc/updater/profiles) or a file [default:
+    /// /etc/updater/profile.toml]
+    #[arg(long, value_name = "NAME|FILE", global = true)]
+    pub profile: Option<String>,
+    /// Whole disk, or a disk image file [default: the one disk that matches the profile]
+    #[arg(long, value_name = "PATH", global = true)]
+    pub disk: Option<PathBuf>,
+    /// Logical sector size of a disk image file, where it cannot be told
+    #[arg(long, value_name = "512|4096", global = true)]
+    pub sector_size: Option<u32>,
+    /// Public key (SPKI PEM) to trust, instead of the profile's; may be given again
+    #[arg(long, value_name = "PUB", global = true)]
+    pub trust: Vec<PathBuf>,
+    /// The slot that is running [default: what the initramfs hook said; on a disk image file the good slot of the highest
+    /// priority]
+    #[arg(long, value_name = "a|b|none", global = true, value_parser = booted)]
+    pub booted: Option<BootedOption>,
+    /// One JSON document on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress and no notes on stderr
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// How progress is told on stderr
+    #[arg(long, value_enum, default_value_t = ProgressOption::Auto, global = true)]
+    pub progress: ProgressOption,
+    /// Open file descriptor that receives progress as JSON lines
+    #[arg(long, value_name = "N", global = true)]
+    pub progress_fd: Option<u32>,
+}
+
+/// `--progress`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProgressOption {
+    /// A bar on a terminal, plain lines elsewhere.
+    Auto,
+    /// Plain lines.
+    Plain,
+    /// JSON lines.
+    Json,
+    /// Nothing.
+    None,
+}
+
+/// `--booted`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BootedOption {
+    /// No slot is running.
+    None,
+    /// This one is.
+    Slot(SlotId),
+}
+
+fn booted(text: &str) -> Result<BootedOption, String> {
+    if text == "none" { Ok(BootedOption::None) } else { slot(text).map(BootedOption::Slot) }
+}
+
+fn slot(text: &str) -> Result<SlotId, String> {
+    SlotId::from_name(text).ok_or_else(|| "a slot is one letter from a on".to_owned())
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Make a key pair: N.key (PKCS#8 PEM, for the signer only) and N.pub (SPKI PEM, for devices)
+    Keygen(Keygen),
+    /// Make and sign bundles
+    #[command(subcommand)]
+    Bundle(Bundle),
+    /// Show a bundle's manifest and who signed it
+    Info(Info),
+    /// Check a bundle, or every block of a slot
+    Verify(Verify),
+    /// Make the partition table of a new disk and install the first image
+    Provision(Provision),
+    /// Install a bundle into the slot that is not booted; run again, it resumes
+    Install(Install),
+    /// Arm a slot that was installed with --no-activate, after reading all of it again
+    Activate(SlotOption),
+    /// Boot the other good slot next
+    Rollback(SlotOption),
+    /// Say that the booted slot works
+    MarkGood(SlotOption),
+    /// Say that a slot must not boot again
+    MarkBad(MarkBad),
+    /// Make both copies of the partition table valid and equal, the backup at the disk's end
+    Repair,
+    /// Show the slot that boots next and its partitions, as a boot script needs them
+    Choose(Choose),
+    /// Show slots, their state and versions, and what boots next
+    Status,
+    /// Play the whole life of a device on a disk file, without root
+    Demo(Demo),
+}
+
+/// `keygen`.
+#[derive(Args, Debug)]
+pub struct Keygen {
+    /// Folder for both files
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Name of the pair
+    #[arg(long, value_name = "N")]
+    pub name: String,
+}
+
+/// `bundle`.
+#[derive(Subcommand, Debug)]
+pub enum Bundle {
+    /// Make a bundle from images
+    Create(BundleCreate),
+    /// Write the message that a signature is made over, and its SHA-256, for signing elsewhere
+    Digest(BundleDigest),
+    /// Add a signature that was made elsewhere
+    AttachSignature(AttachSignature),
+}
+
+/// `bundle create`.
+#[derive(Args, Debug)]
+pub struct BundleCreate {
+    /// Image of the role `root`
+    #[arg(long, value_name = "F")]
+    pub image: Option<PathBuf>,
+    /// Image of another role; may be given again
+    #[arg(long, value_name = "ROLE=FILE", value_parser = payload)]
+    pub payload: Vec<(String, PathBuf)>,
+    /// Version of the release
+    #[arg(long, value_name = "V")]
+    pub version: String,
+    /// Devices it is for; may be given again
+    #[arg(long, value_name = "C", required = true)]
+    pub compatible: Vec<String>,
+    /// Private key (PKCS#8 PEM); may be given again; without one the bundle is unsigned, to be signed elsewhere
+    #[arg(long, value_name = "K")]
+    pub key: Vec<PathBuf>,
+    /// The bundle to write
+    #[arg(short, long, value_name = "OUT", required_unless_present = "detached", conflicts_with = "detached")]
+    pub output: Option<PathBuf>,
+    /// Leave the image as it is and write F.manifest beside it
+    #[arg(long)]
+    pub detached: bool,
+    /// How chunks are carried
+    #[arg(long, value_enum, default_value_t = CompressionOption::None)]
+    pub compression: CompressionOption,
+    /// Salt of the hash trees, in hex [default: made from compatible and role]
+    #[arg(long, value_name = "HEX")]
+    pub salt: Option<String>,
+    /// Devices refuse an index lower than that of their good slots
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub rollback_index: u64,
+    /// Replace OUT where it exists
+    #[arg(long)]
+    pub force: bool,
+}
+
+fn payload(text: &str) -> Result<(String, PathBuf), String> {
+    let (role, file) = text.split_once('=').ok_or("not of the form ROLE=FILE")?;
+    Ok((role.to_owned(), PathBuf::from(file)))
+}
+
+/// `--compression`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CompressionOption {
+    /// As they are.
+    None,
+    /// Each chunk on its own, with zstd.
+    Zstd,
+}
+
+/// `bundle digest`.
+#[derive(Args, Debug)]
+pub struct BundleDigest {
+    /// Bundle or detached head
+    pub file: PathBuf,
+    /// The message to write, for `openssl dgst -sha256 -sign`
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+}
+
+/// `bundle attach-signature`.
+#[derive(Args, Debug)]
+pub struct AttachSignature {
+    /// Bundle or detached head, changed in place
+    pub file: PathBuf,
+    /// The signature, DER or 64 bytes r and s
+    #[arg(long, value_name = "SIG")]
+    pub signature: PathBuf,
+    /// The signer's public key
+    #[arg(long, value_name = "PUB")]
+    pub public_key: PathBuf,
+}
+
+/// `info`.
+#[derive(Args, Debug)]
+pub struct Info {
+    /// Bundle or detached head
+    pub file: PathBuf,
+    /// Folder to write each signature to, in DER, and the message
+    #[arg(long, value_name = "DIR")]
+    pub signatures: Option<PathBuf>,
+}
+
+/// `verify`.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub struct Verify {
+    /// Bundle, or raw image with a detached head beside it
+    pub file: Option<PathBuf>,
+    /// Slot to read and check, every block of it
+    #[arg(long, value_name = "a|b", value_parser = slot)]
+    pub slot: Option<SlotId>,
+}
+
+/// `provision`.
+#[derive(Args, Debug)]
+pub struct Provision {
+    /// Size of a disk image file that is to be made: bytes, or with K, M, G, T
+    #[arg(long, value_name = "S")]
+    pub size: Option<String>,
+    /// The first bundle
+    pub bundle: PathBuf,
+    /// Destroy the partition table that is there, and every slot with it
+    #[arg(long)]
+    pub danger_overwrite: bool,
+}
+
+/// `install`.
+#[derive(Args, Debug)]
+pub struct Install {
+    /// Bundle, raw image with a detached head beside it, or - for a bundle on stdin
+    pub source: String,
+    /// Leave the slot complete but not armed
+    #[arg(long)]
+    pub no_activate: bool,
+    /// Reboot when it is done
+    #[arg(long, conflicts_with_all = ["no_activate", "dry_run"])]
+    pub reboot: bool,
+    /// Slot to write
+    #[arg(long, value_name = "a|b", value_parser = slot)]
+    pub slot: Option<SlotId>,
+    /// Judge the bundle and say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Install a version lower than the booted one
+    #[arg(long)]
+    pub allow_downgrade: bool,
+    /// Install a version that failed here before
+    #[arg(long)]
+    pub retry_failed: bool,
+}
+
+/// An act on one slot.
+#[derive(Args, Debug)]
+pub struct SlotOption {
+    /// The slot, where it is not clear which one is meant
+    #[arg(long, value_name = "a|b", value_parser = slot)]
+    pub slot: Option<SlotId>,
+}
+
+/// `mark-bad`.
+#[derive(Args, Debug)]
+pub struct MarkBad {
+    /// The slot, where nothing is booted
+    #[arg(long, value_name = "a|b", value_parser = slot)]
+    pub slot: Option<SlotId>,
+    /// Why, for `status` on the slot that takes over
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// `choose`.
+#[derive(Args, Debug)]
+pub struct Choose {
+    /// Spend the try, as the boot loader does
+    #[arg(long)]
+    pub spend: bool,
+}
+
+/// `demo`.
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Folder for keys, images, bundles and the disk file; made if it is not there [default: a new one under the temporary folder]
+    pub dir: Option<PathBuf>,
+}

@@ -1,0 +1,204 @@
+//! The bytes of a bundle: a file, a pipe, or a raw image with its detached head in front.
+//!
+//! ```text
+//!  update.bundle                      | the bundle |
+//!  -                                  | the bundle, from stdin |
+//!  image.raw + image.raw.manifest     | head | image | zeros to a whole block |
+//! ```
+//! What the bytes are decides, never the name.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Stdin};
+use std::path::{Path, PathBuf};
+
+use embedded_io::{ErrorKind, ErrorType, ReadExactError};
+use libupdate::bytes::len_u64;
+use libupdate::digest::BLOCK_BYTES;
+use libupdate::install::Source;
+
+use crate::exit::{Exit, Failure};
+use crate::os::Interrupt;
+
+/// What every bundle begins with.
+const MAGIC: &[u8; 8] = b"LUBUNDLE";
+
+/// A bundle as a stream.
+pub struct BundleSource {
+    parts: Vec<Part>,
+    interrupt: Interrupt,
+}
+
+enum Part {
+    File { file: File, left: Option<u64> },
+    Pipe(Stdin),
+    Zeros(u64),
+}
+
+/// The system's error, as the core's stream sees it.
+#[derive(Debug)]
+pub struct SourceError(io::Error);
+
+impl std::fmt::Display for SourceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+impl core::error::Error for SourceError {}
+impl embedded_io::Error for SourceError {
+    fn kind(&self) -> ErrorKind {
+        self.0.kind().into()
+    }
+}
+
+impl BundleSource {
+    /// Opens what the user named.
+    pub fn open(name: &str, interrupt: &Interrupt) -> Result<Self, Failure> {
+        let interrupt = interrupt.clone();
+        if name == "-" {
+            return Ok(Self { parts: vec![Part::Pipe(io::stdin())], interrupt });
+        }
+        if name.contains("://") {
+            let why = "this updater does not fetch";
+            let next = format!("fetch it with another program: curl -fsS '{name}' | updater-cli install -");
+            return Err(Failure::new(Exit::Usage, format!("cannot install {name}"), why, next));
+        }
+        let parts = parts(Path::new(name))?;
+        Ok(Self { parts, interrupt })
+    }
+}
+
+fn parts(path: &Path) -> Result<Vec<Part>, Failure> {
+    let image = open(path)?;
+    if begins_with_magic(path, &image)? {
+        return Ok(vec![Part::File { file: image, left: None }]);
+    }
+    let head = head_of(path);
+    if !head.exists() {
+        let why = format!("it is no bundle, and there is no {}", head.display());
+        let next = format!("make one: updater-cli bundle create --detached --image {} ..", path.display());
+        return Err(Failure::new(Exit::NotAuthentic, format!("cannot read {}", path.display()), why, next));
+    }
+    let len = image.metadata().map_err(|error| unreadable(path, &error))?.len();
+    let block = len_u64(&[0; BLOCK_BYTES]);
+    let padding = len.next_multiple_of(block).saturating_sub(len);
+    let head = Part::File { file: open(&head)?, left: None };
+    // An image that grows while it is read must not push the padding out of its place.
+    Ok(vec![head, Part::File { file: image, left: Some(len) }, Part::Zeros(padding)])
+}
+
+/// The detached head that belongs to an image.
+pub fn head_of(image: &Path) -> PathBuf {
+    let mut name = image.as_os_str().to_owned();
+    name.push(".manifest");
+    PathBuf::from(name)
+}
+
+fn begins_with_magic(path: &Path, file: &File) -> Result<bool, Failure> {
+    let mut first = [0; MAGIC.len()];
+    let mut file = file;
+    let mut got = 0;
+    while got < first.len() {
+        match file.read(first.get_mut(got..).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(more) => got = got.saturating_add(more),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(path, &error)),
+        }
+    }
+    file.seek(SeekFrom::Start(0)).map_err(|error| unreadable(path, &error))?;
+    Ok(first == *MAGIC)
+}
+
+/// Opens a bundle, an image or a head for reading.
+pub fn open(path: &Path) -> Result<File, Failure> {
+    File::open(path).map_err(|error| unreadable(path, &error))
+}
+
+/// A file that cannot be read.
+pub fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let code = if error.kind() == io::ErrorKind::NotFound { Exit::Usage } else { Exit::Io };
+    Failure::new(code, format!("cannot read {}", path.display()), error, "check the path and its permissions")
+}
+
+impl ErrorType for BundleSource {
+    type Error = SourceError;
+}
+
+impl embedded_io::Read for BundleSource {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, SourceError> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        while let Some(part) = self.parts.first_mut() {
+            match part.read(buf) {
+                Ok(0) => {
+                    self.parts.remove(0);
+                }
+                Ok(got) => return Ok(got),
+                // A signal wakes a read that waits for a pipe.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted && !self.interrupt.requested() => {}
+                Err(error) => return Err(SourceError(error)),
+            }
+        }
+        Ok(0)
+    }
+}
+
+impl Part {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Pipe(pipe) => pipe.read(buf),
+            Self::File { file, left: None } => file.read(buf),
+            Self::File { file, left: Some(left) } => {
+                let got = file.read(within(buf, *left))?;
+                *left = left.saturating_sub(u64::try_from(got).unwrap_or(u64::MAX));
+                Ok(got)
+            }
+            Self::Zeros(left) => {
+                let zeros = within(buf, *left);
+                zeros.fill(0);
+                *left = left.saturating_sub(len_u64(zeros));
+                Ok(zeros.len())
+            }
+        }
+    }
+}
+
+fn within(buf: &mut [u8], left: u64) -> &mut [u8] {
+    let len = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
+    buf.get_mut(..len).unwrap_or_default()
+}
+
+impl Source for BundleSource {
+    /// Seeks where the bytes are in a file; the core has the same bytes in the target already.
+    fn skip(&mut self, bytes: u64, scratch: &mut [u8]) -> Result<(), ReadExactError<SourceError>> {
+        let mut left = bytes;
+        while left > 0 {
+            let skipped = match self.parts.first_mut() {
+                Some(Part::File { file, left: bound }) => seek(file, bound, left).map_err(|e| ReadExactError::Other(SourceError(e)))?,
+                _ => 0,
+            };
+            left = left.saturating_sub(skipped);
+            if skipped == 0 {
+                let piece = within(scratch, left);
+                embedded_io::Read::read_exact(self, piece)?;
+                left = left.saturating_sub(len_u64(piece));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Moves on by at most `wanted` bytes, not past the file's end. 0 at the end, and where the file cannot seek.
+fn seek(file: &mut File, bound: &mut Option<u64>, wanted: u64) -> io::Result<u64> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Ok(0);
+    }
+    let at = file.stream_position()?;
+    let rest = metadata.len().saturating_sub(at);
+    let step = wanted.min(rest).min(bound.unwrap_or(u64::MAX));
+    file.seek(SeekFrom::Start(at.saturating_add(step)))?;
+    *bound = bound.map(|left| left.saturating_sub(step));
+    Ok(step)
+}

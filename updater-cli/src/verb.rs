@@ -1,0 +1,41 @@
+//! The verbs, one file each.
+
+use crate::cli::{Bundle, Verb};
+use crate::exit::Failure;
+use crate::session::Session;
+
+mod activate;
+mod bundle;
+mod choose;
+mod demo;
+mod info;
+mod install;
+mod keygen;
+mod mark;
+mod provision;
+mod repair;
+mod rollback;
+mod status;
+mod verify;
+
+/// Runs one verb.
+pub fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::Keygen(args) => keygen::run(session, &args),
+        Verb::Bundle(Bundle::Create(args)) => bundle::create::run(session, &args),
+        Verb::Bundle(Bundle::Digest(args)) => bundle::digest::run(session, &args),
+        Verb::Bundle(Bundle::AttachSignature(args)) => bundle::attach::run(session, &args),
+        Verb::Info(args) => info::run(session, &args),
+        Verb::Verify(args) => verify::run(session, &args),
+        Verb::Provision(args) => provision::run(session, &args),
+        Verb::Install(args) => install::run(session, &args),
+        Verb::Activate(args) => activate::run(session, &args),
+        Verb::Rollback(args) => rollback::run(session, &args),
+        Verb::MarkGood(args) => mark::good(session, &args),
+        Verb::MarkBad(args) => mark::bad(session, &args),
+        Verb::Repair => repair::run(session),
+        Verb::Choose(args) => choose::run(session, &args),
+        Verb::Status => status::run(session),
+        Verb::Demo(args) => demo::run(session, &args),
+    }
+}

@@ -1,0 +1,207 @@
+//! `status`: slots with state, version and tries; what is booted, what boots next, and why something fell back.
+
+use libupdate::apply::Outcome;
+use libupdate::boot::{self, Choice};
+use libupdate::bundle::verdict::Verdict;
+use libupdate::gpt::{CopyState, Successful};
+use libupdate::io::Window;
+use libupdate::slot::{self, Slot, SlotState};
+use libupdate::survey::Survey;
+use serde::Serialize;
+
+use crate::bench::Bench;
+use crate::exit::Failure;
+use crate::last_result::{self, LastResult};
+use crate::os::Mode;
+use crate::output::{Printable, Report, Size};
+use crate::profile::Profile;
+use crate::session::Session;
+
+/// Shows what is on the disk. Reads only.
+pub fn run(session: &Session) -> Result<(), Failure> {
+    let profile = session.profile()?;
+    let specs = profile.specs();
+    let anchors = session.anchors(&profile)?;
+    let mut bench = Bench::open(session, &specs, &anchors, profile.compatible(), Mode::ReadOnly)?;
+    let survey = bench.survey(session)?;
+    session.output.result(&Status::of(&mut bench, &survey, &profile))
+}
+
+/// The document of `status --json`.
+#[derive(Serialize)]
+pub struct Status {
+    disk: String,
+    gpt: Copies,
+    booted: Option<String>,
+    next: Option<String>,
+    slots: Vec<SlotRow>,
+    last_result: Option<LastResult>,
+    last_fallback: Option<Fallback>,
+}
+
+#[derive(Serialize)]
+struct Copies {
+    primary: &'static str,
+    backup: &'static str,
+}
+
+#[derive(Serialize)]
+struct SlotRow {
+    name: String,
+    priority: u8,
+    tries_left: u8,
+    successful: bool,
+    bootable: bool,
+    state: &'static str,
+    version: Option<String>,
+    compatible: Option<String>,
+    rollback_index: Option<u64>,
+    root_hash: Option<String>,
+    partitions: Vec<PartitionRow>,
+}
+
+#[derive(Serialize)]
+struct PartitionRow {
+    role: String,
+    label: String,
+    start_bytes: u64,
+    size_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Fallback {
+    slot: String,
+    version: Option<String>,
+    reason: String,
+    detail: String,
+    time: Option<String>,
+}
+
+impl Status {
+    /// The status of a surveyed disk.
+    pub fn of(bench: &mut Bench<'_>, survey: &Survey<'_>, profile: &Profile) -> Self {
+        let name = |slot: libupdate::SlotId| slot.to_string();
+        let next = match boot::choose(&boot::candidates(&survey.slots), profile.guard()) {
+            Choice::Boot(boot) => Some(name(boot.candidate.slot)),
+            Choice::Nothing => None,
+        };
+        let rows = survey.slots.slots().iter().map(|slot| SlotRow::of(slot, survey, profile)).collect();
+        Self {
+            disk: bench.disk.path().display().to_string(),
+            gpt: Copies { primary: copy(survey.table.primary().state()), backup: copy(survey.table.backup().state()) },
+            booted: bench.view.booted.map(name),
+            next,
+            slots: rows,
+            last_result: last_result::read(bench.is_file()),
+            last_fallback: fallback(bench, survey),
+        }
+    }
+}
+
+/// A copy in the word of the contract.
+const fn copy(state: CopyState) -> &'static str {
+    match state {
+        CopyState::Valid => "valid",
+        CopyState::Faulty(libupdate::error::TableFault::Signature) => "missing",
+        CopyState::Differs => "differs",
+        CopyState::Ignored => "ignored",
+        CopyState::Faulty(_) => "corrupt",
+    }
+}
+
+impl SlotRow {
+    fn of(slot: &Slot<'_>, survey: &Survey<'_>, profile: &Profile) -> Self {
+        let facts = survey.facts.slot(slot.id).ok();
+        let installed = facts.and_then(|facts| facts.installed.as_ref());
+        let partition = |partition: &slot::Partition<'_>| PartitionRow {
+            role: partition.role.to_owned(),
+            label: partition.label.to_owned(),
+            start_bytes: partition.extent.first().get() * partition.extent.block_size().bytes_u64(),
+            size_bytes: partition.extent.len().get(),
+        };
+        let bits = slot.bits();
+        Self {
+            name: slot.id.to_string(),
+            priority: bits.priority.get(),
+            tries_left: bits.tries_left.get(),
+            successful: bits.successful == Successful::Yes,
+            bootable: slot::bootable(bits),
+            state: facts.map_or(SlotState::Unverified, |facts| facts.state).word(),
+            version: installed.map(|installed| installed.version.to_string()),
+            compatible: installed.map(|_| profile.compatible().to_owned()),
+            rollback_index: installed.map(|installed| installed.rollback_index),
+            root_hash: installed.map(|installed| installed.root_hash.to_string()),
+            partitions: slot.partitions.iter().map(partition).collect(),
+        }
+    }
+}
+
+/// The verdict on a slot that failed or ran out of tries: why the device is not running it.
+fn fallback(bench: &mut Bench<'_>, survey: &Survey<'_>) -> Option<Fallback> {
+    let fell = |state| matches!(state, SlotState::Failed | SlotState::Exhausted);
+    let facts = survey.facts.slots.iter().filter(|facts| fell(facts.state)).max_by_key(|facts| facts.bits.priority)?;
+    let extent = survey.slots.get(facts.slot).ok()?.partitions.first()?.extent;
+    let (disk, memory) = bench.disk_and_memory();
+    let verdict = Verdict::read(&mut Window::new(disk, extent), memory.block).ok();
+    let installed = facts.installed.as_ref();
+    // A verdict on another bundle was left behind by an earlier one.
+    let verdict = verdict.filter(|verdict| installed.is_some_and(|installed| installed.digest == verdict.manifest));
+    let (reason, detail, time) = match verdict {
+        Some(verdict) => {
+            (verdict.reason.to_string(), verdict.detail.as_str().to_owned(), crate::time::rfc3339(verdict.at))
+        }
+        None if facts.state == SlotState::Exhausted => ("tries ran out".to_owned(), String::new(), None),
+        None => ("marked bad".to_owned(), String::new(), None),
+    };
+    let version = installed.map(|installed| installed.version.to_string());
+    Some(Fallback { slot: facts.slot.to_string(), version, reason, detail, time })
+}
+
+impl Report for Status {
+    fn human(&self) -> String {
+        let mut text = format!("disk    {}   GPT primary {}, backup {}\n", Printable(&self.disk), self.gpt.primary, self.gpt.backup);
+        let word = |slot: &Option<String>| slot.as_ref().map_or("none".to_owned(), |slot| format!("slot {slot}"));
+        text += &format!("booted  {}\nnext    {}\n\n", word(&self.booted), word(&self.next));
+        text += "slot  state       version               prio  tries  good  partitions\n";
+        for row in &self.slots {
+            text += &row.line();
+        }
+        if let Some(fallback) = &self.last_fallback {
+            text += &format!("\nlast fallback  from slot {}", fallback.slot);
+            text += &fallback.version.as_ref().map_or(String::new(), |version| format!(", version {}", Printable(version)));
+            text += &format!(": {}", Printable(&fallback.reason));
+            text += &if fallback.detail.is_empty() { String::new() } else { format!(" ({})", Printable(&fallback.detail)) };
+            text += &fallback.time.as_ref().map_or("\n".to_owned(), |time| format!(", {time}\n"));
+        }
+        if let Some(last) = &self.last_result {
+            text += &format!("last result    {}\n", last.in_words());
+        }
+        text
+    }
+}
+
+impl SlotRow {
+    fn line(&self) -> String {
+        let version = self.version.as_deref().unwrap_or("-");
+        let good = if self.successful { "yes" } else { "no" };
+        let place = |partition: &PartitionRow| format!("{} ({})", Printable(&partition.label), Size(partition.size_bytes));
+        let places: Vec<String> = self.partitions.iter().map(place).collect();
+        let columns = format!(
+            "{:<5} {:<11} {:<21} {:>4}  {:>5}  {:<4}  ",
+            self.name, self.state, Printable(version).to_string(), self.priority, self.tries_left, good
+        );
+        columns + &places.join(", ") + "\n"
+    }
+}
+
+/// What an act that changed slot bits reports: the slots as they are now.
+pub fn after(
+    session: &Session,
+    bench: &mut Bench<'_>,
+    profile: &Profile,
+    outcome: &Outcome,
+) -> Result<(), Failure> {
+    crate::bench::tell(&session.output, outcome);
+    let survey = bench.survey(session)?;
+    session.output.result(&Status::of(bench, &survey, profile))
+}

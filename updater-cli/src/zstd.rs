@@ -1,0 +1,115 @@
+//! The zstd library behind the core's seams: one frame a chunk, no dictionary, a window of one chunk.
+
+use std::io;
+
+use libupdate::bundle::writer::Compressor;
+use libupdate::install::Decompressor;
+use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter, get_error_name};
+
+use crate::exit::{Exit, Failure};
+
+/// Windows are one chunk, 2^19 bytes, at most.
+const WINDOW_LOG: u32 = 19;
+/// Bundles are made once and fetched by every device.
+const LEVEL: i32 = 19;
+
+/// Decompresses chunks.
+pub struct Unpacker {
+    context: DCtx<'static>,
+}
+
+impl Unpacker {
+    /// A decompressor whose window is bounded.
+    pub fn new() -> Result<Self, Failure> {
+        let mut context = DCtx::create();
+        let next = "report this: the zstd library refuses its own bound";
+        context
+            .set_parameter(DParameter::WindowLogMax(WINDOW_LOG))
+            .map_err(|code| Failure::new(Exit::Io, "cannot decompress", get_error_name(code), next))?;
+        Ok(Self { context })
+    }
+}
+
+impl Decompressor for Unpacker {
+    fn decompress(&mut self, carried: &[u8], chunk: &mut [u8]) -> Option<()> {
+        let wanted = chunk.len();
+        // One frame and nothing behind it, which names its size; the library refuses a larger window and a dictionary.
+        let one_frame = zstd::zstd_safe::find_frame_compressed_size(carried).ok() == Some(carried.len());
+        let says = zstd::zstd_safe::get_frame_content_size(carried).ok().flatten();
+        if !one_frame || says != u64::try_from(wanted).ok() {
+            return None;
+        }
+        (self.context.decompress(chunk, carried).ok()? == wanted).then_some(())
+    }
+}
+
+/// Compresses chunks.
+#[derive(Debug)]
+pub struct Packer;
+
+impl Compressor for Packer {
+    fn compress(&mut self, chunks: &[&[u8]], frames: &mut [Vec<u8>]) -> io::Result<()> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let share = chunks.len().div_ceil(cores).max(1);
+        std::thread::scope(|scope| {
+            let shares = chunks.chunks(share).zip(frames.chunks_mut(share));
+            let workers: Vec<_> = shares.map(|(chunks, frames)| scope.spawn(move || pack(chunks, frames))).collect();
+            let joined = workers.into_iter().map(|worker| worker.join().map_err(|_| io::Error::other("a worker panicked"))?);
+            joined.collect()
+        })
+    }
+}
+
+fn pack(chunks: &[&[u8]], frames: &mut [Vec<u8>]) -> io::Result<()> {
+    let mut context = CCtx::create();
+    let refused = |code| io::Error::other(get_error_name(code));
+    context.set_parameter(CParameter::CompressionLevel(LEVEL)).map_err(refused)?;
+    context.set_parameter(CParameter::WindowLog(WINDOW_LOG)).map_err(refused)?;
+    for (chunk, frame) in chunks.iter().zip(frames) {
+        frame.clear();
+        frame.reserve(zstd::zstd_safe::compress_bound(chunk.len()));
+        context.compress2(frame, chunk).map_err(refused)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(chunk: &[u8]) -> Vec<u8> {
+        let mut frames = [Vec::new()];
+        Packer.compress(&[chunk], &mut frames).unwrap();
+        let [frame] = frames;
+        frame
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked_and_only_at_its_length() {
+        let chunk: Vec<u8> = (0..4096_u32).flat_map(u32::to_le_bytes).collect();
+        let frame = frame(&chunk);
+        let mut unpacker = Unpacker::new().unwrap();
+        let mut out = vec![0; chunk.len()];
+        assert_eq!(unpacker.decompress(&frame, &mut out), Some(()));
+        assert_eq!(out, chunk);
+        assert_eq!(unpacker.decompress(&frame, &mut vec![0; chunk.len() - 1]), None);
+        assert_eq!(unpacker.decompress(&frame, &mut vec![0; chunk.len() + 1]), None);
+    }
+
+    #[test]
+    fn two_frames_a_cut_frame_and_a_large_window_are_refused() {
+        let chunk = vec![7; 8192];
+        let frame = frame(&chunk);
+        let mut unpacker = Unpacker::new().unwrap();
+        let mut out = vec![0; chunk.len()];
+        assert_eq!(unpacker.decompress(&frame[..frame.len() - 1], &mut out), None);
+        let twice = [frame.as_slice(), frame.as_slice()].concat();
+        assert_eq!(unpacker.decompress(&twice, &mut vec![0; 2 * chunk.len()]), None);
+        let mut wide = CCtx::create();
+        wide.set_parameter(CParameter::WindowLog(24)).unwrap();
+        wide.set_parameter(CParameter::ContentSizeFlag(false)).unwrap();
+        let mut large = Vec::with_capacity(4 << 20);
+        wide.compress2(&mut large, &vec![9; 3 << 20]).unwrap();
+        assert_eq!(unpacker.decompress(&large, &mut vec![0; 3 << 20]), None);
+    }
+}
