@@ -29,7 +29,7 @@ use crate::io::{self, BlockIo, Window};
 use crate::limits::PAYLOADS;
 use crate::manifest::Payload;
 use crate::observe::{Meter, Observer, Phase};
-use crate::region;
+use crate::region::{self, Resume};
 use crate::verity::Tree;
 
 mod payload;
@@ -155,6 +155,34 @@ where
     let total = total(&places);
     check_all(disk, &places, buffers, tools)?;
     Ok(Staged { verified, slot, entry, kept: total, total })
+}
+
+/// Reads a bundle to its end and checks every byte of it, as [`stage`] does, without a slot: `disk` is scratch space that keeps what is
+/// written to the hash areas of `extents`, and may forget the rest.
+///
+/// # Errors
+/// As [`stage`].
+pub fn rehearse<D, R, H, Z, O>(
+    disk: &mut D,
+    verified: &Verified<'_>,
+    extents: &[Extent],
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    tools: &mut Tools<'_, H, Z, O>,
+) -> Result<(), Error<D::Error>>
+where
+    D: BlockIo,
+    R: Source,
+    H: BlockHasher,
+    Z: Decompressor,
+    O: Observer,
+{
+    let places = places(verified, extents)?;
+    let mut meter = Meter::new(Phase::Check, total(&places));
+    for place in &places {
+        payload::write(disk, place, Resume::Fresh, source, buffers, tools, &mut meter)?;
+    }
+    end_of_bundle(source)
 }
 
 /// One payload, the tree that checks it, and the partition it goes to.

@@ -7,6 +7,8 @@ use crate::block::ByteLen;
 pub enum Phase {
     /// Chunks are compared with the target and written where they differ.
     Write,
+    /// A bundle is checked, nothing is written.
+    Check,
     /// Everything written is made durable.
     Flush,
     /// The target is read and checked against the root hash.

@@ -4,7 +4,7 @@ use heapless::Vec;
 
 use crate::block::Extent;
 use crate::bundle::trailer::{Record, TRAILER_BYTES};
-use crate::bundle::{Anchors, Verified};
+use crate::bundle::{Anchors, Unverified, Verified};
 use crate::digest::Digest;
 use crate::error::{Corrupt, Error};
 use crate::gpt::Table;
@@ -94,7 +94,7 @@ pub fn survey<'p, D: BlockIo>(
     let mut facts =
         Facts { compatible: view.compatible, compression: view.compression, booted: view.booted, slots: Vec::new() };
     for slot in slots.slots() {
-        let (seen, installed) = match trailer(disk, slot, view.anchors, memory)? {
+        let (seen, installed) = match trailer(disk, slot, view, memory.trailer, [&mut *memory.block, &mut *memory.other])? {
             SlotTrailer::Nothing => (TrailerSeen::None, None),
             SlotTrailer::Mark(_) => (TrailerSeen::Mark, None),
             SlotTrailer::NotAuthentic(_) => (TrailerSeen::NotAuthentic, None),
@@ -108,17 +108,17 @@ pub fn survey<'p, D: BlockIo>(
     Ok(Survey { table, slots, facts })
 }
 
-/// Reads the trailers of one slot and checks signatures, roles and sizes.
+/// Reads the trailers of one slot and checks signatures, compatible, roles and sizes. `trailer` holds what is found.
 ///
 /// # Errors
 /// None of the slot's own: what cannot be read or checked is [`SlotTrailer::NotAuthentic`].
 pub fn trailer<'b, D: BlockIo>(
     disk: &mut D,
     slot: &Slot<'_>,
-    anchors: &Anchors,
-    memory: &'b mut Memory<'_>,
+    view: &View<'_>,
+    trailer: &'b mut [u8; TRAILER_BYTES],
+    [block, other]: [&mut Block; 2],
 ) -> Result<SlotTrailer<'b>, Error<D::Error>> {
-    let Memory { trailer, block, other } = memory;
     let mut extents = slot.partitions.iter().map(|partition| partition.extent);
     let Some(first) = extents.next() else { return Ok(SlotTrailer::Nothing) };
     let unverified = match Record::read(&mut Window::new(disk, first), trailer) {
@@ -130,19 +130,27 @@ pub fn trailer<'b, D: BlockIo>(
     };
     for extent in extents {
         let mut window = Window::new(disk, extent);
-        match region::holds(&mut window, unverified.envelope(), [&mut **block, &mut **other]) {
+        match region::holds(&mut window, unverified.envelope(), [&mut *block, &mut *other]) {
             Ok(true) => {}
             Ok(false) => return Ok(differing(&mut window, block)),
             Err(_) => return Ok(SlotTrailer::NotAuthentic(Corrupt::TrailerUnreadable)),
         }
     }
-    Ok(match unverified.verify(anchors) {
-        Err(kind) => SlotTrailer::NotAuthentic(kind),
-        Ok(verified) => match policy::extents(verified.manifest(), slot) {
-            Ok(extents) => SlotTrailer::Valid(verified, extents),
-            Err(_) => SlotTrailer::NotAuthentic(Corrupt::Roles),
-        },
-    })
+    Ok(judge(unverified, slot, view))
+}
+
+fn judge<'b>(unverified: Unverified<'b>, slot: &Slot<'_>, view: &View<'_>) -> SlotTrailer<'b> {
+    let verified = match unverified.verify(view.anchors) {
+        Ok(verified) => verified,
+        Err(kind) => return SlotTrailer::NotAuthentic(kind),
+    };
+    if !verified.manifest().compatibles().iter().any(|name| name.as_str() == view.compatible) {
+        return SlotTrailer::NotAuthentic(Corrupt::OtherCompatible);
+    }
+    match policy::extents(verified.manifest(), slot) {
+        Ok(extents) => SlotTrailer::Valid(verified, extents),
+        Err(_) => SlotTrailer::NotAuthentic(Corrupt::Roles),
+    }
 }
 
 /// A partition whose trailer is not the first one's: where an installation is under way it has a mark.

@@ -174,6 +174,8 @@ pub enum Corrupt {
     TrailerUnreadable,
     /// The trailer that was just written does not read back.
     TrailerReadBack,
+    /// The slot holds a bundle for another compatible.
+    OtherCompatible,
     /// The trailers of a slot's partitions are not the same bytes.
     TrailersDiffer,
     /// The manifest's roles are not exactly the profile's.
@@ -249,6 +251,7 @@ impl fmt::Display for Corrupt {
             Self::VerdictDetail => f.write_str("the detail of the slot's verdict is too long or not printable"),
             Self::TrailerUnreadable => f.write_str("the slot's trailer region cannot be read"),
             Self::TrailerReadBack => f.write_str("the trailer does not read back as it was written"),
+            Self::OtherCompatible => f.write_str("the slot holds a bundle for another compatible than this device's"),
             Self::TrailersDiffer => f.write_str("the partitions of the slot carry different manifests"),
             Self::Roles => f.write_str("the manifest's roles are not exactly the profile's"),
             Self::OtherManifest { expected } => write!(f, "the slot does not hold manifest {expected}"),

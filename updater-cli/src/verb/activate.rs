@@ -1,0 +1,85 @@
+//! `activate`: arms a staged slot, after reading every block of it again.
+
+use libupdate::activate;
+use libupdate::error::Rejected;
+use libupdate::install;
+use libupdate::policy::Facts;
+use libupdate::slot::SlotState;
+use libupdate::survey::{self, SlotTrailer};
+use libupdate::{Error, SlotId};
+
+use crate::bench::Bench;
+use crate::cli::SlotOption;
+use crate::exit::{Exit, Failure};
+use crate::os::{Mode, OsError};
+use crate::session::Session;
+use crate::verb::status;
+use crate::watch::Watch;
+
+/// Reads, checks, and arms.
+pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
+    let what = "cannot activate a slot";
+    let profile = session.profile()?;
+    let specs = profile.specs();
+    let anchors = session.anchors(&profile)?;
+    let mut bench = Bench::open(session, &specs, &anchors, &profile.compatible, Mode::ReadWrite)?;
+    let survey = bench.survey(session)?;
+    let slot = staged(&survey.facts, args.slot)?;
+    let place = survey.slots.get(slot).map_err(Error::<OsError>::from)?.clone();
+    let mut trailer = Box::new([0; libupdate::bundle::trailer::TRAILER_BYTES]);
+    let found = {
+        let (disk, mut memory) = bench.disk_and_memory();
+        memory.trailer = &mut trailer;
+        survey::read_trailer(disk, &place, &bench_view(&profile.compatible, &anchors, &specs), memory)?
+    };
+    let (verified, extents) = match found {
+        SlotTrailer::Valid(verified, extents) => (verified, extents),
+        _ => return Err(not_staged(slot).doing(what)),
+    };
+    let mut watch = Watch::new(&session.output, &session.interrupt);
+    let staged = bench
+        .work(&mut watch, |disk, buffers, tools| {
+            install::restage(disk, verified, (slot, place.control, &extents), buffers, tools)
+        })
+        .map_err(|failure| failure.doing(format!("cannot activate slot {slot}")))?;
+    watch.finish();
+    let outcome = bench.commit(session, |disk, specs, scratch| {
+        activate::arm(disk, specs, &staged, profile.tries, scratch)
+    })?;
+    status::after(session, &mut bench, &profile, &outcome)
+}
+
+fn staged(facts: &Facts<'_>, wanted: Option<SlotId>) -> Result<SlotId, Failure> {
+    let state = |slot| facts.slot(slot).map(|facts| facts.state);
+    match wanted {
+        Some(slot) => match state(slot).map_err(Error::<OsError>::from)? {
+            SlotState::Staged => Ok(slot),
+            SlotState::Trial if facts.booted != Some(slot) => Err(armed_already(slot)),
+            _ => Err(not_staged(slot)),
+        },
+        None => match facts.slots.iter().find(|facts| facts.state == SlotState::Staged) {
+            Some(facts) => Ok(facts.slot),
+            None => Err(nothing_staged(facts)),
+        },
+    }
+}
+
+fn nothing_staged(facts: &Facts<'_>) -> Failure {
+    let armed = facts.slots.iter().find(|slot| slot.state == SlotState::Trial && facts.booted != Some(slot.slot));
+    armed.map_or_else(
+        || {
+            let why = "no slot is staged";
+            Failure::new(Exit::Refused, "cannot activate a slot", why, "run `install --no-activate` first")
+        },
+        |slot| armed_already(slot.slot),
+    )
+}
+
+fn armed_already(slot: SlotId) -> Failure {
+    let what = format!("slot {slot} needs no activation");
+    Failure::new(Exit::Nothing, what, "it is armed already", "reboot to try it")
+}
+
+fn not_staged(slot: SlotId) -> Failure {
+    Error::<OsError>::Rejected(Rejected::SlotState { slot, needed: "staged" }).into()
+}

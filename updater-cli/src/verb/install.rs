@@ -1,0 +1,226 @@
+//! `install`: a bundle into the slot that is not booted.
+
+use libupdate::activate;
+use libupdate::bundle::Unverified;
+use libupdate::error::Rejected;
+use libupdate::install::{self, Staged};
+use libupdate::limits::ENVELOPE_BYTES;
+use libupdate::observe::Phase;
+use libupdate::policy::{self, Admitted, Downgrade, Facts, FailedBefore, Wishes};
+use libupdate::slot::SlotState;
+use libupdate::{Error, SlotId};
+use serde::Serialize;
+
+use crate::bench::{self, Bench};
+use crate::cli::Install;
+use crate::exit::{Exit, Failure};
+use crate::last_result;
+use crate::os::{Mode, OsError};
+use crate::output::{Printable, Report, Size};
+use crate::profile::Profile;
+use crate::session::Session;
+use crate::source::BundleSource;
+use crate::watch::Watch;
+
+/// Installs, and remembers how it ended.
+pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
+    let what = format!("cannot install {}", args.source);
+    let answer = install(session, args).map_err(|failure| match failure.code {
+        Exit::Usage | Exit::Nothing => failure,
+        _ => failure.doing(what),
+    });
+    if !args.dry_run {
+        last_result::write(session, &answer);
+    }
+    let installed = answer?;
+    session.output.result(&installed)?;
+    if args.reboot { crate::os::reboot::now(session.disk().map(std::path::PathBuf::as_path)) } else { Ok(()) }
+}
+
+fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
+    let profile = session.profile()?;
+    let specs = profile.specs();
+    let anchors = session.anchors(&profile)?;
+    let mode = if args.dry_run { Mode::ReadOnly } else { Mode::ReadWrite };
+    let mut bench = Bench::open(session, &specs, &anchors, &profile.compatible, mode)?;
+    if args.reboot && bench.is_file() {
+        return Err(Failure::new(Exit::Usage, "cannot reboot", "this is a disk image file", "leave out --reboot"));
+    }
+    let survey = bench.survey(session)?;
+    let mut source = BundleSource::open(&args.source, &session.interrupt)?;
+    let mut head = Box::new([0; ENVELOPE_BYTES]);
+    let unverified = Unverified::read(&mut source, &mut head).map_err(Error::<OsError>::from)?;
+    let verified = unverified.verify(&anchors).map_err(Error::<OsError>::from)?;
+    let admitted = policy::admit::<OsError>(verified, &survey.facts, &survey.slots, wishes(args))?;
+    let slot = admitted.slot();
+    let state = survey.facts.slot(slot).map_err(Error::<OsError>::from)?.state;
+    announce(session, &admitted, &survey.facts);
+    if args.dry_run {
+        return Ok(Installed::of(&admitted, state, Ending::Dry));
+    }
+    let mut watch = Watch::new(&session.output, &session.interrupt);
+    let known = survey.facts.slot(slot).ok().and_then(|facts| facts.installed.as_ref()).map(|known| known.digest);
+    let held = known == Some(admitted.verified().digest());
+    if let Some(staged) = already(&mut bench, &admitted, held, state, &mut watch)? {
+        return finish(session, &mut bench, &profile, args, (staged, state), watch);
+    }
+    let (disarmed, outcome) =
+        bench.commit(session, |disk, specs, scratch| activate::disarm(disk, specs, admitted, scratch))?;
+    bench::tell(&session.output, &outcome);
+    let staged =
+        bench.work(&mut watch, |disk, buffers, tools| install::stage(disk, disarmed, &mut source, buffers, tools))?;
+    finish(session, &mut bench, &profile, args, (staged, SlotState::Disarmed), watch)
+}
+
+/// What the operator asked for.
+fn wishes(args: &Install) -> Wishes {
+    Wishes {
+        slot: args.slot,
+        downgrade: if args.allow_downgrade { Downgrade::Allow } else { Downgrade::Refuse },
+        failed_before: if args.retry_failed { FailedBefore::Retry } else { FailedBefore::Refuse },
+    }
+}
+
+fn announce(session: &Session, admitted: &Admitted<'_>, facts: &Facts<'_>) {
+    let version = admitted.verified().manifest().version();
+    let booted = facts.booted.map_or("no slot is booted".to_owned(), |slot| format!("slot {slot} is booted and stays as it is"));
+    session.output.note(&format!("installing {version} into slot {}; {booted}", admitted.slot()));
+}
+
+/// The target holds this very manifest already: then it is read and checked instead of written.
+fn already<'a>(
+    bench: &mut Bench<'_>,
+    admitted: &Admitted<'a>,
+    held: bool,
+    state: SlotState,
+    watch: &mut Watch,
+) -> Result<Option<Staged<'a>>, Failure> {
+    if !held || !matches!(state, SlotState::Staged | SlotState::Trial | SlotState::Good) {
+        return Ok(None);
+    }
+    let place = (admitted.slot(), admitted.entry(), admitted.extents());
+    let checked = bench.work(watch, |disk, buffers, tools| {
+        install::restage(disk, admitted.verified().clone(), place, buffers, tools)
+    });
+    match checked {
+        Ok(staged) => Ok(Some(staged)),
+        // What the slot holds is not what its trailer says: it is written anew.
+        Err(failure) if failure.code == Exit::NotAuthentic => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn finish(
+    session: &Session,
+    bench: &mut Bench<'_>,
+    profile: &Profile,
+    args: &Install,
+    (staged, state): (Staged<'_>, SlotState),
+    watch: Watch,
+) -> Result<Installed, Failure> {
+    let slot = staged.slot();
+    let seconds = watch.finish();
+    let version = staged.verified().manifest().version().to_string();
+    if matches!(state, SlotState::Trial | SlotState::Good) || (state == SlotState::Staged && args.no_activate) {
+        let what = format!("slot {slot} holds {version} already");
+        let next = match state {
+            SlotState::Trial => "reboot to try it",
+            SlotState::Staged => "run `activate` to arm it",
+            _ => "run `rollback` to boot it next",
+        };
+        return Err(Failure::new(Exit::Nothing, what, format!("every block of it is right and it is {state}"), next));
+    }
+    let ending = if args.no_activate { Ending::Staged } else { Ending::Armed };
+    let outcome = bench.commit(session, |disk, specs, scratch| match ending {
+        Ending::Staged => activate::keep_staged(disk, specs, &staged, profile.tries, scratch),
+        _ => activate::arm(disk, specs, &staged, profile.tries, scratch),
+    })?;
+    bench::tell(&session.output, &outcome);
+    Ok(Installed::done(&staged, ending, &seconds))
+}
+
+/// How an installation ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ending {
+    Dry,
+    Staged,
+    Armed,
+}
+
+/// The document of `install --json`.
+#[derive(Serialize)]
+struct Installed {
+    result: &'static str,
+    slot: String,
+    version: String,
+    manifest_digest: String,
+    bytes_total: u64,
+    bytes_kept: u64,
+    seconds: Option<Seconds>,
+}
+
+/// Seconds of each phase; the slot's images are durable after `write` and `flush`.
+#[derive(Serialize)]
+struct Seconds {
+    write: f64,
+    flush: f64,
+    read_back: f64,
+}
+
+impl Installed {
+    fn of(admitted: &Admitted<'_>, _: SlotState, _: Ending) -> Self {
+        let manifest = admitted.verified().manifest();
+        let total = manifest.payloads().iter().map(|payload| payload.geometry().image_blocks_bytes().get()).sum();
+        Self {
+            result: "would-install",
+            slot: admitted.slot().to_string(),
+            version: manifest.version().to_string(),
+            manifest_digest: admitted.verified().digest().to_string(),
+            bytes_total: total,
+            bytes_kept: 0,
+            seconds: None,
+        }
+    }
+
+    fn done(staged: &Staged<'_>, ending: Ending, seconds: &[(Phase, f64)]) -> Self {
+        let of = |wanted| seconds.iter().filter(|(phase, _)| *phase == wanted).map(|(_, seconds)| seconds).sum();
+        Self {
+            result: if ending == Ending::Staged { "staged" } else { "armed" },
+            slot: staged.slot().to_string(),
+            version: staged.verified().manifest().version().to_string(),
+            manifest_digest: staged.verified().digest().to_string(),
+            bytes_total: staged.total().get(),
+            bytes_kept: staged.kept().get(),
+            seconds: Some(Seconds { write: of(Phase::Write), flush: of(Phase::Flush), read_back: of(Phase::ReadBack) }),
+        }
+    }
+}
+
+impl Report for Installed {
+    fn human(&self) -> String {
+        let (version, slot) = (Printable(&self.version), &self.slot);
+        let bytes = Size(self.bytes_total);
+        match self.result {
+            "would-install" => format!("would install {version} ({bytes}) into slot {slot}; nothing was written\n"),
+            "staged" => format!("slot {slot} holds {version} ({bytes}), complete and not armed; `activate` arms it\n"),
+            _ => {
+                let kept = if self.bytes_kept > 0 { format!(", {} of it was there already", Size(self.bytes_kept)) } else { String::new() };
+                format!(
+                    "installed {version} into slot {slot}: {bytes} read back and right{kept}\n\
+                     slot {slot} boots next, on trial; reboot, then run `mark-good` from it\n"
+                )
+            }
+        }
+    }
+}
+
+/// The slot that an act means: the one given, or the booted one.
+pub fn meant(slot: Option<SlotId>, facts: &Facts<'_>, what: &str) -> Result<SlotId, Failure> {
+    match (slot, facts.booted) {
+        (Some(slot), _) | (None, Some(slot)) => {
+            facts.slot(slot).map_err(|_| Failure::from(Error::<OsError>::Rejected(Rejected::NoSuchSlot { slot })))?;
+            Ok(slot)
+        }
+        (None, None) => Err(bench::no_slot(what)),
+    }
+}

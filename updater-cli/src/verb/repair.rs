@@ -1,0 +1,60 @@
+//! `repair`: both copies of the partition table valid and equal, the backup at the disk's end.
+
+use libupdate::apply::{self, BackupPlace, Relocate, Repair};
+use libupdate::gpt::{CopyId, Table};
+use serde::Serialize;
+
+use crate::exit::Failure;
+use crate::os::{Disk, Lock, Mode, OpenHow};
+use crate::output::Report;
+use crate::session::Session;
+
+/// Repairs what is damaged; says so where nothing is.
+pub fn run(session: &Session) -> Result<(), Failure> {
+    let path = match session.disk() {
+        Some(path) => path.clone(),
+        None => session.disk_path(&session.profile()?.specs())?,
+    };
+    let how = OpenHow { sector_size: session.sector_size()?, mode: Mode::ReadWrite, ..OpenHow::read_only() };
+    let what = |failure: Failure| failure.doing(format!("cannot repair {}", path.display()));
+    let mut disk = Disk::open(&path, how).map_err(|error| what(error.into()))?;
+    let _lock = Lock::act(&disk)?;
+    let _table = Lock::table(&disk)?;
+    let _shield = session.interrupt.shield();
+    let mut scratch = vec![0; 64 << 10];
+    let table = Table::read(&mut disk, &mut scratch).map_err(|error| what(error.into()))?;
+    let repair = apply::repair(&mut disk, &table, Relocate::Yes, &mut scratch).map_err(|error| what(error.into()))?;
+    session.output.result(&Repaired::of(&repair))
+}
+
+#[derive(Serialize)]
+struct Repaired {
+    repaired: Option<&'static str>,
+    backup: &'static str,
+}
+
+impl Repaired {
+    fn of(repair: &Repair) -> Self {
+        let copy = |copy| if copy == CopyId::Primary { "primary" } else { "backup" };
+        let backup = match repair.backup {
+            BackupPlace::AtEnd => "at-end",
+            BackupPlace::Moved { .. } => "moved",
+            _ => "not-at-end",
+        };
+        Self { repaired: repair.repaired.map(copy), backup }
+    }
+}
+
+impl Report for Repaired {
+    fn human(&self) -> String {
+        let copy = self.repaired.map_or("both copies of the table were valid and equal".to_owned(), |copy| {
+            format!("rewrote the {copy} copy of the table from the other")
+        });
+        let backup = match self.backup {
+            "moved" => "; moved the backup to the disk's end",
+            "at-end" => "",
+            _ => "; the backup does not stand at the disk's end",
+        };
+        format!("{copy}{backup}\n")
+    }
+}

@@ -1,0 +1,29 @@
+//! `rollback`: the other good slot boots next, on purpose.
+
+use libupdate::{Error, activate};
+
+use crate::bench::Bench;
+use crate::cli::SlotOption;
+use crate::exit::Failure;
+use crate::os::{Mode, OsError};
+use crate::session::Session;
+use crate::verb::status;
+
+/// Raises a good slot above every other.
+pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
+    let profile = session.profile()?;
+    let specs = profile.specs();
+    let anchors = session.anchors(&profile)?;
+    let mut bench = Bench::open(session, &specs, &anchors, &profile.compatible, Mode::ReadWrite)?;
+    let survey = bench.survey(session)?;
+    let what = |failure: Failure| failure.doing("cannot roll back");
+    let slot = match args.slot {
+        Some(slot) => slot,
+        None => survey.facts.rollback_target().map_err(|kind| what(Error::<OsError>::from(kind).into()))?,
+    };
+    let outcome = bench
+        .commit(session, |disk, specs, scratch| activate::rollback(disk, specs, &survey.facts, slot, scratch))
+        .map_err(what)?;
+    session.output.note(&format!("slot {slot} boots next"));
+    status::after(session, &mut bench, &profile, &outcome)
+}
