@@ -10,6 +10,7 @@ pub mod find;
 pub mod lock;
 mod medium;
 pub mod node;
+pub mod reboot;
 pub mod signal;
 
 pub use aligned::AlignedBuf;

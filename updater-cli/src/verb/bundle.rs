@@ -4,3 +4,5 @@ pub mod attach;
 pub mod create;
 pub mod digest;
 mod file;
+
+pub use file::unwritable;

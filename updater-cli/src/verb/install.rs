@@ -34,7 +34,7 @@ pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
     }
     let installed = answer?;
     session.output.result(&installed)?;
-    if args.reboot { crate::os::reboot::now(session.disk().map(std::path::PathBuf::as_path)) } else { Ok(()) }
+    if args.reboot { crate::os::reboot::now() } else { Ok(()) }
 }
 
 fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {

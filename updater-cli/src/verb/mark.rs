@@ -42,7 +42,10 @@ pub fn bad(session: &Session, args: &MarkBad) -> Result<(), Failure> {
         .commit(session, |disk, specs, scratch| activate::mark_bad(disk, specs, &survey.facts, slot, scratch))
         .map_err(|failure| failure.doing(format!("cannot mark slot {slot} bad")))?;
     // The bits decide; the record only says why, and failing to write it changes nothing else.
-    if let Err(failure) = record(&mut bench, &survey, slot, args.reason.as_deref()) {
+    // The booted slot is in use, and nothing here writes to it.
+    if bench.view.booted != Some(slot)
+        && let Err(failure) = record(&mut bench, &survey, slot, args.reason.as_deref())
+    {
         session.output.warn(&format!("the reason could not be recorded: {}", failure.why));
     }
     session.output.note(&format!("slot {slot} does not boot again"));
@@ -64,7 +67,6 @@ fn record(
         at: crate::time::now(),
         detail: Detail::new(reason.unwrap_or_default()),
     };
-    bench.disk.unprotect();
     let (disk, memory) = bench.disk_and_memory();
     let mut window = Window::new(disk, partition.extent);
     verdict.write(&mut window, memory.block)?;

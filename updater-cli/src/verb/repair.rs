@@ -37,9 +37,9 @@ impl Repaired {
     fn of(repair: &Repair) -> Self {
         let copy = |copy| if copy == CopyId::Primary { "primary" } else { "backup" };
         let backup = match repair.backup {
-            BackupPlace::AtEnd => "at-end",
-            BackupPlace::Moved { .. } => "moved",
-            _ => "not-at-end",
+            BackupPlace::Kept => "kept",
+            BackupPlace::MovedFrom(_) => "moved",
+            BackupPlace::Nowhere(_) => "nowhere",
         };
         Self { repaired: repair.repaired.map(copy), backup }
     }
@@ -52,8 +52,8 @@ impl Report for Repaired {
         });
         let backup = match self.backup {
             "moved" => "; moved the backup to the disk's end",
-            "at-end" => "",
-            _ => "; the backup does not stand at the disk's end",
+            "nowhere" => "; the backup has no place: the disk is smaller than the table says",
+            _ => "",
         };
         format!("{copy}{backup}\n")
     }

@@ -1,0 +1,166 @@
+//! `bundle create`: images into one signed bundle, or a detached head beside an image.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use libupdate::bundle::UpdaterVersion;
+use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, Signer, Tools, Written};
+use libupdate::manifest::Name;
+use libupdate::{ByteLen, Salt, UnixSeconds};
+use serde::Serialize;
+
+use crate::cli::{BundleCreate, CompressionOption};
+use crate::exit::{Exit, Failure};
+use crate::hasher::Hasher;
+use crate::keys;
+use crate::output::{Printable, Report, Size, Step};
+use crate::session::Session;
+use crate::source;
+use crate::verb::bundle::file::NewFile;
+use crate::zstd::Packer;
+
+/// The role of `--image`.
+const ROOT: &str = "root";
+
+/// Makes the bundle; an existing file is replaced only when asked to, and only by a complete one.
+pub fn run(session: &Session, args: &BundleCreate) -> Result<(), Failure> {
+    let images = images(args)?;
+    let out = output(args, &images)?;
+    let what = format!("cannot make {}", out.display());
+    let salt = args.salt.as_deref().map(hex).transpose()?;
+    let spec = spec(args).map_err(|failure| failure.doing(&what))?;
+    let keys = args.key.iter().map(|path| keys::private(path)).collect::<Result<Vec<_>, _>>()?;
+    let signers: Vec<&dyn Signer> = keys.iter().map(|key| -> &dyn Signer { key }).collect();
+    let mut new = NewFile::beside(&out, args.force)?;
+    let written = write(session, args, &spec, &images, salt.as_deref(), &signers, new.file())
+        .map_err(|failure| failure.doing(&what))?;
+    new.commit()?;
+    if keys.is_empty() {
+        session.output.warn("the bundle is not signed; see `bundle digest` and `bundle attach-signature`");
+    }
+    session.output.result(&Created {
+        file: out.display().to_string(),
+        bytes: written.len.get(),
+        manifest_digest: written.digest.to_string(),
+        signatures: keys.len(),
+    })
+}
+
+/// Role and file of each payload.
+fn images(args: &BundleCreate) -> Result<Vec<(&str, &Path)>, Failure> {
+    let root = args.image.as_deref().map(|file| (ROOT, file));
+    let others = args.payload.iter().map(|(role, file)| (role.as_str(), file.as_path()));
+    let images: Vec<_> = root.into_iter().chain(others).collect();
+    match (images.as_slice(), args.detached, args.compression) {
+        ([], ..) => Err(usage("there is no image", "give --image FILE, or --payload ROLE=FILE")),
+        ([_, _, ..], true, _) => Err(usage("a detached head is for one image", "leave out --detached")),
+        (_, true, CompressionOption::Zstd) => {
+            Err(usage("an image with a detached head is carried as it is", "leave out --compression or --detached"))
+        }
+        _ => Ok(images),
+    }
+}
+
+fn usage(why: &str, next: &str) -> Failure {
+    Failure::new(Exit::Usage, "cannot make a bundle", why, next)
+}
+
+fn output(args: &BundleCreate, images: &[(&str, &Path)]) -> Result<PathBuf, Failure> {
+    match (&args.output, images.first()) {
+        (Some(out), _) => Ok(out.clone()),
+        (None, Some((_, image))) => Ok(source::head_of(image)),
+        (None, None) => Err(usage("there is no output", "give -o FILE")),
+    }
+}
+
+fn spec(args: &BundleCreate) -> Result<BundleSpec<'_>, Failure> {
+    let name = |text| {
+        Name::new(text).map_err(|kind| Failure::new(Exit::Usage, "", kind, format!("change {text:?}, at most 64 characters")))
+    };
+    Ok(BundleSpec {
+        compatibles: args.compatible.iter().map(|text| name(text)).collect::<Result<_, _>>()?,
+        version: name(&args.version)?,
+        rollback_index: args.rollback_index,
+        build_time: build_time()?,
+        extensions: Vec::new(),
+        minimum_updater: UpdaterVersion::OLDEST,
+    })
+}
+
+/// Reproducible: the moment that the build says, never the clock.
+fn build_time() -> Result<UnixSeconds, Failure> {
+    let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok(UnixSeconds::UNKNOWN) };
+    let seconds = text.to_str().and_then(|text| text.parse().ok());
+    seconds.map(UnixSeconds::new).ok_or_else(|| usage("SOURCE_DATE_EPOCH is no number of seconds", "set or unset it"))
+}
+
+fn hex(text: &str) -> Result<Vec<u8>, Failure> {
+    let wrong = || usage("--salt is not an even number of hex digits, 256 bytes at most", "give hex, or leave it out");
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    let byte = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
+    bytes.filter(|bytes| Salt::new(bytes).is_some()).ok_or_else(wrong)
+}
+
+fn write(
+    session: &Session,
+    args: &BundleCreate,
+    spec: &BundleSpec<'_>,
+    images: &[(&str, &Path)],
+    salt: Option<&[u8]>,
+    signers: &[&dyn Signer],
+    out: &mut File,
+) -> Result<Written, Failure> {
+    let mut packers: Vec<Packer> = images.iter().map(|_| Packer).collect();
+    let mut inputs = Vec::new();
+    for ((role, path), packer) in images.iter().zip(&mut packers) {
+        let file = source::open(path)?;
+        let len = file.metadata().map_err(|error| source::unreadable(path, &error))?.len();
+        let role = Name::new(role).map_err(|kind| Failure::new(Exit::Usage, "", kind, format!("change the role {role:?}")))?;
+        let carriage = match args.compression {
+            CompressionOption::None => Carriage::Raw,
+            CompressionOption::Zstd => Carriage::Zstd(packer),
+        };
+        inputs.push(Image { role, len: ByteLen::new(len), source: file, salt: salt.and_then(Salt::new), carriage });
+    }
+    let total = inputs.iter().map(|input| input.len.get()).sum();
+    let mut progress = session.output.progress("bundle", ByteLen::new(total));
+    let mut tell = |done| progress.at(Step { done, ..Step::default() });
+    let mut tools = Tools { hasher: Hasher::default(), progress: &mut tell };
+    let written = match inputs.as_mut_slice() {
+        [image] if args.detached => writer::write_detached_head(spec, image, signers, out, &mut tools),
+        images => writer::write(spec, images, signers, out, &mut tools),
+    };
+    let written = written.map_err(|error| not_written(&error))?;
+    progress.finish();
+    Ok(written)
+}
+
+fn not_written(error: &writer::WriteError) -> Failure {
+    use writer::WriteError as E;
+    let (code, next) = match error {
+        E::Image { .. } => (Exit::Io, "check the image"),
+        E::ImageLength { .. } => (Exit::Io, "make the bundle when nothing writes to the image any more"),
+        E::Output(cause) if cause.kind() == std::io::ErrorKind::StorageFull => (Exit::NoSpace, "make room"),
+        E::Output(_) => (Exit::Io, "check where the bundle goes"),
+        E::Signer(_) | E::NotItsSignature => (Exit::NotAuthentic, "check the key and the signature"),
+        _ => (Exit::Usage, "see docs/FORMAT.md for the limits of a bundle"),
+    };
+    Failure::new(code, "", error, next)
+}
+
+#[derive(Serialize)]
+struct Created {
+    file: String,
+    bytes: u64,
+    manifest_digest: String,
+    signatures: usize,
+}
+
+impl Report for Created {
+    fn human(&self) -> String {
+        format!("{}  {}\nmanifest digest  {}\n", Printable(&self.file), Size(self.bytes), self.manifest_digest)
+    }
+}

@@ -1,0 +1,151 @@
+//! `choose`: the slot that boots next and its partitions, as lines that a boot script can evaluate, or as JSON.
+
+use libupdate::activate::{self, Spent};
+use libupdate::boot::{self, Boot, Choice, Kind};
+use libupdate::manifest::Payload;
+use libupdate::slot::Slot;
+use libupdate::survey::{self, SlotTrailer};
+use libupdate::Error;
+use serde::Serialize;
+
+use crate::bench::{self, Bench};
+use crate::cli::Choose;
+use crate::exit::{Exit, Failure};
+use crate::os::{Mode, OsError};
+use crate::output::Report;
+use crate::session::Session;
+
+/// Chooses, and with `--spend` spends the try as the boot loader does.
+pub fn run(session: &Session, args: &Choose) -> Result<(), Failure> {
+    let profile = session.profile()?;
+    let specs = profile.specs();
+    let anchors = session.anchors(&profile)?;
+    let mode = if args.spend { Mode::ReadWrite } else { Mode::ReadOnly };
+    let mut bench = Bench::open(session, &specs, &anchors, &profile.compatible, mode)?;
+    let survey = bench.survey(session)?;
+    let boot = match boot::choose(&boot::candidates(&survey.slots), profile.guard) {
+        Choice::Boot(boot) => boot,
+        Choice::Nothing => return Err(nothing()),
+    };
+    if args.spend {
+        let attempt = bench.commit(session, |disk, specs, scratch| activate::spend_try(disk, specs, &boot, scratch))?;
+        match attempt.spent {
+            Spent::Yes(outcome) => bench::tell(&session.output, &outcome),
+            Spent::NotNeeded => {}
+            Spent::Failed(error) => session.output.warn(&format!("the try could not be spent: {error}")),
+        }
+    }
+    let slot = survey.slots.get(boot.candidate.slot).map_err(Error::<OsError>::from)?;
+    session.output.result(&Chosen::of(&mut bench, slot, &boot)?)
+}
+
+fn nothing() -> Failure {
+    let next = "install a bundle, or boot the recovery partition";
+    Failure::new(Exit::Disk, "no slot boots next", "none has a priority and either success or a try left", next)
+}
+
+#[derive(Serialize)]
+struct Chosen {
+    slot: String,
+    kind: &'static str,
+    tries_left: u8,
+    check_all: bool,
+    version: Option<String>,
+    partitions: Vec<Place>,
+}
+
+#[derive(Serialize)]
+struct Place {
+    role: String,
+    label: String,
+    number: u32,
+    start_bytes: u64,
+    size_bytes: u64,
+    verity: Option<Verity>,
+}
+
+/// What `veritysetup open` and a device-mapper table need.
+#[derive(Serialize)]
+struct Verity {
+    root_hash: String,
+    salt: String,
+    data_blocks: u64,
+    hash_offset: u64,
+}
+
+impl Chosen {
+    fn of(bench: &mut Bench<'_>, slot: &Slot<'_>, boot: &Boot) -> Result<Self, Failure> {
+        let mut trailer = Box::new([0; libupdate::bundle::trailer::TRAILER_BYTES]);
+        let view = bench.view;
+        let (disk, memory) = bench.disk_and_memory();
+        let found = survey::trailer(disk, slot, &view, &mut trailer, [memory.block, memory.other])?;
+        let manifest = match &found {
+            SlotTrailer::Valid(verified, _) => Some(verified.manifest()),
+            _ => None,
+        };
+        let place = |partition: &libupdate::slot::Partition<'_>| Place {
+            role: partition.role.to_owned(),
+            label: partition.label.to_owned(),
+            number: partition.entry.get(),
+            start_bytes: partition.extent.first().get() * partition.extent.block_size().bytes_u64(),
+            size_bytes: partition.extent.len().get(),
+            verity: manifest.and_then(|manifest| manifest.payload(partition.role)).map(Verity::of),
+        };
+        let (kind, left) = match boot.kind {
+            Kind::Trial { left } => ("trial", left),
+            Kind::Counted { left } => ("counted", left),
+            Kind::Good => ("good", boot.candidate.bits.tries_left),
+            Kind::Suspect => ("suspect", boot.candidate.bits.tries_left),
+        };
+        Ok(Self {
+            slot: slot.id.to_string(),
+            kind,
+            tries_left: left.get(),
+            check_all: boot.kind == Kind::Suspect,
+            version: manifest.map(|manifest| manifest.version().to_string()),
+            partitions: slot.partitions.iter().map(place).collect(),
+        })
+    }
+}
+
+impl Verity {
+    fn of(payload: &Payload<'_>) -> Self {
+        Self {
+            root_hash: payload.root_hash().to_string(),
+            salt: payload.salt().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
+            data_blocks: payload.data_blocks(),
+            hash_offset: payload.geometry().hash_offset().get(),
+        }
+    }
+}
+
+impl Report for Chosen {
+    /// Values are letters, digits and `._+~-` by construction: a shell can evaluate the lines.
+    fn human(&self) -> String {
+        let mut lines = vec![
+            format!("UPDATER_SLOT={}", self.slot),
+            format!("UPDATER_KIND={}", self.kind),
+            format!("UPDATER_TRIES_LEFT={}", self.tries_left),
+            format!("UPDATER_CHECK_ALL={}", u8::from(self.check_all)),
+        ];
+        lines.extend(self.version.iter().map(|version| format!("UPDATER_VERSION={version}")));
+        for place in &self.partitions {
+            let role: String = place.role.chars().map(shell_name).collect();
+            lines.push(format!("UPDATER_{role}_LABEL={}", place.label));
+            lines.push(format!("UPDATER_{role}_NUMBER={}", place.number));
+            lines.push(format!("UPDATER_{role}_START_BYTES={}", place.start_bytes));
+            lines.push(format!("UPDATER_{role}_SIZE_BYTES={}", place.size_bytes));
+            if let Some(verity) = &place.verity {
+                lines.push(format!("UPDATER_{role}_ROOT_HASH={}", verity.root_hash));
+                lines.push(format!("UPDATER_{role}_SALT={}", verity.salt));
+                lines.push(format!("UPDATER_{role}_DATA_BLOCKS={}", verity.data_blocks));
+                lines.push(format!("UPDATER_{role}_HASH_OFFSET={}", verity.hash_offset));
+            }
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+fn shell_name(letter: char) -> char {
+    if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' }
+}

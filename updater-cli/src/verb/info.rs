@@ -1,0 +1,148 @@
+//! `info`: a bundle's manifest and who signed it; what is not verified is called so.
+
+use std::fs;
+use std::path::Path;
+
+use libupdate::bundle::writer::{Sealed, to_der};
+use libupdate::bundle::{Anchors, Unverified};
+use libupdate::limits::ENVELOPE_BYTES;
+use libupdate::manifest::{Encoding, Manifest, Payload};
+use libupdate::Error;
+use serde::Serialize;
+
+use crate::cli::Info;
+use crate::exit::Failure;
+use crate::os::OsError;
+use crate::output::{Printable, Report, Size};
+use crate::session::Session;
+use crate::source::BundleSource;
+use crate::verb::bundle::unwritable;
+
+/// Shows the manifest. With keys it says whether they signed; without, that nothing is verified.
+pub fn run(session: &Session, args: &Info) -> Result<(), Failure> {
+    let what = format!("cannot read {}", args.file.display());
+    let named = |fault| Failure::from(Error::<OsError>::from(fault)).doing(&what);
+    let mut source = BundleSource::open(&args.file.to_string_lossy(), &session.interrupt)?;
+    let mut head = Box::new([0; ENVELOPE_BYTES]);
+    let unverified = Unverified::read(&mut source, &mut head).map_err(named)?;
+    if let Some(folder) = &args.signatures {
+        export(&unverified, folder)?;
+    }
+    let anchors = session.anchors_if_any()?;
+    let signatures = unverified.signatures().map(|signature| signature.key_id().to_string()).collect();
+    let described = match anchors {
+        None => {
+            session.output.warn("no key to check with (give --trust): nothing here is verified");
+            let manifest = unverified.danger_manifest().map_err(|kind| named(kind.into()))?;
+            Described::of(&manifest, &unverified, signatures, Trust::NotChecked)
+        }
+        Some(anchors) => checked(&unverified, &anchors, signatures, session).map_err(named)?,
+    };
+    session.output.result(&described)
+}
+
+fn checked(
+    unverified: &Unverified<'_>,
+    anchors: &Anchors,
+    signatures: Vec<String>,
+    session: &Session,
+) -> Result<Described, libupdate::error::BundleFault> {
+    let envelope = Unverified::parse(unverified.envelope())?;
+    match envelope.verify(anchors) {
+        Ok(verified) => Ok(Described::of(verified.manifest(), unverified, signatures, Trust::Verified)),
+        Err(kind) => {
+            session.output.warn(&format!("not authentic: {kind}; nothing here is verified"));
+            Ok(Described::of(&unverified.danger_manifest()?, unverified, signatures, Trust::NotAuthentic))
+        }
+    }
+}
+
+/// The message and each signature in DER, named after its key.
+fn export(unverified: &Unverified<'_>, folder: &Path) -> Result<(), Failure> {
+    let write = |name: String, bytes: Vec<u8>| {
+        let path = folder.join(name);
+        fs::write(&path, bytes).map_err(|error| unwritable(&path, &error))
+    };
+    fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
+    write("message".to_owned(), Sealed::from(unverified).message())?;
+    unverified.signatures().try_for_each(|one| write(format!("{}.der", one.key_id()), to_der(one.bytes())))
+}
+
+/// What is known about the signatures.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Trust {
+    Verified,
+    NotAuthentic,
+    NotChecked,
+}
+
+#[derive(Serialize)]
+struct Described {
+    trust: Trust,
+    version: String,
+    compatible: Vec<String>,
+    rollback_index: u64,
+    build_time: Option<String>,
+    manifest_digest: String,
+    signed_by: Vec<String>,
+    payloads: Vec<Image>,
+}
+
+#[derive(Serialize)]
+struct Image {
+    role: String,
+    image_bytes: u64,
+    root_hash: String,
+    salt: String,
+    compression: &'static str,
+}
+
+impl Described {
+    fn of(manifest: &Manifest<'_>, unverified: &Unverified<'_>, signed_by: Vec<String>, trust: Trust) -> Self {
+        Self {
+            trust,
+            version: manifest.version().to_string(),
+            compatible: manifest.compatibles().iter().map(ToString::to_string).collect(),
+            rollback_index: manifest.rollback_index(),
+            build_time: crate::time::rfc3339(manifest.build_time()),
+            manifest_digest: unverified.digest().to_string(),
+            signed_by,
+            payloads: manifest.payloads().iter().map(Image::of).collect(),
+        }
+    }
+}
+
+impl Image {
+    fn of(payload: &Payload<'_>) -> Self {
+        Self {
+            role: payload.role().to_string(),
+            image_bytes: payload.image_len().get(),
+            root_hash: payload.root_hash().to_string(),
+            salt: payload.salt().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
+            compression: if payload.encoding() == Encoding::Raw { "none" } else { "zstd" },
+        }
+    }
+}
+
+impl Report for Described {
+    fn human(&self) -> String {
+        let trust = match self.trust {
+            Trust::Verified => "signatures verified",
+            Trust::NotAuthentic => "NOT AUTHENTIC: not signed by the given keys",
+            Trust::NotChecked => "NOT VERIFIED: no key was given",
+        };
+        let mut text = format!("version         {}   ({trust})\n", Printable(&self.version));
+        text += &format!("compatible      {}\n", Printable(&self.compatible.join(", ")));
+        text += &format!("rollback index  {}\n", self.rollback_index);
+        text += &self.build_time.as_ref().map_or(String::new(), |time| format!("build time      {time}\n"));
+        text += &format!("manifest        {}\n", self.manifest_digest);
+        text += &self.signed_by.iter().map(|key| format!("signed by       {key}\n")).collect::<String>();
+        for image in &self.payloads {
+            let (role, size) = (Printable(&image.role), Size(image.image_bytes));
+            text += &format!("payload         {role}: {size}, compression {}\n", image.compression);
+            text += &format!("  root hash     {}\n  salt          {}\n", image.root_hash, image.salt);
+        }
+        text
+    }
+}

@@ -1,0 +1,114 @@
+//! `verify`: a bundle against the keys, or every block of a slot against its trailer.
+
+use libupdate::bundle::Unverified;
+use libupdate::install;
+use libupdate::limits::ENVELOPE_BYTES;
+use libupdate::survey::{self, SlotTrailer};
+use libupdate::{ByteLen, Error, SlotId};
+use serde::Serialize;
+
+use crate::bench::{self, Bench};
+use crate::cli::Verify;
+use crate::exit::{Exit, Failure};
+use crate::os::{Mode, OsError};
+use crate::output::{Printable, Report, Size};
+use crate::scratch_disk::ScratchDisk;
+use crate::session::Session;
+use crate::source::BundleSource;
+use crate::watch::Watch;
+
+/// Checks what was named.
+pub fn run(session: &Session, args: &Verify) -> Result<(), Failure> {
+    let verified = match (&args.file, args.slot) {
+        (Some(file), _) => {
+            let name = file.to_string_lossy();
+            bundle(session, &name).map_err(|failure| named(failure, &name))?
+        }
+        (None, Some(id)) => slot(session, id).map_err(|failure| named(failure, &format!("slot {id}")))?,
+        (None, None) => return Err(bench::no_slot("cannot verify")),
+    };
+    session.output.result(&verified)
+}
+
+fn named(failure: Failure, what: &str) -> Failure {
+    if failure.code == Exit::Usage { failure } else { failure.doing(format!("{what} does not verify")) }
+}
+
+#[derive(Serialize)]
+struct Checked {
+    what: String,
+    version: String,
+    manifest_digest: String,
+    signers: Vec<String>,
+    bytes: u64,
+}
+
+impl Report for Checked {
+    fn human(&self) -> String {
+        let mut text = format!("{}: version {}, {}\n", Printable(&self.what), Printable(&self.version), Size(self.bytes));
+        text += &format!("every block is right, and signed by {}\n", self.signers.join(", "));
+        text
+    }
+}
+
+/// Reads a bundle to its end. A profile is not needed: only the keys decide.
+fn bundle(session: &Session, name: &str) -> Result<Checked, Failure> {
+    let anchors = session.anchors_without_profile()?;
+    let mut source = BundleSource::open(name, &session.interrupt)?;
+    let mut head = Box::new([0; ENVELOPE_BYTES]);
+    let unverified = Unverified::read(&mut source, &mut head).map_err(Error::<OsError>::from)?;
+    let verified = unverified.verify(&anchors).map_err(Error::<OsError>::from)?;
+    let geometries = verified.manifest().payloads().iter().map(|payload| payload.geometry());
+    let (mut scratch, extents) = ScratchDisk::for_images(geometries);
+    let mut watch = Watch::new(&session.output, &session.interrupt);
+    bench::with_tools(&mut watch, |buffers, tools| {
+        install::rehearse(&mut scratch, &verified, &extents, &mut source, buffers, tools)
+    })?;
+    watch.finish();
+    Ok(Checked::of(name, &verified))
+}
+
+/// Reads a slot, every byte of image and hash tree.
+fn slot(session: &Session, id: SlotId) -> Result<Checked, Failure> {
+    let profile = session.profile()?;
+    let specs = profile.specs();
+    let anchors = session.anchors(&profile)?;
+    let mut bench = Bench::open(session, &specs, &anchors, &profile.compatible, Mode::ReadOnly)?;
+    let survey = bench.survey(session)?;
+    let slot = survey.slots.get(id).map_err(Error::<OsError>::from)?.clone();
+    let mut trailer = Box::new([0; libupdate::bundle::trailer::TRAILER_BYTES]);
+    let view = bench.view;
+    let (disk, memory) = bench.disk_and_memory();
+    let (verified, extents) = match survey::trailer(disk, &slot, &view, &mut trailer, [memory.block, memory.other])? {
+        SlotTrailer::Valid(verified, extents) => (verified, extents),
+        SlotTrailer::NotAuthentic(kind) => return Err(Error::<OsError>::Corrupt(kind).into()),
+        SlotTrailer::Mark(_) => {
+            let why = "an installation into it was not finished";
+            return Err(Failure::new(Exit::NotAuthentic, "", why, "run the installation again, it resumes"));
+        }
+        SlotTrailer::Nothing => {
+            return Err(Failure::new(Exit::NotAuthentic, "", "nothing is installed there", "install a bundle"));
+        }
+    };
+    let mut watch = Watch::new(&session.output, &session.interrupt);
+    let checked = Checked::of(&format!("slot {id}"), &verified);
+    let staged = bench.work(&mut watch, |disk, buffers, tools| {
+        install::restage(disk, verified, (id, slot.control, &extents), buffers, tools)
+    })?;
+    watch.finish();
+    Ok(Checked { bytes: staged.total().get(), ..checked })
+}
+
+impl Checked {
+    fn of(what: &str, verified: &libupdate::bundle::Verified<'_>) -> Self {
+        let manifest = verified.manifest();
+        let bytes = manifest.payloads().iter().map(|payload| payload.geometry().image_blocks_bytes());
+        Self {
+            what: what.to_owned(),
+            version: manifest.version().to_string(),
+            manifest_digest: verified.digest().to_string(),
+            signers: verified.signers().iter().map(ToString::to_string).collect(),
+            bytes: bytes.map(ByteLen::get).sum(),
+        }
+    }
+}
