@@ -2,7 +2,7 @@
 //!
 //! | act | bits of the slot | condition |
 //! |---|---|---|
-//! | [`disarm`] | P = T = S = 0 | admitted |
+//! | [`disarm`](crate::disarm) | P = T = S = 0 | admitted |
 //! | [`arm`] | P above all others, T = tries, S = 0 | staged in this run |
 //! | [`keep_staged`] | T = tries | staged in this run |
 //! | [`first_good`] | P = 1, T = guard, S = 1 | staged in this run, no slot has bits |
@@ -13,65 +13,26 @@
 //!
 //! # Durability
 //! Each act reads the table anew, decides, and hands all changed entries to one [`apply::commit`](crate::apply::commit): a cut leaves
-//! the old bits or the new ones of every slot together.
+//! the old bits or the new ones. Where several slots change at once, their entries stand in one write on 512-byte sectors.
 
-use heapless::Vec;
-
-use crate::apply::{self, Edit, Outcome};
+use crate::apply::Outcome;
 use crate::boot::{Boot, Guard, Kind};
-use crate::bundle::Verified;
-use crate::error::{Error, Rejected, TableFault};
-use crate::gpt::{SlotBits, Table, TriesLeft};
+use crate::error::{Error, Rejected};
+use crate::flip;
+use crate::gpt::{SlotBits, TriesLeft};
 use crate::id::SlotId;
 use crate::install::Staged;
 use crate::io::BlockIo;
-use crate::limits::SLOTS;
-use crate::policy::{Admitted, Facts};
-use crate::slot::{self, BitEdits, PartitionSpec, SlotState, SlotTable};
+use crate::policy::Facts;
+use crate::slot::{self, BitEdits, PartitionSpec, SlotState};
 use crate::survey;
-
-/// An admitted bundle whose target slot cannot boot any more. Made only by [`disarm`].
-#[derive(Debug)]
-#[must_use = "a disarmed slot has not been written yet"]
-pub struct Disarmed<'a> {
-    admitted: Admitted<'a>,
-}
-
-impl<'a> Disarmed<'a> {
-    /// The admitted bundle.
-    pub const fn admitted(&self) -> &Admitted<'a> {
-        &self.admitted
-    }
-
-    pub(crate) fn into_verified(self) -> Verified<'a> {
-        self.admitted.into_verified()
-    }
-}
-
-/// Takes the target slot out of the boot order: the first act of an installation.
-///
-/// # Durability
-/// One commit, or none where the slot has no bits. A cut leaves the slot as it was, with its old content untouched, or disarmed.
-/// # Errors
-/// [`TableFault::ChangedUnderUs`] where the slot's bits are not the admitted ones; [`Error::Io`].
-pub fn disarm<'a, D: BlockIo>(
-    disk: &mut D,
-    specs: &[PartitionSpec<'_>],
-    admitted: Admitted<'a>,
-    scratch: &mut [u8],
-) -> Result<(Disarmed<'a>, Outcome), Error<D::Error>> {
-    let (table, slots) = survey::find(disk, specs, scratch)?;
-    expect_bits(&slots, admitted.slot(), admitted.bits())?;
-    let outcome = commit(disk, &table, &slots, &one(admitted.slot(), slot::mark_bad())?, scratch)?;
-    Ok((Disarmed { admitted }, outcome))
-}
 
 /// Makes the staged slot the next one, on trial for `tries` boots.
 ///
 /// # Durability
 /// One commit, the last of an installation. A cut leaves the old order, or the new slot first.
 /// # Errors
-/// [`TableFault::ChangedUnderUs`] where the slot got bits meanwhile; [`Error::Io`]; [`TableFault::ReadBack`].
+/// [`TableFault::ChangedUnderUs`](crate::error::TableFault::ChangedUnderUs) where the slot got bits meanwhile; [`Error::Io`]; [`TableFault::ReadBack`](crate::error::TableFault::ReadBack).
 pub fn arm<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
@@ -80,9 +41,9 @@ pub fn arm<D: BlockIo>(
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
     let (table, slots) = survey::find(disk, specs, scratch)?;
-    unarmed(&slots, staged.slot())?;
-    let edits = slot::arm(&bits(&slots), staged.slot(), tries)?;
-    commit(disk, &table, &slots, &edits, scratch)
+    flip::unarmed(&slots, staged.slot())?;
+    let edits = slot::arm(&flip::bits(&slots), staged.slot(), tries)?;
+    flip::commit(disk, &table, &slots, &edits, scratch)
 }
 
 /// Leaves the staged slot complete but out of the boot order, for a later `activate`.
@@ -99,8 +60,8 @@ pub fn keep_staged<D: BlockIo>(
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
     let (table, slots) = survey::find(disk, specs, scratch)?;
-    unarmed(&slots, staged.slot())?;
-    commit(disk, &table, &slots, &one(staged.slot(), slot::stage(tries))?, scratch)
+    flip::unarmed(&slots, staged.slot())?;
+    flip::commit(disk, &table, &slots, &flip::one(staged.slot(), slot::stage(tries))?, scratch)
 }
 
 /// Makes the first slot of a provisioned disk good: there is nothing to fall back to yet.
@@ -122,10 +83,10 @@ pub fn first_good<D: BlockIo>(
             Rejected::SlotState { slot: slot.id, needed: "empty, as on a disk that is being provisioned" }.into()
         );
     }
-    let armed = slot::arm(&bits(&slots), staged.slot(), guard.tries())?;
+    let armed = slot::arm(&flip::bits(&slots), staged.slot(), guard.tries())?;
     let good = armed.iter().map(|(id, bits)| Ok((*id, slot::mark_good(*id, *bits, guard.tries())?)));
     let edits = good.collect::<Result<BitEdits, Rejected>>()?;
-    commit(disk, &table, &slots, &edits, scratch)
+    flip::commit(disk, &table, &slots, &edits, scratch)
 }
 
 /// The proof that a boot may go on: its try is spent and read back, or the boot costs none. Made only by [`spend_try`].
@@ -175,7 +136,7 @@ pub enum Spent<E> {
 /// # Durability
 /// One commit: a cut leaves the old or the new number of tries, of this slot only.
 /// # Errors
-/// A trial slot whose try cannot be spent and read back is not booted: the commit's error. [`TableFault::ChangedUnderUs`] where
+/// A trial slot whose try cannot be spent and read back is not booted: the commit's error. [`TableFault::ChangedUnderUs`](crate::error::TableFault::ChangedUnderUs) where
 /// its bits are not the chosen ones.
 pub fn spend_try<D: BlockIo>(
     disk: &mut D,
@@ -204,8 +165,8 @@ fn spend<D: BlockIo>(
 ) -> Result<Outcome, Error<D::Error>> {
     let (table, slots) = survey::find(disk, specs, scratch)?;
     let (id, bits) = (boot.candidate.slot, boot.candidate.bits);
-    expect_bits(&slots, id, bits)?;
-    commit(disk, &table, &slots, &one(id, SlotBits { tries_left: left, ..bits })?, scratch)
+    flip::expect_bits(&slots, id, bits)?;
+    flip::commit(disk, &table, &slots, &flip::one(id, SlotBits { tries_left: left, ..bits })?, scratch)
 }
 
 /// Says that the slot has completed a boot.
@@ -223,7 +184,7 @@ pub fn mark_good<D: BlockIo>(
 ) -> Result<Outcome, Error<D::Error>> {
     let (table, slots) = survey::find(disk, specs, scratch)?;
     let bits = slot::mark_good(id, slots.get(id)?.bits(), guard.tries())?;
-    commit(disk, &table, &slots, &one(id, bits)?, scratch)
+    flip::commit(disk, &table, &slots, &flip::one(id, bits)?, scratch)
 }
 
 /// Says that the slot must not boot again.
@@ -241,8 +202,8 @@ pub fn mark_bad<D: BlockIo>(
 ) -> Result<Outcome, Error<D::Error>> {
     facts.another_is_good(id)?;
     let (table, slots) = survey::find(disk, specs, scratch)?;
-    unchanged(&slots, facts)?;
-    commit(disk, &table, &slots, &one(id, slot::mark_bad())?, scratch)
+    flip::unchanged(&slots, facts)?;
+    flip::commit(disk, &table, &slots, &flip::one(id, slot::mark_bad())?, scratch)
 }
 
 /// Puts a good slot first, on purpose.
@@ -262,73 +223,7 @@ pub fn rollback<D: BlockIo>(
         return Err(Rejected::SlotState { slot: id, needed: "good" }.into());
     }
     let (table, slots) = survey::find(disk, specs, scratch)?;
-    unchanged(&slots, facts)?;
-    let edits = slot::raise(&bits(&slots), id)?;
-    commit(disk, &table, &slots, &edits, scratch)
-}
-
-fn one(id: SlotId, bits: SlotBits) -> Result<BitEdits, Rejected> {
-    let mut edits = BitEdits::new();
-    edits.push((id, bits)).map_err(|_| Rejected::NoSuchSlot { slot: id })?;
-    Ok(edits)
-}
-
-fn bits(slots: &SlotTable<'_>) -> BitEdits {
-    slots.slots().iter().map(|slot| (slot.id, slot.bits())).take(SLOTS).collect()
-}
-
-fn expect_bits(slots: &SlotTable<'_>, id: SlotId, bits: SlotBits) -> Result<(), Refused> {
-    if slots.get(id)?.bits() == bits { Ok(()) } else { Err(TableFault::ChangedUnderUs.into()) }
-}
-
-fn unchanged(slots: &SlotTable<'_>, facts: &Facts<'_>) -> Result<(), Refused> {
-    facts.slots.iter().try_for_each(|facts| expect_bits(slots, facts.slot, facts.bits))
-}
-
-/// A slot that is about to be armed has no bits, or a staged slot's.
-fn unarmed(slots: &SlotTable<'_>, id: SlotId) -> Result<(), Refused> {
-    let bits = slots.get(id)?.bits();
-    if bits == slot::stage(bits.tries_left) { Ok(()) } else { Err(TableFault::ChangedUnderUs.into()) }
-}
-
-/// Two classes that the checks here can give.
-enum Refused {
-    Rejected(Rejected),
-    Table(TableFault),
-}
-
-impl From<Rejected> for Refused {
-    fn from(kind: Rejected) -> Self {
-        Self::Rejected(kind)
-    }
-}
-
-impl From<TableFault> for Refused {
-    fn from(kind: TableFault) -> Self {
-        Self::Table(kind)
-    }
-}
-
-impl<E> From<Refused> for Error<E> {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Rejected(kind) => Self::Rejected(kind),
-            Refused::Table(kind) => Self::Table(kind),
-        }
-    }
-}
-
-fn commit<D: BlockIo>(
-    disk: &mut D,
-    table: &Table,
-    slots: &SlotTable<'_>,
-    edits: &BitEdits,
-    scratch: &mut [u8],
-) -> Result<Outcome, Error<D::Error>> {
-    let mut entries = Vec::<Edit, SLOTS>::new();
-    for (id, bits) in edits {
-        let edit = Edit { entry: slots.get(*id)?.control, bits: *bits };
-        entries.push(edit).map_err(|_| Rejected::NoSuchSlot { slot: *id })?;
-    }
-    apply::commit(disk, table, &entries, scratch)
+    flip::unchanged(&slots, facts)?;
+    let edits = slot::raise(&flip::bits(&slots), id)?;
+    flip::commit(disk, &table, &slots, &edits, scratch)
 }

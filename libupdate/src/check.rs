@@ -9,11 +9,11 @@
 //! One pass over the data; each hash block above level 0 is checked against its parent when it is loaded, once for 128 chunks.
 
 use crate::bytes::len_u64;
-use crate::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest, hash_block};
+use crate::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest};
 use crate::error::{Corrupt, Error, NoSpace};
 use crate::io::{BlockIo, Window};
 use crate::observe::{Meter, Observer};
-use crate::verity::{CHUNK_BYTES, ParentCache, Superblock, Tree, digest_at};
+use crate::verity::{CHUNK_BYTES, ParentCache, Superblock, Tree};
 
 /// Memory of a long act, all of it the caller's.
 #[derive(Debug)]
@@ -66,14 +66,6 @@ pub(crate) fn partition<D: BlockIo, H: BlockHasher, O: Observer>(
     Ok(())
 }
 
-/// The digest that the tree holds for a chunk with this level-0 block: for an image of one block, that block's own digest.
-pub(crate) fn digest_of_leaf<H: BlockHasher>(tree: &Tree<'_>, leaf: &[u8; BLOCK_BYTES], hasher: &mut H) -> Digest {
-    match digest_at(leaf, 0) {
-        Some(only) if tree.geometry.levels() == 0 => only,
-        _ => hash_block(hasher, tree.salt, leaf),
-    }
-}
-
 /// Bytes of a chunk, as progress counts them.
 pub(crate) fn chunk_len(tree: &Tree<'_>, chunk: u64) -> u64 {
     tree.geometry.chunk_len(chunk).try_into().unwrap_or(u64::MAX)
@@ -94,7 +86,7 @@ pub(crate) fn hash_stored<D: BlockIo, H: BlockHasher>(
         hasher.hash_blocks(tree.salt, piece, digests);
         Ok(())
     })?;
-    Ok(digest_of_leaf(tree, buffers.leaf, hasher))
+    Ok(tree.digest_of_chunk(buffers.leaf, hasher))
 }
 
 /// Whether the stored level-0 block equals the one in `buffers.leaf`. An image of one block has none.

@@ -17,11 +17,11 @@
 
 use heapless::Vec;
 
-use crate::activate::Disarmed;
 use crate::block::{ByteLen, Extent};
 use crate::bundle::Verified;
 use crate::check::{self, Buffers};
 use crate::digest::BlockHasher;
+use crate::disarm::Disarmed;
 use crate::error::{Corrupt, Error};
 use crate::gpt::EntryNumber;
 use crate::id::SlotId;

@@ -5,7 +5,7 @@
 //! disk, an [`embedded_io::Read`] for the bundle, and buffers.
 //!
 //! ```text
-//!  floor 3  acts       activate  install  survey  region  check  observe  apply  plan   disk writes, in their order
+//!  floor 3  acts       activate  install  disarm  flip  survey  region  check  observe  apply  plan   disk writes in order
 //!  floor 2  judgement  boot  policy  slot  version                pure: no IO, no clock, total
 //!  floor 1  formats    bundle  manifest  verity  gpt              bytes to values that are valid
 //!  floor 0  words, IO  bytes  block  digest  id  limits  time  error  io  units, the device seam
@@ -13,7 +13,7 @@
 //! Imports go downward only; a test reads every `use crate::` line to hold it.
 //!
 //! The types carry the order of an installation: [`bundle::Unverified`], [`bundle::Verified`], [`policy::Admitted`],
-//! [`activate::Disarmed`], [`install::Staged`]. Each is made only by the act that earns it, so what is not verified cannot be
+//! [`disarm::Disarmed`], [`install::Staged`]. Each is made only by the act that earns it, so what is not verified cannot be
 //! admitted, and what is not staged cannot be armed:
 //!
 //! ```
@@ -66,7 +66,9 @@ pub mod check;
 #[cfg(test)]
 mod cut;
 pub mod digest;
+pub mod disarm;
 pub mod error;
+mod flip;
 pub mod gpt;
 pub mod id;
 pub mod install;

@@ -12,166 +12,24 @@
 //! 8. The rollback index is not below the highest of a good slot.
 //! 9. No slot remembers that these images failed, unless a retry is asked for.
 
-use heapless::{String, Vec};
+use heapless::Vec;
 
 use crate::block::Extent;
 use crate::bundle::trailer::trailer_offset;
 use crate::bundle::{Features, Verified};
-use crate::digest::{Digest, RootHash};
+use crate::digest::Digest;
 use crate::error::{Corrupt, Error, Incompatible, NoSpace, Rejected};
 use crate::gpt::{EntryNumber, SlotBits};
 use crate::id::SlotId;
-use crate::limits::{NAME_BYTES, PAYLOADS, SLOTS};
+use crate::limits::PAYLOADS;
 use crate::manifest::{Encoding, Manifest};
 use crate::slot::{Slot, SlotState, SlotTable};
 use crate::verity::Geometry;
 use crate::version;
 
-/// What an authentic trailer says is installed.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Installed {
-    /// The version.
-    pub version: String<NAME_BYTES>,
-    /// The rollback index.
-    pub rollback_index: u64,
-    /// Digest of the manifest: the identity of the bundle.
-    pub digest: Digest,
-    /// Root hash of the first payload.
-    pub root_hash: RootHash,
-    /// Digest over every role and root hash: the identity of the images, whoever signed them.
-    pub images: Digest,
-}
+mod facts;
 
-impl Installed {
-    /// What `verified` would be, or is, once installed.
-    #[must_use]
-    pub fn of(verified: &Verified<'_>) -> Option<Self> {
-        let manifest = verified.manifest();
-        Some(Self {
-            version: String::try_from(manifest.version().as_str()).ok()?,
-            rollback_index: manifest.rollback_index(),
-            digest: verified.digest(),
-            root_hash: manifest.payloads().first()?.root_hash(),
-            images: images(manifest),
-        })
-    }
-}
-
-fn images(manifest: &Manifest<'_>) -> Digest {
-    manifest.payloads().iter().fold(Digest::new([0; 32]), |so_far, payload| {
-        Digest::of(&[
-            so_far.as_bytes(),
-            payload.role().as_str().as_bytes(),
-            &[0],
-            payload.root_hash().digest().as_bytes(),
-        ])
-    })
-}
-
-/// What policy knows of one slot.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SlotFacts {
-    /// The slot.
-    pub slot: SlotId,
-    /// The entry that carries its bits.
-    pub entry: EntryNumber,
-    /// Its bits.
-    pub bits: SlotBits,
-    /// Its state.
-    pub state: SlotState,
-    /// What it holds, where its trailer is authentic.
-    pub installed: Option<Installed>,
-}
-
-/// Whether a device can install compressed bundles.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Compression {
-    /// It has no decompressor.
-    #[default]
-    None,
-    /// It decompresses zstd.
-    Zstd,
-}
-
-/// What policy knows of the device.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Facts<'a> {
-    /// The profile's compatible.
-    pub compatible: &'a str,
-    /// What the device can decompress.
-    pub compression: Compression,
-    /// The booted slot, if the running system came from one.
-    pub booted: Option<SlotId>,
-    /// Every slot of the profile.
-    pub slots: Vec<SlotFacts, SLOTS>,
-}
-
-impl Facts<'_> {
-    /// The facts of one slot.
-    ///
-    /// # Errors
-    /// [`Rejected::NoSuchSlot`].
-    pub fn slot(&self, slot: SlotId) -> Result<&SlotFacts, Rejected> {
-        self.slots.iter().find(|facts| facts.slot == slot).ok_or(Rejected::NoSuchSlot { slot })
-    }
-
-    /// Rule 1 of DESIGN 3.3: `slot` may lose its bits only while another slot is good.
-    ///
-    /// # Errors
-    /// [`Rejected::LastGoodSlot`].
-    pub fn another_is_good(&self, slot: SlotId) -> Result<(), Rejected> {
-        let good = |facts: &SlotFacts| facts.slot != slot && facts.state == SlotState::Good;
-        if self.slots.iter().any(good) { Ok(()) } else { Err(Rejected::LastGoodSlot { slot }) }
-    }
-
-    /// The slot that an installation would write, if none is asked for: not the booted one; the worst state, then the lowest
-    /// priority, then the lowest entry.
-    ///
-    /// # Errors
-    /// [`Rejected::NoTarget`].
-    pub fn target(&self) -> Result<SlotId, Rejected> {
-        let others = self.slots.iter().filter(|facts| Some(facts.slot) != self.booted);
-        let worst = others.min_by_key(|facts| (rank(facts.state), facts.bits.priority, facts.entry));
-        worst.map(|facts| facts.slot).ok_or(Rejected::NoTarget)
-    }
-
-    /// The slot that a rollback raises: good, not booted, the highest priority.
-    ///
-    /// # Errors
-    /// [`Rejected::NoTarget`].
-    pub fn rollback_target(&self) -> Result<SlotId, Rejected> {
-        let good = self.slots.iter().filter(|facts| Some(facts.slot) != self.booted && facts.state == SlotState::Good);
-        let best = good.max_by_key(|facts| (facts.bits.priority, core::cmp::Reverse(facts.entry)));
-        best.map(|facts| facts.slot).ok_or(Rejected::NoTarget)
-    }
-
-    fn floor(&self) -> u64 {
-        let good = self.slots.iter().filter(|facts| facts.state == SlotState::Good);
-        good.filter_map(|facts| facts.installed.as_ref()).map(|installed| installed.rollback_index).max().unwrap_or(0)
-    }
-
-    /// The slot whose version a new one is compared with: the booted one, else the best good one.
-    fn reference(&self) -> Option<&Installed> {
-        let booted = self.booted.and_then(|slot| self.slot(slot).ok());
-        let good =
-            self.slots.iter().filter(|facts| facts.state == SlotState::Good).max_by_key(|facts| facts.bits.priority);
-        booted.or(good)?.installed.as_ref()
-    }
-}
-
-/// Worst first: what is lost least by being overwritten. Empty and disarmed hold nothing; an unverified slot holds nothing
-/// that may boot.
-const fn rank(state: SlotState) -> u8 {
-    match state {
-        SlotState::Empty | SlotState::Disarmed => 0,
-        SlotState::Unverified => 1,
-        SlotState::Failed => 2,
-        SlotState::Exhausted => 3,
-        SlotState::Staged => 4,
-        SlotState::Trial => 5,
-        SlotState::Good => 6,
-    }
-}
+pub use facts::{Compression, Facts, Installed, SlotFacts};
 
 /// What to do about a version lower than the booted one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -262,7 +120,7 @@ pub fn admit<'a, E>(
     table: &SlotTable<'_>,
     wishes: Wishes,
 ) -> Result<Admitted<'a>, Error<E>> {
-    compatible(&verified, facts)?;
+    compatible(&verified, facts.compatible)?;
     readable(&verified, facts)?;
     let slot = target(facts, wishes, verified.digest())?;
     let admitted = fit(verified, table, slot)?;
@@ -292,7 +150,7 @@ pub fn admit_first<'a, E>(
     facts: &Facts<'_>,
     table: &SlotTable<'_>,
 ) -> Result<Admitted<'a>, Error<E>> {
-    compatible(&verified, facts)?;
+    compatible(&verified, facts.compatible)?;
     readable(&verified, facts)?;
     if let Some(armed) = facts.slots.iter().find(|facts| facts.bits != SlotBits::default()) {
         return Err(
@@ -303,8 +161,12 @@ pub fn admit_first<'a, E>(
     fit(verified, table, first)
 }
 
-fn compatible(verified: &Verified<'_>, facts: &Facts<'_>) -> Result<(), Rejected> {
-    let matches = verified.manifest().compatibles().iter().any(|name| name.as_str() == facts.compatible);
+/// Whether the bundle is for a device of this compatible.
+///
+/// # Errors
+/// [`Rejected::Compatible`].
+pub fn compatible(verified: &Verified<'_>, device: &str) -> Result<(), Rejected> {
+    let matches = verified.manifest().compatibles().iter().any(|name| name.as_str() == device);
     if matches { Ok(()) } else { Err(Rejected::Compatible) }
 }
 

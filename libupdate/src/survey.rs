@@ -94,12 +94,13 @@ pub fn survey<'p, D: BlockIo>(
     let mut facts =
         Facts { compatible: view.compatible, compression: view.compression, booted: view.booted, slots: Vec::new() };
     for slot in slots.slots() {
-        let (seen, installed) = match trailer(disk, slot, view, memory.trailer, [&mut *memory.block, &mut *memory.other])? {
-            SlotTrailer::Nothing => (TrailerSeen::None, None),
-            SlotTrailer::Mark(_) => (TrailerSeen::Mark, None),
-            SlotTrailer::NotAuthentic(_) => (TrailerSeen::NotAuthentic, None),
-            SlotTrailer::Valid(verified, _) => (TrailerSeen::Valid, Installed::of(&verified)),
-        };
+        let (seen, installed) =
+            match trailer(disk, slot, view, memory.trailer, [&mut *memory.block, &mut *memory.other])? {
+                SlotTrailer::Nothing => (TrailerSeen::None, None),
+                SlotTrailer::Mark(_) => (TrailerSeen::Mark, None),
+                SlotTrailer::NotAuthentic(_) => (TrailerSeen::NotAuthentic, None),
+                SlotTrailer::Valid(verified, _) => (TrailerSeen::Valid, Installed::of(&verified)),
+            };
         let standing = if view.booted == Some(slot.id) { Standing::Booted } else { Standing::NotBooted };
         let state = SlotState::of(slot.bits(), seen, standing);
         let row = SlotFacts { slot: slot.id, entry: slot.control, bits: slot.bits(), state, installed };

@@ -1,11 +1,10 @@
 //! A disk under work: opened, locked, its slots known, the booted one protected.
 
-use libupdate::apply::{Outcome, Warning};
+use libupdate::apply::Outcome;
 use libupdate::bundle::Anchors;
 use libupdate::bundle::trailer::TRAILER_BYTES;
 use libupdate::check::Buffers;
 use libupdate::digest::BLOCK_BYTES;
-use libupdate::gpt::SlotBits;
 use libupdate::install::Tools;
 use libupdate::policy::Compression;
 use libupdate::slot::{PartitionSpec, SlotState};
@@ -16,17 +15,17 @@ use libupdate::{Error, SlotId};
 use crate::cli::BootedOption;
 use crate::exit::{Exit, Failure};
 use crate::hasher::Hasher;
-use crate::os::{Booted, Disk, Kind, Lock, Mode, OpenHow, OsError};
-use crate::output::Output;
+use crate::os::{AlignedBuf, Booted, Disk, Kind, Lock, Mode, OpenHow, OsError};
+use crate::output::{Output, Watch};
+use crate::profile::Profile;
 use crate::session::Session;
-use crate::watch::Watch;
 use crate::zstd::Unpacker;
 
 /// What a verb works on: the disk, and how this device looks at it.
 pub struct Bench<'p> {
     pub disk: Disk,
     pub view: View<'p>,
-    lock: Option<Lock>,
+    _lock: Option<Lock>,
     memory: Memories,
 }
 
@@ -36,7 +35,7 @@ struct Memories {
     block: Box<[u8; BLOCK_BYTES]>,
     other: Box<[u8; BLOCK_BYTES]>,
     page: Box<[u8; BLOCK_BYTES]>,
-    data: Vec<u8>,
+    data: AlignedBuf,
     carried: Vec<u8>,
 }
 
@@ -51,9 +50,27 @@ impl Memories {
             block: block(),
             other: block(),
             page: block(),
-            data: Vec::new(),
+            data: AlignedBuf::new(CHUNK_BYTES),
             carried: Vec::new(),
         }
+    }
+
+    fn with_tools<T>(
+        &mut self,
+        watch: &mut Watch<'_>,
+        act: impl FnOnce(&mut Buffers<'_>, &mut Tools<'_, Hasher, Unpacker, Watch<'_>>) -> Result<T, Error<OsError>>,
+    ) -> Result<T, Failure> {
+        self.carried.resize(CHUNK_BYTES, 0);
+        let mut buffers = Buffers {
+            data: &mut self.data,
+            carried: &mut self.carried,
+            leaf: &mut self.block,
+            block: &mut self.other,
+            page: &mut self.page,
+        };
+        let (mut hasher, mut decompressor) = (Hasher::default(), Unpacker::new()?);
+        let mut tools = Tools { hasher: &mut hasher, decompressor: &mut decompressor, observer: watch };
+        Ok(act(&mut buffers, &mut tools)?)
     }
 
     fn survey(&mut self) -> Memory<'_> {
@@ -65,17 +82,41 @@ impl<'p> Bench<'p> {
     /// Opens the session's disk. For writing, nobody else may be at work on it.
     pub fn open(
         session: &Session,
+        profile: &'p Profile,
         specs: &'p [PartitionSpec<'p>],
         anchors: &'p Anchors,
-        compatible: &'p str,
         mode: Mode,
     ) -> Result<Self, Failure> {
-        let path = session.disk_path(specs)?;
+        let path = session.disk_path(profile)?;
         let how = OpenHow { sector_size: session.sector_size()?, mode, ..OpenHow::read_only() };
         let disk = Disk::open(&path, how)?;
-        let lock = if mode == Mode::ReadWrite { Some(Lock::act(&disk)?) } else { None };
+        match mode {
+            Mode::ReadOnly => Ok(Self::with(disk, None, profile, specs, anchors)),
+            Mode::ReadWrite => Self::locked(disk, profile, specs, anchors),
+        }
+    }
+
+    /// Takes an open disk for one act.
+    pub fn locked(
+        disk: Disk,
+        profile: &'p Profile,
+        specs: &'p [PartitionSpec<'p>],
+        anchors: &'p Anchors,
+    ) -> Result<Self, Failure> {
+        let lock = Lock::act(&disk)?;
+        Ok(Self::with(disk, Some(lock), profile, specs, anchors))
+    }
+
+    fn with(
+        disk: Disk,
+        lock: Option<Lock>,
+        profile: &'p Profile,
+        specs: &'p [PartitionSpec<'p>],
+        anchors: &'p Anchors,
+    ) -> Self {
+        let compatible = profile.compatible.as_str();
         let view = View { compatible, specs, anchors, booted: None, compression: Compression::Zstd };
-        Ok(Self { disk, view, lock, memory: Memories::new() })
+        Self { disk, view, _lock: lock, memory: Memories::new() }
     }
 
     /// Reads what is on the disk, finds out which slot is booted, and protects that one from every write.
@@ -104,7 +145,7 @@ impl<'p> Bench<'p> {
             (Some(BootedOption::None), _) => Ok(None),
             (Some(BootedOption::Slot(slot)), _) => Ok(Some(survey.facts.slot(slot).map_err(Error::<OsError>::from)?.slot)),
             (None, Kind::File) => Ok(best_good(survey)),
-            (None, Kind::Device(_)) => Ok(Booted::discover()?.and_then(|booted| booted.slot())),
+            (None, Kind::Device(_)) => Ok(Booted::discover()?.map(|booted| booted.slot)),
         }
     }
 
@@ -116,28 +157,17 @@ impl<'p> Bench<'p> {
     ) -> Result<T, Failure> {
         let _table = Lock::table(&self.disk)?;
         let _shield = session.interrupt.shield();
-        Ok(act(&mut self.disk, self.view.specs, &mut vec![0; SCRATCH])?)
+        Ok(act(&mut self.disk, self.view.specs, &mut AlignedBuf::new(SCRATCH))?)
     }
 
     /// Lends disk, memory and tools to a long act.
     pub fn work<T>(
         &mut self,
-        watch: &mut Watch,
-        act: impl FnOnce(&mut Disk, &mut Buffers<'_>, &mut Tools<'_, Hasher, Unpacker, Watch>) -> Result<T, Error<OsError>>,
+        watch: &mut Watch<'_>,
+        act: impl FnOnce(&mut Disk, &mut Buffers<'_>, &mut Tools<'_, Hasher, Unpacker, Watch<'_>>) -> Result<T, Error<OsError>>,
     ) -> Result<T, Failure> {
         let Self { disk, memory, .. } = self;
-        memory.data.resize(CHUNK_BYTES, 0);
-        memory.carried.resize(CHUNK_BYTES, 0);
-        let mut buffers = Buffers {
-            data: &mut memory.data,
-            carried: &mut memory.carried,
-            leaf: &mut memory.block,
-            block: &mut memory.other,
-            page: &mut memory.page,
-        };
-        let (mut hasher, mut decompressor) = (Hasher::default(), Unpacker::new()?);
-        let mut tools = Tools { hasher: &mut hasher, decompressor: &mut decompressor, observer: watch };
-        Ok(act(disk, &mut buffers, &mut tools)?)
+        memory.with_tools(watch, |buffers, tools| act(disk, buffers, tools))
     }
 
     /// Memory for reading one slot's trailers.
@@ -149,11 +179,6 @@ impl<'p> Bench<'p> {
     /// Whether this is a disk image file.
     pub fn is_file(&self) -> bool {
         *self.disk.kind() == Kind::File
-    }
-
-    /// Lets others have the disk.
-    pub fn release(&mut self) {
-        self.lock = None;
     }
 }
 
@@ -169,18 +194,17 @@ pub fn tell(output: &Output, outcome: &Outcome) {
     if let Some(copy) = outcome.repaired {
         output.note(&format!("repaired the {copy} copy of the partition table"));
     }
-    match outcome.warning {
-        Some(Warning::BackupUnwritable) => output.warn(
-            "the backup partition table cannot be written; the primary is changed. Run `repair`, and look at the disk's end",
-        ),
-        _ => {}
+    if let Some(warning) = outcome.warning {
+        output.warn(&format!("{warning}; the change itself is durable. Run `repair`"));
     }
 }
 
-/// Bits in the words of `status`.
-pub fn bits_in_words(bits: SlotBits) -> String {
-    let successful = if bits.successful == libupdate::gpt::Successful::Yes { "yes" } else { "no" };
-    format!("priority {}, tries left {}, successful {successful}", bits.priority, bits.tries_left)
+/// Lends memory and tools to a long act that has a disk of its own.
+pub fn with_tools<T>(
+    watch: &mut Watch<'_>,
+    act: impl FnOnce(&mut Buffers<'_>, &mut Tools<'_, Hasher, Unpacker, Watch<'_>>) -> Result<T, Error<OsError>>,
+) -> Result<T, Failure> {
+    Memories::new().with_tools(watch, act)
 }
 
 /// A failure of an act that had no slot to work on.

@@ -227,6 +227,7 @@ fn next_for_os(error: &OsError) -> &'static str {
 fn source_code(kind: embedded_io::ErrorKind) -> Exit {
     use embedded_io::ErrorKind as K;
     match kind {
+        K::Interrupted => Exit::Interrupted,
         K::ConnectionRefused | K::ConnectionReset | K::ConnectionAborted | K::NotConnected | K::TimedOut => {
             Exit::Network
         }

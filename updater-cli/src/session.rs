@@ -1,16 +1,15 @@
 //! One run of the program: the command line, the profile, and where results go.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use libupdate::bundle::Anchors;
-use libupdate::slot::PartitionSpec;
 use libupdate::BlockSize;
 
 use crate::cli::{BootedOption, Common, ProgressOption};
 use crate::exit::{Exit, Failure};
 use crate::keys;
-use crate::os::find::{self, Match};
-use crate::os::{Disk, Interrupt, OpenHow};
+use crate::os::Interrupt;
 use crate::output::{Loudness, Output, ProgressForm, ResultForm, Settings};
 use crate::profile::Profile;
 
@@ -56,18 +55,11 @@ impl Session {
     }
 
     /// The disk: `--disk`, or the one that matches the profile.
-    pub fn disk_path(&self, specs: &[PartitionSpec<'_>]) -> Result<PathBuf, Failure> {
-        if let Some(path) = &self.common.disk {
-            return Ok(path.clone());
+    pub fn disk_path(&self, profile: &Profile) -> Result<PathBuf, Failure> {
+        match &self.common.disk {
+            Some(path) => Ok(path.clone()),
+            None => Ok(profile.find_disk()?),
         }
-        let profile = self.profile()?;
-        let look = |path: &std::path::Path| {
-            let found = Disk::open(path, OpenHow::read_only())
-                .ok()
-                .and_then(|mut disk| libupdate::survey::find(&mut disk, specs, &mut vec![0; 64 << 10]).ok());
-            if found.is_some() { Match::Yes } else { Match::No }
-        };
-        Ok(find::whole_disk(profile.disk(), look)?)
     }
 
     /// `--sector-size`.
@@ -80,10 +72,23 @@ impl Session {
 
     /// The keys to trust: `--trust`, else the profile's.
     pub fn anchors(&self, profile: &Profile) -> Result<Anchors, Failure> {
-        if self.common.trust.is_empty() {
-            profile.anchors()
-        } else {
-            keys::anchors(&self.common.trust, profile.threshold())
+        let files = if self.common.trust.is_empty() { profile.trust.files()? } else { self.common.trust.clone() };
+        keys::anchors(&files, profile.trust.threshold)
+    }
+
+    /// The keys to check a bundle with, for verbs that need no device: `--trust`, else those of the profile.
+    pub fn anchors_without_profile(&self) -> Result<Anchors, Failure> {
+        match (self.common.trust.is_empty(), &self.common.profile) {
+            (false, None) => keys::anchors(&self.common.trust, NonZeroUsize::MIN),
+            _ => self.anchors(&self.profile()?),
         }
+    }
+
+    /// The same, or `None` where the command line names neither keys nor a profile.
+    pub fn anchors_if_any(&self) -> Result<Option<Anchors>, Failure> {
+        if self.common.trust.is_empty() && self.common.profile.is_none() {
+            return Ok(None);
+        }
+        self.anchors_without_profile().map(Some)
     }
 }

@@ -36,7 +36,7 @@ enum Part {
 
 /// The system's error, as the core's stream sees it.
 #[derive(Debug)]
-pub struct SourceError(io::Error);
+pub struct SourceError(pub io::Error);
 
 impl std::fmt::Display for SourceError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -46,7 +46,12 @@ impl std::fmt::Display for SourceError {
 impl core::error::Error for SourceError {}
 impl embedded_io::Error for SourceError {
     fn kind(&self) -> ErrorKind {
-        self.0.kind().into()
+        match self.0.kind() {
+            io::ErrorKind::Interrupted => ErrorKind::Interrupted,
+            io::ErrorKind::TimedOut => ErrorKind::TimedOut,
+            io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+            _ => ErrorKind::Other,
+        }
     }
 }
 

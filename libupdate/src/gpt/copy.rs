@@ -16,6 +16,15 @@ pub enum CopyId {
     Backup,
 }
 
+impl core::fmt::Display for CopyId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Primary => "primary",
+            Self::Backup => "backup",
+        })
+    }
+}
+
 /// What was found of a copy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CopyState {

@@ -24,7 +24,7 @@ use super::guid::Guid;
 use super::header::Header;
 
 /// Bytes of an entry.
-pub(crate) const ENTRY_BYTES: usize = 128;
+pub const ENTRY_BYTES: usize = 128;
 /// Where in an entry its attribute word stands.
 pub(crate) const ATTRIBUTES_AT: usize = 48;
 const UNIQUE_AT: usize = 16;

@@ -109,9 +109,7 @@ fn levels<D: BlockIo, R: Source, H: BlockHasher>(
         let wrong = Corrupt::HashBlock { level, index };
         source.read_exact(&mut buffers.leaf[..]).map_err(lost)?;
         let expected = parents.expected(window, level, index, hasher)?;
-        if crate::digest::hash_block(hasher, tree.salt, buffers.leaf) != expected {
-            return Err(wrong.into());
-        }
+        tree.check_block(expected, level, index, buffers.leaf, hasher)?;
         window.write(tree.geometry.block_offset(level, index).ok_or(wrong)?, buffers.leaf)?;
     }
     Ok(())
@@ -192,7 +190,7 @@ where
         }
         window.write(start.plus(offset).ok_or(Corrupt::Chunk { chunk })?, piece)
     })?;
-    if check::digest_of_leaf(&place.tree, buffers.leaf, tools.hasher) != expected {
+    if place.tree.digest_of_chunk(buffers.leaf, tools.hasher) != expected {
         return Err(Corrupt::Chunk { chunk }.into());
     }
     if checked_first {

@@ -1,5 +1,7 @@
 //! The core's observer: its phases become progress on stderr, and a signal stops the act at the next chunk.
 
+use std::time::Instant;
+
 use libupdate::ByteLen;
 use libupdate::observe::{Flow, Observer, Phase, Progress as Told};
 
@@ -12,23 +14,28 @@ pub struct Watch<'o> {
     output: &'o Output,
     interrupt: &'o Interrupt,
     current: Option<(Phase, Progress)>,
+    since: Instant,
+    seconds: Vec<(Phase, f64)>,
 }
 
 impl<'o> Watch<'o> {
     /// Watches an act.
-    pub const fn new(output: &'o Output, interrupt: &'o Interrupt) -> Self {
-        Self { output, interrupt, current: None }
+    pub fn new(output: &'o Output, interrupt: &'o Interrupt) -> Self {
+        Self { output, interrupt, current: None, since: Instant::now(), seconds: Vec::new() }
     }
 
-    /// The act is over.
-    pub fn finish(mut self) {
+    /// The act is over. Gives the seconds that each phase took, in their order.
+    pub fn finish(mut self) -> Vec<(Phase, f64)> {
         self.end_phase();
+        self.seconds
     }
 
     fn end_phase(&mut self) {
-        if let Some((_, progress)) = self.current.take() {
+        if let Some((phase, progress)) = self.current.take() {
             progress.finish();
+            self.seconds.push((phase, self.since.elapsed().as_secs_f64()));
         }
+        self.since = Instant::now();
     }
 
     fn phase(&mut self, phase: Phase, total: ByteLen) -> &mut Progress {
@@ -51,6 +58,7 @@ impl Observer for Watch<'_> {
 const fn word(phase: Phase) -> &'static str {
     match phase {
         Phase::Write => "write",
+        Phase::Check => "check",
         Phase::Flush => "flush",
         Phase::ReadBack => "read back",
     }

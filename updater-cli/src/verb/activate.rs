@@ -12,9 +12,9 @@ use crate::bench::Bench;
 use crate::cli::SlotOption;
 use crate::exit::{Exit, Failure};
 use crate::os::{Mode, OsError};
+use crate::output::Watch;
 use crate::session::Session;
 use crate::verb::status;
-use crate::watch::Watch;
 
 /// Reads, checks, and arms.
 pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
@@ -22,16 +22,14 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
     let profile = session.profile()?;
     let specs = profile.specs();
     let anchors = session.anchors(&profile)?;
-    let mut bench = Bench::open(session, &specs, &anchors, &profile.compatible, Mode::ReadWrite)?;
+    let mut bench = Bench::open(session, &profile, &specs, &anchors, Mode::ReadWrite)?;
     let survey = bench.survey(session)?;
     let slot = staged(&survey.facts, args.slot)?;
     let place = survey.slots.get(slot).map_err(Error::<OsError>::from)?.clone();
     let mut trailer = Box::new([0; libupdate::bundle::trailer::TRAILER_BYTES]);
-    let found = {
-        let (disk, mut memory) = bench.disk_and_memory();
-        memory.trailer = &mut trailer;
-        survey::read_trailer(disk, &place, &bench_view(&profile.compatible, &anchors, &specs), memory)?
-    };
+    let view = bench.view;
+    let (disk, memory) = bench.disk_and_memory();
+    let found = survey::trailer(disk, &place, &view, &mut trailer, [memory.block, memory.other])?;
     let (verified, extents) = match found {
         SlotTrailer::Valid(verified, extents) => (verified, extents),
         _ => return Err(not_staged(slot).doing(what)),

@@ -21,7 +21,7 @@ pub fn run(session: &Session, args: &Choose) -> Result<(), Failure> {
     let specs = profile.specs();
     let anchors = session.anchors(&profile)?;
     let mode = if args.spend { Mode::ReadWrite } else { Mode::ReadOnly };
-    let mut bench = Bench::open(session, &specs, &anchors, &profile.compatible, mode)?;
+    let mut bench = Bench::open(session, &profile, &specs, &anchors, mode)?;
     let survey = bench.survey(session)?;
     let boot = match boot::choose(&boot::candidates(&survey.slots), profile.guard) {
         Choice::Boot(boot) => boot,

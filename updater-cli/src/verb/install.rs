@@ -2,6 +2,7 @@
 
 use libupdate::activate;
 use libupdate::bundle::Unverified;
+use libupdate::disarm;
 use libupdate::error::Rejected;
 use libupdate::install::{self, Staged};
 use libupdate::limits::ENVELOPE_BYTES;
@@ -16,11 +17,10 @@ use crate::cli::Install;
 use crate::exit::{Exit, Failure};
 use crate::last_result;
 use crate::os::{Mode, OsError};
-use crate::output::{Printable, Report, Size};
+use crate::output::{Printable, Report, Size, Watch};
 use crate::profile::Profile;
 use crate::session::Session;
 use crate::source::BundleSource;
-use crate::watch::Watch;
 
 /// Installs, and remembers how it ended.
 pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
@@ -42,7 +42,7 @@ fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
     let specs = profile.specs();
     let anchors = session.anchors(&profile)?;
     let mode = if args.dry_run { Mode::ReadOnly } else { Mode::ReadWrite };
-    let mut bench = Bench::open(session, &specs, &anchors, &profile.compatible, mode)?;
+    let mut bench = Bench::open(session, &profile, &specs, &anchors, mode)?;
     if args.reboot && bench.is_file() {
         return Err(Failure::new(Exit::Usage, "cannot reboot", "this is a disk image file", "leave out --reboot"));
     }
@@ -65,7 +65,7 @@ fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
         return finish(session, &mut bench, &profile, args, (staged, state), watch);
     }
     let (disarmed, outcome) =
-        bench.commit(session, |disk, specs, scratch| activate::disarm(disk, specs, admitted, scratch))?;
+        bench.commit(session, |disk, specs, scratch| disarm::disarm(disk, specs, admitted, scratch))?;
     bench::tell(&session.output, &outcome);
     let staged =
         bench.work(&mut watch, |disk, buffers, tools| install::stage(disk, disarmed, &mut source, buffers, tools))?;
@@ -93,7 +93,7 @@ fn already<'a>(
     admitted: &Admitted<'a>,
     held: bool,
     state: SlotState,
-    watch: &mut Watch,
+    watch: &mut Watch<'_>,
 ) -> Result<Option<Staged<'a>>, Failure> {
     if !held || !matches!(state, SlotState::Staged | SlotState::Trial | SlotState::Good) {
         return Ok(None);
@@ -116,7 +116,7 @@ fn finish(
     profile: &Profile,
     args: &Install,
     (staged, state): (Staged<'_>, SlotState),
-    watch: Watch,
+    watch: Watch<'_>,
 ) -> Result<Installed, Failure> {
     let slot = staged.slot();
     let seconds = watch.finish();

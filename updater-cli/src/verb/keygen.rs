@@ -14,7 +14,7 @@ pub fn run(session: &Session, args: &Keygen) -> Result<(), Failure> {
     session.output.result(&Made {
         private_key: pair.private.display().to_string(),
         public_key: pair.public.display().to_string(),
-        key_id: pair.id.to_string(),
+        key_id: keys::public(&pair.public)?.id().to_string(),
     })
 }
 

@@ -19,7 +19,7 @@ pub fn good(session: &Session, args: &SlotOption) -> Result<(), Failure> {
     let profile = session.profile()?;
     let specs = profile.specs();
     let anchors = session.anchors(&profile)?;
-    let mut bench = Bench::open(session, &specs, &anchors, &profile.compatible, Mode::ReadWrite)?;
+    let mut bench = Bench::open(session, &profile, &specs, &anchors, Mode::ReadWrite)?;
     let survey = bench.survey(session)?;
     let slot = meant(args.slot, &survey.facts, what)?;
     let outcome = bench
@@ -35,7 +35,7 @@ pub fn bad(session: &Session, args: &MarkBad) -> Result<(), Failure> {
     let profile = session.profile()?;
     let specs = profile.specs();
     let anchors = session.anchors(&profile)?;
-    let mut bench = Bench::open(session, &specs, &anchors, &profile.compatible, Mode::ReadWrite)?;
+    let mut bench = Bench::open(session, &profile, &specs, &anchors, Mode::ReadWrite)?;
     let survey = bench.survey(session)?;
     let slot = meant(args.slot, &survey.facts, what)?;
     let outcome = bench

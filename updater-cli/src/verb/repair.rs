@@ -13,7 +13,7 @@ use crate::session::Session;
 pub fn run(session: &Session) -> Result<(), Failure> {
     let path = match session.disk() {
         Some(path) => path.clone(),
-        None => session.disk_path(&session.profile()?.specs())?,
+        None => session.disk_path(&session.profile()?)?,
     };
     let how = OpenHow { sector_size: session.sector_size()?, mode: Mode::ReadWrite, ..OpenHow::read_only() };
     let what = |failure: Failure| failure.doing(format!("cannot repair {}", path.display()));

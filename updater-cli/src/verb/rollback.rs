@@ -14,7 +14,7 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
     let profile = session.profile()?;
     let specs = profile.specs();
     let anchors = session.anchors(&profile)?;
-    let mut bench = Bench::open(session, &specs, &anchors, &profile.compatible, Mode::ReadWrite)?;
+    let mut bench = Bench::open(session, &profile, &specs, &anchors, Mode::ReadWrite)?;
     let survey = bench.survey(session)?;
     let what = |failure: Failure| failure.doing("cannot roll back");
     let slot = match args.slot {

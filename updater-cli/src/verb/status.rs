@@ -22,7 +22,7 @@ pub fn run(session: &Session) -> Result<(), Failure> {
     let profile = session.profile()?;
     let specs = profile.specs();
     let anchors = session.anchors(&profile)?;
-    let mut bench = Bench::open(session, &specs, &anchors, profile.compatible(), Mode::ReadOnly)?;
+    let mut bench = Bench::open(session, &profile, &specs, &anchors, Mode::ReadOnly)?;
     let survey = bench.survey(session)?;
     session.output.result(&Status::of(&mut bench, &survey, &profile))
 }
@@ -81,7 +81,7 @@ impl Status {
     /// The status of a surveyed disk.
     pub fn of(bench: &mut Bench<'_>, survey: &Survey<'_>, profile: &Profile) -> Self {
         let name = |slot: libupdate::SlotId| slot.to_string();
-        let next = match boot::choose(&boot::candidates(&survey.slots), profile.guard()) {
+        let next = match boot::choose(&boot::candidates(&survey.slots), profile.guard) {
             Choice::Boot(boot) => Some(name(boot.candidate.slot)),
             Choice::Nothing => None,
         };
@@ -128,7 +128,7 @@ impl SlotRow {
             bootable: slot::bootable(bits),
             state: facts.map_or(SlotState::Unverified, |facts| facts.state).word(),
             version: installed.map(|installed| installed.version.to_string()),
-            compatible: installed.map(|_| profile.compatible().to_owned()),
+            compatible: installed.map(|_| profile.compatible.clone()),
             rollback_index: installed.map(|installed| installed.rollback_index),
             root_hash: installed.map(|installed| installed.root_hash.to_string()),
             partitions: slot.partitions.iter().map(partition).collect(),

@@ -11,11 +11,10 @@ use crate::bench::{self, Bench};
 use crate::cli::Verify;
 use crate::exit::{Exit, Failure};
 use crate::os::{Mode, OsError};
-use crate::output::{Printable, Report, Size};
+use crate::output::{Printable, Report, Size, Watch};
 use crate::scratch_disk::ScratchDisk;
 use crate::session::Session;
 use crate::source::BundleSource;
-use crate::watch::Watch;
 
 /// Checks what was named.
 pub fn run(session: &Session, args: &Verify) -> Result<(), Failure> {
@@ -73,7 +72,7 @@ fn slot(session: &Session, id: SlotId) -> Result<Checked, Failure> {
     let profile = session.profile()?;
     let specs = profile.specs();
     let anchors = session.anchors(&profile)?;
-    let mut bench = Bench::open(session, &specs, &anchors, &profile.compatible, Mode::ReadOnly)?;
+    let mut bench = Bench::open(session, &profile, &specs, &anchors, Mode::ReadOnly)?;
     let survey = bench.survey(session)?;
     let slot = survey.slots.get(id).map_err(Error::<OsError>::from)?.clone();
     let mut trailer = Box::new([0; libupdate::bundle::trailer::TRAILER_BYTES]);

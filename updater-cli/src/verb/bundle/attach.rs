@@ -15,7 +15,7 @@ use crate::keys;
 use crate::os::OsError;
 use crate::output::{Printable, Report};
 use crate::session::Session;
-use crate::source;
+use crate::source::{self, SourceError};
 use crate::verb::bundle::file::{NewFile, unwritable};
 
 /// Writes the bundle anew with one more signature; the old file stands until the new one is complete.
@@ -42,12 +42,12 @@ pub fn run(session: &Session, args: &AttachSignature) -> Result<(), Failure> {
 struct Plain<'f>(&'f mut File);
 
 impl embedded_io::ErrorType for Plain<'_> {
-    type Error = io::Error;
+    type Error = SourceError;
 }
 
 impl embedded_io::Read for Plain<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        io::Read::read(self.0, buf)
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, SourceError> {
+        io::Read::read(self.0, buf).map_err(SourceError)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use libupdate::bundle::UpdaterVersion;
-use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, Signer, Tools, Written};
+use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Signer, Tools, Written};
 use libupdate::manifest::Name;
 use libupdate::{ByteLen, Salt, UnixSeconds};
 use serde::Serialize;
@@ -29,7 +29,7 @@ pub fn run(session: &Session, args: &BundleCreate) -> Result<(), Failure> {
     let what = format!("cannot make {}", out.display());
     let salt = args.salt.as_deref().map(hex).transpose()?;
     let spec = spec(args).map_err(|failure| failure.doing(&what))?;
-    let keys = args.key.iter().map(|path| keys::private(path)).collect::<Result<Vec<_>, _>>()?;
+    let keys = args.key.iter().map(|path| local_key(path)).collect::<Result<Vec<_>, _>>()?;
     let signers: Vec<&dyn Signer> = keys.iter().map(|key| -> &dyn Signer { key }).collect();
     let mut new = NewFile::beside(&out, args.force)?;
     let written = write(session, args, &spec, &images, salt.as_deref(), &signers, new.file())
@@ -44,6 +44,13 @@ pub fn run(session: &Session, args: &BundleCreate) -> Result<(), Failure> {
         manifest_digest: written.digest.to_string(),
         signatures: keys.len(),
     })
+}
+
+fn local_key(path: &PathBuf) -> Result<LocalKey, Failure> {
+    let secret = keys::private(path)?;
+    let what = format!("cannot use the private key {}", path.display());
+    LocalKey::from_scalar(&secret.to_bytes().into())
+        .map_err(|fault| Failure::new(Exit::Usage, what, fault, "make another with `keygen`"))
 }
 
 /// Role and file of each payload.
