@@ -143,7 +143,9 @@ impl<'p> Bench<'p> {
     fn booted(&self, session: &Session, survey: &Survey<'_>) -> Result<Option<SlotId>, Failure> {
         match (session.booted(), self.disk.kind()) {
             (Some(BootedOption::None), _) => Ok(None),
-            (Some(BootedOption::Slot(slot)), _) => Ok(Some(survey.facts.slot(slot).map_err(Error::<OsError>::from)?.slot)),
+            (Some(BootedOption::Slot(slot)), _) => {
+                Ok(Some(survey.facts.slot(slot).map_err(Error::<OsError>::from)?.slot))
+            }
             (None, Kind::File) => Ok(best_good(survey)),
             (None, Kind::Device(_)) => Ok(Booted::discover()?.map(|booted| booted.slot)),
         }
@@ -164,7 +166,11 @@ impl<'p> Bench<'p> {
     pub fn work<T>(
         &mut self,
         watch: &mut Watch<'_>,
-        act: impl FnOnce(&mut Disk, &mut Buffers<'_>, &mut Tools<'_, Hasher, Unpacker, Watch<'_>>) -> Result<T, Error<OsError>>,
+        act: impl FnOnce(
+            &mut Disk,
+            &mut Buffers<'_>,
+            &mut Tools<'_, Hasher, Unpacker, Watch<'_>>,
+        ) -> Result<T, Error<OsError>>,
     ) -> Result<T, Failure> {
         let Self { disk, memory, .. } = self;
         memory.with_tools(watch, |buffers, tools| act(disk, buffers, tools))

@@ -123,16 +123,10 @@ impl Failure {
         Self { code, what: what.into(), why: why.to_string(), next: next.into(), booted_slot: BootedSlot::Untouched }
     }
 
-    /// The same failure of a named act.
+    /// The same failure of this act, where it does not say already what could not be done.
     #[must_use]
     pub fn doing(self, what: impl Into<String>) -> Self {
-        Self { what: what.into(), ..self }
-    }
-
-    /// The same failure with another way out.
-    #[must_use]
-    pub fn next(self, next: impl Into<String>) -> Self {
-        Self { next: next.into(), ..self }
+        if self.what.is_empty() { Self { what: what.into(), ..self } } else { self }
     }
 
     /// The same failure of an act that may have written to the booted slot.
@@ -144,7 +138,11 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}: {}", Printable(&self.what), Printable(&self.why))?;
+        f.write_str("error: ")?;
+        if !self.what.is_empty() {
+            write!(f, "{}: ", Printable(&self.what))?;
+        }
+        write!(f, "{}", Printable(&self.why))?;
         if !self.next.is_empty() {
             write!(f, "\nnext: {}", Printable(&self.next))?;
         }
@@ -180,7 +178,7 @@ impl From<OsError> for Failure {
             Class::Disk => Exit::Disk,
             Class::Booted => Exit::Refused,
         };
-        Self::new(code, "the disk cannot be used", &error, next_for_os(&error))
+        Self::new(code, "", &error, next_for_os(&error))
     }
 }
 
@@ -200,7 +198,7 @@ impl From<libupdate::Error<OsError>> for Failure {
             Error::Interrupted => (Exit::Interrupted, "run the same command again, it resumes"),
             _ => (Exit::Io, "run the same command again"),
         };
-        Self::new(code, "the act did not succeed", why, next)
+        Self::new(code, "", why, next)
     }
 }
 

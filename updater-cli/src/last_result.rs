@@ -32,7 +32,8 @@ impl LastResult {
 
     /// One line for people.
     pub fn in_words(&self) -> String {
-        let why = if self.why.is_empty() { String::new() } else { format!(": {}", crate::output::Printable(&self.why)) };
+        let why =
+            if self.why.is_empty() { String::new() } else { format!(": {}", crate::output::Printable(&self.why)) };
         let time = self.time.as_deref().unwrap_or("at an unknown time");
         format!("{}{why}, {time}", crate::output::Printable(&self.class))
     }

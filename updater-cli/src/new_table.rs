@@ -47,7 +47,10 @@ impl NewTable {
         let mut memory = table.take_device();
         let mut entries = vec![0; ENTRY_BYTES * usize::try_from(header.num_parts).unwrap_or(0)];
         let at = header.part_start * block_size.bytes_u64();
-        memory.seek(SeekFrom::Start(at)).and_then(|_| memory.read_exact(&mut entries)).map_err(|error| unfit(&error.into()))?;
+        memory
+            .seek(SeekFrom::Start(at))
+            .and_then(|_| memory.read_exact(&mut entries))
+            .map_err(|error| unfit(&error.into()))?;
         let mbr = ProtectiveMBR::with_lb_size(u32::try_from(blocks.saturating_sub(1)).unwrap_or(u32::MAX));
         Ok(Self {
             protective_mbr: mbr.to_bytes(),
@@ -71,7 +74,12 @@ impl NewTable {
 }
 
 fn unfit(error: &GptError) -> Failure {
-    Failure::new(Exit::NoSpace, "", format!("the table cannot be built: {error}"), "use a larger disk, or a smaller profile")
+    Failure::new(
+        Exit::NoSpace,
+        "",
+        format!("the table cannot be built: {error}"),
+        "use a larger disk, or a smaller profile",
+    )
 }
 
 /// One partition after the other, in the profile's order; the one that takes the rest gets what the later ones leave.
@@ -91,10 +99,7 @@ fn place(profile: &Profile, table: &mut GptDisk<Memory>, block_size: BlockSize) 
     let mut at = first;
     for (number, planned) in (1..).zip(&profile.layout) {
         let len = blocks(&planned.size).unwrap_or(left);
-        let kind = Type {
-            guid: uuid::Uuid::from_bytes_le(*planned.type_guid.as_bytes()),
-            os: OperatingSystem::None,
-        };
+        let kind = Type { guid: uuid::Uuid::from_bytes_le(*planned.type_guid.as_bytes()), os: OperatingSystem::None };
         table
             .add_partition_at(&planned.label, number, at, len, kind, planned.attributes.get())
             .map_err(|error| unfit(&error))?;

@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use libupdate::bundle::Anchors;
 use libupdate::BlockSize;
+use libupdate::bundle::Anchors;
 
 use crate::cli::{BootedOption, Common, ProgressOption};
 use crate::exit::{Exit, Failure};
@@ -35,7 +35,8 @@ impl Session {
             progress_fd: common.progress_fd,
         };
         let next = "report this with the system's version";
-        let interrupt = Interrupt::listen().map_err(|error| Failure::new(Exit::Io, "cannot listen to signals", error, next))?;
+        let interrupt =
+            Interrupt::listen().map_err(|error| Failure::new(Exit::Io, "cannot listen to signals", error, next))?;
         Ok(Self { output: Output::new(settings)?, interrupt, common })
     }
 

@@ -180,7 +180,9 @@ impl Source for BundleSource {
         let mut left = bytes;
         while left > 0 {
             let skipped = match self.parts.first_mut() {
-                Some(Part::File { file, left: bound }) => seek(file, bound, left).map_err(|e| ReadExactError::Other(SourceError(e)))?,
+                Some(Part::File { file, left: bound }) => {
+                    seek(file, bound, left).map_err(|e| ReadExactError::Other(SourceError(e)))?
+                }
                 _ => 0,
             };
             left = left.saturating_sub(skipped);

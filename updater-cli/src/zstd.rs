@@ -54,7 +54,8 @@ impl Compressor for Packer {
         std::thread::scope(|scope| {
             let shares = chunks.chunks(share).zip(frames.chunks_mut(share));
             let workers: Vec<_> = shares.map(|(chunks, frames)| scope.spawn(move || pack(chunks, frames))).collect();
-            let joined = workers.into_iter().map(|worker| worker.join().map_err(|_| io::Error::other("a worker panicked"))?);
+            let joined =
+                workers.into_iter().map(|worker| worker.join().map_err(|_| io::Error::other("a worker panicked"))?);
             joined.collect()
         })
     }

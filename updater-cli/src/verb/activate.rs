@@ -41,9 +41,8 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
         })
         .map_err(|failure| failure.doing(format!("cannot activate slot {slot}")))?;
     watch.finish();
-    let outcome = bench.commit(session, |disk, specs, scratch| {
-        activate::arm(disk, specs, &staged, profile.tries, scratch)
-    })?;
+    let outcome =
+        bench.commit(session, |disk, specs, scratch| activate::arm(disk, specs, &staged, profile.tries, scratch))?;
     status::after(session, &mut bench, &profile, &outcome)
 }
 

@@ -1,11 +1,11 @@
 //! `choose`: the slot that boots next and its partitions, as lines that a boot script can evaluate, or as JSON.
 
+use libupdate::Error;
 use libupdate::activate::{self, Spent};
 use libupdate::boot::{self, Boot, Choice, Kind};
 use libupdate::manifest::Payload;
 use libupdate::slot::Slot;
 use libupdate::survey::{self, SlotTrailer};
-use libupdate::Error;
 use serde::Serialize;
 
 use crate::bench::{self, Bench};

@@ -1,4 +1,6 @@
 //! stub
 use crate::{cli::Demo, exit::Failure, session::Session};
 /// x
-pub fn run(_s: &Session, _a: &Demo) -> Result<(), Failure> { Ok(()) }
+pub fn run(_s: &Session, _a: &Demo) -> Result<(), Failure> {
+    Ok(())
+}

@@ -83,7 +83,8 @@ fn wishes(args: &Install) -> Wishes {
 
 fn announce(session: &Session, admitted: &Admitted<'_>, facts: &Facts<'_>) {
     let version = admitted.verified().manifest().version();
-    let booted = facts.booted.map_or("no slot is booted".to_owned(), |slot| format!("slot {slot} is booted and stays as it is"));
+    let booted =
+        facts.booted.map_or("no slot is booted".to_owned(), |slot| format!("slot {slot} is booted and stays as it is"));
     session.output.note(&format!("installing {version} into slot {}; {booted}", admitted.slot()));
 }
 
@@ -99,9 +100,8 @@ fn already<'a>(
         return Ok(None);
     }
     let place = (admitted.slot(), admitted.entry(), admitted.extents());
-    let checked = bench.work(watch, |disk, buffers, tools| {
-        install::restage(disk, admitted.verified().clone(), place, buffers, tools)
-    });
+    let checked = bench
+        .work(watch, |disk, buffers, tools| install::restage(disk, admitted.verified().clone(), place, buffers, tools));
     match checked {
         Ok(staged) => Ok(Some(staged)),
         // What the slot holds is not what its trailer says: it is written anew.
@@ -204,7 +204,11 @@ impl Report for Installed {
             "would-install" => format!("would install {version} ({bytes}) into slot {slot}; nothing was written\n"),
             "staged" => format!("slot {slot} holds {version} ({bytes}), complete and not armed; `activate` arms it\n"),
             _ => {
-                let kept = if self.bytes_kept > 0 { format!(", {} of it was there already", Size(self.bytes_kept)) } else { String::new() };
+                let kept = if self.bytes_kept > 0 {
+                    format!(", {} of it was there already", Size(self.bytes_kept))
+                } else {
+                    String::new()
+                };
                 format!(
                     "installed {version} into slot {slot}: {bytes} read back and right{kept}\n\
                      slot {slot} boots next, on trial; reboot, then run `mark-good` from it\n"

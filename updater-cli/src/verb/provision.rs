@@ -21,8 +21,8 @@ use crate::cli::Provision;
 use crate::exit::{Exit, Failure};
 use crate::new_table::NewTable;
 use crate::os::{Disk, Mode, OpenHow, OsError};
-use crate::profile::parse_bytes;
 use crate::output::Watch;
+use crate::profile::parse_bytes;
 use crate::session::Session;
 use crate::source::BundleSource;
 use crate::verb::status;
@@ -66,9 +66,8 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     let staged =
         bench.work(&mut watch, |disk, buffers, tools| install::stage(disk, disarmed, &mut source, buffers, tools))?;
     watch.finish();
-    let outcome = bench.commit(session, |disk, specs, scratch| {
-        activate::first_good(disk, specs, &staged, profile.guard, scratch)
-    })?;
+    let outcome = bench
+        .commit(session, |disk, specs, scratch| activate::first_good(disk, specs, &staged, profile.guard, scratch))?;
     status::after(session, &mut bench, &profile, &outcome)
 }
 

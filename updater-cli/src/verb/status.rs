@@ -159,7 +159,12 @@ fn fallback(bench: &mut Bench<'_>, survey: &Survey<'_>) -> Option<Fallback> {
 
 impl Report for Status {
     fn human(&self) -> String {
-        let mut text = format!("disk    {}   GPT primary {}, backup {}\n", Printable(&self.disk), self.gpt.primary, self.gpt.backup);
+        let mut text = format!(
+            "disk    {}   GPT primary {}, backup {}\n",
+            Printable(&self.disk),
+            self.gpt.primary,
+            self.gpt.backup
+        );
         let word = |slot: &Option<String>| slot.as_ref().map_or("none".to_owned(), |slot| format!("slot {slot}"));
         text += &format!("booted  {}\nnext    {}\n\n", word(&self.booted), word(&self.next));
         text += "slot  state       version               prio  tries  good  partitions\n";
@@ -168,9 +173,11 @@ impl Report for Status {
         }
         if let Some(fallback) = &self.last_fallback {
             text += &format!("\nlast fallback  from slot {}", fallback.slot);
-            text += &fallback.version.as_ref().map_or(String::new(), |version| format!(", version {}", Printable(version)));
+            text +=
+                &fallback.version.as_ref().map_or(String::new(), |version| format!(", version {}", Printable(version)));
             text += &format!(": {}", Printable(&fallback.reason));
-            text += &if fallback.detail.is_empty() { String::new() } else { format!(" ({})", Printable(&fallback.detail)) };
+            text +=
+                &if fallback.detail.is_empty() { String::new() } else { format!(" ({})", Printable(&fallback.detail)) };
             text += &fallback.time.as_ref().map_or("\n".to_owned(), |time| format!(", {time}\n"));
         }
         if let Some(last) = &self.last_result {
@@ -184,23 +191,24 @@ impl SlotRow {
     fn line(&self) -> String {
         let version = self.version.as_deref().unwrap_or("-");
         let good = if self.successful { "yes" } else { "no" };
-        let place = |partition: &PartitionRow| format!("{} ({})", Printable(&partition.label), Size(partition.size_bytes));
+        let place =
+            |partition: &PartitionRow| format!("{} ({})", Printable(&partition.label), Size(partition.size_bytes));
         let places: Vec<String> = self.partitions.iter().map(place).collect();
         let columns = format!(
             "{:<5} {:<11} {:<21} {:>4}  {:>5}  {:<4}  ",
-            self.name, self.state, Printable(version).to_string(), self.priority, self.tries_left, good
+            self.name,
+            self.state,
+            Printable(version).to_string(),
+            self.priority,
+            self.tries_left,
+            good
         );
         columns + &places.join(", ") + "\n"
     }
 }
 
 /// What an act that changed slot bits reports: the slots as they are now.
-pub fn after(
-    session: &Session,
-    bench: &mut Bench<'_>,
-    profile: &Profile,
-    outcome: &Outcome,
-) -> Result<(), Failure> {
+pub fn after(session: &Session, bench: &mut Bench<'_>, profile: &Profile, outcome: &Outcome) -> Result<(), Failure> {
     crate::bench::tell(&session.output, outcome);
     let survey = bench.survey(session)?;
     session.output.result(&Status::of(bench, &survey, profile))

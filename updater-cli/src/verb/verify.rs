@@ -44,7 +44,8 @@ struct Checked {
 
 impl Report for Checked {
     fn human(&self) -> String {
-        let mut text = format!("{}: version {}, {}\n", Printable(&self.what), Printable(&self.version), Size(self.bytes));
+        let mut text =
+            format!("{}: version {}, {}\n", Printable(&self.what), Printable(&self.version), Size(self.bytes));
         text += &format!("every block is right, and signed by {}\n", self.signers.join(", "));
         text
     }

@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::io::{self, Write};
 
+use libupdate::Error;
 use libupdate::bundle::Unverified;
 use libupdate::bundle::writer::Sealed;
 use libupdate::limits::ENVELOPE_BYTES;
-use libupdate::Error;
 use serde::Serialize;
 
 use crate::cli::AttachSignature;
@@ -28,7 +28,8 @@ pub fn run(session: &Session, args: &AttachSignature) -> Result<(), Failure> {
     let unverified = Unverified::read(&mut Plain(&mut bundle), &mut head)
         .map_err(|fault| Failure::from(Error::<OsError>::from(fault)).doing(&what))?;
     let sealed = Sealed::from(&unverified).attach(&key, &signature).map_err(|error| {
-        let next = "sign the message that `bundle digest -o FILE` writes, with SHA-256, and name that signer's public key";
+        let next =
+            "sign the message that `bundle digest -o FILE` writes, with SHA-256, and name that signer's public key";
         Failure::new(Exit::NotAuthentic, &what, error, next)
     })?;
     let mut new = NewFile::beside(&args.file, true)?;

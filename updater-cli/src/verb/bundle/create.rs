@@ -82,7 +82,8 @@ fn output(args: &BundleCreate, images: &[(&str, &Path)]) -> Result<PathBuf, Fail
 
 fn spec(args: &BundleCreate) -> Result<BundleSpec<'_>, Failure> {
     let name = |text| {
-        Name::new(text).map_err(|kind| Failure::new(Exit::Usage, "", kind, format!("change {text:?}, at most 64 characters")))
+        Name::new(text)
+            .map_err(|kind| Failure::new(Exit::Usage, "", kind, format!("change {text:?}, at most 64 characters")))
     };
     Ok(BundleSpec {
         compatibles: args.compatible.iter().map(|text| name(text)).collect::<Result<_, _>>()?,
@@ -125,7 +126,8 @@ fn write(
     for ((role, path), packer) in images.iter().zip(&mut packers) {
         let file = source::open(path)?;
         let len = file.metadata().map_err(|error| source::unreadable(path, &error))?.len();
-        let role = Name::new(role).map_err(|kind| Failure::new(Exit::Usage, "", kind, format!("change the role {role:?}")))?;
+        let role =
+            Name::new(role).map_err(|kind| Failure::new(Exit::Usage, "", kind, format!("change the role {role:?}")))?;
         let carriage = match args.compression {
             CompressionOption::None => Carriage::Raw,
             CompressionOption::Zstd => Carriage::Zstd(packer),

@@ -1,9 +1,9 @@
 //! `bundle digest`: the message that signatures are made over, for a token, a service or openssl.
 
+use libupdate::Error;
 use libupdate::bundle::Unverified;
 use libupdate::bundle::writer::Sealed;
 use libupdate::limits::ENVELOPE_BYTES;
-use libupdate::Error;
 use serde::Serialize;
 
 use crate::cli::BundleDigest;

@@ -55,5 +55,10 @@ impl Drop for NewFile {
 /// A file that cannot be written.
 pub fn unwritable(path: &Path, error: &io::Error) -> Failure {
     let code = if error.kind() == io::ErrorKind::StorageFull { Exit::NoSpace } else { Exit::Io };
-    Failure::new(code, format!("cannot write {}", path.display()), error, "check the path, its permissions and the room")
+    Failure::new(
+        code,
+        format!("cannot write {}", path.display()),
+        error,
+        "check the path, its permissions and the room",
+    )
 }
