@@ -4,4 +4,5 @@ packages=()
 
 part() {
   check "the workspace" cargo fmt --all --check
+  check "the firmware" cargo fmt --manifest-path tests/firmware/Cargo.toml --check
 }

@@ -53,7 +53,7 @@ check() {
   log=$(log_file "$title")
   if quietly "$log" "$@"; then
     count 1 0 "$title"
-    sed -n 's/^result: /          /p' "$log"
+    show_results "$log"
   else
     count 0 1 "$title"
     show_end "$log"
@@ -71,7 +71,12 @@ cargo_tests() {
   if [[ $STATUS != 0 && $failed == 0 && $silent == 0 ]]; then failed=1; fi
   if [[ $passed == 0 && $failed == 0 ]]; then failed=1; fi
   count "$passed" "$((failed + silent))" "$title: $passed tests"
+  show_results "$log"
   [[ $((failed + silent)) == 0 ]] || show_end "$log"
+}
+
+show_results() {
+  sed -n 's/^result: /          /p' "$1"
 }
 
 # Passed, failed (ignored counts as failed), and test binaries that began and gave no result.

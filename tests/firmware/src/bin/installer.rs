@@ -1,0 +1,152 @@
+//! A whole installation with buffers of 4 KiB: verify the envelope, admit, disarm, stream, read back, arm.
+#![no_std]
+#![no_main]
+
+use core::mem::MaybeUninit;
+use core::num::NonZeroUsize;
+
+use embedded_io::Read;
+use firmware::memory::Once;
+use firmware::{board, host, startup};
+use libupdate::activate::{self, Disarmed};
+use libupdate::bundle::trailer::TRAILER_BYTES;
+use libupdate::bundle::{Anchors, PublicKey, Unverified, Verified};
+use libupdate::check::Buffers;
+use libupdate::digest::BLOCK_BYTES;
+use libupdate::install::{self, NoDecompressor, Tools};
+use libupdate::limits::ENVELOPE_BYTES;
+use libupdate::observe::Silent;
+use libupdate::policy::{self, Compression, Wishes};
+use libupdate::survey::{self, Memory, Survey, View};
+use libupdate::{SlotId, SoftHasher};
+
+/// All the memory of an installation, but for the stack.
+struct Room {
+    envelope: [u8; ENVELOPE_BYTES],
+    trailer: [u8; TRAILER_BYTES],
+    data: [u8; BLOCK_BYTES],
+    leaf: [u8; BLOCK_BYTES],
+    block: [u8; BLOCK_BYTES],
+    page: [u8; BLOCK_BYTES],
+}
+
+static ROOM: Once<Room> = Once::new(Room {
+    envelope: [0; ENVELOPE_BYTES],
+    trailer: [0; TRAILER_BYTES],
+    data: [0; BLOCK_BYTES],
+    leaf: [0; BLOCK_BYTES],
+    block: [0; BLOCK_BYTES],
+    page: [0; BLOCK_BYTES],
+});
+
+static ANCHORS: Once<MaybeUninit<Anchors>> = Once::new(MaybeUninit::uninit());
+static SURVEY: Once<MaybeUninit<Survey<'static>>> = Once::new(MaybeUninit::uninit());
+
+/// The step that failed; its number is the exit code.
+#[derive(Clone, Copy)]
+enum Step {
+    Open = 1,
+    Trust,
+    Envelope,
+    Signature,
+    Survey,
+    Policy,
+    Disarm,
+    Stage,
+    Arm,
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn main() -> ! {
+    let code = match ROOM.take().map_or(Err(Step::Open), install) {
+        Ok(slot) => {
+            host::say("armed ");
+            host::say(slot.letter().encode_utf8(&mut [0; 4]));
+            host::say("\n");
+            0
+        }
+        #[expect(clippy::as_conversions, reason = "the number of a step is its exit code")]
+        Err(step) => step as u32,
+    };
+    startup::finish(code)
+}
+
+/// Each step is a function of its own, so that the stack holds the largest of them and not their sum.
+fn install(room: &'static mut Room) -> Result<SlotId, Step> {
+    let mut disk = host::HostDisk::open(board::DISK).map_err(|_| Step::Open)?;
+    let mut bundle = host::HostFile::open(board::BUNDLE).map_err(|_| Step::Open)?;
+    let Room { envelope, trailer, data, leaf, block, page } = room;
+    let anchors = trust(ANCHORS.take().ok_or(Step::Open)?)?;
+    let verified = verify(&mut bundle, envelope, anchors)?;
+    let survey = SURVEY.take().ok_or(Step::Open)?;
+    let survey = look(&mut disk, anchors, survey, &mut Memory { trailer, block, other: page })?;
+    let disarmed = admit_and_disarm(&mut disk, verified, survey, data)?;
+    let mut buffers = Buffers { data, carried: &mut [], leaf, block, page };
+    stage_and_arm(&mut disk, disarmed, &mut bundle, &mut buffers)
+}
+
+#[inline(never)]
+fn trust(room: &'static mut MaybeUninit<Anchors>) -> Result<&'static Anchors, Step> {
+    let mut der = [0; 128];
+    let mut file = host::HostFile::open(board::TRUST).map_err(|_| Step::Open)?;
+    let len = file.read(&mut der).map_err(|_| Step::Open)?;
+    let key = PublicKey::from_spki(der.get(..len).ok_or(Step::Trust)?).map_err(|_| Step::Trust)?;
+    Ok(room.write(Anchors::new(&[key], NonZeroUsize::MIN).map_err(|_| Step::Trust)?))
+}
+
+#[inline(never)]
+fn verify<'r>(
+    bundle: &mut host::HostFile,
+    envelope: &'r mut [u8; ENVELOPE_BYTES],
+    anchors: &Anchors,
+) -> Result<Verified<'r>, Step> {
+    let unverified = Unverified::read(bundle, envelope).map_err(|_| Step::Envelope)?;
+    unverified.verify(anchors).map_err(|_| Step::Signature)
+}
+
+#[inline(never)]
+fn look(
+    disk: &mut host::HostDisk,
+    anchors: &'static Anchors,
+    room: &'static mut MaybeUninit<Survey<'static>>,
+    memory: &mut Memory<'_>,
+) -> Result<&'static Survey<'static>, Step> {
+    let view = View {
+        compatible: board::COMPATIBLE,
+        specs: &board::PARTITIONS,
+        anchors,
+        booted: None,
+        compression: Compression::None,
+    };
+    Ok(room.write(survey::survey(disk, &view, memory).map_err(|_| Step::Survey)?))
+}
+
+#[inline(never)]
+fn admit_and_disarm<'r>(
+    disk: &mut host::HostDisk,
+    verified: Verified<'r>,
+    survey: &Survey<'_>,
+    scratch: &mut [u8],
+) -> Result<Disarmed<'r>, Step> {
+    let admitted = policy::admit::<host::HostError>(verified, &survey.facts, &survey.slots, Wishes::default())
+        .map_err(|_| Step::Policy)?;
+    let (disarmed, _) = activate::disarm(disk, &board::PARTITIONS, admitted, scratch).map_err(|_| Step::Disarm)?;
+    Ok(disarmed)
+}
+
+#[inline(never)]
+fn stage_and_arm(
+    disk: &mut host::HostDisk,
+    disarmed: Disarmed<'_>,
+    bundle: &mut host::HostFile,
+    buffers: &mut Buffers<'_>,
+) -> Result<SlotId, Step> {
+    let mut tools = Tools { hasher: &mut SoftHasher, decompressor: &mut NoDecompressor, observer: &mut Silent };
+    let staged = install::stage(disk, disarmed, bundle, buffers, &mut tools).map_err(|_| Step::Stage)?;
+    let outcome =
+        activate::arm(disk, &board::PARTITIONS, &staged, board::TRIES, buffers.data).map_err(|_| Step::Arm)?;
+    if outcome.warning.is_some() {
+        host::say("armed, but the backup table needs repair\n");
+    }
+    Ok(staged.slot())
+}
