@@ -3,7 +3,7 @@
 //! | act | for | touches |
 //! |---|---|---|
 //! | [`commit`] | slot bits: arm, disarm, spend, mark | the touched entry blocks and the headers of both copies |
-//! | [`repair`] | a damaged copy, a backup on a disk that grew | the bad copy; the backup's new place and the primary header |
+//! | [`repair`] | a damaged copy, a backup on a disk that grew | the bad copy; the new backup and the primary header |
 //! | [`create`] | a new disk | the whole table |
 //!
 //! Rules that hold for all three:
@@ -13,8 +13,8 @@
 //! 2. Nothing is written until everything is computed, and nothing at all if nothing changes.
 //! 3. A failed flush ends the act. It is not tried again: nobody knows what the device dropped.
 //! 4. A copy marked `IGNOREME` is never written.
-//! 5. `scratch` has [`SCRATCH_BYTES`](crate::gpt::SCRATCH_BYTES) at least. That takes a primary header and 24 entries of a 512-byte
-//!    disk in one write, 17408 bytes a whole usual table.
+//! 5. `scratch` has [`SCRATCH_BYTES`](crate::gpt::SCRATCH_BYTES) at least. That takes a primary header and 24 entries
+//!    of a 512-byte disk in one write, 17408 bytes a whole usual table.
 
 mod commit;
 mod create;

@@ -1,7 +1,8 @@
 //! Cuts of power: every state that a disk may be found in when an act was stopped, from the act's own journal.
 //!
-//! What was flushed is on the medium. Of what was written since the last flush, each block may be old, new, or torn: new up to its
-//! middle, or from there on. Blocks do not depend on each other, so that reordering inside a flush window is among the states.
+//! What was flushed is on the medium. Of what was written since the last flush, each block may be old, new, or torn:
+//! new up to its middle, or from there on. Blocks do not depend on each other, so that reordering inside a flush window
+//! is among the states.
 
 use std::format;
 use std::string::String;

@@ -1,7 +1,26 @@
 //! The GUID partition table: read and judged, never written here (that is `plan` and `apply`, a floor higher).
 //!
-//! One noun a file: [`Guid`], [`Attributes`], [`Entry`], [`Header`], the array of entries, one copy, and [`Table`], which is what
-//! two copies agree on. Everything streams through a scratch buffer of at least [`SCRATCH_BYTES`].
+//! One noun a file: [`Guid`], [`Attributes`], [`Entry`], [`Header`], the array of entries, one copy, and [`Table`], which
+//! is what two copies agree on. Everything streams through a scratch buffer of at least [`SCRATCH_BYTES`].
+//!
+//! ```
+//! use libupdate::gpt::{CopyState, SCRATCH_BYTES, SlotBits, Table};
+//! use libupdate::{BlockIo, Error};
+//!
+//! /// The slot bits of the partition labelled `label`, and whether both copies of the table are good.
+//! fn bits<D: BlockIo>(disk: &mut D, label: &str) -> Result<(Option<SlotBits>, bool), Error<D::Error>> {
+//!     let mut scratch = [0; SCRATCH_BYTES];
+//!     let table = Table::read(disk, &mut scratch)?;
+//!     let mut found = None;
+//!     table.entries(disk, &mut scratch, |entry| {
+//!         if entry.name.eq_str(label) {
+//!             found = Some(entry.attributes.slot_bits());
+//!         }
+//!     })?;
+//!     let both = [table.primary(), table.backup()].iter().all(|copy| copy.state() == CopyState::Valid);
+//!     Ok((found, both))
+//! }
+//! ```
 
 mod array;
 mod attributes;

@@ -4,14 +4,14 @@
 //!
 //! | act | steps | a cut leaves |
 //! |---|---|---|
-//! | [`commit`], 512-byte blocks | E2 H2 `\|` H1 with E1 in one write `\|` | before the first flush: the old primary; from then on a new backup, and a primary that is old, new or not valid |
-//! | [`commit`], otherwise | E2 H2 `\|` H1 `\|` E1 `\|` | the same: between H1 and E1 the primary is not valid, and the backup is new |
+//! | [`commit`], 512-byte blocks | E2 H2 `\|` H1 with E1 in one write `\|` | the old primary; then a new backup |
+//! | [`commit`], otherwise | E2 H2 `\|` H1 `\|` E1 `\|` | the same |
 //! | [`rewrite`] | E `\|` H `\|` of the bad copy | the good copy, which is not touched |
-//! | [`relocate`] | E2 H2 at the new place `\|` H1 `\|` | before H1: the primary, and the old backup; a torn H1: the new backup, which stands in the last block |
-//! | [`fresh`] | E2 H2 `\|` MBR E1 `\|` H1 `\|` | an old table as long as its primary holds; then the new backup, which stands in the last block |
+//! | [`relocate`] | E2 H2 at the new place `\|` H1 `\|` | the primary, then the new backup in the last block |
+//! | [`fresh`] | E2 H2 `\|` MBR E1 `\|` H1 `\|` | an old primary, then the new backup in the last block |
 //!
-//! One write of H1 with E1 is not needed by this crate's reader, which takes the backup; it is for readers that do not: Linux without `gpt` on the
-//! command line, and GRUB, which refuses a backup that differs from a valid primary header.
+//! This crate's reader does not need H1 and E1 in one write: it takes the backup. Others do not: Linux without `gpt` on
+//! the command line, and GRUB, which refuses a backup that differs from a valid primary header.
 
 use crate::block::{BlockSize, Lba};
 use crate::error::TableFault;
@@ -148,8 +148,8 @@ pub fn relocate(to: CopyPlace, entry_blocks: u64) -> Result<Plan, TableFault> {
 
 /// The order of writing a table where none is wanted any more.
 ///
-/// The protective MBR comes after the backup, so that a disk with an older table has a valid one at every moment, and before
-/// the primary header, so that a valid primary is never without it (Linux reads no GPT without).
+/// The protective MBR comes after the backup, so that a disk with an older table has a valid one at every moment, and
+/// before the primary header, so that a valid primary is never without it (Linux reads no GPT without).
 ///
 /// # Errors
 /// None in practice: the plan is short.
@@ -173,7 +173,8 @@ const fn header_of(copy: CopyId, first: Lba) -> Region {
 }
 
 impl CommitFacts<'_> {
-    /// H1 with every touched block of E1, as one write: 512-byte blocks, the entries right behind the header, and room for all in scratch.
+    /// H1 with every touched block of E1, as one write: 512-byte blocks, the entries right behind the header, and room
+    /// for all of it in the scratch.
     fn single_write(&self, primary: CopyPlace) -> Option<Region> {
         if self.block_size != BlockSize::B512 || primary.header.plus(1) != Some(primary.entries) {
             return None;
@@ -182,7 +183,8 @@ impl CommitFacts<'_> {
         let region = match self.physical_block_size {
             BlockSize::B512 => region_between(PRIMARY_LBA, end)?,
             BlockSize::B4096 => {
-                // A disk that writes 4096 bytes at once tears nothing inside them: give it whole ones, but no block of a partition.
+                // A disk that writes 4096 bytes at once tears nothing inside them: whole ones, but no block of a
+                // partition.
                 let aligned = Lba::new(end.get().checked_next_multiple_of(8)?);
                 region_between(MBR_LBA, aligned.min(self.first_usable).max(end))?
             }

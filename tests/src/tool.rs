@@ -39,6 +39,19 @@ pub fn run<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> String {
     stdout
 }
 
+/// Runs `program`, which must have nothing to complain about, and returns what it wrote to stdout.
+///
+/// # Panics
+/// As [`run`], and where it wrote anything to stderr.
+#[must_use]
+pub fn run_silent<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> String {
+    let output = output(program, arguments);
+    let [stdout, stderr] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let silent = output.status.success() && stderr.is_empty();
+    assert!(silent, "{program} ended with {} and complains\n{stdout}\n{stderr}", output.status);
+    stdout
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +66,11 @@ mod tests {
     #[should_panic(expected = "ended with")]
     fn a_failing_tool_fails_loudly() {
         run("false", &[""; 0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "and complains")]
+    fn a_complaining_tool_fails_loudly() {
+        assert_eq!(run_silent("sh", &["-c", "echo no >&2"]), "");
     }
 }

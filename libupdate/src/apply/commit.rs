@@ -71,17 +71,22 @@ impl fmt::Display for Warning {
 
 /// Sets slot bits in both copies of `table`.
 ///
-/// Where the copies are not both valid and equal, the bad one is first written anew from the good one. A backup that cannot be
-/// written is a warning; so is one that has no place. At most 4 writes and 2 flushes (3 on disks of 4096-byte blocks) where nothing needs
-/// repair.
+/// Where the copies are not both valid and equal, the bad one is first written anew from the good one. A backup that
+/// cannot be written is a warning; so is one that has no place. Where nothing needs repair, one entry takes at most 4
+/// writes and 2 flushes; 3 flushes where header and entries cannot be one write (see [`plan`]).
 ///
 /// # Durability
-/// On `Ok` the change is on the medium and was read back. A cut before the first flush leaves the old primary, which wins over whatever the backup is. A cut after it finds the new backup whole, so
-/// that a torn primary costs nothing: the reader takes the backup. After the second flush both are new. At no moment is a slot's entry half written in the copy that serves.
+/// On `Ok` the change is on the medium and was read back. A cut before the first flush leaves the old primary, which
+/// wins over whatever the backup is. A cut after it finds the new backup whole, so that a torn primary costs nothing:
+/// the reader takes the backup. After the last flush both are new. All edits show together or not at all.
+///
+/// Where only one copy can be written (the other one ignored, broken for good or without a place), a cut that tears its
+/// blocks leaves no table: the warning says so.
 ///
 /// # Errors
-/// [`TableFault::ChangedUnderUs`] with nothing written; [`TableFault::NoSuchEntry`] for an unused entry, [`TableFault::TooManyEdits`], [`Error::NoSpace`] for the scratch: nothing
-/// written. [`Error::Io`] and [`TableFault::ReadBack`]: the change may or may not have happened, and the table is valid.
+/// [`TableFault::ChangedUnderUs`], [`TableFault::NoSuchEntry`] for an unused entry, [`TableFault::TooManyEdits`],
+/// [`Error::NoSpace`] for the scratch: nothing was written. [`Error::Io`] and [`TableFault::ReadBack`]: the change may
+/// or may not have happened, and the old or the new table is there.
 pub fn commit<D: BlockIo>(
     disk: &mut D,
     table: &Table,
@@ -167,7 +172,7 @@ fn plan_for<D: BlockIo>(disk: &D, content: &Overlay<'_>, touched: &[u64], scratc
     })
 }
 
-/// The blocks as they stand on the disk, with the edits and the new headers laid over them: whatever else is in them stays.
+/// The blocks as they stand on the disk, with the edits and the new headers laid over them: all else in them stays.
 struct Overlay<'a> {
     edits: &'a [Edit],
     block_size: BlockSize,

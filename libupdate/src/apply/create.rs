@@ -24,12 +24,13 @@ pub struct FreshTable<'a> {
     pub entries: &'a [u8],
 }
 
-/// Writes a new table: entries behind LBA 1, backup in the last block. Whatever table stood there is gone; the caller has asked.
+/// Writes a new table: entries behind LBA 1, backup in the last block. What table stood there is gone; the caller has
+/// asked.
 ///
 /// # Durability
-/// On `Ok` both copies are on the medium and were read back. Until the first flush an older table is as it was, as far as its primary holds; from
-/// then on the new backup stands, and as soon as the older primary is no longer whole it serves. So a cut leaves the old table or the new one, or, on a disk that had
-/// none, perhaps nothing: run again.
+/// On `Ok` both copies are on the medium and were read back. Until the first flush an older table is as it was, as far
+/// as its primary holds; from then on the new backup stands, and as soon as the older primary is no longer whole it
+/// serves. So a cut leaves the old table or the new one, or, on a disk that had none, perhaps nothing: run again.
 ///
 /// # Errors
 /// The rule of the header or of the entries that the new table would break, with nothing written; [`Error::Io`],

@@ -1,7 +1,7 @@
 //! Takes the steps of a plan. Dull on purpose: every decision was taken before.
 
 use crate::block::Lba;
-use crate::error::{Access, Error, IoError, TableFault};
+use crate::error::{Error, TableFault};
 use crate::gpt::{CopyId, Header, pieces};
 use crate::io::{self, BlockIo};
 use crate::plan::{Plan, Region, Step};
@@ -43,17 +43,12 @@ pub(super) fn run<D: BlockIo, C: Content>(
             continue;
         }
         match take(disk, *step, content, scratch) {
-            Err(error) if copy == Some(CopyId::Backup) && backup == Backup::Optional && !is_flush(&error) => {
-                lost = Some(error);
-            }
+            // A flush belongs to no copy: where it fails, the act fails.
+            Err(error) if copy == Some(CopyId::Backup) && backup == Backup::Optional => lost = Some(error),
             result => result?,
         }
     }
     Ok(lost)
-}
-
-const fn is_flush<E>(error: &Error<E>) -> bool {
-    matches!(error, Error::Io(IoError { access: Access::Flush, .. }))
 }
 
 fn take<D: BlockIo, C: Content>(

@@ -41,18 +41,19 @@ pub enum BackupPlace {
     Nowhere(TableFault),
 }
 
-/// Writes a faulty or differing copy anew from the one that serves; with [`Relocate::Yes`], also moves the backup to the disk's end.
+/// Writes a faulty or differing copy anew from the one that serves; with [`Relocate::Yes`], also moves the backup to
+/// the disk's end.
 ///
-/// A copy marked `IGNOREME` is left alone. Nothing is written where nothing is wrong. The protective MBR is not touched: after a move its size field, which
-/// no reader of the field judges, is the old one.
+/// A copy marked `IGNOREME` is left alone. Nothing is written where nothing is wrong. The protective MBR is not
+/// touched: after a move its size field is the old one, which `sgdisk`, `cgpt` and Linux accept and `sfdisk` remarks on.
 ///
 /// # Durability
-/// On `Ok` both copies are on the medium and were read back. The copy that serves is not written while the other is in the making, so
-/// that a cut at any point leaves it. For the order of a move see [`plan::relocate`].
+/// On `Ok` both copies are on the medium and were read back. The copy that serves is not written while the other is in
+/// the making, so that a cut at any point leaves it. For the order of a move see [`plan::relocate`].
 ///
 /// # Errors
-/// [`TableFault::ChangedUnderUs`] with nothing written. [`Error::Io`] and [`TableFault::ReadBack`]: the copy that was being written
-/// is not to be trusted, the other one is as it was.
+/// [`TableFault::ChangedUnderUs`] with nothing written. [`Error::Io`] and [`TableFault::ReadBack`]: the copy that was
+/// being written is not to be trusted, the other one is as it was.
 pub fn repair<D: BlockIo>(
     disk: &mut D,
     table: &Table,
@@ -127,9 +128,10 @@ fn entries_hold<D: BlockIo>(disk: &mut D, header: &Header, scratch: &mut [u8]) -
 
 /// Where the entries of a copy that is written anew stand, its header being at `at`.
 ///
-/// A header that holds says so. Without one, a place is believed only if what stands there has the type and unique GUIDs of
-/// the good copy's entries: some boards keep their boot loader in the blocks behind LBA 2 and the entries further on, and
-/// entries written to LBA 2 would overwrite it. Where nothing is recognised, the usual place: LBA 2, or right before the backup.
+/// A header that holds says so. Without one, a place is believed only if what stands there has the type and unique
+/// GUIDs of the good copy's entries: some boards keep their boot loader in the blocks behind LBA 2 and the entries
+/// further on, and entries written to LBA 2 would overwrite it. Where nothing is recognised, the usual place: LBA 2, or
+/// right before the backup.
 fn entries_place<D: BlockIo>(
     disk: &mut D,
     table: &Table,
@@ -173,7 +175,8 @@ fn claimed_entries<D: BlockIo>(
     Ok(io::read(disk, at, block).ok().and_then(|()| u64_at(block, ENTRIES_LBA_AT)).map(Lba::new))
 }
 
-/// Checksum over the type and unique GUID of every entry: what an array is of, whatever its slot bits. `None` where it cannot be read.
+/// Checksum over the type and unique GUID of every entry: the same whatever the slot bits. `None` where it cannot be
+/// read.
 fn identity<D: BlockIo>(disk: &mut D, header: &Header, scratch: &mut [u8]) -> Option<u32> {
     let mut crc = crc32fast::Hasher::new();
     pieces(disk, header, scratch, |first, piece| {
@@ -185,8 +188,8 @@ fn identity<D: BlockIo>(disk: &mut D, header: &Header, scratch: &mut [u8]) -> Op
     Some(crc.finalize())
 }
 
-/// Where the backup moves, if it is to move and can: a valid primary, a backup that is not to be left alone, and a disk that
-/// ends behind the place it has now.
+/// Where the backup moves, if it is to move and can: a valid primary, a backup that is not ignored, and a last block
+/// that is not its place yet and leaves room for it.
 fn new_place(table: &Table, relocate: Relocate) -> Option<CopyPlace> {
     let last = Lba::new(table.blocks().get().checked_sub(1)?);
     let ignored = table.backup().state() == CopyState::Ignored;

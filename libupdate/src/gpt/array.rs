@@ -10,7 +10,8 @@ use super::header::Header;
 
 /// Bytes of scratch that every function here and in `apply` asks for: the larger block.
 pub const SCRATCH_BYTES: usize = 4096;
-/// Extents held at once while looking for overlaps: all of a usual table in one pass, and a bounded stack for any other.
+/// Extents held at once while looking for overlaps: a usual table takes one pass, and the stack is bounded for any
+/// other.
 const HELD: usize = 64;
 
 /// # Errors

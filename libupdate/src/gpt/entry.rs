@@ -74,7 +74,8 @@ impl fmt::Display for EntryNumber {
 /// A used entry.
 ///
 /// # Invariants
-/// When it comes from a [`Table`](super::Table), the extent lies inside the table's usable range and no other entry's overlaps it.
+/// When it comes from a [`Table`](super::Table), the extent lies inside the table's usable range, and no other entry's
+/// overlaps it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry {
     /// Its number in the array.

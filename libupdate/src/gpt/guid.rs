@@ -4,6 +4,13 @@
 //!  disk  5d 2a 3a fe 32 4f a7 41 b7 25 ac cc 32 85 a3 09        first three groups little-endian, the rest as read
 //!  text  fe3a2a5d-4f32-41a7-b725-accc3285a309
 //! ```
+//!
+//! ```
+//! # use libupdate::gpt::Guid;
+//! let kernel = Guid::parse("FE3A2A5D-4F32-41A7-B725-ACCC3285A309").unwrap();
+//! assert_eq!(kernel.as_bytes()[..4], [0x5d, 0x2a, 0x3a, 0xfe]);
+//! assert_eq!(kernel.to_string(), "fe3a2a5d-4f32-41a7-b725-accc3285a309");
+//! ```
 
 use core::fmt;
 

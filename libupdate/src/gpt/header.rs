@@ -10,11 +10,11 @@
 //!
 //! 1. the signature, then the revision; 2. S is 92 to one block; 3. the header's checksum; 4. bytes 20..24 are zero;
 //! 5. an entry has 128 bytes; 6. there are 1 to 1024 entries; 7. own LBA is where the header stands;
-//! 8. first usable <= last usable < disk, and the primary's array fits before first usable; 9. the array lies between header and first usable
-//!    (primary) or between last usable and header (backup).
+//! 8. first usable <= last usable < disk, and an array fits between LBA 2 and first usable; 9. the array lies between
+//!    header and first usable (primary) or between last usable and header (backup).
 //!
-//! Off-spec: the "other header" field is not judged (it is vboot's rule as well): a disk that grew still works, and a field that
-//! points nowhere only costs the backup. Fewer than 128 entries are accepted, as every writer of the field can make them.
+//! Off-spec: the "other header" field is not judged (vboot's rule as well): a disk that grew still works, and a field
+//! that points nowhere only costs the backup. Fewer than 128 entries are accepted: most writers can make them.
 
 use crate::block::{BlockCount, BlockSize, Lba};
 use crate::bytes::{array, put, u32_at, u64_at};
@@ -159,8 +159,8 @@ impl Header {
     /// Where the primary's `alternate_lba` says that the backup header stands.
     ///
     /// # Errors
-    /// [`TableFault::AlternateLba`] where no backup can stand: past the disk's end, or without room for its entries behind the
-    /// usable range. Nothing is ever read or written there.
+    /// [`TableFault::AlternateLba`] where no backup can stand: past the disk's end, or without room for its entries
+    /// behind the usable range. Nothing is ever read or written there.
     pub(crate) fn backup_place(&self, disk: BlockCount, block_size: BlockSize) -> Result<Lba, TableFault> {
         let first_entry = self.alternate_lba.minus(self.entry_blocks(block_size));
         if self.alternate_lba.get() < disk.get() && first_entry.is_some_and(|first| first > self.last_usable) {
@@ -209,7 +209,7 @@ impl Header {
         put(block, CRC_AT, &crc.to_le_bytes())
     }
 
-    /// The header of the other copy, standing at `my_lba` with its array at `entries_lba`. Its checksum is [`Header::store`]'s.
+    /// The same table's header in another place. Its checksum is renewed by [`Header::store`].
     pub(crate) const fn moved(&self, my_lba: Lba, entries_lba: Lba, alternate_lba: Lba) -> Self {
         Self { my_lba, entries_lba, alternate_lba, ..*self }
     }
@@ -470,8 +470,8 @@ mod tests {
         assert_eq!(judge(layout, &block_of(layout, layout.backup), layout.backup), Ok(()));
     }
 
-    /// vboot's `FirstUsableLbaAndLastUsableLbaTest`: good are first 34, last 483. Where vboot asks that the primary leaves room for a
-    /// backup at the disk's end, we do not: it may stand elsewhere.
+    /// vboot's `FirstUsableLbaAndLastUsableLbaTest`: good are first 34, last 483. Where vboot asks that the primary
+    /// leaves room for a backup at the disk's end, we do not: it may stand elsewhere.
     #[test]
     fn the_usable_range_lies_between_the_copies() {
         let layout = Layout::vboot();

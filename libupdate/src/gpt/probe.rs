@@ -19,8 +19,8 @@ pub struct DiskEnds<'a> {
     pub len: ByteLen,
 }
 
-/// The block size at which a valid header stands: a primary one at byte 512 or 4096, else a backup one in the last block.
-/// `None` where there is none. Pure.
+/// The block size at which a valid header stands: a primary one at byte 512 or 4096, else a backup one in the last
+/// block. `None` where there is none. Pure.
 ///
 /// # Errors
 /// [`TableFault::AmbiguousSectorSize`] where one stands at both: only the operator can know.

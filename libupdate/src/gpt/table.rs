@@ -4,8 +4,9 @@
 //!  LBA 0      1     2 ..        first usable .. last usable         .. disk - 1
 //!  | PMBR | H1 | E1 .. | ... |  partitions                | ... | E2 .. | H2 |  (grown disk: free blocks) |
 //! ```
-//! 1. The backup stands where the primary's header says, if that header holds and a backup can stand there. Without such a header it is the last LBA,
-//!    and also where nothing valid is found at that place and the primary's entries do not hold.
+//! 1. The backup stands where the primary's header says, if that header holds and a backup can stand there. Without
+//!    such a header it is the last LBA; the same where neither the primary's entries nor what stands at its backup's
+//!    place hold.
 //! 2. A valid primary wins over a valid, different backup.
 //! 3. `IGNOREME` in place of a signature: the other copy serves and this one is never written. Both ignored: no table.
 //! 4. A copy that cannot be read is a faulty copy. Only when neither can be read is it the disk that failed.
@@ -48,7 +49,7 @@ impl Survey {
     /// Reads and judges both copies through `scratch`, 4096 bytes at least; more means fewer reads. Reads only.
     ///
     /// # Errors
-    /// [`Error::Io`] where neither copy can be read, [`TableFault::DiskTooSmall`], and [`Error::NoSpace`] for the scratch.
+    /// [`Error::Io`] where neither copy can be read; [`TableFault::DiskTooSmall`]; [`Error::NoSpace`] for the scratch.
     pub fn read<D: BlockIo>(disk: &mut D, scratch: &mut [u8]) -> Result<Self, Error<D::Error>> {
         array::check_scratch(scratch)?;
         let (block_size, blocks) = (disk.block_size(), disk.block_count());
@@ -167,8 +168,8 @@ impl Table {
     /// Shows every used entry to `each`, in the order of their numbers. Reads only, from the copy that serves.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`TableFault::ChangedUnderUs`] where the entries are no longer those that were read: what `each` saw is then
-    /// worth nothing.
+    /// [`Error::Io`]; [`TableFault::ChangedUnderUs`] where the entries are no longer those that were read: what `each`
+    /// saw is then worth nothing.
     pub fn entries<D: BlockIo>(
         &self,
         disk: &mut D,
@@ -185,7 +186,8 @@ impl Table {
         if crc == self.header.entries_crc() { Ok(()) } else { Err(TableFault::ChangedUnderUs.into()) }
     }
 
-    /// Reads one entry, `None` where it is unused. One block is read, and no checksum covers it: for what was found before.
+    /// Reads one entry, `None` where it is unused. One block is read and no checksum covers it: for what was found
+    /// before.
     ///
     /// # Errors
     /// [`Error::Io`]; [`TableFault::NoSuchEntry`]; [`TableFault::EntryRange`] where the table changed.

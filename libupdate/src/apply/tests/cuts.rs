@@ -84,7 +84,7 @@ fn a_disk_that_dies_at_any_write_keeps_a_table() {
     }
 }
 
-/// What Linux needs that looks at no backup: where the disk writes a physical block at once, the primary is never without a whole table.
+/// What Linux needs, which looks at no backup: where a disk does not tear a write, the primary is always whole.
 #[test]
 fn on_512_byte_blocks_the_primary_is_whole_between_any_two_writes() {
     for physical in [BlockSize::B512, BlockSize::B4096] {
@@ -110,7 +110,7 @@ fn no_write_leaves_the_state_that_grub_cannot_read() {
             let headers = survey.primary().header().zip(survey.backup().header());
             let stuck = survey.primary().state() != CopyState::Valid
                 && headers.is_some_and(|(primary, backup)| !primary.same_table(&backup));
-            // A single write that tears between header and entries is beyond our power; the flushed order never leaves it.
+            // A single write that tears between header and entries is beyond our power.
             let torn_single_write = layout.size == BlockSize::B512 && layout.primary_entries == 2;
             assert!(!stuck || torn_single_write, "{how}");
         });

@@ -179,7 +179,7 @@ fn a_shrunk_disk_takes_a_backup_only_behind_the_usable_range() {
     assert_eq!(disk.log, []);
 }
 
-/// A board with its boot loader in blocks 16 to 199 and its entries behind it (`sgdisk -j`), and a primary header that is gone.
+/// A board with its boot loader in blocks 16 to 199 and its entries behind it (`sgdisk -j`).
 fn behind_a_boot_loader() -> RamDisk {
     let layout = Layout { primary_entries: 200, first_usable: 232, ..Layout::vboot() };
     let mut disk = two_slots(layout);
