@@ -63,8 +63,6 @@ pub mod boot;
 pub mod bundle;
 pub mod bytes;
 pub mod check;
-#[cfg(test)]
-mod cut;
 pub mod digest;
 pub mod disarm;
 pub mod error;

@@ -1,5 +1,7 @@
 //! A disk in memory that counts and logs what is done to it: the unit tests' device.
 
+pub mod cut;
+
 use std::vec::Vec;
 
 use crate::block::{BlockCount, BlockSize, Lba};

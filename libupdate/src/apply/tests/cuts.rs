@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::apply::{Relocate, create, repair};
-use crate::cut::{each_cut, journal_of};
 use crate::gpt::CopyId;
 use crate::gpt::fixture::{block, seal_entries};
 use crate::ram_disk::Event;
+use crate::ram_disk::cut::{each_cut, journal_of};
 
 /// The recovery after a cut: what the hook does at the next boot.
 fn recover(disk: &mut RamDisk) {

@@ -8,7 +8,7 @@ use std::format;
 use std::string::String;
 use std::vec::Vec;
 
-use crate::ram_disk::{Event, RamDisk};
+use super::{Event, RamDisk};
 
 /// States of one window, at most; of a larger one, every prefix and as many random states are shown.
 const ALL_OF: usize = 4096;
