@@ -3,6 +3,7 @@
 mod change;
 mod create;
 mod cuts;
+mod hostile;
 mod order;
 mod repair;
 
