@@ -122,6 +122,13 @@ pub enum Verb {
     Demo(Demo),
 }
 
+impl Verb {
+    /// Whether the verb works on a disk that may hold a booted slot, which it leaves alone.
+    pub const fn works_on_slots(&self) -> bool {
+        !matches!(self, Self::Keygen(_) | Self::Bundle(_) | Self::Info(_) | Self::Provision(_) | Self::Demo(_))
+    }
+}
+
 /// `keygen`.
 #[derive(Args, Debug)]
 pub struct Keygen {

@@ -98,8 +98,8 @@ impl From<Exit> for std::process::ExitCode {
 pub enum BootedSlot {
     /// Not a byte of it changed.
     Untouched,
-    /// Something of it was changed, or may have been.
-    Touched,
+    /// The act has nothing to do with it.
+    NotConcerned,
 }
 
 /// An act that did not succeed.
@@ -120,7 +120,7 @@ pub struct Failure {
 impl Failure {
     /// A failure before anything was written.
     pub fn new(code: Exit, what: impl Into<String>, why: impl fmt::Display, next: impl Into<String>) -> Self {
-        Self { code, what: what.into(), why: why.to_string(), next: next.into(), booted_slot: BootedSlot::Untouched }
+        Self { code, what: what.into(), why: why.to_string(), next: next.into(), booted_slot: BootedSlot::NotConcerned }
     }
 
     /// The same failure of this act, where it does not say already what could not be done.
@@ -129,10 +129,10 @@ impl Failure {
         if self.what.is_empty() { Self { what: what.into(), ..self } } else { self }
     }
 
-    /// The same failure of an act that may have written to the booted slot.
+    /// The same failure of an act on a disk with slots, none of which writes to the booted one.
     #[must_use]
-    pub fn booted_slot_touched(self) -> Self {
-        Self { booted_slot: BootedSlot::Touched, ..self }
+    pub fn on_slots(self) -> Self {
+        Self { booted_slot: BootedSlot::Untouched, ..self }
     }
 }
 
@@ -148,7 +148,7 @@ impl fmt::Display for Failure {
         }
         match self.booted_slot {
             BootedSlot::Untouched if self.code != Exit::Usage => f.write_str("\nThe booted slot is untouched."),
-            _ => Ok(()),
+            BootedSlot::Untouched | BootedSlot::NotConcerned => Ok(()),
         }
     }
 }
@@ -156,7 +156,7 @@ impl fmt::Display for Failure {
 impl core::error::Error for Failure {}
 
 impl Serialize for Failure {
-    /// `{"code":4,"class":..,"what":..,"why":..,"next":..,"booted_slot_untouched":true}`.
+    /// `{"code":4,"class":..,"what":..,"why":..,"next":..,"booted_slot_untouched":true}`; null where no slot is concerned.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut error = serializer.serialize_struct("error", 6)?;
         error.serialize_field("code", &self.code.code())?;
@@ -164,7 +164,8 @@ impl Serialize for Failure {
         error.serialize_field("what", &self.what)?;
         error.serialize_field("why", &self.why)?;
         error.serialize_field("next", &self.next)?;
-        error.serialize_field("booted_slot_untouched", &(self.booted_slot == BootedSlot::Untouched))?;
+        let untouched = (self.booted_slot == BootedSlot::Untouched).then_some(true);
+        error.serialize_field("booted_slot_untouched", &untouched)?;
         error.end()
     }
 }
@@ -347,11 +348,13 @@ mod tests {
         assert_eq!(
             failure.to_string(),
             "error: cannot install x.bundle\\n: the bundle's version is lower than the booted one\n\
-             next: give --allow-downgrade where an older version is really wanted\nThe booted slot is untouched."
+             next: give --allow-downgrade where an older version is really wanted"
         );
-        let json = serde_json::to_value(failure.booted_slot_touched()).unwrap();
+        let failure = failure.on_slots();
+        assert!(failure.to_string().ends_with("really wanted\nThe booted slot is untouched."));
+        let json = serde_json::to_value(failure).unwrap();
         assert_eq!(json["class"], "refused");
         assert_eq!(json["code"], 3);
-        assert_eq!(json["booted_slot_untouched"], false);
+        assert_eq!(json["booted_slot_untouched"], true);
     }
 }

@@ -14,8 +14,8 @@ pub mod reboot;
 pub mod signal;
 
 pub use aligned::AlignedBuf;
-pub use booted::{BootReport, Booted};
-pub use disk::{Caching, Disk, Kind, Mode, OpenHow};
+pub use booted::Booted;
+pub use disk::{Disk, Kind, Mode, OpenHow};
 pub use error::{Class, Fault, OsError};
 pub use lock::Lock;
 pub use signal::Interrupt;

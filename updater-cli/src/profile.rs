@@ -159,6 +159,7 @@ impl Profile {
     }
 
     /// The roles of a slot, in table order.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests ask"))]
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         self.partitions.iter().filter(|one| one.slot == SlotId::A).map(|one| one.role.as_str())
     }

@@ -20,6 +20,11 @@ mod verify;
 
 /// Runs one verb.
 pub fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+    let on_slots = verb.works_on_slots();
+    act(session, verb).map_err(|failure| if on_slots { failure.on_slots() } else { failure })
+}
+
+fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Keygen(args) => keygen::run(session, &args),
         Verb::Bundle(Bundle::Create(args)) => bundle::create::run(session, &args),

@@ -85,6 +85,7 @@ impl OpenHow {
     }
 
     /// For reading and writing, sector size and caching as the disk offers them.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests ask"))]
     pub const fn read_write() -> Self {
         Self { mode: Mode::ReadWrite, ..Self::read_only() }
     }
@@ -148,6 +149,7 @@ impl Disk {
     }
 
     /// Whether data go around the page cache now: known for sure after the first access.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests ask"))]
     pub const fn caching(&self) -> Caching {
         self.whole.caching()
     }

@@ -129,11 +129,6 @@ impl OsError {
         Self::call(path, act, Errno::from_io_error(error).unwrap_or(Errno::IO))
     }
 
-    /// The file or device.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// The rule.
     pub const fn fault(&self) -> &Fault {
         &self.fault

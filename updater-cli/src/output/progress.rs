@@ -5,7 +5,6 @@
 //! ```
 
 use std::fmt;
-use std::io::Write;
 use std::str::FromStr;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};

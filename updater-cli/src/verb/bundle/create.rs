@@ -46,7 +46,7 @@ pub fn run(session: &Session, args: &BundleCreate) -> Result<(), Failure> {
     })
 }
 
-fn local_key(path: &PathBuf) -> Result<LocalKey, Failure> {
+fn local_key(path: &Path) -> Result<LocalKey, Failure> {
     let secret = keys::private(path)?;
     let what = format!("cannot use the private key {}", path.display());
     LocalKey::from_scalar(&secret.to_bytes().into())
