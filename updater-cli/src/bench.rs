@@ -26,6 +26,7 @@ pub struct Bench<'p> {
     pub disk: Disk,
     pub view: View<'p>,
     _lock: Option<Lock>,
+    routed: bool,
     memory: Memories,
 }
 
@@ -116,14 +117,22 @@ impl<'p> Bench<'p> {
     ) -> Self {
         let compatible = profile.compatible.as_str();
         let view = View { compatible, specs, anchors, booted: None, compression: Compression::Zstd };
-        Self { disk, view, _lock: lock, memory: Memories::new() }
+        Self { disk, view, _lock: lock, routed: false, memory: Memories::new() }
     }
 
     /// Reads what is on the disk, finds out which slot is booted, and protects that one from every write.
     pub fn survey(&mut self, session: &Session) -> Result<Survey<'p>, Failure> {
         let first = self.look()?;
         self.view.booted = self.booted(session, &first)?;
-        for slot in first.slots.slots() {
+        if !self.routed {
+            self.route(&first)?;
+        }
+        self.look()
+    }
+
+    /// Sends each partition's data to its own node, and protects the booted slot's.
+    fn route(&mut self, survey: &Survey<'_>) -> Result<(), Failure> {
+        for slot in survey.slots.slots() {
             for partition in &slot.partitions {
                 self.disk.route_partition(partition.entry, partition.extent)?;
                 if self.view.booted == Some(slot.id) {
@@ -131,7 +140,8 @@ impl<'p> Bench<'p> {
                 }
             }
         }
-        self.look()
+        self.routed = true;
+        Ok(())
     }
 
     /// Reads what is on the disk now.
@@ -147,7 +157,12 @@ impl<'p> Bench<'p> {
                 Ok(Some(survey.facts.slot(slot).map_err(Error::<OsError>::from)?.slot))
             }
             (None, Kind::File) => Ok(best_good(survey)),
-            (None, Kind::Device(_)) => Ok(Booted::discover()?.map(|booted| booted.slot)),
+            (None, Kind::Device(_)) => match (Booted::discover()?, self.disk.mode()) {
+                (Some(booted), _) => Ok(Some(booted.slot)),
+                (None, Mode::ReadOnly) => Ok(None),
+                // An act that took the running slot for a spare one would destroy the system under it.
+                (None, Mode::ReadWrite) => Err(unknown_slot()),
+            },
         }
     }
 
@@ -211,6 +226,12 @@ pub fn with_tools<T>(
     act: impl FnOnce(&mut Buffers<'_>, &mut Tools<'_, Hasher, Unpacker, Watch<'_>>) -> Result<T, Error<OsError>>,
 ) -> Result<T, Failure> {
     Memories::new().with_tools(watch, act)
+}
+
+fn unknown_slot() -> Failure {
+    let why = "it is not known which slot is running: there is no /run/updater/boot.json, and no updater.slot= for the kernel";
+    let next = "boot through the initramfs hook, or say it with --booted a, --booted b or --booted none";
+    Failure::new(Exit::Usage, "", why, next)
 }
 
 /// A failure of an act that had no slot to work on.

@@ -129,6 +129,12 @@ impl Failure {
         if self.what.is_empty() { Self { what: what.into(), ..self } } else { self }
     }
 
+    /// The same failure with one more way out.
+    #[must_use]
+    pub fn or(self, next: &str) -> Self {
+        Self { next: format!("{}, {next}", self.next), ..self }
+    }
+
     /// The same failure of an act on a disk with slots, none of which writes to the booted one.
     #[must_use]
     pub fn on_slots(self) -> Self {

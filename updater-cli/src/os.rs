@@ -11,6 +11,7 @@ pub mod lock;
 mod medium;
 pub mod node;
 pub mod reboot;
+pub mod reread;
 pub mod signal;
 
 pub use aligned::AlignedBuf;

@@ -81,6 +81,10 @@ impl Session {
     pub fn anchors_without_profile(&self) -> Result<Anchors, Failure> {
         match (self.common.trust.is_empty(), &self.common.profile) {
             (false, None) => keys::anchors(&self.common.trust, NonZeroUsize::MIN),
+            (true, None) => {
+                let profile = self.profile().map_err(|failure| failure.or("or give the keys with --trust PUB"))?;
+                self.anchors(&profile)
+            }
             _ => self.anchors(&self.profile()?),
         }
     }

@@ -15,12 +15,17 @@ use embedded_io::{ErrorKind, ErrorType, ReadExactError};
 use libupdate::bytes::len_u64;
 use libupdate::digest::BLOCK_BYTES;
 use libupdate::install::Source;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 
 use crate::exit::{Exit, Failure};
 use crate::os::Interrupt;
 
 /// What every bundle begins with.
 const MAGIC: &[u8; 8] = b"LUBUNDLE";
+
+/// A silent pipe is asked again this often, so that Ctrl-C is heard.
+const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// A bundle as a stream.
 pub struct BundleSource {
@@ -135,6 +140,9 @@ impl embedded_io::Read for BundleSource {
             return Ok(0);
         }
         while let Some(part) = self.parts.first_mut() {
+            if let Part::Pipe(pipe) = part {
+                wait(pipe, &self.interrupt).map_err(SourceError)?;
+            }
             match part.read(buf) {
                 Ok(0) => {
                     self.parts.remove(0);
@@ -146,6 +154,21 @@ impl embedded_io::Read for BundleSource {
             }
         }
         Ok(0)
+    }
+}
+
+/// Waits until a pipe has bytes, or has ended; a signal ends the waiting.
+fn wait(pipe: &Stdin, interrupt: &Interrupt) -> io::Result<()> {
+    loop {
+        if interrupt.requested() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let mut polled = [PollFd::new(pipe, PollFlags::IN)];
+        match rustix::event::poll(&mut polled, Some(&POLL)) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! 2. Before the first write the node must lie where the table says, be unmounted, and open with `O_EXCL`.
 //! 3. Data go around the page cache where the file system allows, see [`super::medium`].
 
+use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::error::{Fault, OsError};
-use super::medium::{Bounce, Medium};
+use super::medium::{self, Bounce, Medium};
 use super::node::Node;
 
 pub use super::medium::Caching;
@@ -180,6 +181,38 @@ impl Disk {
         device(&node)?.expect_at(extent)?;
         self.routes.push(Route { extent, node, medium: None });
         Ok(())
+    }
+
+    /// Opens the node of a partition for writing, for itself alone, before anything depends on it: a partition that is mounted,
+    /// or that the kernel has elsewhere, is found out while nothing has been changed.
+    ///
+    /// # Errors
+    /// [`Fault::InUse`], [`Fault::NodeDiffers`], or what the kernel says.
+    pub fn claim(&mut self, extent: Extent) -> Result<(), OsError> {
+        let caching = self.caching;
+        match self.routes.iter_mut().find(|route| route.extent == extent) {
+            Some(route) => route.open(Mode::ReadWrite, caching).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens the whole device for itself alone: nobody may have a file system, a mapping or swap on any part of it. Keeps others
+    /// out until the claim is dropped. A file needs none.
+    ///
+    /// # Errors
+    /// [`Fault::InUse`], or what the kernel says.
+    pub fn claim_all(&self) -> Result<Option<File>, OsError> {
+        if self.kind == Kind::File {
+            return Ok(None);
+        }
+        match medium::open(self.path(), OFlags::RDONLY | OFlags::EXCL) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.errno() == Some(Errno::BUSY) => Err(OsError::new(
+                self.path(),
+                Fault::InUse { by: "a file system or a mapping on one of its partitions".into() },
+            )),
+            Err(error) => Err(error),
+        }
     }
 
     /// Bytes from `at` on that go one way, `len` at most, and that way's number in `routes`.

@@ -64,6 +64,9 @@ fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
     if let Some(staged) = already(&mut bench, &admitted, held, state, &mut watch)? {
         return finish(session, &mut bench, &profile, args, (staged, state), watch);
     }
+    for extent in admitted.extents() {
+        bench.disk.claim(*extent)?;
+    }
     let (disarmed, outcome) =
         bench.commit(session, |disk, specs, scratch| disarm::disarm(disk, specs, admitted, scratch))?;
     bench::tell(&session.output, &outcome);

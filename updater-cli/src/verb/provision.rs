@@ -54,6 +54,7 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     let sector_size = session.sector_size()?.or_else(|| path.is_file().then_some(BlockSize::B512));
     let how = OpenHow { sector_size, mode: Mode::ReadWrite, ..OpenHow::read_only() };
     let mut bench = Bench::locked(Disk::open(path, how)?, &profile, &specs, &anchors)?;
+    let claim = bench.disk.claim_all()?;
     if !args.danger_overwrite {
         refuse_a_used_disk(&mut bench.disk)?;
     }
@@ -68,6 +69,8 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     watch.finish();
     let outcome = bench
         .commit(session, |disk, specs, scratch| activate::first_good(disk, specs, &staged, profile.guard, scratch))?;
+    drop(claim);
+    crate::os::reread::table(&bench.disk, &session.output);
     status::after(session, &mut bench, &profile, &outcome)
 }
 
