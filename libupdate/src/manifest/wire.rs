@@ -157,3 +157,18 @@ impl Flavor for Compare<'_> {
         if self.rest.is_empty() { Ok(()) } else { Err(postcard::Error::SerializeBufferFull) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a decoder that is more lenient than today's would need: bytes of the same length that differ.
+    #[test]
+    fn the_comparison_sees_every_byte_and_both_ends() {
+        let same = |bytes: &[u8]| postcard::serialize_with_flavor(&(1_u8, "ab"), Compare { rest: bytes }).is_ok();
+        assert!(same(&[1, 2, b'a', b'b']));
+        for other in [&[1, 2, b'a'][..], &[1, 2, b'a', b'b', 0], &[0, 2, b'a', b'b'], &[1, 2, b'a', b'c']] {
+            assert!(!same(other), "{other:?}");
+        }
+    }
+}
