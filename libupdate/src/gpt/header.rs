@@ -30,6 +30,7 @@ pub(super) const IGNORE_SIGNATURE: &[u8; 8] = b"IGNOREME";
 const REVISION_1_0: u32 = 0x0001_0000;
 const ENTRY_SIZE: u32 = 128;
 const CRC_AT: usize = 16;
+const ALTERNATE_LBA_AT: usize = 32;
 /// Where in a header the place of its entries stands.
 pub(crate) const ENTRIES_LBA_AT: usize = 72;
 /// LBA of the primary header.
@@ -50,6 +51,11 @@ pub struct Header {
     entries_lba: Lba,
     entry_count: u32,
     entries_crc: u32,
+}
+
+/// The backup's place in a primary header that breaks a rule; for looking, never for writing.
+pub(super) fn damaged_alternate(block: &[u8]) -> Option<Lba> {
+    u64_at(block, ALTERNATE_LBA_AT).map(Lba::new)
 }
 
 impl Header {

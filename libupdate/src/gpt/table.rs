@@ -6,7 +6,7 @@
 //! ```
 //! 1. The backup stands where the primary's header says, if that header holds and a backup can stand there. Without
 //!    such a header it is the last LBA; the same where neither the primary's entries nor what stands at its backup's
-//!    place hold.
+//!    place hold. If nothing valid is there either, a damaged primary header may still name the place (a disk that grew).
 //! 2. A valid primary wins over a valid, different backup.
 //! 3. `IGNOREME` in place of a signature: the other copy serves and this one is never written. Both ignored: no table.
 //! 4. A copy that cannot be read is a faulty copy. Only when neither can be read is it the disk that failed.
@@ -18,7 +18,7 @@ use crate::io::{self, BlockIo};
 use super::array::{self, numbered, pieces};
 use super::copy::{CopyId, CopyReport, CopyState};
 use super::entry::{ENTRY_BYTES, Entry, EntryNumber};
-use super::header::{Header, PRIMARY_LBA};
+use super::header::{self, Header, PRIMARY_LBA};
 
 /// Blocks of the smallest disk that holds both copies and one usable block.
 const LEAST_BLOCKS: u64 = 6;
@@ -63,10 +63,15 @@ impl Survey {
             Ok(place) => CopyReport::read(disk, place, scratch)?,
             Err(fault) => (CopyReport::nowhere(fault), None),
         };
-        let nothing_serves =
-            matches!(primary.state, CopyState::Faulty(_)) && matches!(backup.state, CopyState::Faulty(_));
-        if nothing_serves && place != Ok(last) {
+        if !faulty(&primary) || !faulty(&backup) {
+            // One of them serves, or is ignored on purpose.
+        } else if place != Ok(last) {
             (backup, backup_error) = CopyReport::read(disk, last, scratch)?;
+        } else if let Some(place) = hinted_backup(disk, last, scratch)? {
+            let (found, _) = CopyReport::read(disk, place, scratch)?;
+            if found.state == CopyState::Valid {
+                (backup, backup_error) = (found, None);
+            }
         }
         match (primary_error, backup_error) {
             (Some(error), Some(_)) => Err(error),
@@ -99,6 +104,21 @@ impl Survey {
             (None, None) => return Err(TableFault::NoValidCopy),
         };
         Ok(Table { block_size, blocks, header, chosen, primary, backup })
+    }
+}
+
+const fn faulty(report: &CopyReport) -> bool {
+    matches!(report.state, CopyState::Faulty(_))
+}
+
+/// Where a damaged primary header says its backup is: on a disk that grew, the only way to it. Only a place to look at; what
+/// stands there must pass every rule of a backup by itself. A header that cannot be read says nothing.
+fn hinted_backup<D: BlockIo>(disk: &mut D, last: Lba, scratch: &mut [u8]) -> Result<Option<Lba>, Error<D::Error>> {
+    let block = scratch.get_mut(..disk.block_size().bytes()).unwrap_or_default();
+    match io::read(disk, PRIMARY_LBA, block) {
+        Ok(()) => Ok(header::damaged_alternate(block).filter(|place| *place > PRIMARY_LBA && *place < last)),
+        Err(Error::Io(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -388,15 +408,18 @@ mod tests {
         disk
     }
 
-    /// R26, R27: a disk that grew works as it is, as long as the primary's header says where the backup is.
+    /// R26, R27: a disk that grew works as it is, and the backup is found as long as LBA 1 still names its place.
     #[test]
     fn a_grown_disk_works_as_it_is() {
         for layout in layouts() {
             let (primary, backup) = (Some(CopyId::Primary), Some(CopyId::Backup));
             assert_eq!(judge(&mut grown(layout, 100, &[])), (Valid, Valid, primary));
             assert_eq!(judge(&mut grown(layout, 1, &["e1"])), (ENTRIES, Valid, backup));
+            assert_eq!(judge(&mut grown(layout, 100, &["h1"])), (CRC, Valid, backup));
+            let mut wiped = grown(layout, 100, &[]);
+            block(&mut wiped, 1).fill(0);
             let nothing = Faulty(TableFault::Signature);
-            assert_eq!(judge(&mut grown(layout, 100, &["h1"])), (CRC, nothing, None));
+            assert_eq!(judge(&mut wiped), (nothing, nothing, None));
             assert_eq!(survey(&mut grown(layout, 100, &[])).backup().place(), Some(lba(layout.backup)));
         }
     }
@@ -412,14 +435,16 @@ mod tests {
         }
     }
 
-    /// R31: the field of a primary that does not hold is not used.
+    /// R31: the field of a primary that does not hold is a place to look at, and nothing but a whole backup there counts.
     #[test]
-    fn a_damaged_primary_does_not_say_where_the_backup_is() {
+    fn a_damaged_primary_cannot_make_a_backup_of_anything_else() {
         let layout = Layout::vboot();
-        let mut disk = grown(layout, 100, &[]);
-        block(&mut disk, 1)[60] ^= 1;
-        let found = survey(&mut disk).backup();
-        assert_eq!((found.place(), found.state()), (Some(lba(616)), Faulty(TableFault::Signature)));
+        for garbage in [0, 1, 2, 40, layout.backup - 1, layout.backup + 1, 616, 617, u64::MAX] {
+            let mut disk = grown(layout, 100, &[]);
+            block(&mut disk, 1)[32..40].copy_from_slice(&garbage.to_le_bytes());
+            let found = survey(&mut disk).backup();
+            assert_eq!((found.place(), found.state()), (Some(lba(616)), Faulty(TableFault::Signature)), "{garbage}");
+        }
     }
 
     #[test]
