@@ -124,8 +124,10 @@ where
     }
     end_of_bundle(source)?;
     let kept = meter.kept();
-    Meter::new(Phase::Flush, total(&places)).done(tools.observer, 0, 0)?;
+    let mut flushed = Meter::new(Phase::Flush, total(&places));
+    flushed.done(tools.observer, 0, 0)?;
     io::flush(disk)?;
+    flushed.done(tools.observer, total(&places).get(), 0)?;
     check_all(disk, &places, buffers, tools)?;
     region::seal(disk, admitted.extents(), envelope, [&mut *buffers.leaf, &mut *buffers.block])?;
     let (slot, entry) = (admitted.slot(), admitted.entry());

@@ -3,10 +3,10 @@
 //! The same files as `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` and `openssl pkey -pubout` make; the
 //! `EC PRIVATE KEY` form of `openssl ecparam -genkey` is read too.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::num::NonZeroUsize;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use libupdate::bundle::{Anchors, PublicKey};
@@ -51,6 +51,7 @@ pub fn generate(folder: &Path, name: &str) -> Result<KeyFiles, Failure> {
     let unencodable = |error: &dyn std::fmt::Display| Failure::new(Exit::Io, what.clone(), error, "run it again");
     let private = secret.to_pkcs8_pem(LineEnding::LF).map_err(|error| unencodable(&error))?;
     let public = secret.public_key().to_public_key_pem(LineEnding::LF).map_err(|error| unencodable(&error))?;
+    make_folder(folder).map_err(|error| unwritten(&what, &error))?;
     write_both(folder, &files, private.as_bytes(), public.as_bytes()).map_err(|error| unwritten(&what, &error))?;
     Ok(files)
 }
@@ -139,6 +140,11 @@ fn fill(mut file: File, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// The folder of private keys, where it is not there yet: for its owner only.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 /// The error that led here is the one to be told.
 fn discard(path: &Path) {
     drop(fs::remove_file(path));
@@ -149,7 +155,6 @@ fn unwritten(what: &str, error: &io::Error) -> Failure {
         ErrorKind::AlreadyExists => {
             (Exit::Usage, "keys are never overwritten: give another --name, or move the old files")
         }
-        ErrorKind::NotFound => (Exit::Usage, "make the folder first"),
         ErrorKind::StorageFull => (Exit::NoSpace, "make room, then run the same command again"),
         _ => (Exit::Io, "check the folder and its rights"),
     };

@@ -26,6 +26,10 @@ use super::node::Node;
 
 pub use super::medium::Caching;
 
+mod route;
+
+use route::{Route, device};
+
 /// What a disk is opened for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
@@ -68,15 +72,6 @@ pub struct Disk {
     routes: Vec<Route>,
     protected: Vec<(Extent, SlotId)>,
     bounce: Bounce,
-}
-
-/// A partition whose accesses go to its own node.
-#[derive(Debug)]
-struct Route {
-    extent: Extent,
-    node: PathBuf,
-    /// Opened at the first access; again, with more rights, at the first write.
-    medium: Option<(Medium, Mode)>,
 }
 
 impl OpenHow {
@@ -321,41 +316,6 @@ impl BlockIo for Disk {
         }
         self.whole.sync()
     }
-}
-
-impl Route {
-    fn open(&mut self, mode: Mode, caching: Caching) -> Result<&mut Medium, OsError> {
-        let enough = match &self.medium {
-            None => false,
-            Some((_, Mode::ReadWrite)) => true,
-            Some((_, Mode::ReadOnly)) => mode == Mode::ReadOnly,
-        };
-        let medium = match self.medium.take().filter(|_| enough) {
-            Some(opened) => opened,
-            None if mode == Mode::ReadOnly => (Medium::open(&self.node, flags(mode), caching)?, mode),
-            None => (self.open_exclusively(caching)?, mode),
-        };
-        Ok(&mut self.medium.insert(medium).0)
-    }
-
-    /// The node is looked at again here: the table, or the kernel's idea of it, may have changed since it was routed.
-    fn open_exclusively(&self, caching: Caching) -> Result<Medium, OsError> {
-        let node = device(&self.node)?;
-        node.expect_at(self.extent)?;
-        if let Some(by) = node.user()? {
-            return Err(OsError::new(&self.node, Fault::InUse { by }));
-        }
-        Medium::open(&self.node, flags(Mode::ReadWrite) | OFlags::EXCL, caching).map_err(|error| match error.errno() {
-            Some(Errno::BUSY) => {
-                OsError::new(&self.node, Fault::InUse { by: "another process has it for itself".into() })
-            }
-            _ => error,
-        })
-    }
-}
-
-fn device(path: &Path) -> Result<Node, OsError> {
-    Node::of(path)?.ok_or_else(|| OsError::new(path, Fault::NotADisk))
 }
 
 const fn flags(mode: Mode) -> OFlags {

@@ -1,0 +1,56 @@
+//! A partition's own node, and how it is opened: for reading by anybody, for writing by us alone.
+
+use std::path::{Path, PathBuf};
+
+use libupdate::Extent;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::{Caching, Mode, flags};
+use crate::os::error::{Fault, OsError};
+use crate::os::medium::Medium;
+use crate::os::node::Node;
+
+/// A partition whose accesses go to its own node.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) extent: Extent,
+    pub(super) node: PathBuf,
+    /// Opened at the first access; again, with more rights, at the first write.
+    pub(super) medium: Option<(Medium, Mode)>,
+}
+
+impl Route {
+    pub(super) fn open(&mut self, mode: Mode, caching: Caching) -> Result<&mut Medium, OsError> {
+        let enough = match &self.medium {
+            None => false,
+            Some((_, Mode::ReadWrite)) => true,
+            Some((_, Mode::ReadOnly)) => mode == Mode::ReadOnly,
+        };
+        let medium = match self.medium.take().filter(|_| enough) {
+            Some(opened) => opened,
+            None if mode == Mode::ReadOnly => (Medium::open(&self.node, flags(mode), caching)?, mode),
+            None => (self.open_exclusively(caching)?, mode),
+        };
+        Ok(&mut self.medium.insert(medium).0)
+    }
+
+    /// The node is looked at again here: the table, or the kernel's idea of it, may have changed since it was routed.
+    fn open_exclusively(&self, caching: Caching) -> Result<Medium, OsError> {
+        let node = device(&self.node)?;
+        node.expect_at(self.extent)?;
+        if let Some(by) = node.user()? {
+            return Err(OsError::new(&self.node, Fault::InUse { by }));
+        }
+        Medium::open(&self.node, flags(Mode::ReadWrite) | OFlags::EXCL, caching).map_err(|error| match error.errno() {
+            Some(Errno::BUSY) => {
+                OsError::new(&self.node, Fault::InUse { by: "another process has it for itself".into() })
+            }
+            _ => error,
+        })
+    }
+}
+
+pub(super) fn device(path: &Path) -> Result<Node, OsError> {
+    Node::of(path)?.ok_or_else(|| OsError::new(path, Fault::NotADisk))
+}
