@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::process::{Command, Output};
 
 /// Folders of tools that a plain user's `PATH` may lack.
-const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
+pub const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
 /// Runs `program` to its end, whatever its exit status.
 ///
