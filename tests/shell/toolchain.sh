@@ -29,7 +29,7 @@ own_toolchain() {
 
 # Sets the environment for every part; fails, and says so, where no toolchain is whole.
 choose_toolchain() {
-  export CARGO_TERM_COLOR=never
+  export CARGO_TERM_COLOR=never RUST_BACKTRACE=0
   # Flags of the caller would replace those of .cargo/config.toml.
   unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS RUSTDOCFLAGS
   own_toolchain || export PATH="/usr/bin:$PATH"

@@ -8,17 +8,17 @@ use core::num::NonZeroUsize;
 use embedded_io::Read;
 use firmware::memory::Once;
 use firmware::{board, host, startup};
-use libupdate::activate::{self, Disarmed};
 use libupdate::bundle::trailer::TRAILER_BYTES;
 use libupdate::bundle::{Anchors, PublicKey, Unverified, Verified};
 use libupdate::check::Buffers;
 use libupdate::digest::BLOCK_BYTES;
+use libupdate::disarm::{Disarmed, disarm};
 use libupdate::install::{self, NoDecompressor, Tools};
 use libupdate::limits::ENVELOPE_BYTES;
 use libupdate::observe::Silent;
 use libupdate::policy::{self, Compression, Wishes};
 use libupdate::survey::{self, Memory, Survey, View};
-use libupdate::{SlotId, SoftHasher};
+use libupdate::{SlotId, SoftHasher, activate};
 
 /// All the memory of an installation, but for the stack.
 struct Room {
@@ -130,7 +130,7 @@ fn admit_and_disarm<'r>(
 ) -> Result<Disarmed<'r>, Step> {
     let admitted = policy::admit::<host::HostError>(verified, &survey.facts, &survey.slots, Wishes::default())
         .map_err(|_| Step::Policy)?;
-    let (disarmed, _) = activate::disarm(disk, &board::PARTITIONS, admitted, scratch).map_err(|_| Step::Disarm)?;
+    let (disarmed, _) = disarm(disk, &board::PARTITIONS, admitted, scratch).map_err(|_| Step::Disarm)?;
     Ok(disarmed)
 }
 
