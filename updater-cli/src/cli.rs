@@ -125,7 +125,11 @@ pub enum Verb {
 impl Verb {
     /// Whether the verb works on a disk that may hold a booted slot, which it leaves alone.
     pub const fn works_on_slots(&self) -> bool {
-        !matches!(self, Self::Keygen(_) | Self::Bundle(_) | Self::Info(_) | Self::Provision(_) | Self::Demo(_))
+        match self {
+            Self::Keygen(_) | Self::Bundle(_) | Self::Info(_) | Self::Provision(_) | Self::Demo(_) => false,
+            Self::Verify(args) => args.slot.is_some(),
+            _ => true,
+        }
     }
 }
 
