@@ -13,12 +13,14 @@ use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
 
+mod captured;
 mod descriptor;
 mod document;
 mod printable;
 mod progress;
 mod watch;
 
+pub use captured::Captured;
 pub use printable::{Printable, Size};
 pub use progress::{Progress, ProgressForm, Step};
 pub use watch::Watch;
@@ -94,6 +96,19 @@ impl Output {
         let settings = Settings { progress: form, ..settings };
         let (out, err) = (Arc::new(Mutex::new(io::stdout())), Arc::new(Mutex::new(io::stderr())));
         Ok(Self::with(settings, out, err, descriptor))
+    }
+
+    /// Streams that keep what is written to them, for a command that runs inside another.
+    pub fn captured(settings: Settings) -> (Self, [Captured; 2]) {
+        let [out, err] = [Captured::default(), Captured::default()];
+        let sinks: [Sink; 2] = [Arc::new(Mutex::new(out.clone())), Arc::new(Mutex::new(err.clone()))];
+        let [to_out, to_err] = sinks;
+        (Self::with(settings, to_out, to_err, None), [out, err])
+    }
+
+    /// Whether results are for people or for programs.
+    pub const fn form(&self) -> ResultForm {
+        self.settings.results
     }
 
     fn with(settings: Settings, out: Sink, err: Sink, descriptor: Option<Sink>) -> Self {
@@ -182,29 +197,9 @@ fn unwritten(error: &io::Error) -> Failure {
 mod tests {
     use super::*;
 
-    /// What went to stdout and to stderr.
-    #[derive(Clone, Default)]
-    pub struct Caught(Arc<Mutex<Vec<u8>>>);
-
-    impl Caught {
-        pub fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-        }
-    }
-
-    impl Write for Caught {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    pub fn output(settings: Settings) -> (Output, Caught, Caught) {
-        let (out, err) = (Caught::default(), Caught::default());
-        let sinks = (Arc::new(Mutex::new(out.clone())), Arc::new(Mutex::new(err.clone())));
-        (Output::with(settings, sinks.0, sinks.1, None), out, err)
+    pub fn output(settings: Settings) -> (Output, Captured, Captured) {
+        let (output, [out, err]) = Output::captured(settings);
+        (output, out, err)
     }
 
     pub const PLAIN: Settings = Settings {
@@ -263,7 +258,7 @@ mod tests {
     #[test]
     fn a_full_stdout_is_an_error_and_a_closed_one_is_not() {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let err = Caught::default();
+        let err = Captured::default();
         let output = Output::with(PLAIN, Arc::new(Mutex::new(full)), Arc::new(Mutex::new(err.clone())), None);
         assert_eq!(output.result(&HOSTILE).unwrap_err().code, Exit::NoSpace);
         let (reader, writer) = io::pipe().unwrap();

@@ -10,7 +10,7 @@ use crate::cli::{BootedOption, Common, ProgressOption};
 use crate::exit::{Exit, Failure};
 use crate::keys;
 use crate::os::Interrupt;
-use crate::output::{Loudness, Output, ProgressForm, ResultForm, Settings};
+use crate::output::{Captured, Loudness, Output, ProgressForm, ResultForm, Settings};
 use crate::profile::Profile;
 
 /// What every verb has.
@@ -23,21 +23,24 @@ pub struct Session {
 impl Session {
     /// Starts listening to signals and opens the output.
     pub fn start(common: Common) -> Result<Self, Failure> {
-        let settings = Settings {
-            results: if common.json { ResultForm::Json } else { ResultForm::Human },
-            loudness: if common.quiet { Loudness::Quiet } else { Loudness::Normal },
-            progress: match common.progress {
-                ProgressOption::Auto => ProgressForm::Auto,
-                ProgressOption::Plain => ProgressForm::Plain,
-                ProgressOption::Json => ProgressForm::Json,
-                ProgressOption::None => ProgressForm::None,
-            },
-            progress_fd: common.progress_fd,
-        };
+        let settings = settings(&common);
         let next = "report this with the system's version";
         let interrupt =
             Interrupt::listen().map_err(|error| Failure::new(Exit::Io, "cannot listen to signals", error, next))?;
         Ok(Self { output: Output::new(settings)?, interrupt, common })
+    }
+
+    /// Another command line inside this run: what it says is kept, without progress, and signals are this run's.
+    pub fn inside(&self, common: Common) -> (Self, [Captured; 2]) {
+        let settings = Settings { progress: ProgressForm::None, progress_fd: None, ..settings(&common) };
+        let (output, kept) = Output::captured(settings);
+        (Self { output, interrupt: self.interrupt.clone(), common }, kept)
+    }
+
+    /// Whether the command line says anything of a board or a disk.
+    pub fn names_a_device(&self) -> bool {
+        let Common { profile, disk, sector_size, trust, booted, .. } = &self.common;
+        profile.is_some() || disk.is_some() || sector_size.is_some() || booted.is_some() || !trust.is_empty()
     }
 
     /// The board's profile.
@@ -95,5 +98,30 @@ impl Session {
             return Ok(None);
         }
         self.anchors_without_profile().map(Some)
+    }
+}
+
+fn settings(common: &Common) -> Settings {
+    Settings {
+        results: if common.json { ResultForm::Json } else { ResultForm::Human },
+        loudness: if common.quiet { Loudness::Quiet } else { Loudness::Normal },
+        progress: match common.progress {
+            ProgressOption::Auto => ProgressForm::Auto,
+            ProgressOption::Plain => ProgressForm::Plain,
+            ProgressOption::Json => ProgressForm::Json,
+            ProgressOption::None => ProgressForm::None,
+        },
+        progress_fd: common.progress_fd,
+    }
+}
+
+#[cfg(test)]
+impl Session {
+    /// A session of a test: nothing is written to the process's own streams, and no signal is waited for.
+    pub fn unheard() -> Self {
+        use clap::Parser;
+        let common = crate::cli::Cli::parse_from(["updater-cli", "status"]).common;
+        let (output, _) = Output::captured(settings(&common));
+        Self { output, interrupt: Interrupt::default(), common }
     }
 }

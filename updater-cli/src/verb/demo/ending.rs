@@ -1,0 +1,149 @@
+//! What the demo leaves: files, and commands to try on them.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::stage::{Act, Stage};
+use super::story::{DISK, device};
+use crate::exit::Failure;
+use crate::output::{Printable, Report, Size};
+use crate::source::unreadable;
+
+/// Commands up to this length have their explanations in one column.
+const WIDTH: usize = 80;
+/// The files, for people.
+const LEFT: &str = "  \
+  disk.img                          the device's disk; see it with cgpt show disk.img, or sgdisk -p disk.img
+  demo.toml, vendor.pub             what the device knows: its board, and the key to trust
+  vendor.key                        what only the vendor has
+  root-*.squashfs, update-*.bundle  images and bundles of 1.0 to 4.0; look into one with unsquashfs -l root-3.0.squashfs
+  forged.bundle, tampered.bundle    what the device refused
+";
+
+/// The end of the story; with `--json` all of it.
+#[derive(Serialize)]
+pub struct Ending<'s> {
+    folder: String,
+    seconds: f64,
+    steps: &'s [Act],
+    files: Vec<Left>,
+    next: Vec<Next>,
+}
+
+/// A file that is left.
+#[derive(Serialize)]
+struct Left {
+    name: String,
+    bytes: u64,
+}
+
+/// A command to try.
+#[derive(Serialize)]
+struct Next {
+    command: String,
+    does: &'static str,
+}
+
+impl<'s> Ending<'s> {
+    /// The end of what was played in `folder`.
+    pub fn of(stage: &'s Stage<'_>, folder: &Path) -> Result<Self, Failure> {
+        let program = env::current_exe().ok();
+        let home = program.as_deref().and_then(Path::parent);
+        Ok(Self {
+            folder: folder.to_string_lossy().into_owned(),
+            seconds: stage.elapsed().as_secs_f64(),
+            steps: stage.acts(),
+            files: left(folder)?,
+            next: next(folder, home),
+        })
+    }
+}
+
+fn left(folder: &Path) -> Result<Vec<Left>, Failure> {
+    let failed = |error| unreadable(folder, &error);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let metadata = entry.metadata().map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Of a sparse file, what it takes on the medium.
+        let bytes = if name == DISK { metadata.blocks() * 512 } else { metadata.len() };
+        files.push(Left { name, bytes });
+    }
+    files.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(files)
+}
+
+/// Commands for a shell, in an order in which each of them works.
+fn next(folder: &Path, home: Option<&Path>) -> Vec<Next> {
+    let row = |command: String, does| Next { command, does };
+    let mut rows = vec![row(format!("cd {}", quoted(folder.as_os_str())), "where the files are")];
+    rows.extend(home.map(|home| row(format!("PATH={}:\"$PATH\"", quoted(home.as_os_str())), "where this program is")));
+    rows.extend([
+        row(
+            "updater-cli info update-4.0.bundle --trust vendor.pub".to_owned(),
+            "what is in a bundle, and who signed it",
+        ),
+        row(device("install update-4.0.bundle"), "the real 4.0; it takes up what the damaged one left"),
+        row(device("choose --spend"), "boot it"),
+        row(device("--booted a mark-good"), "it works"),
+        row(device("rollback"), "back to 3.0, on purpose"),
+        row(device("status --json"), "for scripts"),
+    ]);
+    rows
+}
+
+/// A path as one word of a shell's.
+fn quoted(path: &OsStr) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "/._+,@%-".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+impl Report for Ending<'_> {
+    fn human(&self) -> String {
+        let bytes: u64 = self.files.iter().map(|file| file.bytes).sum();
+        let width =
+            self.next.iter().map(|next| next.command.len()).filter(|len| *len <= WIDTH).max().unwrap_or_default();
+        let row = |next: &Next| format!("  {:<width$}  # {}\n", Printable(&next.command).to_string(), next.does);
+        let folder = Printable(&self.folder);
+        format!(
+            "\n== What to try next ==\n\nAll of this took {:.1} s and left {} in {folder}:\n\n{LEFT}\n{}\n\
+             Remove the folder when you have seen enough.\n",
+            self.seconds,
+            Size(bytes),
+            self.next.iter().map(row).collect::<String>(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_of_the_shell() {
+        let word = |text: &str| quoted(OsStr::new(text));
+        assert_eq!(word("/tmp/updater-demo-1"), "/tmp/updater-demo-1");
+        assert_eq!(word("/tmp/a b"), "'/tmp/a b'");
+        assert_eq!(word("/tmp/it's $HOME"), r"'/tmp/it'\''s $HOME'");
+        assert_eq!(word("~"), "'~'");
+    }
+
+    #[test]
+    fn the_first_command_goes_to_the_folder_and_the_second_finds_the_program() {
+        let commands: Vec<String> =
+            next(Path::new("/d e"), Some(Path::new("/bin"))).into_iter().map(|row| row.command).collect();
+        assert_eq!(commands[..2], ["cd '/d e'", "PATH=/bin:\"$PATH\""]);
+        assert!(commands[2..].iter().all(|command| command.starts_with("updater-cli ")));
+    }
+}
