@@ -18,7 +18,7 @@ use crate::source::unreadable;
 const WIDTH: usize = 80;
 /// The files, for people.
 const LEFT: &str = "  \
-  disk.img                          the device's disk; see it with cgpt show disk.img, or sgdisk -p disk.img
+  disk.img                          the device's disk; other tools read it too: sgdisk -p disk.img, cgpt show -i 2 -P disk.img
   demo.toml, vendor.pub             what the device knows: its board, and the key to trust
   vendor.key                        what only the vendor has
   root-*.squashfs, update-*.bundle  images and bundles of 1.0 to 4.0; look into one with unsquashfs -l root-3.0.squashfs
