@@ -109,7 +109,7 @@ fn the_story_is_told_and_foreign_tools_see_the_same() {
     for key in STORY {
         assert!(lines.any(|line| line == key), "missing, or not in its place: {key}\n{text}");
     }
-    println!("{}", text.lines().find(|line| line.starts_with("All of this took")).expect("it says how long it took"));
+    eprintln!("{}", text.lines().find(|line| line.starts_with("All of this took")).expect("it says how long it took"));
     assert_eq!(files(&folder).into_keys().collect::<Vec<_>>(), FILES);
 
     let disk = folder.join("disk.img");
