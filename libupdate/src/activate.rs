@@ -24,7 +24,7 @@ use crate::id::SlotId;
 use crate::install::Staged;
 use crate::io::BlockIo;
 use crate::policy::Facts;
-use crate::slot::{self, BitEdits, PartitionSpec, SlotState};
+use crate::slot::{self, BitEdits, PartitionSpec, SlotState, SlotTable};
 use crate::survey;
 
 /// Makes the staged slot the next one, on trial for `tries` boots.
@@ -40,7 +40,8 @@ pub fn arm<D: BlockIo>(
     tries: TriesLeft,
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
-    let (table, slots) = survey::find(disk, specs, scratch)?;
+    let mut slots = SlotTable::empty();
+    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
     flip::unarmed(&slots, staged.slot())?;
     let edits = slot::arm(&flip::bits(&slots), staged.slot(), tries)?;
     flip::commit(disk, &table, &slots, &edits, scratch)
@@ -59,7 +60,8 @@ pub fn keep_staged<D: BlockIo>(
     tries: TriesLeft,
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
-    let (table, slots) = survey::find(disk, specs, scratch)?;
+    let mut slots = SlotTable::empty();
+    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
     flip::unarmed(&slots, staged.slot())?;
     flip::commit(disk, &table, &slots, &flip::one(staged.slot(), slot::stage(tries))?, scratch)
 }
@@ -77,7 +79,8 @@ pub fn first_good<D: BlockIo>(
     guard: Guard,
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
-    let (table, slots) = survey::find(disk, specs, scratch)?;
+    let mut slots = SlotTable::empty();
+    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
     if let Some(slot) = slots.slots().iter().find(|slot| slot.bits() != SlotBits::default()) {
         return Err(
             Rejected::SlotState { slot: slot.id, needed: "empty, as on a disk that is being provisioned" }.into()
@@ -163,7 +166,8 @@ fn spend<D: BlockIo>(
     left: TriesLeft,
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
-    let (table, slots) = survey::find(disk, specs, scratch)?;
+    let mut slots = SlotTable::empty();
+    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
     let (id, bits) = (boot.candidate.slot, boot.candidate.bits);
     flip::expect_bits(&slots, id, bits)?;
     flip::commit(disk, &table, &slots, &flip::one(id, SlotBits { tries_left: left, ..bits })?, scratch)
@@ -182,7 +186,8 @@ pub fn mark_good<D: BlockIo>(
     guard: Guard,
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
-    let (table, slots) = survey::find(disk, specs, scratch)?;
+    let mut slots = SlotTable::empty();
+    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
     let bits = slot::mark_good(id, slots.get(id)?.bits(), guard.tries())?;
     flip::commit(disk, &table, &slots, &flip::one(id, bits)?, scratch)
 }
@@ -201,7 +206,8 @@ pub fn mark_bad<D: BlockIo>(
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
     facts.another_is_good(id)?;
-    let (table, slots) = survey::find(disk, specs, scratch)?;
+    let mut slots = SlotTable::empty();
+    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
     flip::unchanged(&slots, facts)?;
     flip::commit(disk, &table, &slots, &flip::one(id, slot::mark_bad())?, scratch)
 }
@@ -222,7 +228,8 @@ pub fn rollback<D: BlockIo>(
     if facts.slot(id)?.state != SlotState::Good {
         return Err(Rejected::SlotState { slot: id, needed: "good" }.into());
     }
-    let (table, slots) = survey::find(disk, specs, scratch)?;
+    let mut slots = SlotTable::empty();
+    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
     flip::unchanged(&slots, facts)?;
     let edits = slot::raise(&flip::bits(&slots), id)?;
     flip::commit(disk, &table, &slots, &edits, scratch)

@@ -8,7 +8,7 @@ use crate::error::TableFault;
 use crate::flip;
 use crate::io::BlockIo;
 use crate::policy::Admitted;
-use crate::slot::{self, PartitionSpec};
+use crate::slot::{self, PartitionSpec, SlotTable};
 use crate::survey;
 
 /// An admitted bundle whose target slot cannot boot any more. Made only by [`disarm`].
@@ -41,7 +41,8 @@ pub fn disarm<'a, D: BlockIo>(
     admitted: Admitted<'a>,
     scratch: &mut [u8],
 ) -> Result<(Disarmed<'a>, Outcome), Error<D::Error>> {
-    let (table, slots) = survey::find(disk, specs, scratch)?;
+    let mut slots = SlotTable::empty();
+    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
     flip::expect_bits(&slots, admitted.slot(), admitted.bits())?;
     let outcome = flip::commit(disk, &table, &slots, &flip::one(admitted.slot(), slot::mark_bad())?, scratch)?;
     Ok((Disarmed { admitted }, outcome))

@@ -107,6 +107,12 @@ pub struct SlotTable<'p> {
 }
 
 impl<'p> SlotTable<'p> {
+    /// No slots yet: memory for [`survey::find_into`](crate::survey::find_into).
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self { slots: Vec::new() }
+    }
+
     /// The slots.
     #[must_use]
     pub fn slots(&self) -> &[Slot<'p>] {
@@ -168,21 +174,31 @@ impl<'p> SlotFinder<'p> {
     /// # Errors
     /// [`TableFault::PartitionMissing`], [`TableFault::PartitionAmbiguous`].
     pub fn finish(self) -> Result<SlotTable<'p>, TableFault> {
+        let mut table = SlotTable::empty();
+        self.fill(&mut table)?;
+        Ok(table)
+    }
+
+    /// [`SlotFinder::finish`] into the caller's memory: the table is too large to be moved about on a small stack.
+    ///
+    /// # Errors
+    /// As [`SlotFinder::finish`]; what is in `table` then is not to be used.
+    pub fn fill(&self, table: &mut SlotTable<'p>) -> Result<(), TableFault> {
+        table.slots.clear();
         if let Some(slot) = self.twice {
             return Err(TableFault::PartitionAmbiguous { slot });
         }
-        let mut table = SlotTable { slots: Vec::new() };
         for (index, spec) in self.specs.iter().enumerate() {
             let missing = TableFault::PartitionMissing { slot: spec.slot };
             let (found, extent) = self.found.iter().find(|(found, _)| found.spec == index).ok_or(missing)?;
             let partition = Partition { role: spec.role, label: spec.label, entry: found.entry, extent: *extent };
-            add(&mut table, spec, partition, found.attributes).ok_or(missing)?;
+            add(table, spec, partition, found.attributes).ok_or(missing)?;
         }
         let without_control =
             |slot: &&Slot<'_>| !self.specs.iter().any(|s| s.slot == slot.id && s.duty == Duty::Control);
         match table.slots.iter().find(without_control) {
             Some(slot) => Err(TableFault::PartitionMissing { slot: slot.id }),
-            None => Ok(table),
+            None => Ok(()),
         }
     }
 }

@@ -75,10 +75,28 @@ pub fn find<'p, D: BlockIo>(
     specs: &'p [PartitionSpec<'p>],
     scratch: &mut [u8],
 ) -> Result<(Table, SlotTable<'p>), Error<D::Error>> {
+    let mut slots = SlotTable::empty();
+    let table = find_into(disk, specs, &mut slots, scratch)?;
+    Ok((table, slots))
+}
+
+/// [`find`] into the caller's memory, for small stacks.
+///
+/// # Errors
+/// As [`find`]; what is in `slots` then is not to be used.
+// Not inlined: the finder lives only as long as the search.
+#[inline(never)]
+pub fn find_into<'p, D: BlockIo>(
+    disk: &mut D,
+    specs: &'p [PartitionSpec<'p>],
+    slots: &mut SlotTable<'p>,
+    scratch: &mut [u8],
+) -> Result<Table, Error<D::Error>> {
     let table = Table::read(disk, scratch)?;
     let mut finder = SlotFinder::new(specs);
     table.entries(disk, scratch, |entry| finder.see(entry))?;
-    Ok((table, finder.finish()?))
+    finder.fill(slots)?;
+    Ok(table)
 }
 
 /// Reads table, slots and trailers.
@@ -90,23 +108,48 @@ pub fn survey<'p, D: BlockIo>(
     view: &View<'p>,
     memory: &mut Memory<'_>,
 ) -> Result<Survey<'p>, Error<D::Error>> {
-    let (table, slots) = find(disk, view.specs, &mut memory.block[..])?;
+    let mut slots = SlotTable::empty();
+    let table = find_into(disk, view.specs, &mut slots, &mut memory.block[..])?;
+    let facts = facts(disk, view, &slots, memory)?;
+    Ok(Survey { table, slots, facts })
+}
+
+/// What policy needs to know of slots that were found: reads and judges their trailers.
+///
+/// # Errors
+/// None of the slots' own: a slot whose region cannot be read is unverified.
+pub fn facts<'p, D: BlockIo>(
+    disk: &mut D,
+    view: &View<'p>,
+    slots: &SlotTable<'p>,
+    memory: &mut Memory<'_>,
+) -> Result<Facts<'p>, Error<D::Error>> {
     let mut facts =
         Facts { compatible: view.compatible, compression: view.compression, booted: view.booted, slots: Vec::new() };
     for slot in slots.slots() {
-        let (seen, installed) =
-            match trailer(disk, slot, view, memory.trailer, [&mut *memory.block, &mut *memory.other])? {
-                SlotTrailer::Nothing => (TrailerSeen::None, None),
-                SlotTrailer::Mark(_) => (TrailerSeen::Mark, None),
-                SlotTrailer::NotAuthentic(_) => (TrailerSeen::NotAuthentic, None),
-                SlotTrailer::Valid(verified, _) => (TrailerSeen::Valid, Installed::of(&verified)),
-            };
-        let standing = if view.booted == Some(slot.id) { Standing::Booted } else { Standing::NotBooted };
-        let state = SlotState::of(slot.bits(), seen, standing);
-        let row = SlotFacts { slot: slot.id, entry: slot.control, bits: slot.bits(), state, installed };
+        let row = slot_facts(disk, slot, view, memory)?;
         facts.slots.push(row).map_err(|_| crate::error::Rejected::NoSuchSlot { slot: slot.id })?;
     }
-    Ok(Survey { table, slots, facts })
+    Ok(facts)
+}
+
+// Not inlined: what one slot needs is given back before the next.
+#[inline(never)]
+fn slot_facts<D: BlockIo>(
+    disk: &mut D,
+    slot: &Slot<'_>,
+    view: &View<'_>,
+    memory: &mut Memory<'_>,
+) -> Result<SlotFacts, Error<D::Error>> {
+    let (seen, installed) = match trailer(disk, slot, view, memory.trailer, [&mut *memory.block, &mut *memory.other])? {
+        SlotTrailer::Nothing => (TrailerSeen::None, None),
+        SlotTrailer::Mark(_) => (TrailerSeen::Mark, None),
+        SlotTrailer::NotAuthentic(_) => (TrailerSeen::NotAuthentic, None),
+        SlotTrailer::Valid(verified, _) => (TrailerSeen::Valid, Installed::of(&verified)),
+    };
+    let standing = if view.booted == Some(slot.id) { Standing::Booted } else { Standing::NotBooted };
+    let state = SlotState::of(slot.bits(), seen, standing);
+    Ok(SlotFacts { slot: slot.id, entry: slot.control, bits: slot.bits(), state, installed })
 }
 
 /// Reads the trailers of one slot and checks signatures, compatible, roles and sizes. `trailer` holds what is found.

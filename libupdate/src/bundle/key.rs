@@ -111,6 +111,8 @@ impl PublicKey {
     /// # Errors
     /// [`Corrupt::HighS`]: each signature has a second form with the larger s, which would be a second envelope of one
     /// manifest.
+    // Not inlined: the frames of signature check and decoding would add up on a small stack.
+    #[inline(never)]
     pub(super) fn signed(&self, digest: &Digest, bytes: &[u8; 64]) -> Result<Holds, Corrupt> {
         let Ok(signature) = p256::ecdsa::Signature::from_slice(bytes) else {
             return Ok(Holds::No);

@@ -47,6 +47,8 @@ struct Extension<'a> {
 
 impl<'a> Manifest<'a> {
     /// Decodes the whole of `bytes`, which must be the canonical encoding.
+    // Not inlined, like `judged`: the two frames would add up on a small stack.
+    #[inline(never)]
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Corrupt> {
         let (manifest, rest) = postcard::take_from_bytes::<Self>(bytes).map_err(|error| match error {
             // The bounded lists are the only part of these structs that raises a custom error.
@@ -66,7 +68,8 @@ impl<'a> Manifest<'a> {
     }
 
     /// The rules of single values, in the order of the fields.
-    pub(super) fn judged(self) -> Result<manifest::Manifest<'a>, Corrupt> {
+    #[inline(never)]
+    pub(super) fn judged(&self) -> Result<manifest::Manifest<'a>, Corrupt> {
         Ok(manifest::Manifest {
             compatibles: self.compatible.iter().map(|text| Name::new(text)).collect::<Result<_, _>>()?,
             version: Name::new(self.version)?,

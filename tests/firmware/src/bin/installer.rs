@@ -9,19 +9,22 @@ use embedded_io::Read;
 use firmware::memory::Once;
 use firmware::{board, host, startup};
 use libupdate::bundle::trailer::TRAILER_BYTES;
-use libupdate::bundle::{Anchors, PublicKey, Unverified, Verified};
+use libupdate::bundle::{Anchors, PublicKey, Unverified};
 use libupdate::check::Buffers;
 use libupdate::digest::BLOCK_BYTES;
 use libupdate::disarm::{Disarmed, disarm};
-use libupdate::install::{self, NoDecompressor, Tools};
+use libupdate::gpt::CopyState;
+use libupdate::install::{self, NoDecompressor, Staged, Tools};
 use libupdate::limits::ENVELOPE_BYTES;
 use libupdate::observe::Silent;
-use libupdate::policy::{self, Compression, Wishes};
-use libupdate::survey::{self, Memory, Survey, View};
+use libupdate::policy::{self, Admitted, Compression, Facts, Wishes};
+use libupdate::slot::SlotTable;
+use libupdate::survey::{self, Memory, View};
 use libupdate::{SlotId, SoftHasher, activate};
 
 /// All the memory of an installation, but for the stack.
 struct Room {
+    slots: SlotTable<'static>,
     envelope: [u8; ENVELOPE_BYTES],
     trailer: [u8; TRAILER_BYTES],
     data: [u8; BLOCK_BYTES],
@@ -31,6 +34,7 @@ struct Room {
 }
 
 static ROOM: Once<Room> = Once::new(Room {
+    slots: SlotTable::empty(),
     envelope: [0; ENVELOPE_BYTES],
     trailer: [0; TRAILER_BYTES],
     data: [0; BLOCK_BYTES],
@@ -40,7 +44,7 @@ static ROOM: Once<Room> = Once::new(Room {
 });
 
 static ANCHORS: Once<MaybeUninit<Anchors>> = Once::new(MaybeUninit::uninit());
-static SURVEY: Once<MaybeUninit<Survey<'static>>> = Once::new(MaybeUninit::uninit());
+static FACTS: Once<MaybeUninit<Facts<'static>>> = Once::new(MaybeUninit::uninit());
 
 /// The step that failed; its number is the exit code.
 #[derive(Clone, Copy)]
@@ -75,14 +79,13 @@ extern "C" fn main() -> ! {
 fn install(room: &'static mut Room) -> Result<SlotId, Step> {
     let mut disk = host::HostDisk::open(board::DISK).map_err(|_| Step::Open)?;
     let mut bundle = host::HostFile::open(board::BUNDLE).map_err(|_| Step::Open)?;
-    let Room { envelope, trailer, data, leaf, block, page } = room;
+    let Room { slots, envelope, trailer, data, leaf, block, page } = room;
     let anchors = trust(ANCHORS.take().ok_or(Step::Open)?)?;
-    let verified = verify(&mut bundle, envelope, anchors)?;
-    let survey = SURVEY.take().ok_or(Step::Open)?;
-    let survey = look(&mut disk, anchors, survey, &mut Memory { trailer, block, other: page })?;
-    let disarmed = admit_and_disarm(&mut disk, verified, survey, data)?;
+    let facts = FACTS.take().ok_or(Step::Open)?;
+    let facts = look(&mut disk, anchors, slots, facts, &mut Memory { trailer, block, other: page })?;
+    let admitted = admit(&mut bundle, (envelope, anchors), (facts, slots))?;
     let mut buffers = Buffers { data, carried: &mut [], leaf, block, page };
-    stage_and_arm(&mut disk, disarmed, &mut bundle, &mut buffers)
+    disarm_and_stage(&mut disk, admitted, &mut bundle, &mut buffers)
 }
 
 #[inline(never)]
@@ -95,22 +98,13 @@ fn trust(room: &'static mut MaybeUninit<Anchors>) -> Result<&'static Anchors, St
 }
 
 #[inline(never)]
-fn verify<'r>(
-    bundle: &mut host::HostFile,
-    envelope: &'r mut [u8; ENVELOPE_BYTES],
-    anchors: &Anchors,
-) -> Result<Verified<'r>, Step> {
-    let unverified = Unverified::read(bundle, envelope).map_err(|_| Step::Envelope)?;
-    unverified.verify(anchors).map_err(|_| Step::Signature)
-}
-
-#[inline(never)]
 fn look(
     disk: &mut host::HostDisk,
     anchors: &'static Anchors,
-    room: &'static mut MaybeUninit<Survey<'static>>,
+    slots: &mut SlotTable<'static>,
+    room: &'static mut MaybeUninit<Facts<'static>>,
     memory: &mut Memory<'_>,
-) -> Result<&'static Survey<'static>, Step> {
+) -> Result<&'static Facts<'static>, Step> {
     let view = View {
         compatible: board::COMPATIBLE,
         specs: &board::PARTITIONS,
@@ -118,33 +112,49 @@ fn look(
         booted: None,
         compression: Compression::None,
     };
-    Ok(room.write(survey::survey(disk, &view, memory).map_err(|_| Step::Survey)?))
+    let table = survey::find_into(disk, view.specs, slots, &mut memory.block[..]).map_err(|_| Step::Survey)?;
+    if table.backup().state() != CopyState::Valid {
+        host::say("the backup table needs repair\n");
+    }
+    Ok(room.write(survey::facts(disk, &view, slots, memory).map_err(|_| Step::Survey)?))
 }
 
 #[inline(never)]
-fn admit_and_disarm<'r>(
-    disk: &mut host::HostDisk,
-    verified: Verified<'r>,
-    survey: &Survey<'_>,
-    scratch: &mut [u8],
-) -> Result<Disarmed<'r>, Step> {
-    let admitted = policy::admit::<host::HostError>(verified, &survey.facts, &survey.slots, Wishes::default())
-        .map_err(|_| Step::Policy)?;
-    let (disarmed, _) = disarm(disk, &board::PARTITIONS, admitted, scratch).map_err(|_| Step::Disarm)?;
-    Ok(disarmed)
+fn admit<'r>(
+    bundle: &mut host::HostFile,
+    (envelope, anchors): (&'r mut [u8; ENVELOPE_BYTES], &Anchors),
+    (facts, slots): (&Facts<'_>, &SlotTable<'_>),
+) -> Result<Admitted<'r>, Step> {
+    let unverified = Unverified::read(bundle, envelope).map_err(|_| Step::Envelope)?;
+    let verified = unverified.verify(anchors).map_err(|_| Step::Signature)?;
+    policy::admit::<host::HostError>(verified, facts, slots, Wishes::default()).map_err(|_| Step::Policy)
 }
 
 #[inline(never)]
-fn stage_and_arm(
+fn disarm_and_stage(
     disk: &mut host::HostDisk,
-    disarmed: Disarmed<'_>,
+    admitted: Admitted<'_>,
     bundle: &mut host::HostFile,
     buffers: &mut Buffers<'_>,
 ) -> Result<SlotId, Step> {
+    let disarmed = disarm_target(disk, admitted, buffers.data)?;
     let mut tools = Tools { hasher: &mut SoftHasher, decompressor: &mut NoDecompressor, observer: &mut Silent };
     let staged = install::stage(disk, disarmed, bundle, buffers, &mut tools).map_err(|_| Step::Stage)?;
-    let outcome =
-        activate::arm(disk, &board::PARTITIONS, &staged, board::TRIES, buffers.data).map_err(|_| Step::Arm)?;
+    arm(disk, &staged, buffers.data)
+}
+
+#[inline(never)]
+fn disarm_target<'r>(
+    disk: &mut host::HostDisk,
+    admitted: Admitted<'r>,
+    scratch: &mut [u8],
+) -> Result<Disarmed<'r>, Step> {
+    disarm(disk, &board::PARTITIONS, admitted, scratch).map(|(disarmed, _)| disarmed).map_err(|_| Step::Disarm)
+}
+
+#[inline(never)]
+fn arm(disk: &mut host::HostDisk, staged: &Staged<'_>, scratch: &mut [u8]) -> Result<SlotId, Step> {
+    let outcome = activate::arm(disk, &board::PARTITIONS, staged, board::TRIES, scratch).map_err(|_| Step::Arm)?;
     if outcome.warning.is_some() {
         host::say("armed, but the backup table needs repair\n");
     }
