@@ -130,6 +130,11 @@ impl<'p> Bench<'p> {
         self.look()
     }
 
+    /// Reads what is on the disk after an act. On a device the booted slot is the one it was.
+    pub fn survey_again(&mut self, session: &Session) -> Result<Survey<'p>, Failure> {
+        if self.is_file() { self.survey(session) } else { self.look() }
+    }
+
     /// Sends each partition's data to its own node, and protects the booted slot's.
     fn route(&mut self, survey: &Survey<'_>) -> Result<(), Failure> {
         for slot in survey.slots.slots() {

@@ -210,6 +210,6 @@ impl SlotRow {
 /// What an act that changed slot bits reports: the slots as they are now.
 pub fn after(session: &Session, bench: &mut Bench<'_>, profile: &Profile, outcome: &Outcome) -> Result<(), Failure> {
     crate::bench::tell(&session.output, outcome);
-    let survey = bench.survey(session)?;
+    let survey = bench.survey_again(session)?;
     session.output.result(&Status::of(bench, &survey, profile))
 }
