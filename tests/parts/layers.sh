@@ -1,7 +1,7 @@
-# the floors of the core and the house style
+# the floors of the core, the house style, and that these scripts count right
 # shellcheck shell=bash disable=SC2034
 packages=(git)
 
 part() {
-  cargo_tests "floors and style" -p tests --test layers --test house
+  cargo_tests "floors, style, counting" -p tests --test layers --test house --test tally
 }

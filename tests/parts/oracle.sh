@@ -3,7 +3,7 @@
 packages=(cgpt cryptsetup-bin erofs-utils fdisk gdisk git openssl squashfs-tools)
 
 # Test files of package `tests` that other parts run.
-ELSEWHERE=" firmware house layers links readme "
+ELSEWHERE=" firmware house layers links readme tally "
 
 part() {
   local file name targets=(--lib)

@@ -79,12 +79,12 @@ show_results() {
   sed -n 's/^result: /          /p' "$1"
 }
 
-# Passed, failed (ignored counts as failed), and test binaries that began and gave no result.
+# Passed, failed (an ignored test counts as one), and test binaries that began and gave no result.
 read_results() {
   awk '
-    /^ +(Running|Doc-tests) / { begun++ }
-    /^test result: / { ended++; passed += $4; failed += $6 + $8 }
-    END { silent = begun - ended; print passed + 0, failed + 0, (silent > 0 ? silent : 0) }
+    /^ +(Running|Doc-tests) / { silent += open; open = 1 }
+    /^test result: / { open = 0; passed += $4; failed += $6 + $8 }
+    END { print passed + 0, failed + 0, silent + open }
   ' "$1"
 }
 
@@ -105,6 +105,6 @@ log_file() {
 # show_end LOG: its last lines, without what went well.
 show_end() {
   echo "   ----- the end of $1"
-  grep -vE '^ +(Compiling|Checking|Download(ed|ing)|Documenting) |^test .* \.\.\. ok$' "$1" | tail -n 120 | sed 's/^/   | /'
+  sed -E '/^ +(Compiling|Checking|Download(ed|ing)|Documenting) /d; /^test .* \.\.\. ok$/d; s/^/   | /' "$1" | tail -n 120
   echo "   -----"
 }

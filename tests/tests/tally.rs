@@ -1,0 +1,126 @@
+//! `tests/run` counts right: what looks like success and is none must fail. A fake cargo plays each case.
+
+use std::path::Path;
+use std::process::Command;
+
+use tests::tree;
+
+/// How a shell ended, and what it said.
+struct Ended {
+    code: Option<i32>,
+    said: String,
+}
+
+fn bash(script: &str) -> Ended {
+    let output =
+        Command::new("bash").args(["-euo", "pipefail", "-c", script]).current_dir(tree::root()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    Ended { code: output.status.code(), said: said.into_owned() }
+}
+
+/// A run of one part whose cargo prints `log` and ends with `code`; gives its last line and its exit code.
+fn run_with_cargo(log: &str, code: i32) -> (String, Option<i32>) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("log"), log).unwrap();
+    let script = format!(
+        "LOGS={0}; . tests/shell/tally.sh; cargo() {{ cat {0}/log; return {code}; }}\n\
+         begin_tally; begin_part layers; cargo_tests title; end_part; end_tally",
+        folder.path().display()
+    );
+    let ended = bash(&script);
+    (ended.said.lines().last().unwrap_or_default().to_owned(), ended.code)
+}
+
+const BEGIN: &str = "     Running tests/a.rs (target/debug/deps/a-1)\n";
+
+fn result(passed: u32, failed: u32, ignored: u32) -> String {
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    format!("test result: {verdict}. {passed} passed; {failed} failed; {ignored} ignored; 0 measured; 0 filtered out\n")
+}
+
+fn line(passed: u32, failed: u32) -> String {
+    format!("{passed} passed, {failed} failed")
+}
+
+#[test]
+fn tests_are_summed_over_binaries() {
+    let log = [BEGIN, &result(3, 0, 0), "   Doc-tests libupdate\n", &result(2, 0, 0), &result(1, 0, 0)].concat();
+    assert_eq!(run_with_cargo(&log, 0), (line(6, 0), Some(0)));
+}
+
+#[test]
+fn a_failed_test_fails_the_run() {
+    assert_eq!(run_with_cargo(&[BEGIN, &result(3, 2, 0)].concat(), 101), (line(3, 2), Some(1)));
+}
+
+#[test]
+fn an_ignored_test_fails_the_run() {
+    assert_eq!(run_with_cargo(&[BEGIN, &result(3, 0, 1)].concat(), 0), (line(3, 1), Some(1)));
+}
+
+#[test]
+fn a_binary_that_dies_without_a_result_fails_the_run() {
+    let died_first = [BEGIN, BEGIN, &result(3, 0, 0), &result(2, 0, 0)].concat();
+    assert_eq!(run_with_cargo(&died_first, 101), (line(5, 1), Some(1)));
+    assert_eq!(run_with_cargo(&[BEGIN, &result(3, 0, 0), BEGIN].concat(), 101), (line(3, 1), Some(1)));
+}
+
+#[test]
+fn an_error_of_the_build_fails_the_run() {
+    assert_eq!(run_with_cargo("error[E0425]: cannot find\n", 101), (line(0, 1), Some(1)));
+    assert_eq!(run_with_cargo(&[BEGIN, &result(3, 0, 0)].concat(), 101), (line(3, 1), Some(1)));
+}
+
+#[test]
+fn a_run_without_a_test_fails() {
+    assert_eq!(run_with_cargo("", 0), (line(0, 1), Some(1)));
+    assert_eq!(run_with_cargo(&[BEGIN, &result(0, 0, 0)].concat(), 0), (line(0, 1), Some(1)));
+}
+
+#[test]
+fn a_part_that_checks_nothing_or_dies_fails() {
+    let part = |body: &str| {
+        let script = format!(
+            "LOGS=$(mktemp -d); . tests/shell/tally.sh; begin_tally; begin_part layers; {body}; end_part; end_tally"
+        );
+        bash(&script)
+    };
+    assert_eq!(part("check one true; check two true").said.lines().last(), Some("2 passed, 0 failed"));
+    assert_eq!(part("check one false; check two true").said.lines().last(), Some("1 passed, 1 failed"));
+    let nothing = part("true");
+    assert_eq!((nothing.said.lines().last(), nothing.code), (Some("0 passed, 1 failed"), Some(1)));
+}
+
+#[test]
+fn results_are_shown_and_failures_show_the_log() {
+    let shown =
+        bash("LOGS=$(mktemp -d); . tests/shell/tally.sh; begin_tally; PART=x; check one echo 'result: 5 bytes'");
+    assert!(shown.said.contains("          5 bytes"), "{}", shown.said);
+    let failed = bash("LOGS=$(mktemp -d); . tests/shell/tally.sh; begin_tally; PART=x; check one ls /no/such/file");
+    assert!(failed.said.contains("/no/such/file"), "{}", failed.said);
+}
+
+#[test]
+fn every_part_is_listed_and_has_its_file() {
+    let listed = bash("tests/run --list");
+    assert_eq!(listed.code, Some(0));
+    let names: Vec<&str> = listed.said.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let mut files: Vec<String> =
+        std::fs::read_dir(tree::root().join("tests/parts")).unwrap().map(|file| stem(&file.unwrap().path())).collect();
+    files.sort();
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, files);
+    assert!(listed.said.lines().all(|line| line.split_whitespace().count() > 2), "{}", listed.said);
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap().to_string_lossy().into_owned()
+}
+
+#[test]
+fn an_unknown_part_is_refused() {
+    let ended = bash("tests/run no-such-part");
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.said.contains("no part 'no-such-part'"), "{}", ended.said);
+}
