@@ -2,19 +2,20 @@
 //!
 //! | fence | what it is |
 //! |---|---|
-//! | `sh` | commands; each block is run by `bash -eu -o pipefail` and must end well |
+//! | `sh` | commands, each of which must end well |
 //! | `console` | a transcript: lines after `$ ` are run, continued by lines after `> `; the other lines are what they print |
 //! | `text`, `toml`, `json`, `rust` | not run |
 //!
-//! The blocks run in the order of the file, in one folder: a copy of the tree, where `target` is kept from run to run, with
-//! `target/release` at the front of `PATH` (so that `updater-cli` is the program that `cargo run --release` built). Variables and
-//! `cd` do not outlive their block.
+//! All blocks run in the order of the file, in one shell, as a reader would have them: variables, aliases and `cd` stay. The folder
+//! is a copy of the tree, where `target` is kept from run to run, with `target/release` at the front of `PATH` (so that
+//! `updater-cli` is the program that `cargo run --release` built).
 //!
 //! In the output of a transcript `...` stands for any text in its line, and a line that is only `...` for any lines. A
 //! command that fails must be followed by `$ echo $?`, which shows its exit code as a reader would see it.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, FileTimes};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,72 +24,98 @@ use tests::{tool, tree};
 
 /// Languages of fences that are not run.
 const NOT_RUN: [&str; 4] = ["text", "toml", "json", "rust"];
-/// Seconds for one block: the first one builds the program.
-const BLOCK_SECONDS: &str = "1800";
+/// Seconds for all of it: the first command builds the program.
+const SECONDS: &str = "1800";
 /// Stands before the exit code of each command in what a transcript's shell prints.
 const MARK: char = '\u{1e}';
 
-/// A command of a transcript, and what it prints.
+/// A command, or a block of them, and what it prints.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Exchange {
+struct Step {
+    line: usize,
     command: String,
-    output: Vec<String>,
+    prints: Prints,
 }
 
-fn exchanges(fence: &Fence) -> Result<Vec<Exchange>, String> {
-    let mut found: Vec<Exchange> = Vec::new();
-    for line in fence.body.lines() {
-        match (line.strip_prefix("$ "), line.strip_prefix("> "), found.last_mut()) {
-            (Some(command), _, _) => found.push(Exchange { command: command.to_owned(), output: Vec::new() }),
-            (_, Some(more), Some(last)) if last.output.is_empty() => {
-                last.command.push('\n');
-                last.command.push_str(more);
-            }
-            (_, _, Some(last)) => last.output.push(line.to_owned()),
-            (_, _, None) => return Err(format!("line {}: output before the first command", fence.line)),
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Prints {
+    /// Nobody says: a block of `sh`, each command of which must end well.
+    Anything,
+    /// These lines, where `...` is a wildcard.
+    Lines(Vec<String>),
+}
+
+/// What is to be done for one block.
+fn steps(fence: &Fence) -> Result<Vec<Step>, String> {
+    match fence.language.as_str() {
+        "sh" => Ok(vec![Step { line: fence.line, command: fence.body.clone(), prints: Prints::Anything }]),
+        "console" => transcript(fence),
+        other if NOT_RUN.contains(&other) => Ok(Vec::new()),
+        other => Err(format!("line {}: a fence of language '{other}': see tests/tests/readme.rs", fence.line)),
+    }
+}
+
+fn transcript(fence: &Fence) -> Result<Vec<Step>, String> {
+    let mut found: Vec<Step> = Vec::new();
+    for (text, line) in fence.body.lines().zip(fence.line + 1..) {
+        if let Some(command) = text.strip_prefix("$ ") {
+            found.push(Step { line, command: command.to_owned(), prints: Prints::Lines(Vec::new()) });
+            continue;
+        }
+        let Some(Step { command, prints: Prints::Lines(lines), .. }) = found.last_mut() else {
+            return Err(format!("line {line}: output before the first command"));
+        };
+        match text.strip_prefix("> ") {
+            Some(more) if lines.is_empty() => *command = format!("{command}\n{more}"),
+            _ => lines.push(text.to_owned()),
         }
     }
     Ok(found)
 }
 
-/// One shell for the whole transcript, so that its commands share variables; the mark tells their outputs apart.
-fn transcript_script(exchanges: &[Exchange]) -> String {
+/// One script of all steps; the mark and the exit code stand behind what each of them printed.
+fn script(steps: &[Step]) -> String {
     let mut script = String::from("exec 2>&1 </dev/null\nreturn_code() { return \"$1\"; }\n__status=0\n");
-    for exchange in exchanges {
-        // `$?` of the command before is what the next one sees, as at a prompt.
-        let command = &exchange.command;
-        writeln!(script, "return_code \"$__status\"\n{command}\n__status=$?; printf '\\036%s\\n' \"$__status\"")
-            .unwrap();
+    for Step { command, prints, .. } in steps {
+        match prints {
+            Prints::Anything => writeln!(script, "set -eu -o pipefail\n{command}\n__status=0; set +eu +o pipefail"),
+            // `$?` of the command before is what the next one sees, as at a prompt.
+            Prints::Lines(_) => writeln!(script, "return_code \"$__status\"\n{command}\n__status=$?"),
+        }
+        .unwrap();
+        script.push_str("printf '\\036%s\\n' \"$__status\"\n");
     }
     script
 }
 
-/// What is wrong with what the commands printed.
-fn judge_transcript(exchanges: &[Exchange], printed: &str) -> Result<(), String> {
+/// What is wrong with what the steps printed.
+fn judge(steps: &[Step], printed: &str) -> Result<(), String> {
     let mut parts = printed.split(MARK);
     let mut output = parts.next().unwrap_or_default();
-    for (at, exchange) in exchanges.iter().enumerate() {
-        let command = &exchange.command;
+    for (at, step) in steps.iter().enumerate() {
+        let place = format!("line {}:\n$ {}", step.line, step.command.trim_end());
         let Some((code, rest)) = parts.next().and_then(|part| part.split_once('\n')) else {
-            return Err(format!("$ {command}\nended the shell:\n{output}"));
+            return Err(format!("{place}\nended the shell:\n{output}"));
         };
-        let told = exchanges.get(at + 1).is_some_and(|next| next.command == "echo $?");
+        let told = steps.get(at + 1).is_some_and(|next| next.command == "echo $?");
         if code != "0" && !told {
-            return Err(format!("$ {command}\nended with {code}, and no `$ echo $?` follows:\n{output}"));
+            return Err(format!("{place}\nended with {code}, and no `$ echo $?` follows:\n{output}"));
         }
-        let lines: Vec<&str> = output.trim_end().lines().map(str::trim_end).collect();
-        let wanted: Vec<&str> = exchange.output.iter().map(|line| line.trim_end()).collect();
-        let wanted = wanted.strip_suffix(&[""]).unwrap_or(&wanted);
-        if !lines_match(wanted, &lines) {
-            return Err(format!(
-                "$ {command}\nshould print:\n{}\nand prints:\n{}",
-                wanted.join("\n"),
-                lines.join("\n")
-            ));
-        }
+        judge_output(step, output).map_err(|problem| format!("{place}\n{problem}"))?;
         output = rest;
     }
     Ok(())
+}
+
+fn judge_output(step: &Step, output: &str) -> Result<(), String> {
+    let Prints::Lines(wanted) = &step.prints else { return Ok(()) };
+    let lines: Vec<&str> = output.trim_end().lines().map(str::trim_end).collect();
+    let wanted: Vec<&str> = wanted.iter().map(|line| line.trim_end()).collect();
+    let wanted = wanted.strip_suffix(&[""]).unwrap_or(&wanted);
+    if lines_match(wanted, &lines) {
+        return Ok(());
+    }
+    Err(format!("should print:\n{}\nand prints:\n{}", wanted.join("\n"), lines.join("\n")))
 }
 
 fn lines_match(wanted: &[&str], lines: &[&str]) -> bool {
@@ -134,7 +161,7 @@ fn scratch_clone() -> PathBuf {
 /// A shell as a reader has it: nothing of the cargo that runs this test.
 fn shell(clone: &Path) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=10", BLOCK_SECONDS, "bash"]).current_dir(clone);
+    command.args(["--kill-after=10", SECONDS, "bash"]).current_dir(clone);
     for (name, _) in std::env::vars_os() {
         let of_cargo = name.to_str().is_some_and(|name| name.starts_with("CARGO") && name != "CARGO_HOME");
         if of_cargo || name == "RUST_RECURSION_COUNT" || name == "LD_LIBRARY_PATH" {
@@ -152,25 +179,13 @@ fn shell(clone: &Path) -> Command {
     command
 }
 
-fn run_block(fence: &Fence, clone: &Path) -> Result<(), String> {
-    match fence.language.as_str() {
-        "sh" => {
-            let output = shell(clone).args(["-eu", "-o", "pipefail", "-c", &fence.body]).output().unwrap();
-            let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-            if output.status.success() {
-                Ok(())
-            } else {
-                Err(format!("{}\nended with {}:\n{said}", fence.body, output.status))
-            }
-        }
-        "console" => {
-            let exchanges = exchanges(fence)?;
-            let output = shell(clone).args(["-c", &transcript_script(&exchanges)]).output().unwrap();
-            judge_transcript(&exchanges, &String::from_utf8_lossy(&output.stdout))
-        }
-        other if NOT_RUN.contains(&other) => Ok(()),
-        other => Err(format!("a fence of language '{other}': see tests/tests/readme.rs")),
-    }
+/// Carries out the blocks in `folder`.
+fn run(blocks: &[Fence], folder: &Path) -> Result<(), String> {
+    let steps = blocks.iter().map(steps).collect::<Result<Vec<_>, _>>()?.concat();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(script(&steps).as_bytes()).unwrap();
+    let output = shell(folder).arg(file.path()).output().unwrap();
+    judge(&steps, &String::from_utf8_lossy(&output.stdout))
 }
 
 fn readme() -> String {
@@ -181,13 +196,10 @@ fn readme() -> String {
 fn every_command_of_the_readme_works() {
     let readme = readme();
     let blocks = fences(&readme);
-    let run = blocks.iter().filter(|fence| matches!(fence.language.as_str(), "sh" | "console")).count();
-    assert!(run >= 2, "the README has only {run} blocks that can be run");
-    let clone = scratch_clone();
-    for fence in &blocks {
-        if let Err(problem) = run_block(fence, &clone) {
-            panic!("README.md, line {}:\n{problem}", fence.line);
-        }
+    let runnable = blocks.iter().filter(|fence| matches!(fence.language.as_str(), "sh" | "console")).count();
+    assert!(runnable >= 2, "the README has only {runnable} blocks that can be run");
+    if let Err(problem) = run(&blocks, &scratch_clone()) {
+        panic!("README.md, {problem}");
     }
 }
 
@@ -210,52 +222,59 @@ fn every_folder_has_its_sentence() {
     assert_eq!(names, [""; 0], "folders that README.md does not explain");
 }
 
-fn console(body: &str) -> Vec<Exchange> {
-    exchanges(&Fence { language: "console".to_owned(), line: 1, body: body.to_owned() }).unwrap()
+fn fence(language: &str, body: &str) -> Fence {
+    Fence { language: language.to_owned(), line: 1, body: body.to_owned() }
 }
 
-/// Runs a transcript here and now.
-fn run_console(body: &str) -> Result<(), String> {
-    run_block(&Fence { language: "console".to_owned(), line: 1, body: body.to_owned() }, Path::new("/"))
+/// Runs blocks here and now.
+fn try_out(blocks: &[(&str, &str)]) -> Result<(), String> {
+    let fences: Vec<Fence> = blocks.iter().map(|(language, body)| fence(language, body)).collect();
+    run(&fences, Path::new("/"))
 }
 
 #[test]
 fn a_transcript_is_read_as_commands_and_their_output() {
-    let read = console("$ a \\\n> b\nout\n\n$ c\n");
-    assert_eq!(read[0], Exchange { command: "a \\\nb".to_owned(), output: vec!["out".to_owned(), String::new()] });
-    assert_eq!(read[1], Exchange { command: "c".to_owned(), output: vec![] });
-    assert!(exchanges(&Fence { language: "console".to_owned(), line: 1, body: "out\n$ a\n".to_owned() }).is_err());
+    let read = steps(&fence("console", "$ a \\\n> b\nout\n\n$ c\n")).unwrap();
+    let lines = |lines: &[&str]| Prints::Lines(lines.iter().map(|line| (*line).to_owned()).collect());
+    assert_eq!(read[0], Step { line: 2, command: "a \\\nb".to_owned(), prints: lines(&["out", ""]) });
+    assert_eq!(read[1], Step { line: 6, command: "c".to_owned(), prints: lines(&[]) });
+    assert!(steps(&fence("console", "out\n$ a\n")).is_err());
 }
 
 #[test]
 fn a_transcript_that_tells_the_truth_passes() {
-    run_console("$ echo one two three\none ... three\n$ x=5\n$ printf '1\\n2\\n3\\n'; echo $x\n1\n...\n5\n").unwrap();
-    run_console("$ sh -c 'echo no >&2; exit 4'\nno\n$ echo $?\n4\n").unwrap();
-    run_console("$ cat <<EOF\n> text\n> EOF\ntext\n").unwrap();
+    let transcript = |body| try_out(&[("console", body)]);
+    transcript("$ echo one two three\none ... three\n$ x=5\n$ printf '1\\n2\\n3\\n'; echo $x\n1\n...\n5\n").unwrap();
+    transcript("$ sh -c 'echo no >&2; exit 4'\nno\n$ echo $?\n4\n").unwrap();
+    transcript("$ cat <<EOF\n> text\n> EOF\ntext\n").unwrap();
 }
 
 #[test]
 fn a_transcript_that_lies_is_caught() {
-    assert!(run_console("$ echo one\ntwo\n").unwrap_err().contains("should print"));
-    assert!(run_console("$ echo one\none\nand more\n").is_err());
-    assert!(run_console("$ echo one\n").is_err());
-    assert!(run_console("$ false\n$ echo on\non\n").unwrap_err().contains("ended with 1"));
-    assert!(run_console("$ exit 3\n").unwrap_err().contains("ended the shell"));
-    assert!(run_console("$ sh -c 'exit 4'\n$ echo $?\n3\n").is_err());
+    let problem = |body| try_out(&[("console", body)]).unwrap_err();
+    assert!(problem("$ echo one\ntwo\n").contains("should print"));
+    assert!(problem("$ echo one\none\nand more\n").contains("should print"));
+    assert!(problem("$ echo one\n").contains("should print"));
+    assert!(problem("$ false\n$ echo on\non\n").contains("ended with 1"));
+    assert!(problem("$ exit 3\n").contains("ended the shell"));
+    assert!(problem("$ sh -c 'exit 4'\n$ echo $?\n3\n").contains("should print"));
+}
+
+#[test]
+fn blocks_share_one_shell() {
+    let blocks =
+        [("sh", "x=5\n"), ("text", "x=6\n"), ("console", "$ shopt -s expand_aliases; alias say=echo\n$ say $x\n5\n")];
+    try_out(&[&blocks[..], &[("console", "$ say on\non\n")]].concat()).unwrap();
 }
 
 #[test]
 fn a_block_that_fails_or_that_nobody_would_run_is_caught() {
-    let block = |language: &str, body: &str| {
-        run_block(&Fence { language: language.to_owned(), line: 1, body: body.to_owned() }, Path::new("/"))
-    };
-    block("sh", "true\n").unwrap();
-    block("text", "no command\n").unwrap();
-    assert!(block("sh", "false\ntrue\n").is_err());
-    assert!(block("sh", "false | true\n").is_err());
-    assert!(block("sh", "echo \"$unset\"\n").is_err());
-    assert!(block("bash", "true\n").is_err());
-    assert!(block("", "true\n").is_err());
+    try_out(&[("sh", "true\n"), ("text", "no command\n")]).unwrap();
+    assert!(try_out(&[("sh", "false\ntrue\n")]).unwrap_err().contains("ended the shell"));
+    assert!(try_out(&[("sh", "false | true\n")]).is_err());
+    assert!(try_out(&[("sh", "echo \"$unset\"\n")]).is_err());
+    assert!(try_out(&[("bash", "true\n")]).unwrap_err().contains("language 'bash'"));
+    assert!(try_out(&[("", "true\n")]).is_err());
 }
 
 #[test]
