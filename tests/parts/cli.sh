@@ -3,14 +3,8 @@
 packages=(cgpt cryptsetup-bin diffutils erofs-utils fdisk gdisk mount openssl squashfs-tools)
 
 part() {
-  local file name targets=()
-  for file in tests/tests/*.rs; do
-    name=$(basename "$file" .rs)
-    case $name in
-      spine_oracle | slot_oracle | bad_* | install_*) targets+=(--test "$name") ;;
-    esac
-  done
+  test_targets cli
   # The tests see to it themselves; here its time is not taken for theirs.
   check "updater-cli builds" cargo build --locked -p updater-cli
-  cargo_tests "updater-cli as it is run" -p tests "${targets[@]}"
+  cargo_tests "updater-cli as it is run" -p tests "${TARGETS[@]}"
 }

@@ -4,5 +4,6 @@ packages=(cgpt cryptsetup-bin erofs-utils gdisk git openssl squashfs-tools)
 
 part() {
   check "rustdoc" env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps --all-features
-  cargo_tests "README and links" -p tests --test readme --test links
+  test_targets docs
+  cargo_tests "README and links" -p tests "${TARGETS[@]}"
 }

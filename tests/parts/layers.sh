@@ -3,5 +3,6 @@
 packages=(git)
 
 part() {
-  cargo_tests "floors, style, counting" -p tests --test layers --test house --test tally
+  test_targets layers
+  cargo_tests "floors, style, counting" -p tests "${TARGETS[@]}"
 }

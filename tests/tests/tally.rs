@@ -124,3 +124,15 @@ fn an_unknown_part_is_refused() {
     assert_eq!(ended.code, Some(2));
     assert!(ended.said.contains("no part 'no-such-part'"), "{}", ended.said);
 }
+
+#[test]
+fn every_test_file_is_run_by_a_part() {
+    let shown = bash(
+        ". tests/shell/targets.sh; for part in $(tests/run --list | cut -d' ' -f1); do test_targets $part; \
+         printf '%s\\n' \"${TARGETS[@]}\"; done | grep -v -e '^--test$' -e '^$' | LC_ALL=C sort",
+    );
+    let mut files: Vec<String> =
+        std::fs::read_dir(tree::root().join("tests/tests")).unwrap().map(|file| stem(&file.unwrap().path())).collect();
+    files.sort();
+    assert_eq!(shown.said.lines().collect::<Vec<_>>(), files);
+}

@@ -1,0 +1,22 @@
+# Which part runs which test file of package `tests`: one table, so that each file is run, and once.
+# shellcheck shell=bash
+
+part_of() {
+  case $1 in
+    house | layers | tally) echo layers ;;
+    demo | spine_oracle | slot_oracle | bad_* | install_*) echo cli ;;
+    firmware) echo nostd ;;
+    links | readme) echo docs ;;
+    *) echo oracle ;;
+  esac
+}
+
+# test_targets PART: sets TARGETS to cargo's arguments for the part's test files.
+test_targets() {
+  local file name
+  TARGETS=()
+  for file in tests/tests/*.rs; do
+    name=$(basename "$file" .rs)
+    if [[ $(part_of "$name") == "$1" ]]; then TARGETS+=(--test "$name"); fi
+  done
+}
