@@ -16,12 +16,16 @@ use libupdate::bundle::writer::LocalKey;
 use tempfile::TempDir;
 
 use crate::answer::Exit;
+use crate::bundle_parts::BundleParts;
 use crate::cli::Cli;
+use crate::raw_manifest::RawManifest;
 use crate::root_image::{FileSystem, RootImage};
 use crate::tool;
 
 /// What the profile and the bundles are for.
 pub const COMPATIBLE: &str = "test-box";
+/// What the profile `other-box.toml` is for.
+pub const OTHER_COMPATIBLE: &str = "other-box";
 /// Key that the profile trusts.
 pub const MAKER: &str = "maker";
 /// Key that only the profiles with two keys trust.
@@ -31,16 +35,17 @@ pub const STRANGER: &str = "stranger";
 /// Bytes of a slot's partition.
 pub const SLOT_BYTES: u64 = 6 << 20;
 /// Bytes of a disk.
-pub const DISK_BYTES: u64 = 16 << 20;
+pub const DISK_BYTES: u64 = 20 << 20;
 
 /// A folder with everything that exists before a device does.
 #[derive(Debug)]
 pub struct Workshop {
     folder: TempDir,
     images: [RootImage; 3],
-    made: [OnceLock<PathBuf>; 4],
+    made: [OnceLock<PathBuf>; 3],
     provisioned: [OnceLock<PathBuf>; 2],
-    bundles: AtomicU32,
+    maker: OnceLock<LocalKey>,
+    files: AtomicU32,
 }
 
 impl Workshop {
@@ -75,11 +80,14 @@ impl Workshop {
         let workshop = Self {
             folder,
             images,
-            made: [const { OnceLock::new() }; 4],
+            made: [const { OnceLock::new() }; 3],
             provisioned: [const { OnceLock::new() }; 2],
-            bundles: AtomicU32::new(0),
+            maker: OnceLock::new(),
+            files: AtomicU32::new(0),
         };
-        workshop.put("profile.toml", profile(&[MAKER], 1, "").as_bytes());
+        let usual = profile(&[MAKER], 1, "");
+        workshop.put("profile.toml", usual.as_bytes());
+        workshop.put("other-box.toml", usual.replace(COMPATIBLE, OTHER_COMPATIBLE).as_bytes());
         workshop.put("both.toml", profile(&[MAKER, SECOND], 2, "").as_bytes());
         workshop.put("either.toml", profile(&[MAKER, SECOND], 1, "").as_bytes());
         workshop.put("two-partitions.toml", profile(&[MAKER], 1, BOOT_PARTITION).as_bytes());
@@ -114,7 +122,7 @@ impl Workshop {
     }
 
     fn new_name(&self, ending: &str) -> String {
-        format!("{}.{ending}", self.bundles.fetch_add(1, Ordering::Relaxed))
+        format!("{}.{ending}", self.files.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The image of release 1.0, 2.0 or 3.0.
@@ -133,12 +141,6 @@ impl Workshop {
     #[must_use]
     pub fn bundle_text(&self, release: usize) -> String {
         text(self.bundle(release))
-    }
-
-    /// The bundle of release 2.0, compressed.
-    #[must_use]
-    pub fn compressed(&self) -> &Path {
-        self.made[3].get_or_init(|| self.release(2).with(&["--compression", "zstd"]).create())
     }
 
     /// A bundle of a release, to be made in another way.
@@ -166,6 +168,47 @@ impl Workshop {
                 .exits(Exit::Done);
             disk
         })
+    }
+
+    /// The bundle of release 2.0 with other bytes, as text.
+    #[must_use]
+    pub fn altered(&self, change: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut bytes = fs::read(self.bundle(2)).expect("the bundle was made");
+        change(&mut bytes);
+        text(&self.put_new("bundle", &bytes))
+    }
+
+    /// The bundle of release 2.0 with other parts, signed by the trusted key as if all were well.
+    #[must_use]
+    pub fn forged(&self, change: impl FnOnce(&mut BundleParts)) -> String {
+        self.forged_from(self.bundle(2), change)
+    }
+
+    /// Any bundle, forged in the same way.
+    ///
+    /// # Panics
+    /// Where it cannot be read.
+    #[must_use]
+    pub fn forged_from(&self, bundle: &Path, change: impl FnOnce(&mut BundleParts)) -> String {
+        let mut parts = BundleParts::of(&fs::read(bundle).expect("the bundle was made"));
+        change(&mut parts);
+        text(&self.put_new("bundle", &parts.signed(&[self.maker()]).joined()))
+    }
+
+    /// The bundle of release 2.0 with another manifest, signed by the trusted key as if all were well.
+    #[must_use]
+    pub fn restated(&self, change: impl FnOnce(&mut RawManifest)) -> String {
+        self.forged(|parts| {
+            let mut manifest = RawManifest::of(&parts.manifest);
+            change(&mut manifest);
+            parts.manifest = manifest.encode();
+        })
+    }
+
+    /// The private key that the profile trusts.
+    #[must_use]
+    pub fn maker(&self) -> &LocalKey {
+        self.maker.get_or_init(|| self.key(MAKER))
     }
 
     /// A private key, out of its file by way of openssl.
