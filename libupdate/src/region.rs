@@ -6,8 +6,8 @@
 //! ```
 //!
 //! # Durability
-//! [`begin`] destroys the trailer by writing the mark over its first block, in a slot whose bits are already clear: a cut leaves the
-//! trailer, the mark, or neither, and the slot boots in no case. [`seal`] replaces the mark by the trailer when all that it speaks of
+//! `begin` destroys the trailer by writing the mark over its first block, in a slot whose bits are already clear: a cut leaves the
+//! trailer, the mark, or neither, and the slot boots in no case. `seal` replaces the mark by the trailer when all that it speaks of
 //! is durable: a cut leaves the mark, the trailer, or, where that block was torn, neither; then an installation runs again.
 
 use crate::block::{ByteOffset, Extent};
