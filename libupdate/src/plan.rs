@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | [`commit`], 512-byte blocks | E2 H2 `\|` H1 with E1 in one write `\|` | the old primary; then a new backup |
 //! | [`commit`], otherwise | E2 H2 `\|` H1 `\|` E1 `\|` | the same |
-//! | [`rewrite`] | E `\|` H `\|` of the bad copy | the good copy, which is not touched |
+//! | [`rewrite`] | H `\|` E `\|` of the bad copy | the good copy, which is not touched |
 //! | [`relocate`] | E2 H2 at the new place `\|` H1 `\|` | the primary, then the new backup in the last block |
 //! | [`fresh`] | E2 H2 `\|` MBR E1 `\|` H1 `\|` | an old primary, then the new backup in the last block |
 //!
@@ -116,16 +116,20 @@ pub fn commit(facts: &CommitFacts<'_>) -> Result<Plan, TableFault> {
 
 /// The order of writing `target` anew from the other copy. `entries` is `None` where its entries are right already.
 ///
+/// The header goes first. A header that still holds, over entries of which a cut took a block, would come to life again when that
+/// block is the first one to be written: the old table would be back, after the new one had been read.
+///
 /// # Errors
 /// None in practice: the plan is short.
 pub fn rewrite(target: CopyId, header: Lba, entries: Option<Region>) -> Result<Plan, TableFault> {
     let mut plan = Plan::new();
+    plan.push(Step::Write(header_of(target, header)))?;
+    plan.push(Step::Flush)?;
     if let Some(entries) = entries {
+        plan.push(Step::ReadBackHeader(target))?;
         plan.push(Step::Write(entries))?;
         plan.push(Step::Flush)?;
     }
-    plan.push(Step::Write(header_of(target, header)))?;
-    plan.push(Step::Flush)?;
     plan.push(Step::ReadBack(target))?;
     Ok(plan)
 }

@@ -117,6 +117,21 @@ fn no_write_leaves_the_state_that_grub_cannot_read() {
     }
 }
 
+/// A header that holds over a damaged block of its entries does not bring the old table back while they are written anew.
+#[test]
+fn a_copy_that_is_written_anew_never_shows_an_older_table() {
+    for layout in layouts() {
+        let mut before = two_slots(layout);
+        let mut newer = before.clone();
+        commit_on(&mut newer);
+        let backup = usize::try_from(layout.last_usable + 1).unwrap() * layout.size.bytes();
+        before.bytes[backup..].copy_from_slice(&newer.bytes[backup..]);
+        entry(&mut before, 1, layout.count)[127] ^= 1;
+        assert_eq!(words(&mut before), with_slot(NEW));
+        judge(before, "a damaged block of the older primary");
+    }
+}
+
 /// Relocation: before, the old place; after, the new one; never neither.
 #[test]
 fn a_relocation_cut_anywhere_keeps_a_table() {

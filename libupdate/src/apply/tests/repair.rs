@@ -44,7 +44,7 @@ fn a_bad_copy_becomes_what_it_was() {
 }
 
 #[test]
-fn entries_come_before_the_header_and_only_if_they_are_bad() {
+fn the_header_comes_before_the_entries_and_they_only_if_they_are_bad() {
     let layout = Layout::vboot();
     let log = |damage: fn(&mut RamDisk)| {
         let mut disk = two_slots(layout);
@@ -57,8 +57,8 @@ fn entries_come_before_the_header_and_only_if_they_are_bad() {
     assert_eq!(log(|disk| block(disk, 516)[60] ^= 1), [Write(516, 1), Flush]);
     // 32 blocks of entries through a scratch of 8.
     let entries = |at| [Write(at, 8), Write(at + 8, 8), Write(at + 16, 8), Write(at + 24, 8), Flush];
-    assert_eq!(log(|disk| entry(disk, 1, 1)[60] ^= 1), [&entries(2)[..], &[Write(1, 1), Flush]].concat());
-    assert_eq!(log(|disk| entry(disk, 516, 1)[60] ^= 1), [&entries(484)[..], &[Write(516, 1), Flush]].concat());
+    assert_eq!(log(|disk| entry(disk, 1, 1)[60] ^= 1), [&[Write(1, 1), Flush], &entries(2)[..]].concat());
+    assert_eq!(log(|disk| entry(disk, 516, 1)[60] ^= 1), [&[Write(516, 1), Flush], &entries(484)[..]].concat());
 }
 
 #[test]
