@@ -4,9 +4,10 @@
 //!  LBA 0      1     2 ..        first usable .. last usable         .. disk - 1
 //!  | PMBR | H1 | E1 .. | ... |  partitions                | ... | E2 .. | H2 |  (grown disk: free blocks) |
 //! ```
-//! 1. The backup stands where the primary's header says, if that header holds and a backup can stand there. Without
-//!    such a header it is the last LBA; the same where neither the primary's entries nor what stands at its backup's
-//!    place hold. If nothing valid is there either, a damaged primary header may still name the place (a disk that grew).
+//! 1. The backup stands where the primary's header says, if that header holds and a backup can stand there. A damaged
+//!    header may still name the place of a backup that holds by itself (a disk that grew). It comes before the last LBA,
+//!    where a move that was cut may have left an older backup. Where neither the primary nor what stands at that place
+//!    holds, and where no place is named, it is the last LBA.
 //! 2. A valid primary wins over a valid, different backup.
 //! 3. `IGNOREME` in place of a signature: the other copy serves and this one is never written. Both ignored: no table.
 //! 4. A copy that cannot be read is a faulty copy. Only when neither can be read is it the disk that failed.
@@ -58,20 +59,16 @@ impl Survey {
         }
         let last = Lba::new(blocks.get().saturating_sub(1));
         let (primary, primary_error) = CopyReport::read(disk, PRIMARY_LBA, scratch)?;
-        let place = primary.header.map_or(Ok(last), |header| header.backup_place(blocks, block_size));
+        let place = match primary.header {
+            Some(header) => header.backup_place(blocks, block_size),
+            None => Ok(hinted_backup(disk, last, scratch)?.unwrap_or(last)),
+        };
         let (mut backup, mut backup_error) = match place {
             Ok(place) => CopyReport::read(disk, place, scratch)?,
             Err(fault) => (CopyReport::nowhere(fault), None),
         };
-        if !faulty(&primary) || !faulty(&backup) {
-            // One of them serves, or is ignored on purpose.
-        } else if place != Ok(last) {
+        if faulty(&primary) && faulty(&backup) && place != Ok(last) {
             (backup, backup_error) = CopyReport::read(disk, last, scratch)?;
-        } else if let Some(place) = hinted_backup(disk, last, scratch)? {
-            let (found, _) = CopyReport::read(disk, place, scratch)?;
-            if found.state == CopyState::Valid {
-                (backup, backup_error) = (found, None);
-            }
         }
         match (primary_error, backup_error) {
             (Some(error), Some(_)) => Err(error),

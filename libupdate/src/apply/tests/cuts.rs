@@ -132,6 +132,42 @@ fn a_copy_that_is_written_anew_never_shows_an_older_table() {
     }
 }
 
+/// A move that was cut left a backup in the last block. It is older than the one that the torn primary header names.
+#[test]
+fn a_cut_move_leaves_nothing_that_serves_later() {
+    for layout in layouts() {
+        let mut disk = two_slots(layout);
+        disk.bytes.resize(disk.bytes.len() + 50 * layout.size.bytes(), 0xcc);
+        let moves = |disk: &mut RamDisk| {
+            let table = read(disk);
+            assert!(repair(disk, &table, Relocate::Yes, &mut [0; 4096]).is_ok());
+        };
+        let mut cut = Vec::new();
+        let mut journal = journal_of(&disk, moves);
+        journal.truncate(1 + journal.iter().position(|event| *event == Event::Flush).unwrap());
+        each_cut(&disk, &journal, |disk, _| cut.push(disk));
+        let mut before = cut.pop().unwrap();
+        let between = edit(SLOT, 0xff41);
+        let table = read(&mut before);
+        assert!(commit(&mut before, &table, &[between], &mut [0; 4096]).is_ok());
+        block(&mut before, 1)[16] ^= 1;
+        assert_eq!(words(&mut before), with_slot(0xff41));
+    }
+}
+
+/// The backup of a disk that grew is found although the header that names it is torn.
+#[test]
+fn a_commit_on_a_grown_disk_is_old_or_new() {
+    for layout in layouts() {
+        let mut before = two_slots(layout);
+        before.bytes.resize(before.bytes.len() + 50 * layout.size.bytes(), 0xcc);
+        let journal = journal_of(&before, commit_on);
+        each_cut(&before, &journal, |disk, how| {
+            judge(disk, how);
+        });
+    }
+}
+
 /// Relocation: before, the old place; after, the new one; never neither.
 #[test]
 fn a_relocation_cut_anywhere_keeps_a_table() {
