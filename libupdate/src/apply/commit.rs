@@ -159,17 +159,30 @@ fn valid_header(table: &Table, copy: CopyId) -> Option<Header> {
     report.header().filter(|_| report.state() == CopyState::Valid)
 }
 
-fn plan_for<D: BlockIo>(disk: &D, content: &Overlay<'_>, touched: &[u64], scratch: &[u8]) -> Result<Plan, TableFault> {
+fn plan_for<D: BlockIo>(
+    disk: &mut D,
+    content: &Overlay<'_>,
+    touched: &[u64],
+    scratch: &mut [u8],
+) -> Result<Plan, TableFault> {
     let place = |header: Header| CopyPlace { header: header.my_lba(), entries: header.entries_lba() };
     plan::commit(&CommitFacts {
         block_size: content.block_size,
-        physical_block_size: disk.physical_block_size(),
+        physical_block_size: aligned_writes(disk, scratch),
         scratch_blocks: scratch_blocks(disk, scratch),
         primary: content.primary.map(place),
         backup: content.backup.map(place),
         first_usable: content.primary.map_or(Lba::default(), |header| header.first_usable()),
         touched,
     })
+}
+
+/// The unit of the primary's single write. A whole physical block takes the protective MBR along: where that can no longer be
+/// read, as after a cut that cost the drive the whole physical block, there is nothing to write in its place.
+fn aligned_writes<D: BlockIo>(disk: &mut D, scratch: &mut [u8]) -> BlockSize {
+    let (logical, physical) = (disk.block_size(), disk.physical_block_size());
+    let mbr = scratch.get_mut(..logical.bytes()).unwrap_or_default();
+    if physical == logical || io::read(disk, Lba::new(0), mbr).is_ok() { physical } else { logical }
 }
 
 /// The blocks as they stand on the disk, with the edits and the new headers laid over them: all else in them stays.

@@ -48,6 +48,15 @@ fn on_512e_the_primary_is_whole_physical_blocks() {
     assert_eq!(log_512e(more, 25, 8192), [Write(506, 1), Write(516, 1), Flush, Write(0, 16), Flush]);
 }
 
+/// A protective MBR that a cut made unreadable keeps no commit from being made.
+#[test]
+fn on_512e_without_a_readable_mbr_the_primary_is_still_one_write() {
+    let mut disk = two_slots(Layout::vboot());
+    disk.physical = BlockSize::B4096;
+    disk.bad_reads = std::vec![0];
+    assert_eq!(log(disk, &[set(3)], 4096), [Write(484, 1), Write(516, 1), Flush, Write(1, 2), Flush]);
+}
+
 /// Blocks 34 to 39 share a physical block with the last entries, but they belong to a partition.
 #[test]
 fn no_write_reaches_a_partition() {
