@@ -42,7 +42,11 @@ pub(crate) fn begin<D: BlockIo>(
     for extent in extents {
         let mut window = Window::new(disk, *extent);
         let start = start(*extent)?;
-        window.read(start, block)?;
+        // What a cut made unreadable is no mark; it is written below, and readable again after that.
+        match window.read(start, block) {
+            Err(Error::Io(_)) => block.fill(0),
+            other => other?,
+        }
         let marked = Mark::parse(block) == Ok(mark);
         // A torn trailer of this bundle still has its first 16 bytes: magic, length and checksum of this envelope.
         trailer::encode_block(envelope, 0, wanted)?;
