@@ -2,10 +2,10 @@
 //!
 //! | act | bits of the slot | condition |
 //! |---|---|---|
-//! | [`disarm`](crate::disarm) | P = T = S = 0 | admitted |
+//! | [`disarm`](crate::disarm) | P = S = 0, T = 1 | admitted |
 //! | [`arm`] | P above all others, T = tries, S = 0 | staged in this run |
 //! | [`keep_staged`] | T = tries | staged in this run |
-//! | [`first_good`] | P = 1, T = guard, S = 1 | staged in this run, no slot has bits |
+//! | [`first_good`] | P = 1, T = guard, S = 1 | staged in this run, no other slot has bits |
 //! | [`spend_try`] | T - 1 | chosen |
 //! | [`mark_good`] | T = guard, S = 1 | P > 0 |
 //! | [`mark_bad`] | P = T = S = 0 | another slot is good |
@@ -24,7 +24,7 @@ use crate::id::SlotId;
 use crate::install::Staged;
 use crate::io::BlockIo;
 use crate::policy::Facts;
-use crate::slot::{self, BitEdits, PartitionSpec, SlotState, SlotTable};
+use crate::slot::{self, BitEdits, PartitionSpec, Slot, SlotState, SlotTable};
 use crate::survey;
 
 /// Makes the staged slot the next one, on trial for `tries` boots.
@@ -71,7 +71,7 @@ pub fn keep_staged<D: BlockIo>(
 /// # Durability
 /// One commit: a cut leaves a disk on which nothing is armed, to be provisioned again, or a complete one.
 /// # Errors
-/// [`Rejected::SlotState`] where any slot has bits; as [`arm`].
+/// [`Rejected::SlotState`] where another slot has bits; as [`arm`].
 pub fn first_good<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
@@ -81,7 +81,9 @@ pub fn first_good<D: BlockIo>(
 ) -> Result<Outcome, Error<D::Error>> {
     let mut slots = SlotTable::empty();
     let table = survey::find_into(disk, specs, &mut slots, scratch)?;
-    if let Some(slot) = slots.slots().iter().find(|slot| slot.bits() != SlotBits::default()) {
+    flip::unarmed(&slots, staged.slot())?;
+    let other = |slot: &&Slot<'_>| slot.id != staged.slot() && slot.bits() != SlotBits::default();
+    if let Some(slot) = slots.slots().iter().find(other) {
         return Err(
             Rejected::SlotState { slot: slot.id, needed: "empty, as on a disk that is being provisioned" }.into()
         );

@@ -32,7 +32,8 @@ impl<'a> Disarmed<'a> {
 /// Takes the target slot out of the boot order: the first act of an installation.
 ///
 /// # Durability
-/// One commit, or none where the slot has no bits. A cut leaves the slot as it was, with its old content untouched, or disarmed.
+/// One commit, or none where an earlier run disarmed the slot. A cut leaves the slot as it was, with its old content untouched, or
+/// disarmed.
 /// # Errors
 /// [`TableFault::ChangedUnderUs`] where the slot's bits are not the admitted ones; [`Error::Io`].
 pub fn disarm<'a, D: BlockIo>(
@@ -44,6 +45,6 @@ pub fn disarm<'a, D: BlockIo>(
     let mut slots = SlotTable::empty();
     let table = survey::find_into(disk, specs, &mut slots, scratch)?;
     flip::expect_bits(&slots, admitted.slot(), admitted.bits())?;
-    let outcome = flip::commit(disk, &table, &slots, &flip::one(admitted.slot(), slot::mark_bad())?, scratch)?;
+    let outcome = flip::commit(disk, &table, &slots, &flip::one(admitted.slot(), slot::disarm())?, scratch)?;
     Ok((Disarmed { admitted }, outcome))
 }

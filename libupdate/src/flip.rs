@@ -32,7 +32,7 @@ pub(crate) fn unchanged(slots: &SlotTable<'_>, facts: &Facts<'_>) -> Result<(), 
 /// A slot that is about to be armed has no bits, or a staged slot's.
 pub(crate) fn unarmed(slots: &SlotTable<'_>, id: SlotId) -> Result<(), Refused> {
     let bits = slots.get(id)?.bits();
-    if bits == slot::stage(bits.tries_left) { Ok(()) } else { Err(TableFault::ChangedUnderUs.into()) }
+    if slot::out_of_order(bits) { Ok(()) } else { Err(TableFault::ChangedUnderUs.into()) }
 }
 
 /// Two classes that the checks here can give.

@@ -6,7 +6,7 @@
 //! 2. The manifest's roles are exactly the roles of the profile's slots.
 //! 3. The booted slot is not on trial: the only good slot would be overwritten.
 //! 4. The target: not booted; the worst state first, then the lowest priority, then the lowest entry.
-//! 5. Where the target would lose bits, another slot is good.
+//! 5. Where the target is in the boot order, another slot is good.
 //! 6. Every image fits its partition.
 //! 7. The version is not lower than the booted one, unless allowed.
 //! 8. The rollback index is not below the highest of a good slot.
@@ -23,7 +23,7 @@ use crate::gpt::{EntryNumber, SlotBits};
 use crate::id::SlotId;
 use crate::limits::PAYLOADS;
 use crate::manifest::{Encoding, Manifest};
-use crate::slot::{Slot, SlotState, SlotTable};
+use crate::slot::{Slot, SlotState, SlotTable, out_of_order};
 use crate::verity::Geometry;
 use crate::version;
 
@@ -124,7 +124,7 @@ pub fn admit<'a, E>(
     readable(&verified, facts)?;
     let slot = target(facts, wishes, verified.digest())?;
     let admitted = fit(verified, table, slot)?;
-    if admitted.bits != SlotBits::default() {
+    if !out_of_order(admitted.bits) {
         facts.another_is_good(slot)?;
     }
     let installed = Installed::of(&admitted.verified).ok_or(Corrupt::ManifestName)?;

@@ -11,7 +11,7 @@
 //! | state | P | T | S | trailer | |
 //! |---|---|---|---|---|---|
 //! | empty | 0 | 0 | 0 | none | provision |
-//! | disarmed | 0 | 0 | 0 | mark | an installation began; also P = 0 with S = 1, which only a foreign tool makes |
+//! | disarmed | 0 | 1 | 0 | mark, or none | an installation began; also T = 0, and P = 0 with S = 1, which foreign tools make |
 //! | staged | 0 | >0 | 0 | valid | `install --no-activate` |
 //! | trial | >0 | >0 | 0 | valid | armed; also at T = 0 while it is the booted slot |
 //! | exhausted | >0 | 0 | 0 | valid | tries ran out |
@@ -31,7 +31,7 @@ use crate::limits::{PAYLOADS, SLOTS};
 
 mod bits;
 
-pub use bits::{BitEdits, arm, mark_bad, mark_good, raise, stage};
+pub use bits::{BitEdits, arm, disarm, mark_bad, mark_good, out_of_order, raise, stage};
 
 /// What a partition is to its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -278,7 +278,7 @@ impl SlotState {
             (_, Successful::Yes) if never => Self::Disarmed,
             (TrailerSeen::NotAuthentic, _) => Self::Unverified,
             (TrailerSeen::None, _) if never && tries_left.get() == 0 => Self::Empty,
-            (TrailerSeen::Mark, _) if never && tries_left.get() == 0 => Self::Disarmed,
+            (TrailerSeen::Mark | TrailerSeen::None, _) if never => Self::Disarmed,
             (TrailerSeen::None | TrailerSeen::Mark, _) => Self::Unverified,
             (TrailerSeen::Valid, Successful::Yes) => Self::Good,
             (TrailerSeen::Valid, Successful::No) => Self::of_unsuccessful(never, tries_left, standing),

@@ -46,7 +46,7 @@ const STORY: [&str; 39] = [
     "  installing 4.0 into slot a; slot b is booted and stays as it is",
     "  (exit status 4: not-authentic)",
     "Not one bit of slot b has changed, from which the device runs.",
-    "  a     disarmed    -                        0      0  no    root-a (8.0 MiB)",
+    "  a     disarmed    -                        0      1  no    root-a (8.0 MiB)",
     "  b     good        3.0                      2      3  yes   root-b (8.0 MiB)",
     "== What to try next ==",
     "Remove the folder when you have seen enough.",

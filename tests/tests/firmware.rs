@@ -190,7 +190,7 @@ fn a_damaged_image_leaves_a_slot_that_does_not_boot() {
     let bench = Bench::new();
     bench.damage_bundle(1);
     assert_eq!(bench.run("installer").code, Some(NOT_STAGED));
-    assert_eq!(bench.slot_b(), (SlotState::Disarmed, 0, 0));
+    assert_eq!(bench.slot_b(), (SlotState::Disarmed, 0, 1));
     assert!(bench.run("chooser").said.contains("boot a"));
 }
 

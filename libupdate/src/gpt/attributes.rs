@@ -61,6 +61,9 @@ nibble!(Priority);
 nibble!(TriesLeft);
 
 impl TriesLeft {
+    /// One boot.
+    pub const ONE: Self = Self(1);
+
     /// One fewer, or `None` where none is left.
     #[must_use]
     pub const fn spent(self) -> Option<Self> {

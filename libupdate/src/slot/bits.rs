@@ -33,6 +33,19 @@ pub const fn stage(tries: TriesLeft) -> SlotBits {
     SlotBits { priority: Priority::ZERO, tries_left: tries, successful: Successful::No }
 }
 
+/// Bits of a slot that is about to be written: out of the boot order. The one try says that what it holds never failed, so that
+/// an installation that is cut between the trailer and `arm` leaves a staged slot and not a failed one.
+#[must_use]
+pub const fn disarm() -> SlotBits {
+    stage(TriesLeft::ONE)
+}
+
+/// Whether a slot has these bits because of [`disarm`], [`stage`] or [`mark_bad`]: nothing is lost when it is written.
+#[must_use]
+pub fn out_of_order(bits: SlotBits) -> bool {
+    bits == stage(bits.tries_left)
+}
+
 /// Bits of a slot that has completed a boot: its priority stays.
 ///
 /// # Errors

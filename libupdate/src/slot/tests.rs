@@ -33,7 +33,10 @@ fn every_row_of_the_state_table() {
         (bits(2, 3, 0), T::None, NotBooted, Unverified),
         (bits(1, 0, 1), T::Mark, NotBooted, Unverified),
         (bits(1, 0, 1), T::NotAuthentic, Booted, Unverified),
-        (bits(0, 3, 0), T::None, NotBooted, Unverified),
+        (bits(0, 1, 0), T::Mark, NotBooted, Disarmed),
+        (bits(0, 1, 0), T::None, NotBooted, Disarmed),
+        (bits(0, 1, 0), T::Valid, NotBooted, Staged),
+        (bits(0, 1, 0), T::NotAuthentic, NotBooted, Unverified),
     ];
     for (bits, trailer, standing, state) in rows {
         assert_eq!(SlotState::of(bits, trailer, standing), state, "{bits:?} {trailer:?} {standing:?}");
