@@ -98,7 +98,8 @@ impl<'a> Staged<'a> {
 /// # Durability
 /// See the module. In the end everything is durable but the slot's bits, which are still clear.
 /// # Errors
-/// Every class but `Rejected`; the slot stays disarmed, and running again resumes.
+/// Every class but `Rejected`; the slot stays disarmed, and running again resumes. [`Corrupt::ReadBack`] and
+/// [`Corrupt::TreeReadBack`] are the medium's fault.
 pub fn stage<'a, D, R, H, Z, O>(
     disk: &mut D,
     disarmed: Disarmed<'a>,
@@ -128,7 +129,7 @@ where
     flushed.done(tools.observer, 0, 0)?;
     io::flush(disk)?;
     flushed.done(tools.observer, total(&places).get(), 0)?;
-    check_all(disk, &places, buffers, tools)?;
+    check_all(disk, &places, buffers, tools).map_err(not_kept)?;
     region::seal(disk, admitted.extents(), envelope, [&mut *buffers.leaf, &mut *buffers.block])?;
     let (slot, entry) = (admitted.slot(), admitted.entry());
     Ok(Staged { verified: disarmed.into_verified(), slot, entry, kept, total: total(&places) })
@@ -224,6 +225,15 @@ fn check_all<D: BlockIo, H: BlockHasher, Z, O: Observer>(
         check::partition(&mut window, &place.tree, buffers, tools.hasher, (&mut meter, tools.observer))?;
     }
     Ok(())
+}
+
+/// Everything was right when it was written: what is wrong now is the medium's, not the bundle's.
+fn not_kept<E>(error: Error<E>) -> Error<E> {
+    match error {
+        Error::Corrupt(Corrupt::Chunk { chunk }) => Corrupt::ReadBack { chunk }.into(),
+        Error::Corrupt(Corrupt::HashBlock { .. } | Corrupt::Superblock(_)) => Corrupt::TreeReadBack.into(),
+        other => other,
+    }
 }
 
 fn end_of_bundle<R: Source, E>(source: &mut R) -> Result<(), Error<E>> {

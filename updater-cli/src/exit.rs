@@ -242,7 +242,9 @@ fn source_code(kind: embedded_io::ErrorKind) -> Exit {
 
 const fn for_corrupt(kind: Corrupt) -> (Exit, &'static str) {
     match kind {
-        Corrupt::ReadBack { .. } => (Exit::Io, "the medium does not keep what is written to it: replace it"),
+        Corrupt::ReadBack { .. } | Corrupt::TreeReadBack | Corrupt::TrailerReadBack => {
+            (Exit::Io, "the medium does not keep what is written to it: replace it")
+        }
         Corrupt::NotEnoughSignatures { .. } => {
             (Exit::NotAuthentic, "sign the bundle with keys this device trusts, or give the right key with --trust")
         }

@@ -140,11 +140,13 @@ pub enum Corrupt {
         /// Number of the chunk.
         chunk: u64,
     },
-    /// What was read back is not what was written.
+    /// The chunk does not read back as it was written.
     ReadBack {
         /// Number of the chunk.
         chunk: u64,
     },
+    /// Superblock or hash tree do not read back as they were written.
+    TreeReadBack,
     /// The hash area's superblock is not the one the manifest gives.
     Superblock(SuperblockFault),
     /// The slot has no valid trailer.
@@ -238,6 +240,7 @@ impl fmt::Display for Corrupt {
             }
             Self::Chunk { chunk } => write!(f, "chunk {chunk} does not match the hash tree"),
             Self::ReadBack { chunk } => write!(f, "chunk {chunk} reads back different from what was written"),
+            Self::TreeReadBack => f.write_str("the hash tree reads back different from what was written"),
             Self::Superblock(fault) => fault.fmt(f),
             Self::TrailerMissing => f.write_str("the slot holds no valid trailer"),
             Self::TrailerLength { claimed } => write!(f, "a trailer of {claimed} bytes is longer than an envelope"),
