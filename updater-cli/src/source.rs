@@ -3,12 +3,15 @@
 //! ```text
 //!  update.bundle                      | the bundle |
 //!  -                                  | the bundle, from stdin |
+//!  a FIFO, <(curl ..)                 | the bundle |
 //!  image.raw + image.raw.manifest     | head | image | zeros to a whole block |
 //! ```
 //! What the bytes are decides, never the name.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Stdin};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use embedded_io::{ErrorKind, ErrorType, ReadExactError};
@@ -16,6 +19,7 @@ use libupdate::bytes::len_u64;
 use libupdate::digest::BLOCK_BYTES;
 use libupdate::install::Source;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::exit::{Exit, Failure};
@@ -35,7 +39,7 @@ pub struct BundleSource {
 
 enum Part {
     File { file: File, left: Option<u64> },
-    Pipe(Stdin),
+    Pipe(File),
     Zeros(u64),
 }
 
@@ -65,7 +69,9 @@ impl BundleSource {
     pub fn open(name: &str, interrupt: &Interrupt) -> Result<Self, Failure> {
         let interrupt = interrupt.clone();
         if name == "-" {
-            return Ok(Self { parts: vec![Part::Pipe(io::stdin())], interrupt });
+            // The descriptor itself: the standard library's own stdin holds bytes back in a buffer that no poll sees.
+            let pipe = io::stdin().as_fd().try_clone_to_owned().map_err(|error| unreadable(Path::new(name), &error))?;
+            return Ok(Self { parts: vec![Part::Pipe(pipe.into())], interrupt });
         }
         if name.contains("://") {
             let why = "this updater does not fetch";
@@ -78,6 +84,9 @@ impl BundleSource {
 }
 
 fn parts(path: &Path) -> Result<Vec<Part>, Failure> {
+    if path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+        return Ok(vec![Part::Pipe(open_fifo(path)?)]);
+    }
     let image = open(path)?;
     if begins_with_magic(path, &image)? {
         return Ok(vec![Part::File { file: image, left: None }]);
@@ -124,6 +133,13 @@ pub fn open(path: &Path) -> Result<File, Failure> {
     File::open(path).map_err(|error| unreadable(path, &error))
 }
 
+/// Opens a FIFO without waiting for its writer, which [`wait`] does.
+fn open_fifo(path: &Path) -> Result<File, Failure> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    opened.map_err(|error| unreadable(path, &error))
+}
+
 /// A file that cannot be read.
 pub fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let code = if error.kind() == io::ErrorKind::NotFound { Exit::Usage } else { Exit::Io };
@@ -150,6 +166,8 @@ impl embedded_io::Read for BundleSource {
                 Ok(got) => return Ok(got),
                 // A signal wakes a read that waits for a pipe.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted && !self.interrupt.requested() => {}
+                // Another reader of the FIFO was quicker.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(SourceError(error)),
             }
         }
@@ -158,7 +176,7 @@ impl embedded_io::Read for BundleSource {
 }
 
 /// Waits until a pipe has bytes, or has ended; a signal ends the waiting.
-fn wait(pipe: &Stdin, interrupt: &Interrupt) -> io::Result<()> {
+fn wait(pipe: &File, interrupt: &Interrupt) -> io::Result<()> {
     loop {
         if interrupt.requested() {
             return Err(io::ErrorKind::Interrupted.into());

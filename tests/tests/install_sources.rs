@@ -1,0 +1,128 @@
+//! Where a bundle comes from: a file, a pipe that gives it in small pieces, a FIFO, a raw image with a detached head.
+
+use std::fs;
+use std::path::Path;
+
+use tests::answer::Exit;
+use tests::cli::Cli;
+use tests::device::Device;
+use tests::root_image::noise;
+use tests::tool;
+use tests::workshop::{MAKER, Workshop};
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Slot b holds the image, and all of it is right.
+fn holds(device: &Device, image: &[u8]) {
+    let mut padded = image.to_vec();
+    padded.resize(image.len().next_multiple_of(4096), 0);
+    assert!(device.partition("b").starts_with(&padded));
+    device.does(&["verify", "--slot", "b"]);
+    assert_eq!(device.next(), "b");
+}
+
+#[test]
+fn a_pipe_in_pieces_of_any_length() {
+    let workshop = Workshop::shared();
+    let bundle = fs::read(workshop.bundle(2)).unwrap();
+    let image = fs::read(&workshop.image(2).path).unwrap();
+    for pieces in [&[bundle.len()][..], &[1, 4095, 3, 8192, 77], &[39, 1, 7, 65_536], &[511]] {
+        let device = Device::new();
+        device.cli(&["install", "-"]).run_with_input(&bundle, pieces).exits(Exit::Done);
+        holds(&device, &image);
+    }
+}
+
+#[test]
+fn a_compressed_bundle_comes_through_a_pipe_too() {
+    let device = Device::new();
+    let bundle = device.workshop.release(2).with(&["--compression", "zstd"]).create();
+    device.cli(&["install", "-"]).run_with_input(&fs::read(bundle).unwrap(), &[1000, 100_000]).exits(Exit::Done);
+    holds(&device, &fs::read(&device.workshop.image(2).path).unwrap());
+}
+
+/// `install <(curl ..)`, and a FIFO in the file system: bytes that nobody can seek in.
+#[test]
+fn a_fifo_is_a_pipe_with_a_name() {
+    let device = Device::new();
+    let fifo = device.put_file("fifo", &[]);
+    fs::remove_file(&fifo).unwrap();
+    tool::run("mkfifo", &[&fifo]);
+    let running = device.cli(&["install", text(&fifo)]).start();
+    fs::write(&fifo, fs::read(device.workshop.bundle(2)).unwrap()).unwrap();
+    running.wait().exits(Exit::Done);
+    holds(&device, &fs::read(&device.workshop.image(2).path).unwrap());
+    let running = device.cli(&["install", text(&fifo), "--json"]).start();
+    fs::write(&fifo, b"not a bundle, and a good deal longer than the prefix of one").unwrap();
+    running.wait().fails(Exit::NotAuthentic, "not a bundle");
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_the_writer_of_a_fifo() {
+    let device = Device::new();
+    let fifo = device.put_file("fifo", &[]);
+    fs::remove_file(&fifo).unwrap();
+    tool::run("mkfifo", &[&fifo]);
+    let running = device.cli(&["install", text(&fifo), "--json"]).start();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    running.signal(rustix::process::Signal::TERM);
+    running.wait_with_stdin_open().fails(Exit::Interrupted, "");
+}
+
+/// The image as it is, and its head beside it. Of a length that is a whole number of blocks, and of others.
+#[test]
+fn a_raw_image_with_a_detached_head() {
+    for len in [4096, 4097, 524_288, 524_289, 1_000_001] {
+        let device = Device::new();
+        let workshop = &device.workshop;
+        let bytes = noise("raw", len);
+        let image = workshop.put_new("raw", &bytes);
+        let head = workshop.release(2).image(&image).create_detached();
+        assert_eq!(fs::read(&image).unwrap(), bytes, "the image was touched");
+        device.does(&["install", text(&image)]);
+        holds(&device, &bytes);
+        // The head, the image, and zeros to a whole block are a bundle.
+        let mut joined = [fs::read(&head).unwrap(), bytes].concat();
+        joined.resize(joined.len() + (4096 - len % 4096) % 4096, 0);
+        let other = Device::new();
+        other.cli(&["install", "-"]).run_with_input(&joined, &[10_000]).exits(Exit::Done);
+        assert_eq!(other.slot("b").root_hash, device.slot("b").root_hash);
+        let key = workshop.text(&format!("{MAKER}.pub"));
+        Cli::new(&["--trust", &key, "verify", text(&image)]).run().exits(Exit::Done);
+    }
+}
+
+#[test]
+fn a_detached_head_that_does_not_fit_its_image() {
+    let device = Device::new();
+    let workshop = &device.workshop;
+    let bytes = noise("raw", 700_000);
+    let image = workshop.put_new("raw", &bytes);
+    let head = workshop.release(2).image(&image).create_detached();
+    let refused = |device: &Device, why: &str| {
+        device.refuses(&["install", text(&image)], Exit::NotAuthentic, why);
+    };
+    // Another image, a shorter one, a longer one.
+    let mut other = bytes.clone();
+    other[600_000] ^= 1;
+    fs::write(&image, &other).unwrap();
+    refused(&Device::new(), "chunk 1 does not match the hash tree");
+    fs::write(&image, &bytes[..600_000]).unwrap();
+    refused(&Device::new(), "the bundle ends too early");
+    fs::write(&image, [&bytes[..], &[0; 4096]].concat()).unwrap();
+    refused(&Device::new(), "bytes follow the end of the bundle");
+    // A head that was cut, that is of another image, and none.
+    fs::write(&image, &bytes).unwrap();
+    let good = fs::read(&head).unwrap();
+    fs::write(&head, &good[..good.len() - 1]).unwrap();
+    refused(&Device::new(), "level 1");
+    fs::write(&head, &good[..100]).unwrap();
+    refused(&Device::new(), "");
+    fs::remove_file(&head).unwrap();
+    device.refuses_untouched(&["install", text(&image)], Exit::NotAuthentic, "there is no");
+    fs::write(&head, &good).unwrap();
+    device.does(&["install", text(&image)]);
+    holds(&device, &bytes);
+}
