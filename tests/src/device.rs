@@ -111,6 +111,13 @@ impl Device {
         Cli::new(&["--profile", &self.profile]).and(&["--disk"]).and(&[&self.disk]).and(&booted).and(&arguments)
     }
 
+    /// A command line of the program for this device's board, on another disk.
+    #[must_use]
+    pub fn cli_on<A: AsRef<str>>(&self, disk: &str, arguments: &[A]) -> Cli {
+        let arguments: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
+        Cli::new(&["--profile", &self.profile, "--disk", disk]).and(&arguments)
+    }
+
     /// Runs the program for this device.
     #[must_use]
     pub fn run<A: AsRef<str>>(&self, arguments: &[A]) -> Answer {

@@ -293,7 +293,7 @@ fn a_path_that_is_no_disk() {
     let device = Device::new();
     let bundle = device.workshop.bundle_text(2);
     for disk in ["/nowhere", "/dev/null", "/usr"] {
-        let code = device.run(&["--disk", disk, "install", &bundle]).code();
+        let code = device.cli_on(disk, &["install", &bundle]).run().code();
         assert!(code == Some(Exit::Disk.code()) || code == Some(Exit::Io.code()), "{disk}: {code:?}");
     }
 }

@@ -248,11 +248,10 @@ const fn for_corrupt(kind: Corrupt) -> (Exit, &'static str) {
         Corrupt::NotEnoughSignatures { .. } => {
             (Exit::NotAuthentic, "sign the bundle with keys this device trusts, or give the right key with --trust")
         }
-        Corrupt::NoDecompressor => (Exit::Refused, "make the bundle with --compression none"),
         Corrupt::Roles => {
             (Exit::NotAuthentic, "make the bundle with one payload for each partition role of the profile")
         }
-        Corrupt::TrailerMissing | Corrupt::TrailersDiffer | Corrupt::Superblock(_) | Corrupt::OtherManifest { .. } => {
+        Corrupt::TrailerMissing | Corrupt::TrailersDiffer | Corrupt::Superblock(_) => {
             (Exit::NotAuthentic, "install into that slot again")
         }
         Corrupt::EnvelopeMagic => (Exit::NotAuthentic, "check that the file is a bundle made by `bundle create`"),

@@ -126,8 +126,6 @@ pub enum Corrupt {
         /// Number of the chunk.
         chunk: u64,
     },
-    /// The bundle needs a decompressor that the caller did not bring.
-    NoDecompressor,
     /// A shipped hash block does not have the digest its parent holds.
     HashBlock {
         /// Level, 0 being the digests of data blocks.
@@ -182,11 +180,6 @@ pub enum Corrupt {
     TrailersDiffer,
     /// The manifest's roles are not exactly the profile's.
     Roles,
-    /// The bytes of the slot are another manifest's.
-    OtherManifest {
-        /// Digest of the manifest that was expected.
-        expected: Digest,
-    },
 }
 
 impl fmt::Display for Corrupt {
@@ -234,7 +227,6 @@ impl fmt::Display for Corrupt {
             Self::PageRow { page, row } => write!(f, "row {row} of index page {page} contradicts itself"),
             Self::CarriedDigest { chunk } => write!(f, "the carried bytes of chunk {chunk} are damaged"),
             Self::Decompress { chunk } => write!(f, "chunk {chunk} does not decompress to its length"),
-            Self::NoDecompressor => f.write_str("the bundle is compressed and this updater has no decompressor"),
             Self::HashBlock { level, index } => {
                 write!(f, "hash block {index} of level {level} does not match the tree")
             }
@@ -257,7 +249,6 @@ impl fmt::Display for Corrupt {
             Self::OtherCompatible => f.write_str("the slot holds a bundle for another compatible than this device's"),
             Self::TrailersDiffer => f.write_str("the partitions of the slot carry different manifests"),
             Self::Roles => f.write_str("the manifest's roles are not exactly the profile's"),
-            Self::OtherManifest { expected } => write!(f, "the slot does not hold manifest {expected}"),
         }
     }
 }
