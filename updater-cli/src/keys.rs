@@ -247,8 +247,17 @@ mod tests {
             assert!(!folder.path().join(other).exists());
         }
         for name in ["", "../k", "a/b", ".hidden", "a b"] {
-            assert_eq!(generate(Path::new("/nonexistent"), name).unwrap_err().code, Exit::Usage, "{name}");
+            assert_eq!(generate(Path::new("/dev/null/none"), name).unwrap_err().code, Exit::Usage, "{name}");
         }
-        assert_eq!(generate(Path::new("/nonexistent"), "k").unwrap_err().code, Exit::Usage);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(generate(file.path(), "k").unwrap_err().code, Exit::Usage);
+    }
+
+    #[test]
+    fn the_folder_is_made_for_its_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("new/keys");
+        generate(&deep, "k").unwrap();
+        assert_eq!(fs::metadata(&deep).unwrap().permissions().mode() & 0o777, 0o700);
     }
 }
