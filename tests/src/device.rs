@@ -85,6 +85,19 @@ impl Device {
         Self { booted: Some(slot), ..self }
     }
 
+    /// The same board with another disk, which may be none.
+    #[must_use]
+    pub fn on(&self, disk: &Path) -> Self {
+        Self {
+            workshop: Arc::clone(&self.workshop),
+            folder: None,
+            disk: disk.to_owned(),
+            profile: self.profile.clone(),
+            booted: self.booted,
+            sectors: self.sectors,
+        }
+    }
+
     /// Its disk.
     #[must_use]
     pub fn disk(&self) -> &Path {
@@ -109,13 +122,6 @@ impl Device {
         let arguments: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
         let booted = self.booted.map_or(vec![], |slot| vec!["--booted", slot]);
         Cli::new(&["--profile", &self.profile]).and(&["--disk"]).and(&[&self.disk]).and(&booted).and(&arguments)
-    }
-
-    /// A command line of the program for this device's board, on another disk.
-    #[must_use]
-    pub fn cli_on<A: AsRef<str>>(&self, disk: &str, arguments: &[A]) -> Cli {
-        let arguments: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
-        Cli::new(&["--profile", &self.profile, "--disk", disk]).and(&arguments)
     }
 
     /// Runs the program for this device.

@@ -3,6 +3,7 @@
 //! With one bad copy everything works, `status` says which one, and the next commit repairs it. With two bad copies nothing does.
 
 use std::fs::{self, OpenOptions};
+use std::path::Path;
 
 use libupdate::error::{NoSpace, TableFault};
 use libupdate::{BlockSize, ByteLen, Lba, SlotId};
@@ -293,7 +294,7 @@ fn a_path_that_is_no_disk() {
     let device = Device::new();
     let bundle = device.workshop.bundle_text(2);
     for disk in ["/nowhere", "/dev/null", "/usr"] {
-        let code = device.cli_on(disk, &["install", &bundle]).run().code();
+        let code = device.on(Path::new(disk)).run(&["install", &bundle]).code();
         assert!(code == Some(Exit::Disk.code()) || code == Some(Exit::Io.code()), "{disk}: {code:?}");
     }
 }

@@ -27,7 +27,12 @@ use crate::exit::{Exit, Failure};
 use crate::session::Session;
 
 fn main() -> ExitCode {
-    let Cli { common, verb } = Cli::parse();
+    let Cli { common, verb } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => return misused(&error),
+        // The help and the version, which the user asked for.
+        Err(error) => error.exit(),
+    };
     let session = match Session::start(common) {
         Ok(session) => session,
         Err(failure) => return early(&failure),
@@ -39,6 +44,12 @@ fn main() -> ExitCode {
             failure.code.into()
         }
     }
+}
+
+/// A command line that is wrong. What stands on it may come from anywhere: a terminal gets it escaped.
+fn misused(error: &clap::Error) -> ExitCode {
+    eprint!("{}", output::printable_lines(&error.render().to_string()));
+    Exit::Usage.into()
 }
 
 /// A failure before there is an output to tell it with.

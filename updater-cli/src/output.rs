@@ -21,7 +21,7 @@ mod progress;
 mod watch;
 
 pub use captured::Captured;
-pub use printable::{Printable, Size};
+pub use printable::{Printable, Size, lines as printable_lines};
 pub use progress::{Progress, ProgressForm, Step};
 pub use watch::Watch;
 

@@ -120,7 +120,7 @@ impl Verity {
 }
 
 impl Report for Chosen {
-    /// Values are letters, digits and `._+~-` by construction: a shell can evaluate the lines.
+    /// A shell can evaluate the lines: values are letters, digits and `._+~-` by construction, and labels are quoted where they are not.
     fn human(&self) -> String {
         let mut lines = vec![
             format!("UPDATER_SLOT={}", self.slot),
@@ -131,7 +131,7 @@ impl Report for Chosen {
         lines.extend(self.version.iter().map(|version| format!("UPDATER_VERSION={version}")));
         for place in &self.partitions {
             let role: String = place.role.chars().map(shell_name).collect();
-            lines.push(format!("UPDATER_{role}_LABEL={}", place.label));
+            lines.push(format!("UPDATER_{role}_LABEL={}", quoted(&place.label)));
             lines.push(format!("UPDATER_{role}_NUMBER={}", place.number));
             lines.push(format!("UPDATER_{role}_START_BYTES={}", place.start_bytes));
             lines.push(format!("UPDATER_{role}_SIZE_BYTES={}", place.size_bytes));
@@ -148,4 +148,26 @@ impl Report for Chosen {
 
 fn shell_name(letter: char) -> char {
     if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' }
+}
+
+/// A word that a shell takes as it is.
+fn quoted(text: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._+~-".contains(letter);
+    if !text.starts_with('~') && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_quoted_where_a_shell_would_act_upon_them() {
+        assert_eq!(quoted("root-a"), "root-a");
+        assert_eq!(quoted("~root"), "'~root'");
+        assert_eq!(quoted("it's $(id); root a"), "'it'\\''s $(id); root a'");
+    }
 }
