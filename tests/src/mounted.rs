@@ -26,6 +26,14 @@ impl Mounted {
         Self { at, _folder: folder }
     }
 
+    /// Makes a tmpfs larger.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub fn grow(&self, kib: u64) {
+        superuser::run("mount", &["-o", &format!("remount,size={kib}k"), text(&self.at)]);
+    }
+
     /// A folder seen through a mount that does not let anybody write, not even root.
     ///
     /// # Panics
