@@ -8,8 +8,9 @@ use gpt::mbr::ProtectiveMBR;
 use gpt::partition_types::{OperatingSystem, Type};
 use gpt::{GptConfig, GptDisk, GptError};
 use libupdate::apply::FreshTable;
-use libupdate::gpt::{ENTRY_BYTES, Guid};
-use libupdate::{BlockIo, BlockSize, Lba};
+use libupdate::bytes;
+use libupdate::gpt::{Attributes, ENTRY_BYTES, Entry, EntryNumber, Guid, PartitionName};
+use libupdate::{BlockIo, BlockSize, Extent, Lba};
 
 use crate::exit::{Exit, Failure};
 use crate::os::Disk;
@@ -25,6 +26,7 @@ pub struct NewTable {
     first_usable: Lba,
     last_usable: Lba,
     entries: Vec<u8>,
+    block_size: BlockSize,
 }
 
 impl NewTable {
@@ -58,7 +60,14 @@ impl NewTable {
             first_usable: Lba::new(header.first_usable),
             last_usable: Lba::new(header.last_usable),
             entries,
+            block_size,
         })
+    }
+
+    /// Its partitions, as they will be read.
+    pub fn partitions(&self) -> Vec<Entry> {
+        let used = (1..).zip(self.entries.chunks(ENTRY_BYTES)).filter(|(_, raw)| !bytes::all_zero(raw));
+        used.filter_map(|(number, raw)| entry(number, raw, self.block_size)).collect()
     }
 
     /// The table as the core takes it.
@@ -71,6 +80,20 @@ impl NewTable {
             entries: &self.entries,
         }
     }
+}
+
+fn entry(number: u32, raw: &[u8], block_size: BlockSize) -> Option<Entry> {
+    let guid = |at| bytes::array(raw, at).map(Guid::new);
+    let lba = |at| bytes::u64_at(raw, at).map(Lba::new);
+    let unit = |index: usize| bytes::u16_at(raw, 56 + 2 * index).unwrap_or_default();
+    Some(Entry {
+        number: EntryNumber::new(number)?,
+        type_guid: guid(0)?,
+        unique_guid: guid(16)?,
+        extent: Extent::new(lba(32)?, lba(40)?, block_size)?,
+        attributes: Attributes::new(bytes::u64_at(raw, 48)?),
+        name: PartitionName::new(std::array::from_fn(unit)),
+    })
 }
 
 fn unfit(error: &GptError) -> Failure {

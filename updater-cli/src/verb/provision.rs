@@ -1,8 +1,9 @@
 //! `provision`: the partition table of a new disk, and the first image in its first slot, good.
 //!
-//! 1. The table is built in memory; the core writes it, with no slot armed.
-//! 2. The bundle is streamed, read back, and sealed as by `install`.
-//! 3. The first slot becomes good in one commit: until then nothing on the disk boots, and running again starts over.
+//! 1. Before the first write: the bundle is authentic, for this device, and its images fit; the table is built in memory.
+//! 2. The core writes the table, with no slot armed.
+//! 3. The bundle is streamed, read back, and sealed as by `install`.
+//! 4. The first slot becomes good in one commit: until then nothing on the disk boots, and running again starts over.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -11,9 +12,12 @@ use libupdate::activate;
 use libupdate::apply;
 use libupdate::bundle::Unverified;
 use libupdate::disarm;
+use libupdate::gpt::Entry;
 use libupdate::install;
 use libupdate::limits::ENVELOPE_BYTES;
-use libupdate::policy;
+use libupdate::manifest::Manifest;
+use libupdate::policy::{self, SlotFacts};
+use libupdate::slot::{PartitionSpec, SlotFinder, SlotState};
 use libupdate::{BlockSize, Error};
 
 use crate::bench::Bench;
@@ -55,10 +59,11 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     let how = OpenHow { sector_size, mode: Mode::ReadWrite, ..OpenHow::read_only() };
     let mut bench = Bench::locked(Disk::open(path, how)?, &profile, &specs, &anchors)?;
     let claim = bench.disk.claim_all()?;
-    if !args.danger_overwrite {
+    let table = NewTable::of(&profile, &bench.disk)?;
+    images_fit(verified.manifest(), &table, &specs)?;
+    if !args.danger_overwrite && !was_begun(&mut bench, &table) {
         refuse_a_used_disk(&mut bench.disk)?;
     }
-    let table = NewTable::of(&profile, &bench.disk)?;
     bench.commit(session, |disk, _, scratch| apply::create(disk, &table.fresh(), scratch))?;
     let survey = bench.look()?;
     let admitted = policy::admit_first::<OsError>(verified, &survey.facts, &survey.slots)?;
@@ -95,6 +100,35 @@ fn file_of_size(args: &Provision, path: &Path) -> Result<(), Failure> {
     let file = OpenOptions::new().write(true).create_new(true).open(path);
     let made = file.and_then(|file| file.set_len(bytes).and_then(|()| file.sync_all()));
     made.map_err(|error| crate::verb::bundle::unwritable(path, &error))
+}
+
+/// What `install` asks of a bundle, asked of the table that is yet to be written.
+fn images_fit(manifest: &Manifest<'_>, table: &NewTable, specs: &[PartitionSpec<'_>]) -> Result<(), Failure> {
+    let mut finder = SlotFinder::new(specs);
+    table.partitions().iter().for_each(|partition| finder.see(partition));
+    let slots = finder.finish().map_err(Error::<OsError>::from)?;
+    for slot in slots.slots().iter().take(1) {
+        policy::extents(manifest, slot).map_err(Error::<OsError>::from)?;
+    }
+    Ok(())
+}
+
+/// Whether an earlier run of this very act was cut short: the disk has this table, and no slot holds anything. What the other partitions
+/// hold stays where it is.
+fn was_begun(bench: &mut Bench<'_>, table: &NewTable) -> bool {
+    let Ok(survey) = bench.look() else { return false };
+    let vacant = |facts: &SlotFacts| matches!(facts.state, SlotState::Empty | SlotState::Disarmed);
+    let mut found = Vec::new();
+    let read = survey.table.entries(&mut bench.disk, &mut [0; 4096], |partition| found.push(*partition));
+    let same = |(there, planned): (&Entry, &Entry)| {
+        let layout = |entry: &Entry| (entry.number, entry.type_guid, entry.extent, entry.name);
+        layout(there) == layout(planned)
+    };
+    let planned = table.partitions();
+    read.is_ok()
+        && survey.facts.slots.iter().all(vacant)
+        && found.len() == planned.len()
+        && found.iter().zip(&planned).all(same)
 }
 
 /// A disk that holds anything where a table or a boot sector would be is somebody's.

@@ -1,0 +1,128 @@
+//! `provision` with a bundle or a disk that will not do. A disk that is refused is bit for bit what it was; one that was begun is begun
+//! again.
+
+use std::fs;
+use std::path::PathBuf;
+
+use libupdate::BlockSize;
+use libupdate::error::{Corrupt, Rejected};
+use rustix::process::Signal;
+use tests::answer::{Answer, Exit};
+use tests::cli::Cli;
+use tests::device::Device;
+use tests::root_image::noise;
+use tests::table_oracle::TableOracle;
+use tests::workshop::{DISK_BYTES, OTHER_COMPATIBLE, SLOT_BYTES, STRANGER};
+
+/// A disk image file that is yet to be made, of a device's board.
+fn unmade(device: &Device) -> (Device, PathBuf) {
+    let disk = device.disk().with_file_name("new.img");
+    (device.on(&disk), disk)
+}
+
+/// The disk cannot be made; what there was of one, or was not, stays so.
+fn refused(device: &Device, bundle: &str, exit: Exit, why: &str) {
+    let before = device.bytes();
+    let provision = ["provision", "--danger-overwrite", bundle];
+    device.run(&provision).exits(exit).says(why);
+    assert!(before == device.bytes(), "the disk was written: {why}");
+    let (new, path) = unmade(device);
+    new.run(&["provision", "--size", &DISK_BYTES.to_string(), bundle]).exits(exit).says(why);
+    if path.exists() {
+        assert!(fs::read(&path).unwrap().iter().all(|byte| *byte == 0), "a disk was begun: {why}");
+        fs::remove_file(path).unwrap();
+    }
+}
+
+fn text(path: &std::path::Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn a_bundle_that_will_not_do_touches_no_disk() {
+    let device = Device::new();
+    let workshop = &device.workshop;
+    let stranger = workshop.release(1).keys(&[STRANGER]).create();
+    let why = Corrupt::NotEnoughSignatures { valid: 0, threshold: 1 }.to_string();
+    refused(&device, text(&stranger), Exit::NotAuthentic, &why);
+    let other = workshop.release(1).compatible(OTHER_COMPATIBLE).create();
+    refused(&device, text(&other), Exit::Refused, &Rejected::Compatible.to_string());
+    refused(&device, &workshop.altered(|bytes| bytes.truncate(100)), Exit::NotAuthentic, "ends too early");
+    let image = workshop.put_new("image", &noise("large", usize::try_from(SLOT_BYTES).unwrap()));
+    let large = workshop.release(1).image(&image).create();
+    refused(&device, text(&large), Exit::NoSpace, "image and hash tree need");
+    let boot = format!("boot={}", text(&image));
+    let roles = workshop.release(1).with(&["--payload", &boot]).create();
+    refused(&device, text(&roles), Exit::NotAuthentic, &Corrupt::Roles.to_string());
+    refused(&device, "/nowhere", Exit::Usage, "No such file");
+}
+
+#[test]
+fn a_disk_that_will_not_do_is_left_alone() {
+    let device = Device::new();
+    let bundle = device.workshop.bundle_text(1);
+    let (new, path) = unmade(&device);
+    new.run(&["provision", &bundle]).exits(Exit::Usage).says("--size");
+    for size in ["0", "4097", "-1", "many", "99999999T"] {
+        new.run(&["provision", "--size", size, &bundle]).exits(Exit::Usage);
+        assert!(!path.exists(), "{size}");
+    }
+    new.run(&["provision", "--size", "4M", &bundle]).exits(Exit::NoSpace).says("the profile's partitions need");
+    // Anything at either end of a disk is somebody's.
+    for at in [0, 510, 4096, DISK_BYTES - 1] {
+        fs::write(&path, vec![0; usize::try_from(DISK_BYTES).unwrap()]).unwrap();
+        new.put(at, &[0x55]);
+        let before = new.bytes();
+        new.run(&["provision", &bundle]).exits(Exit::Disk).says("not empty");
+        assert!(before == new.bytes(), "byte {at}");
+    }
+    Cli::new(&["--profile", &device.workshop.text("profile.toml"), "provision", &bundle]).run().exits(Exit::Usage);
+}
+
+/// One that was cut short is told from one that is in use, and goes on where it was.
+#[test]
+fn a_provision_that_was_interrupted_runs_again() {
+    for sectors in [BlockSize::B512, BlockSize::B4096] {
+        let device = Device::with_sectors(sectors);
+        let (new, _) = unmade(&device);
+        let size = [sectors.bytes().to_string(), DISK_BYTES.to_string()];
+        let line = |bundle: &'static str| {
+            ["--sector-size", &size[0], "provision", "--size", &size[1], bundle].map(str::to_owned)
+        };
+        let bundle = fs::read(device.workshop.bundle(2)).unwrap();
+        let mut running = new.cli(&line("-")).start();
+        running.feed(&bundle[..1_500_000]);
+        running.signal(Signal::INT);
+        running.wait_with_stdin_open().exits(Exit::Interrupted).says("run the same command again");
+        assert_eq!(new.state("a"), "disarmed");
+        new.run(&["choose"]).exits(Exit::Disk);
+        // What another partition got meanwhile is nobody's to destroy.
+        let data = 18 << 20;
+        new.put(data, b"precious");
+        let answer: Answer = new.cli(&line("-")).run_with_input(&bundle, &[65_536]);
+        answer.exits(Exit::Done);
+        assert_eq!((new.state("a").as_str(), new.next().as_str()), ("good", "a"));
+        assert_eq!(new.range(data, 8), b"precious");
+        assert!(new.partition("a").starts_with(&device.workshop.image(2).padded()));
+        if sectors == BlockSize::B512 {
+            TableOracle::of(&new).finds_no_problem();
+        }
+        // Now it is in use.
+        new.run(&line("/dev/null")).exits(Exit::NotAuthentic);
+        new.cli(&line("-")).run_with_input(&bundle, &[65_536]).exits(Exit::Disk).says("not empty");
+    }
+}
+
+/// A disk whose slots are empty, but which was laid out otherwise.
+#[test]
+fn a_foreign_layout_is_not_taken_for_an_interrupted_one() {
+    let device = Device::new();
+    let bundle = device.workshop.bundle_text(2);
+    let cut = device.workshop.altered(|bytes| bytes.truncate(1 << 20));
+    device.run(&["provision", "--danger-overwrite", &cut]).exits(Exit::NotAuthentic).says("ends too early");
+    TableOracle::of(&device).sgdisk(&["--change-name=3:home"]);
+    device.run(&["provision", &bundle]).exits(Exit::Disk).says("not empty");
+    TableOracle::of(&device).sgdisk(&["--change-name=3:data"]);
+    device.run(&["provision", &bundle]).exits(Exit::Done);
+    assert_eq!(device.slot("a").version.as_deref(), Some("2.0"));
+}
