@@ -1,6 +1,7 @@
 //! Tools that need root: loop devices and mounts. As root, or with a `sudo` that asks nothing; without either the tests fail.
 
 use std::ffi::{OsStr, OsString};
+use std::process::Output;
 
 use crate::tool;
 
@@ -13,7 +14,17 @@ pub fn run<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> String {
     tool::run(&program, &arguments).trim().to_owned()
 }
 
-/// The same, asked several times: what one test still holds for a moment may be in the way of another.
+/// Runs `program` as root to its end, whatever its exit status.
+///
+/// # Panics
+/// As [`tool::output`].
+#[must_use]
+pub fn output<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> Output {
+    let (program, arguments) = as_root(program, arguments);
+    tool::output(&program, &arguments)
+}
+
+/// Runs `program` as root, several times if need be: what one test still holds for a moment may be in the way of another.
 ///
 /// # Panics
 /// Where it fails each time.
