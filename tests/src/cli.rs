@@ -147,6 +147,24 @@ impl Running {
         self.stdin.as_mut().expect("stdin is open").write_all(bytes).expect("the program reads its stdin");
     }
 
+    /// Waits until it catches SIGINT and SIGTERM: before, a signal just ends it.
+    ///
+    /// # Panics
+    /// Where it never does.
+    pub fn catches_signals(&self) {
+        let wanted = 1 << (Signal::INT.as_raw() - 1) | 1 << (Signal::TERM.as_raw() - 1);
+        let caught = || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+            u64::from_str_radix(mask.trim(), 16).ok()
+        };
+        let until = Instant::now() + PATIENCE;
+        while caught().is_none_or(|mask| mask & wanted != wanted) {
+            assert!(Instant::now() < until, "{} catches no signal", self.line);
+            thread::sleep(POLL);
+        }
+    }
+
     /// Sends a signal.
     ///
     /// # Panics

@@ -61,7 +61,7 @@ fn a_signal_before_the_first_byte_leaves_the_disk_alone() {
     let device = Device::new();
     let before = device.bytes();
     let running = device.cli(&["install", "-", "--json"]).start();
-    sleep(Duration::from_millis(300));
+    running.catches_signals();
     running.signal(Signal::INT);
     running.wait_with_stdin_open().fails(Exit::Interrupted, "");
     assert!(before == device.bytes(), "the disk was written");

@@ -66,7 +66,7 @@ fn a_signal_ends_the_wait_for_the_writer_of_a_fifo() {
     fs::remove_file(&fifo).unwrap();
     tool::run("mkfifo", &[&fifo]);
     let running = device.cli(&["install", text(&fifo), "--json"]).start();
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    running.catches_signals();
     running.signal(rustix::process::Signal::TERM);
     running.wait_with_stdin_open().fails(Exit::Interrupted, "");
 }
