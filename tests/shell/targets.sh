@@ -7,6 +7,7 @@ part_of() {
     demo | spine_oracle | slot_oracle | bad_* | install_*) echo cli ;;
     firmware) echo nostd ;;
     links | readme) echo docs ;;
+    power | power_*) echo power ;;
     *) echo oracle ;;
   esac
 }

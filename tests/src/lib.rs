@@ -10,23 +10,48 @@
 //! - [`workshop`]: keys, profiles, images and bundles; [`root_image`]: images of real file systems.
 //! - [`bundle_parts`], [`packed_bundle`], [`raw_manifest`], [`gpt_copy`]: bundles and tables in pieces, to be broken.
 //! - [`device`]: a disk with a booted slot; [`witness`]: what must hold after every failure.
+//!
+//! The power-cut laboratory, from below:
+//!
+//! - [`medium`]: what stands on a simulated disk; [`sim_disk`]: the disk, its cache, its log and its faults.
+//! - [`crash`]: every state that a cut may leave; [`seen`]: those that were met before; [`chance`]: random numbers with a seed.
+//! - [`gpt_maker`], [`board`], [`models`], [`scenario`]: tables, boards with releases, and disks for every act to begin on.
+//! - [`acts`]: the acts, as the program and the boot hook do them.
+//! - [`rules`]: what may become of slot bits; [`verdict`]: what a crash image must be.
+//! - [`lab`], [`tally`]: an act, its cuts, the recoveries, their cuts, and the counts.
+//! - [`wrong_writer`]: what it must catch.
 
+pub mod acts;
 pub mod answer;
+pub mod board;
 pub mod bundle_parts;
+pub mod chance;
 pub mod cli;
+pub mod crash;
 pub mod device;
 pub mod file_disk;
 pub mod gpt_copy;
+pub mod gpt_maker;
+pub mod lab;
 pub mod loop_device;
 pub mod markdown;
+pub mod medium;
+pub mod models;
 pub mod mounted;
 pub mod packed_bundle;
 pub mod raw_manifest;
 pub mod root_image;
+pub mod rules;
 pub mod rust_source;
+pub mod scenario;
+pub mod seen;
+pub mod sim_disk;
 pub mod superuser;
 pub mod table_oracle;
+pub mod tally;
 pub mod tool;
 pub mod tree;
+pub mod verdict;
 pub mod witness;
 pub mod workshop;
+pub mod wrong_writer;
