@@ -19,7 +19,7 @@
 //! - [`acts`]: the acts, as the program and the boot hook do them.
 //! - [`rules`]: what may become of slot bits; [`verdict`]: what a crash image must be.
 //! - [`lab`], [`tally`]: an act, its cuts, the recoveries, their cuts, and the counts.
-//! - [`wrong_writer`]: what it must catch.
+//! - [`wrong_writer`]: what it must catch; [`log_story`]: a log in words.
 
 pub mod acts;
 pub mod answer;
@@ -33,6 +33,7 @@ pub mod file_disk;
 pub mod gpt_copy;
 pub mod gpt_maker;
 pub mod lab;
+pub mod log_story;
 pub mod loop_device;
 pub mod markdown;
 pub mod medium;
