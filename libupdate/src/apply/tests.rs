@@ -1,5 +1,6 @@
 //! What the tests of the three acts share.
 
+mod bad_read;
 mod change;
 mod create;
 mod cuts;
