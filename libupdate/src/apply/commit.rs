@@ -150,8 +150,14 @@ fn make_equal<D: BlockIo>(disk: &mut D, table: &Table, scratch: &mut [u8]) -> Re
         return Ok((*table, None, Some(Warning::BackupNowhere(fault))));
     }
     let lost = rewrite(disk, table, target, Backup::Optional, scratch)?;
-    let repaired = if lost.is_none() { Some(target) } else { None };
-    Ok((Table::read(disk, scratch)?, repaired, lost.as_ref().map(Warning::of)))
+    let now = Table::read(disk, scratch)?;
+    // Both were readable a moment ago. A copy that no longer is gets no part of the change, and a primary without it would win later.
+    if needs(now.primary().state()) {
+        return Err(TableFault::ReadBack.into());
+    }
+    let unread = needs(now.backup().state()).then_some(Warning::BackupReadBack);
+    let repaired = lost.is_none() && !needs(now.copy(target).state());
+    Ok((now, repaired.then_some(target), lost.as_ref().map(Warning::of).or(unread)))
 }
 
 fn valid_header(table: &Table, copy: CopyId) -> Option<Header> {
