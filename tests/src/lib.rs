@@ -20,6 +20,11 @@
 //! - [`rules`]: what may become of slot bits; [`verdict`]: what a crash image must be.
 //! - [`lab`], [`tally`]: an act, its cuts, the recoveries, their cuts, and the counts.
 //! - [`wrong_writer`]: what it must catch; [`log_story`]: a log in words.
+//!
+//! The conformance catalogue, and other readers:
+//!
+//! - [`gpt_disk`]: a disk with a table whose every byte a test may change.
+//! - [`cut_states`]: what cuts of every act on the table leave, as disk images; [`gpt_readers`]: how other programs read them.
 
 pub mod acts;
 pub mod answer;
@@ -28,10 +33,13 @@ pub mod bundle_parts;
 pub mod chance;
 pub mod cli;
 pub mod crash;
+pub mod cut_states;
 pub mod device;
 pub mod file_disk;
 pub mod gpt_copy;
+pub mod gpt_disk;
 pub mod gpt_maker;
+pub mod gpt_readers;
 pub mod lab;
 pub mod log_story;
 pub mod loop_device;
