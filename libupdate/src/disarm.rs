@@ -2,12 +2,14 @@
 
 use crate::apply::Outcome;
 use crate::bundle::Verified;
-use crate::error::Error;
+use crate::digest::BLOCK_BYTES;
 #[cfg(doc)]
 use crate::error::TableFault;
+use crate::error::{Error, NoSpace};
 use crate::flip;
 use crate::io::BlockIo;
 use crate::policy::Admitted;
+use crate::region;
 use crate::slot::{self, PartitionSpec, SlotTable};
 use crate::survey;
 
@@ -33,9 +35,11 @@ impl<'a> Disarmed<'a> {
 ///
 /// # Durability
 /// One commit, or none where an earlier run disarmed the slot. A cut leaves the slot as it was, with its old content untouched, or
-/// disarmed.
+/// disarmed. A slot whose tries ran out, or that failed, keeps no try until its trailers are gone: it becomes failed, its trailers are
+/// erased, and then it gets its try. A cut leaves it failed, empty, or disarmed, never staged with what failed in it.
 /// # Errors
-/// [`TableFault::ChangedUnderUs`] where the slot's bits are not the admitted ones; [`Error::Io`].
+/// [`TableFault::ChangedUnderUs`] where the slot's bits are not the admitted ones; [`Error::Io`]; [`NoSpace::Buffer`] for less than a block of
+/// `scratch`.
 pub fn disarm<'a, D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
@@ -45,6 +49,17 @@ pub fn disarm<'a, D: BlockIo>(
     let mut slots = SlotTable::empty();
     let table = survey::find_into(disk, specs, &mut slots, scratch)?;
     flip::expect_bits(&slots, admitted.slot(), admitted.bits())?;
-    let outcome = flip::commit(disk, &table, &slots, &flip::one(admitted.slot(), slot::disarm())?, scratch)?;
+    if !slot::spent(admitted.bits()) {
+        let outcome = flip::commit(disk, &table, &slots, &flip::one(admitted.slot(), slot::disarm())?, scratch)?;
+        return Ok((Disarmed { admitted }, outcome));
+    }
+    let failed = flip::commit(disk, &table, &slots, &flip::one(admitted.slot(), slot::mark_bad())?, scratch)?;
+    let (verified, got) = (admitted.verified(), scratch.len());
+    let block = scratch.first_chunk_mut().ok_or(NoSpace::Buffer { needed: BLOCK_BYTES, got })?;
+    region::forget(disk, admitted.extents(), (verified.digest(), verified.envelope()), block)?;
+    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
+    flip::expect_bits(&slots, admitted.slot(), slot::mark_bad())?;
+    let disarmed = flip::commit(disk, &table, &slots, &flip::one(admitted.slot(), slot::disarm())?, scratch)?;
+    let outcome = Outcome { repaired: failed.repaired.or(disarmed.repaired), ..disarmed };
     Ok((Disarmed { admitted }, outcome))
 }

@@ -6,6 +6,7 @@
 //! ```
 //!
 //! # Durability
+//! `forget` runs before a slot that failed gets the one try of a disarmed slot: a cut leaves a failed slot, or one that holds nothing.
 //! `begin` destroys the trailer by writing the mark over its first block, in a slot whose bits are already clear: a cut leaves the
 //! trailer, the mark, or neither, and the slot boots in no case. `seal` replaces the mark by the trailer when all that it speaks of
 //! is durable: a cut leaves the mark, the trailer, or, where that block was torn, neither; then an installation runs again.
@@ -54,20 +55,49 @@ pub(crate) fn begin<D: BlockIo>(
             resume = Resume::Rehash;
         }
         if !marked {
-            erase(&mut window, start, &mark, block)?;
+            mark.encode(block);
+            erase(&mut window, start, block)?;
         }
     }
     io::flush(disk)?;
     Ok(resume)
 }
 
-fn erase<D: BlockIo>(
-    window: &mut Window<'_, D>,
-    start: ByteOffset,
-    mark: &Mark,
+/// Erases the trailers of a slot that is out of the boot order and never completed a boot, so that no cut makes a failure look like a
+/// complete slot that was never tried. Flushes if it wrote. A trailer of this very bundle becomes its mark.
+pub(crate) fn forget<D: BlockIo>(
+    disk: &mut D,
+    extents: &[Extent],
+    (digest, envelope): (Digest, &[u8]),
     block: &mut Block,
 ) -> Result<(), Error<D::Error>> {
-    mark.encode(block);
+    let mut wrote = false;
+    for extent in extents {
+        let mut window = Window::new(disk, *extent);
+        let start = start(*extent)?;
+        match window.read(start, block) {
+            // What cannot be read is no trailer.
+            Err(Error::Io(_)) => continue,
+            other => other?,
+        }
+        if !trailer::begins(block) {
+            continue;
+        }
+        let found = array::<16>(block, 0);
+        trailer::encode_block(envelope, 0, block)?;
+        if array(block, 0) == found {
+            Mark::new(digest).encode(block)
+        } else {
+            block.fill(0)
+        }
+        erase(&mut window, start, block)?;
+        wrote = true;
+    }
+    if wrote { io::flush(disk) } else { Ok(()) }
+}
+
+/// Writes `block` where trailer or mark begins, and zeros over the rest of a trailer and over the verdict.
+fn erase<D: BlockIo>(window: &mut Window<'_, D>, start: ByteOffset, block: &mut Block) -> Result<(), Error<D::Error>> {
     window.write(start, block)?;
     block.fill(0);
     for number in 1..TRAILER_BLOCKS {

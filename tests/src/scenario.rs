@@ -118,7 +118,7 @@ impl<'b> Stage<'b> {
             steps: steps.to_vec(),
             tears: Tears::Lost,
         };
-        let (disarm, arm, stage) = (Step::Disarm(B), Step::Arm(B), Step::Stage(B));
+        let [clear, disarm, arm, stage] = [Step::Clear(B), Step::Disarm(B), Step::Arm(B), Step::Stage(B)];
         let two = Act::Install(2);
         let staged = self.usual(GOOD_A, Bits(0, 2, 0), Some(2));
         let first: Vec<u64> = self.board.slot_sectors(B).take(1).collect();
@@ -126,7 +126,8 @@ impl<'b> Stage<'b> {
         vec![
             scenario("install, fresh", self.usual(GOOD_A, NONE, None), two, &[disarm, arm]),
             scenario("install over older", self.usual(GOOD_A, older, Some(0)), two, &[disarm, arm]),
-            scenario("install over exhausted", self.usual(GOOD_A, Bits(5, 0, 0), Some(0)), two, &[disarm, arm]),
+            scenario("install over exhausted", self.usual(GOOD_A, Bits(5, 0, 0), Some(0)), two, &[clear, disarm, arm]),
+            scenario("install over failed", self.usual(GOOD_A, NONE, Some(0)), two, &[disarm, arm]),
             scenario("install over half", self.half_written(3), two, &[arm]),
             scenario("install, resumed", self.half_written(2), two, &[arm]),
             scenario("install at 15", self.usual(Bits(15, 3, 1), older, Some(0)), two, &[disarm, arm]),

@@ -119,6 +119,11 @@ pub fn encode_block(envelope: &[u8], index: usize, out: &mut [u8; BLOCK_BYTES]) 
     Ok(())
 }
 
+/// Whether a block begins as a trailer does.
+pub(crate) fn begins(block: &[u8; BLOCK_BYTES]) -> bool {
+    bytes::array(block, 0) == Some(TRAILER_MAGIC)
+}
+
 /// The envelope of a trailer whose magic was found.
 fn envelope(region: &[u8; TRAILER_BYTES]) -> Result<&[u8], Corrupt> {
     let claimed = bytes::u32_at(region, 8).ok_or(Corrupt::Truncated)?;

@@ -46,6 +46,12 @@ pub fn out_of_order(bits: SlotBits) -> bool {
     bits == stage(bits.tries_left)
 }
 
+/// Whether a slot with these bits has no try left and never completed a boot: what it holds failed, or it holds nothing.
+#[must_use]
+pub fn spent(bits: SlotBits) -> bool {
+    bits.tries_left == TriesLeft::ZERO && bits.successful == Successful::No
+}
+
 /// Bits of a slot that has completed a boot: its priority stays.
 ///
 /// # Errors
