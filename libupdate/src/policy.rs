@@ -184,7 +184,8 @@ fn target(facts: &Facts<'_>, wishes: Wishes, digest: Digest) -> Result<SlotId, R
         return Err(Rejected::TrialRunning { slot: booted.slot });
     }
     let holds = |facts: &&SlotFacts| facts.installed.as_ref().is_some_and(|installed| installed.digest == digest);
-    let holder = facts.slots.iter().filter(|facts_| Some(facts_.slot) != facts.booted).find(holds);
+    let may_go = |one: &&SlotFacts| out_of_order(one.bits) || facts.another_is_good(one.slot).is_ok();
+    let holder = facts.slots.iter().filter(|one| Some(one.slot) != facts.booted).filter(may_go).find(holds);
     let slot = match (wishes.slot, holder) {
         (Some(slot), _) => facts.slot(slot)?.slot,
         (None, Some(holder)) => holder.slot,

@@ -48,6 +48,8 @@ fn arguments_are_escaped() {
         &["status", &format!("--{HOSTILE}")],
     ] {
         device.run(line).exits(Exit::Usage);
+        let told = device.cli(&["--json"]).and(line).run().exits(Exit::Usage).json();
+        assert_eq!(told["error"]["class"], "usage", "{told}");
     }
     let workshop = Workshop::shared();
     let image = workshop.image(3).path.to_str().unwrap().to_owned();

@@ -113,6 +113,27 @@ fn a_provision_that_was_interrupted_runs_again() {
     }
 }
 
+/// Cut between the trailer and the commit that makes the first slot good; and slots of a disk in use that somebody took out of the order.
+#[test]
+fn what_a_cut_leaves_is_told_from_what_somebody_left() {
+    let device = Device::new();
+    let bundle = device.workshop.bundle_text(2);
+    device.does(&["provision", "--danger-overwrite", &bundle]);
+    let oracle = TableOracle::of(&device);
+    let sealed = device.bytes();
+    oracle.set_bits(1, [0, 1, 0]);
+    device.run(&["provision", &device.workshop.bundle_text(3)]).exits(Exit::Disk).says("not empty");
+    device.run(&["provision", &bundle]).exits(Exit::Done);
+    assert_eq!(device.state("a"), "good");
+    for bits in [[0, 3, 1], [0, 0, 0], [1, 0, 0], [1, 3, 0]] {
+        device.put(0, &sealed);
+        oracle.set_bits(1, bits);
+        let before = device.bytes();
+        device.run(&["provision", &bundle]).exits(Exit::Disk).says("not empty");
+        assert!(before == device.bytes(), "{bits:?}");
+    }
+}
+
 /// A disk whose slots are empty, but which was laid out otherwise.
 #[test]
 fn a_foreign_layout_is_not_taken_for_an_interrupted_one() {

@@ -39,6 +39,15 @@ fn another_manifest_of_the_same_image_is_installed() {
     assert_eq!(device.slot("b").root_hash, device.slot("a").root_hash);
 }
 
+/// With nothing booted the only good slot is not the target because it holds the bundle: the other one gets it too.
+#[test]
+fn from_a_recovery_system_the_spare_slot_gets_what_the_good_one_holds() {
+    let device = Device::new();
+    device.does(&["--booted", "none", "install", &device.workshop.bundle_text(1)]);
+    assert_eq!((device.state("a"), device.state("b")), ("good".into(), "trial".into()));
+    assert_eq!(device.slot("a").root_hash, device.slot("b").root_hash);
+}
+
 #[test]
 fn a_slot_is_armed_later() {
     let device = Device::new();

@@ -1,6 +1,8 @@
 //! Where a bundle comes from: a file, a pipe that gives it in small pieces, a FIFO, a raw image with a detached head.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use tests::answer::Exit;
@@ -125,4 +127,14 @@ fn a_detached_head_that_does_not_fit_its_image() {
     fs::write(&head, &good).unwrap();
     device.does(&["install", text(&image)]);
     holds(&device, &bytes);
+}
+
+#[test]
+fn a_bundle_whose_name_is_no_text() {
+    let device = Device::new();
+    let path = device.put_file("x", b"").with_file_name(OsStr::from_bytes(b"update-\xff\xfe.bundle"));
+    fs::copy(device.workshop.bundle(2), &path).unwrap();
+    device.cli(&["install"]).and(&[&path]).run().exits(Exit::Done);
+    holds(&device, &device.workshop.image(2).padded());
+    Cli::new(&["info"]).and(&[&path]).run().exits(Exit::Done);
 }

@@ -1,7 +1,6 @@
 //! A disk under work: opened, locked, its slots known, the booted one protected.
 
 use libupdate::apply::Outcome;
-use libupdate::bundle::Anchors;
 use libupdate::bundle::trailer::TRAILER_BYTES;
 use libupdate::check::Buffers;
 use libupdate::digest::BLOCK_BYTES;
@@ -17,14 +16,13 @@ use crate::exit::{Exit, Failure};
 use crate::hasher::Hasher;
 use crate::os::{AlignedBuf, Booted, Disk, Kind, Lock, Mode, OpenHow, OsError};
 use crate::output::{Output, Watch};
-use crate::profile::Profile;
-use crate::session::Session;
+use crate::session::{Device, Session};
 use crate::zstd::Unpacker;
 
 /// What a verb works on: the disk, and how this device looks at it.
-pub struct Bench<'p> {
+pub struct Bench {
     pub disk: Disk,
-    pub view: View<'p>,
+    pub view: View<'static>,
     _lock: Option<Lock>,
     routed: bool,
     memory: Memories,
@@ -79,49 +77,41 @@ impl Memories {
     }
 }
 
-impl<'p> Bench<'p> {
+impl Bench {
+    /// Opens the session's disk and reads what is on it: what every act on slots begins with.
+    pub fn begin(session: &Session, mode: Mode) -> Result<(Device, Self, Survey<'static>), Failure> {
+        let device = session.device()?;
+        let mut bench = Self::open(session, &device, mode)?;
+        let survey = bench.survey(session)?;
+        Ok((device, bench, survey))
+    }
+
     /// Opens the session's disk. For writing, nobody else may be at work on it.
-    pub fn open(
-        session: &Session,
-        profile: &'p Profile,
-        specs: &'p [PartitionSpec<'p>],
-        anchors: &'p Anchors,
-        mode: Mode,
-    ) -> Result<Self, Failure> {
-        let path = session.disk_path(profile)?;
+    pub fn open(session: &Session, device: &Device, mode: Mode) -> Result<Self, Failure> {
+        let path = session.disk_path(device.profile)?;
         let how = OpenHow { sector_size: session.sector_size()?, mode, ..OpenHow::read_only() };
         let disk = Disk::open(&path, how)?;
         match mode {
-            Mode::ReadOnly => Ok(Self::with(disk, None, profile, specs, anchors)),
-            Mode::ReadWrite => Self::locked(disk, profile, specs, anchors),
+            Mode::ReadOnly => Ok(Self::with(disk, None, device)),
+            Mode::ReadWrite => Self::locked(disk, device),
         }
     }
 
     /// Takes an open disk for one act.
-    pub fn locked(
-        disk: Disk,
-        profile: &'p Profile,
-        specs: &'p [PartitionSpec<'p>],
-        anchors: &'p Anchors,
-    ) -> Result<Self, Failure> {
+    pub fn locked(disk: Disk, device: &Device) -> Result<Self, Failure> {
         let lock = Lock::act(&disk)?;
-        Ok(Self::with(disk, Some(lock), profile, specs, anchors))
+        Ok(Self::with(disk, Some(lock), device))
     }
 
-    fn with(
-        disk: Disk,
-        lock: Option<Lock>,
-        profile: &'p Profile,
-        specs: &'p [PartitionSpec<'p>],
-        anchors: &'p Anchors,
-    ) -> Self {
+    fn with(disk: Disk, lock: Option<Lock>, device: &Device) -> Self {
+        let Device { profile, specs, anchors } = *device;
         let compatible = profile.compatible.as_str();
         let view = View { compatible, specs, anchors, booted: None, compression: Compression::Zstd };
         Self { disk, view, _lock: lock, routed: false, memory: Memories::new() }
     }
 
     /// Reads what is on the disk, finds out which slot is booted, and protects that one from every write.
-    pub fn survey(&mut self, session: &Session) -> Result<Survey<'p>, Failure> {
+    pub fn survey(&mut self, session: &Session) -> Result<Survey<'static>, Failure> {
         let first = self.look()?;
         self.view.booted = self.booted(session, &first)?;
         if !self.routed {
@@ -131,7 +121,7 @@ impl<'p> Bench<'p> {
     }
 
     /// Reads what is on the disk after an act. On a device the booted slot is the one it was.
-    pub fn survey_again(&mut self, session: &Session) -> Result<Survey<'p>, Failure> {
+    pub fn survey_again(&mut self, session: &Session) -> Result<Survey<'static>, Failure> {
         if self.is_file() { self.survey(session) } else { self.look() }
     }
 
@@ -150,7 +140,7 @@ impl<'p> Bench<'p> {
     }
 
     /// Reads what is on the disk now.
-    pub fn look(&mut self) -> Result<Survey<'p>, Failure> {
+    pub fn look(&mut self) -> Result<Survey<'static>, Failure> {
         let Self { disk, view, memory, .. } = self;
         Ok(survey::survey(disk, view, &mut memory.survey())?)
     }
@@ -175,7 +165,7 @@ impl<'p> Bench<'p> {
     pub fn commit<T>(
         &mut self,
         session: &Session,
-        act: impl FnOnce(&mut Disk, &'p [PartitionSpec<'p>], &mut [u8]) -> Result<T, Error<OsError>>,
+        act: impl FnOnce(&mut Disk, &'static [PartitionSpec<'static>], &mut [u8]) -> Result<T, Error<OsError>>,
     ) -> Result<T, Failure> {
         let _table = Lock::table(&self.disk)?;
         let _shield = session.interrupt.shield();

@@ -268,7 +268,7 @@ pub struct Provision {
 #[derive(Args, Debug)]
 pub struct Install {
     /// Bundle, raw image with a detached head beside it, or - for a bundle on stdin
-    pub source: String,
+    pub source: PathBuf,
     /// Leave the slot complete but not armed
     #[arg(long)]
     pub no_activate: bool,

@@ -271,7 +271,9 @@ const fn next_for_rejected(kind: Rejected) -> &'static str {
         Rejected::FailedBefore { .. } => "use a newer version, or give --retry-failed to try the same one again",
         Rejected::BootedSlot { .. } => "choose the other slot, or boot it first",
         Rejected::TrialRunning { .. } => "run mark-good (or mark-bad and reboot) first",
-        Rejected::LastGoodSlot { .. } => "get another slot to good first: install, boot it, mark-good",
+        Rejected::LastGoodSlot { .. } => {
+            "get another slot to good first: install and mark-good it, or mark-good --slot the one that is to stay"
+        }
         Rejected::SlotState { .. } => "see `status` for the state of each slot",
         Rejected::NoTarget => "see `status`: every other slot is taken",
         Rejected::NoSuchSlot { .. } => "see `status` for the slots this profile has",

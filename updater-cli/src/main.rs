@@ -24,6 +24,7 @@ use clap::Parser;
 
 use crate::cli::Cli;
 use crate::exit::{Exit, Failure};
+use crate::output::Output;
 use crate::session::Session;
 
 fn main() -> ExitCode {
@@ -48,12 +49,23 @@ fn main() -> ExitCode {
 
 /// A command line that is wrong. What stands on it may come from anywhere: a terminal gets it escaped.
 fn misused(error: &clap::Error) -> ExitCode {
-    eprint!("{}", output::printable_lines(&error.render().to_string()));
+    let text = error.render().to_string();
+    eprint!("{}", output::printable_lines(&text));
+    let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    document(&Failure::new(Exit::Usage, "cannot read the command line", why, "see --help"));
     Exit::Usage.into()
 }
 
 /// A failure before there is an output to tell it with.
 fn early(failure: &Failure) -> ExitCode {
     eprintln!("{failure}");
+    document(failure);
     failure.code.into()
+}
+
+/// The failure for programs. They ask for it with `--json`, which may stand anywhere on a command line that was not understood.
+fn document(failure: &Failure) {
+    if std::env::args_os().any(|argument| argument == "--json") {
+        Output::usual().failure_document(failure);
+    }
 }

@@ -98,6 +98,13 @@ impl Output {
         Ok(Self::with(settings, out, err, descriptor))
     }
 
+    /// The process's own streams with the usual settings, for what fails before the command line is known.
+    pub fn usual() -> Self {
+        let (results, loudness, progress) = (ResultForm::Human, Loudness::Normal, ProgressForm::None);
+        let settings = Settings { results, loudness, progress, progress_fd: None };
+        Self::with(settings, Arc::new(Mutex::new(io::stdout())), Arc::new(Mutex::new(io::stderr())), None)
+    }
+
     /// Streams that keep what is written to them, for a command that runs inside another.
     pub fn captured(settings: Settings) -> (Self, [Captured; 2]) {
         let [out, err] = [Captured::default(), Captured::default()];
@@ -136,10 +143,15 @@ impl Output {
     /// A failure that cannot be told is not told twice: the exit code still says it.
     pub fn failure(&self, failure: &Failure) {
         self.line(&failure.to_string());
-        if self.settings.results == ResultForm::Json
-            && let Err(error) =
-                document::render_error(failure).map_err(io::Error::from).and_then(|text| self.to_stdout(&text))
-        {
+        if self.settings.results == ResultForm::Json {
+            self.failure_document(failure);
+        }
+    }
+
+    /// Writes a failure that people were told already as a document to stdout.
+    pub fn failure_document(&self, failure: &Failure) {
+        let text = document::render_error(failure).map_err(io::Error::from);
+        if let Err(error) = text.and_then(|text| self.to_stdout(&text)) {
             self.line(&format!("error: the result could not be written: {error}"));
         }
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use libupdate::BlockSize;
 use libupdate::bundle::Anchors;
+use libupdate::slot::PartitionSpec;
 
 use crate::cli::{BootedOption, Common, ProgressOption};
 use crate::exit::{Exit, Failure};
@@ -18,6 +19,14 @@ pub struct Session {
     pub output: Output,
     pub interrupt: Interrupt,
     common: Common,
+}
+
+/// How this run looks at a board. It stays for the life of the process: what is found on the disk refers to it.
+#[derive(Clone, Copy)]
+pub struct Device {
+    pub profile: &'static Profile,
+    pub specs: &'static [PartitionSpec<'static>],
+    pub anchors: &'static Anchors,
 }
 
 impl Session {
@@ -72,6 +81,13 @@ impl Session {
         let why = format!("{bytes} is no sector size that a GPT has here");
         let wrong = || Failure::new(Exit::Usage, "cannot use --sector-size", why, "give 512 or 4096");
         BlockSize::new(bytes).map(Some).ok_or_else(wrong)
+    }
+
+    /// The board's profile, its partitions, and the keys to trust.
+    pub fn device(&self) -> Result<Device, Failure> {
+        let profile: &'static Profile = Box::leak(Box::new(self.profile()?));
+        let anchors = Box::leak(Box::new(self.anchors(profile)?));
+        Ok(Device { profile, specs: profile.specs().leak(), anchors })
     }
 
     /// The keys to trust: `--trust`, else the profile's.

@@ -66,19 +66,20 @@ impl embedded_io::Error for SourceError {
 
 impl BundleSource {
     /// Opens what the user named.
-    pub fn open(name: &str, interrupt: &Interrupt) -> Result<Self, Failure> {
+    pub fn open(path: &Path, interrupt: &Interrupt) -> Result<Self, Failure> {
         let interrupt = interrupt.clone();
-        if name == "-" {
+        if path == Path::new("-") {
             // The descriptor itself: the standard library's own stdin holds bytes back in a buffer that no poll sees.
-            let pipe = io::stdin().as_fd().try_clone_to_owned().map_err(|error| unreadable(Path::new(name), &error))?;
+            let pipe = io::stdin().as_fd().try_clone_to_owned().map_err(|error| unreadable(path, &error))?;
             return Ok(Self { parts: vec![Part::Pipe(pipe.into())], interrupt });
         }
+        let name = path.to_string_lossy();
         if name.contains("://") {
             let why = "this updater does not fetch";
             let next = format!("fetch it with another program: curl -fsS '{name}' | updater-cli install -");
             return Err(Failure::new(Exit::Usage, format!("cannot install {name}"), why, next));
         }
-        let parts = parts(Path::new(name))?;
+        let parts = parts(path)?;
         Ok(Self { parts, interrupt })
     }
 }

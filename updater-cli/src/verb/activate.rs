@@ -19,11 +19,7 @@ use crate::verb::status;
 /// Reads, checks, and arms.
 pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
     let what = "cannot activate a slot";
-    let profile = session.profile()?;
-    let specs = profile.specs();
-    let anchors = session.anchors(&profile)?;
-    let mut bench = Bench::open(session, &profile, &specs, &anchors, Mode::ReadWrite)?;
-    let survey = bench.survey(session)?;
+    let (device, mut bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
     let slot = staged(&survey.facts, args.slot)?;
     let place = survey.slots.get(slot).map_err(Error::<OsError>::from)?.clone();
     let mut trailer = Box::new([0; libupdate::bundle::trailer::TRAILER_BYTES]);
@@ -41,9 +37,9 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
         })
         .map_err(|failure| failure.doing(format!("cannot activate slot {slot}")))?;
     watch.finish();
-    let outcome =
-        bench.commit(session, |disk, specs, scratch| activate::arm(disk, specs, &staged, profile.tries, scratch))?;
-    status::after(session, &mut bench, &profile, &outcome)
+    let outcome = bench
+        .commit(session, |disk, specs, scratch| activate::arm(disk, specs, &staged, device.profile.tries, scratch))?;
+    status::after(session, &mut bench, device.profile, &outcome)
 }
 
 fn staged(facts: &Facts<'_>, wanted: Option<SlotId>) -> Result<SlotId, Failure> {

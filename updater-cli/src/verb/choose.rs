@@ -17,13 +17,9 @@ use crate::session::Session;
 
 /// Chooses, and with `--spend` spends the try as the boot loader does.
 pub fn run(session: &Session, args: &Choose) -> Result<(), Failure> {
-    let profile = session.profile()?;
-    let specs = profile.specs();
-    let anchors = session.anchors(&profile)?;
     let mode = if args.spend { Mode::ReadWrite } else { Mode::ReadOnly };
-    let mut bench = Bench::open(session, &profile, &specs, &anchors, mode)?;
-    let survey = bench.survey(session)?;
-    let boot = match boot::choose(&boot::candidates(&survey.slots), profile.guard) {
+    let (device, mut bench, survey) = Bench::begin(session, mode)?;
+    let boot = match boot::choose(&boot::candidates(&survey.slots), device.profile.guard) {
         Choice::Boot(boot) => boot,
         Choice::Nothing => return Err(nothing()),
     };
@@ -74,7 +70,7 @@ struct Verity {
 }
 
 impl Chosen {
-    fn of(bench: &mut Bench<'_>, slot: &Slot<'_>, boot: &Boot) -> Result<Self, Failure> {
+    fn of(bench: &mut Bench, slot: &Slot<'_>, boot: &Boot) -> Result<Self, Failure> {
         let mut trailer = Box::new([0; libupdate::bundle::trailer::TRAILER_BYTES]);
         let view = bench.view;
         let (disk, memory) = bench.disk_and_memory();

@@ -22,7 +22,7 @@ use crate::verb::bundle::unwritable;
 pub fn run(session: &Session, args: &Info) -> Result<(), Failure> {
     let what = format!("cannot read {}", args.file.display());
     let named = |fault| Failure::from(Error::<OsError>::from(fault)).doing(&what);
-    let mut source = BundleSource::open(&args.file.to_string_lossy(), &session.interrupt)?;
+    let mut source = BundleSource::open(&args.file, &session.interrupt)?;
     let mut head = Box::new([0; ENVELOPE_BYTES]);
     let unverified = Unverified::read(&mut source, &mut head).map_err(named)?;
     if let Some(folder) = &args.signatures {

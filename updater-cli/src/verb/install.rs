@@ -24,7 +24,7 @@ use crate::source::BundleSource;
 
 /// Installs, and remembers how it ended.
 pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
-    let what = format!("cannot install {}", args.source);
+    let what = format!("cannot install {}", args.source.display());
     let answer = install(session, args).map_err(|failure| match failure.code {
         Exit::Usage | Exit::Nothing => failure,
         _ => failure.doing(what),
@@ -38,11 +38,9 @@ pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
 }
 
 fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
-    let profile = session.profile()?;
-    let specs = profile.specs();
-    let anchors = session.anchors(&profile)?;
     let mode = if args.dry_run { Mode::ReadOnly } else { Mode::ReadWrite };
-    let mut bench = Bench::open(session, &profile, &specs, &anchors, mode)?;
+    let device = session.device()?;
+    let mut bench = Bench::open(session, &device, mode)?;
     if args.reboot && bench.is_file() {
         return Err(Failure::new(Exit::Usage, "cannot reboot", "this is a disk image file", "leave out --reboot"));
     }
@@ -50,19 +48,19 @@ fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
     let mut source = BundleSource::open(&args.source, &session.interrupt)?;
     let mut head = Box::new([0; ENVELOPE_BYTES]);
     let unverified = Unverified::read(&mut source, &mut head).map_err(Error::<OsError>::from)?;
-    let verified = unverified.verify(&anchors).map_err(Error::<OsError>::from)?;
+    let verified = unverified.verify(device.anchors).map_err(Error::<OsError>::from)?;
     let admitted = policy::admit::<OsError>(verified, &survey.facts, &survey.slots, wishes(args))?;
     let slot = admitted.slot();
     let state = survey.facts.slot(slot).map_err(Error::<OsError>::from)?.state;
-    announce(session, &admitted, &survey.facts);
+    announce(session, args, &admitted, &survey.facts);
     if args.dry_run {
-        return Ok(Installed::of(&admitted, state, Ending::Dry));
+        return Ok(Installed::dry(&admitted));
     }
     let mut watch = Watch::new(&session.output, &session.interrupt);
     let known = survey.facts.slot(slot).ok().and_then(|facts| facts.installed.as_ref()).map(|known| known.digest);
     let held = known == Some(admitted.verified().digest());
     if let Some(staged) = already(&mut bench, &admitted, held, state, &mut watch)? {
-        return finish(session, &mut bench, &profile, args, (staged, state), watch);
+        return finish(session, &mut bench, device.profile, args, (staged, state), watch);
     }
     for extent in admitted.extents() {
         bench.disk.claim(*extent)?;
@@ -72,7 +70,7 @@ fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
     bench::tell(&session.output, &outcome);
     let staged =
         bench.work(&mut watch, |disk, buffers, tools| install::stage(disk, disarmed, &mut source, buffers, tools))?;
-    finish(session, &mut bench, &profile, args, (staged, SlotState::Disarmed), watch)
+    finish(session, &mut bench, device.profile, args, (staged, SlotState::Disarmed), watch)
 }
 
 /// What the operator asked for.
@@ -84,16 +82,17 @@ fn wishes(args: &Install) -> Wishes {
     }
 }
 
-fn announce(session: &Session, admitted: &Admitted<'_>, facts: &Facts<'_>) {
+fn announce(session: &Session, args: &Install, admitted: &Admitted<'_>, facts: &Facts<'_>) {
     let version = admitted.verified().manifest().version();
     let booted =
         facts.booted.map_or("no slot is booted".to_owned(), |slot| format!("slot {slot} is booted and stays as it is"));
-    session.output.note(&format!("installing {version} into slot {}; {booted}", admitted.slot()));
+    let doing = if args.dry_run { "judging" } else { "installing" };
+    session.output.note(&format!("{doing} {version} into slot {}; {booted}", admitted.slot()));
 }
 
 /// The target holds this very manifest already: then it is read and checked instead of written.
 fn already<'a>(
-    bench: &mut Bench<'_>,
+    bench: &mut Bench,
     admitted: &Admitted<'a>,
     held: bool,
     state: SlotState,
@@ -115,7 +114,7 @@ fn already<'a>(
 
 fn finish(
     session: &Session,
-    bench: &mut Bench<'_>,
+    bench: &mut Bench,
     profile: &Profile,
     args: &Install,
     (staged, state): (Staged<'_>, SlotState),
@@ -145,7 +144,6 @@ fn finish(
 /// How an installation ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Ending {
-    Dry,
     Staged,
     Armed,
 }
@@ -171,7 +169,7 @@ struct Seconds {
 }
 
 impl Installed {
-    fn of(admitted: &Admitted<'_>, _: SlotState, _: Ending) -> Self {
+    fn dry(admitted: &Admitted<'_>) -> Self {
         let manifest = admitted.verified().manifest();
         let total = manifest.payloads().iter().map(|payload| payload.geometry().image_blocks_bytes().get()).sum();
         Self {

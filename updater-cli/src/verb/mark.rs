@@ -16,27 +16,19 @@ use crate::verb::status;
 /// Says that a slot has completed a boot.
 pub fn good(session: &Session, args: &SlotOption) -> Result<(), Failure> {
     let what = "cannot mark a slot good";
-    let profile = session.profile()?;
-    let specs = profile.specs();
-    let anchors = session.anchors(&profile)?;
-    let mut bench = Bench::open(session, &profile, &specs, &anchors, Mode::ReadWrite)?;
-    let survey = bench.survey(session)?;
+    let (device, mut bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
     let slot = meant(args.slot, &survey.facts, what)?;
     let outcome = bench
-        .commit(session, |disk, specs, scratch| activate::mark_good(disk, specs, slot, profile.guard, scratch))
+        .commit(session, |disk, specs, scratch| activate::mark_good(disk, specs, slot, device.profile.guard, scratch))
         .map_err(|failure| failure.doing(format!("cannot mark slot {slot} good")))?;
     session.output.note(&format!("slot {slot} is good"));
-    status::after(session, &mut bench, &profile, &outcome)
+    status::after(session, &mut bench, device.profile, &outcome)
 }
 
 /// Says that a slot must not boot again, and why.
 pub fn bad(session: &Session, args: &MarkBad) -> Result<(), Failure> {
     let what = "cannot mark a slot bad";
-    let profile = session.profile()?;
-    let specs = profile.specs();
-    let anchors = session.anchors(&profile)?;
-    let mut bench = Bench::open(session, &profile, &specs, &anchors, Mode::ReadWrite)?;
-    let survey = bench.survey(session)?;
+    let (device, mut bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
     let slot = meant(args.slot, &survey.facts, what)?;
     let outcome = bench
         .commit(session, |disk, specs, scratch| activate::mark_bad(disk, specs, &survey.facts, slot, scratch))
@@ -49,11 +41,11 @@ pub fn bad(session: &Session, args: &MarkBad) -> Result<(), Failure> {
         session.output.warn(&format!("the reason could not be recorded: {}", failure.why));
     }
     session.output.note(&format!("slot {slot} does not boot again"));
-    status::after(session, &mut bench, &profile, &outcome)
+    status::after(session, &mut bench, device.profile, &outcome)
 }
 
 fn record(
-    bench: &mut Bench<'_>,
+    bench: &mut Bench,
     survey: &libupdate::survey::Survey<'_>,
     slot: SlotId,
     reason: Option<&str>,

@@ -17,8 +17,8 @@ use libupdate::install;
 use libupdate::limits::ENVELOPE_BYTES;
 use libupdate::manifest::Manifest;
 use libupdate::policy::{self, SlotFacts};
-use libupdate::slot::{PartitionSpec, SlotFinder, SlotState};
-use libupdate::{BlockSize, Error};
+use libupdate::slot::{self, PartitionSpec, SlotFinder, SlotState};
+use libupdate::{BlockSize, Digest, Error};
 
 use crate::bench::Bench;
 use crate::cli::Provision;
@@ -45,23 +45,21 @@ pub fn run(session: &Session, args: &Provision) -> Result<(), Failure> {
 }
 
 fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Failure> {
-    let profile = session.profile()?;
-    let specs = profile.specs();
-    let anchors = session.anchors(&profile)?;
+    let device = session.device()?;
     // The bundle is judged before anything of the disk is touched.
-    let mut source = BundleSource::open(&args.bundle.to_string_lossy(), &session.interrupt)?;
+    let mut source = BundleSource::open(&args.bundle, &session.interrupt)?;
     let mut head = Box::new([0; ENVELOPE_BYTES]);
     let unverified = Unverified::read(&mut source, &mut head).map_err(Error::<OsError>::from)?;
-    let verified = unverified.verify(&anchors).map_err(Error::<OsError>::from)?;
-    policy::compatible(&verified, &profile.compatible).map_err(Error::<OsError>::from)?;
+    let verified = unverified.verify(device.anchors).map_err(Error::<OsError>::from)?;
+    policy::compatible(&verified, &device.profile.compatible).map_err(Error::<OsError>::from)?;
     file_of_size(args, path)?;
     let sector_size = session.sector_size()?.or_else(|| path.is_file().then_some(BlockSize::B512));
     let how = OpenHow { sector_size, mode: Mode::ReadWrite, ..OpenHow::read_only() };
-    let mut bench = Bench::locked(Disk::open(path, how)?, &profile, &specs, &anchors)?;
+    let mut bench = Bench::locked(Disk::open(path, how)?, &device)?;
     let claim = bench.disk.claim_all()?;
-    let table = NewTable::of(&profile, &bench.disk)?;
-    images_fit(verified.manifest(), &table, &specs)?;
-    if !args.danger_overwrite && !was_begun(&mut bench, &table) {
+    let table = NewTable::of(device.profile, &bench.disk)?;
+    images_fit(verified.manifest(), &table, device.specs)?;
+    if !args.danger_overwrite && !was_begun(&mut bench, &table, verified.digest()) {
         refuse_a_used_disk(&mut bench.disk)?;
     }
     bench.commit(session, |disk, _, scratch| apply::create(disk, &table.fresh(), scratch))?;
@@ -72,11 +70,12 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     let staged =
         bench.work(&mut watch, |disk, buffers, tools| install::stage(disk, disarmed, &mut source, buffers, tools))?;
     watch.finish();
-    let outcome = bench
-        .commit(session, |disk, specs, scratch| activate::first_good(disk, specs, &staged, profile.guard, scratch))?;
+    let outcome = bench.commit(session, |disk, specs, scratch| {
+        activate::first_good(disk, specs, &staged, device.profile.guard, scratch)
+    })?;
     drop(claim);
     crate::os::reread::table(&bench.disk, &session.output);
-    status::after(session, &mut bench, &profile, &outcome)
+    status::after(session, &mut bench, device.profile, &outcome)
 }
 
 /// Makes a disk image file of `--size`, or takes the one that is there.
@@ -113,11 +112,16 @@ fn images_fit(manifest: &Manifest<'_>, table: &NewTable, specs: &[PartitionSpec<
     Ok(())
 }
 
-/// Whether an earlier run of this very act was cut short: the disk has this table, and no slot holds anything. What the other partitions
-/// hold stays where it is.
-fn was_begun(bench: &mut Bench<'_>, table: &NewTable) -> bool {
+/// Whether an earlier run of this very act was cut short: the disk has this table, nothing boots from it, and no slot holds anything but
+/// what a cut leaves of this bundle. What the other partitions hold stays where it is.
+fn was_begun(bench: &mut Bench, table: &NewTable, bundle: Digest) -> bool {
     let Ok(survey) = bench.look() else { return false };
-    let vacant = |facts: &SlotFacts| matches!(facts.state, SlotState::Empty | SlotState::Disarmed);
+    let vacant = |facts: &SlotFacts| {
+        let ours = facts.installed.as_ref().is_none_or(|installed| installed.digest == bundle);
+        let untried = matches!(facts.state, SlotState::Empty | SlotState::Disarmed | SlotState::Staged);
+        // Slots that foreign tools took out of the order may still hold what they held.
+        ours && untried && slot::out_of_order(facts.bits)
+    };
     let mut found = Vec::new();
     let read = survey.table.entries(&mut bench.disk, &mut [0; 4096], |partition| found.push(*partition));
     let same = |(there, planned): (&Entry, &Entry)| {

@@ -11,11 +11,7 @@ use crate::verb::status;
 
 /// Raises a good slot above every other.
 pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
-    let profile = session.profile()?;
-    let specs = profile.specs();
-    let anchors = session.anchors(&profile)?;
-    let mut bench = Bench::open(session, &profile, &specs, &anchors, Mode::ReadWrite)?;
-    let survey = bench.survey(session)?;
+    let (device, mut bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
     let what = |failure: Failure| failure.doing("cannot roll back");
     let slot = match args.slot {
         Some(slot) => slot,
@@ -25,5 +21,5 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
         .commit(session, |disk, specs, scratch| activate::rollback(disk, specs, &survey.facts, slot, scratch))
         .map_err(what)?;
     session.output.note(&format!("slot {slot} boots next"));
-    status::after(session, &mut bench, &profile, &outcome)
+    status::after(session, &mut bench, device.profile, &outcome)
 }

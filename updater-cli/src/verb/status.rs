@@ -19,12 +19,8 @@ use crate::session::Session;
 
 /// Shows what is on the disk. Reads only.
 pub fn run(session: &Session) -> Result<(), Failure> {
-    let profile = session.profile()?;
-    let specs = profile.specs();
-    let anchors = session.anchors(&profile)?;
-    let mut bench = Bench::open(session, &profile, &specs, &anchors, Mode::ReadOnly)?;
-    let survey = bench.survey(session)?;
-    session.output.result(&Status::of(&mut bench, &survey, &profile))
+    let (device, mut bench, survey) = Bench::begin(session, Mode::ReadOnly)?;
+    session.output.result(&Status::of(&mut bench, &survey, device.profile))
 }
 
 /// The document of `status --json`.
@@ -79,7 +75,7 @@ struct Fallback {
 
 impl Status {
     /// The status of a surveyed disk.
-    pub fn of(bench: &mut Bench<'_>, survey: &Survey<'_>, profile: &Profile) -> Self {
+    pub fn of(bench: &mut Bench, survey: &Survey<'_>, profile: &Profile) -> Self {
         let name = |slot: libupdate::SlotId| slot.to_string();
         let next = match boot::choose(&boot::candidates(&survey.slots), profile.guard) {
             Choice::Boot(boot) => Some(name(boot.candidate.slot)),
@@ -137,7 +133,7 @@ impl SlotRow {
 }
 
 /// The verdict on a slot that failed or ran out of tries: why the device is not running it.
-fn fallback(bench: &mut Bench<'_>, survey: &Survey<'_>) -> Option<Fallback> {
+fn fallback(bench: &mut Bench, survey: &Survey<'_>) -> Option<Fallback> {
     let fell = |state| matches!(state, SlotState::Failed | SlotState::Exhausted);
     let facts = survey.facts.slots.iter().filter(|facts| fell(facts.state)).max_by_key(|facts| facts.bits.priority)?;
     let extent = survey.slots.get(facts.slot).ok()?.partitions.first()?.extent;
@@ -208,7 +204,7 @@ impl SlotRow {
 }
 
 /// What an act that changed slot bits reports: the slots as they are now.
-pub fn after(session: &Session, bench: &mut Bench<'_>, profile: &Profile, outcome: &Outcome) -> Result<(), Failure> {
+pub fn after(session: &Session, bench: &mut Bench, profile: &Profile, outcome: &Outcome) -> Result<(), Failure> {
     crate::bench::tell(&session.output, outcome);
     let survey = bench.survey_again(session)?;
     session.output.result(&Status::of(bench, &survey, profile))

@@ -1,5 +1,7 @@
 //! `verify`: a bundle against the keys, or every block of a slot against its trailer.
 
+use std::path::Path;
+
 use libupdate::bundle::Unverified;
 use libupdate::install;
 use libupdate::limits::ENVELOPE_BYTES;
@@ -19,10 +21,7 @@ use crate::source::BundleSource;
 /// Checks what was named.
 pub fn run(session: &Session, args: &Verify) -> Result<(), Failure> {
     let verified = match (&args.file, args.slot) {
-        (Some(file), _) => {
-            let name = file.to_string_lossy();
-            bundle(session, &name).map_err(|failure| named(failure, &name))?
-        }
+        (Some(file), _) => bundle(session, file).map_err(|failure| named(failure, &file.to_string_lossy()))?,
         (None, Some(id)) => slot(session, id).map_err(|failure| named(failure, &format!("slot {id}")))?,
         (None, None) => return Err(bench::no_slot("cannot verify")),
     };
@@ -52,9 +51,9 @@ impl Report for Checked {
 }
 
 /// Reads a bundle to its end. A profile is not needed: only the keys decide.
-fn bundle(session: &Session, name: &str) -> Result<Checked, Failure> {
+fn bundle(session: &Session, file: &Path) -> Result<Checked, Failure> {
     let anchors = session.anchors_without_profile()?;
-    let mut source = BundleSource::open(name, &session.interrupt)?;
+    let mut source = BundleSource::open(file, &session.interrupt)?;
     let mut head = Box::new([0; ENVELOPE_BYTES]);
     let unverified = Unverified::read(&mut source, &mut head).map_err(Error::<OsError>::from)?;
     let verified = unverified.verify(&anchors).map_err(Error::<OsError>::from)?;
@@ -65,16 +64,12 @@ fn bundle(session: &Session, name: &str) -> Result<Checked, Failure> {
         install::rehearse(&mut scratch, &verified, &extents, &mut source, buffers, tools)
     })?;
     watch.finish();
-    Ok(Checked::of(name, &verified))
+    Ok(Checked::of(&file.to_string_lossy(), &verified))
 }
 
 /// Reads a slot, every byte of image and hash tree.
 fn slot(session: &Session, id: SlotId) -> Result<Checked, Failure> {
-    let profile = session.profile()?;
-    let specs = profile.specs();
-    let anchors = session.anchors(&profile)?;
-    let mut bench = Bench::open(session, &profile, &specs, &anchors, Mode::ReadOnly)?;
-    let survey = bench.survey(session)?;
+    let (_, mut bench, survey) = Bench::begin(session, Mode::ReadOnly)?;
     let slot = survey.slots.get(id).map_err(Error::<OsError>::from)?.clone();
     let mut trailer = Box::new([0; libupdate::bundle::trailer::TRAILER_BYTES]);
     let view = bench.view;

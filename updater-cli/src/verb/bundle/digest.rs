@@ -17,7 +17,7 @@ use crate::verb::bundle::file::NewFile;
 /// Writes the message where asked to, and its digest.
 pub fn run(session: &Session, args: &BundleDigest) -> Result<(), Failure> {
     let what = format!("cannot read {}", args.file.display());
-    let mut source = BundleSource::open(&args.file.to_string_lossy(), &session.interrupt)?;
+    let mut source = BundleSource::open(&args.file, &session.interrupt)?;
     let mut head = Box::new([0; ENVELOPE_BYTES]);
     let unverified = Unverified::read(&mut source, &mut head);
     let sealed = Sealed::from(&unverified.map_err(|fault| Failure::from(Error::<OsError>::from(fault)).doing(what))?);
