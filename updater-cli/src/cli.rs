@@ -120,13 +120,16 @@ pub enum Verb {
     Status,
     /// Play the whole life of a device on a disk file, without root
     Demo(Demo),
+    /// Write the manual pages, one a verb, into a folder
+    Man(Man),
 }
 
 impl Verb {
     /// Whether the verb works on a disk that may hold a booted slot, which it leaves alone.
     pub const fn works_on_slots(&self) -> bool {
         match self {
-            Self::Keygen(_) | Self::Bundle(_) | Self::Info(_) | Self::Provision(_) | Self::Demo(_) => false,
+            Self::Keygen(_) | Self::Bundle(_) | Self::Info(_) | Self::Provision(_) => false,
+            Self::Demo(_) | Self::Man(_) => false,
             Self::Verify(args) => args.slot.is_some(),
             _ => true,
         }
@@ -321,4 +324,11 @@ pub struct Choose {
 pub struct Demo {
     /// Folder for keys, images, bundles and the disk file; made if it is not there [default: a new one under the temporary folder]
     pub dir: Option<PathBuf>,
+}
+
+/// `man`.
+#[derive(Args, Debug)]
+pub struct Man {
+    /// Folder; made if it is not there
+    pub dir: PathBuf,
 }

@@ -11,6 +11,7 @@ mod demo;
 mod info;
 mod install;
 mod keygen;
+mod man;
 mod mark;
 mod provision;
 mod repair;
@@ -42,5 +43,6 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Choose(args) => choose::run(session, &args),
         Verb::Status => status::run(session),
         Verb::Demo(args) => demo::run(session, &args),
+        Verb::Man(args) => man::run(session, &args),
     }
 }
