@@ -1,8 +1,8 @@
 //! What other programs see of a disk whose power went in the middle of one of our acts.
 //!
 //! Every state of [`tests::cut_states`] is shown to programs that are here (`cgpt`, `sgdisk`, GRUB's `grub-fstest`, the `gpt` and
-//! `gptman` crates) and to models of those that are not (ChromeOS firmware, GRUB with `gptprio`, Linux with and without `gpt` on
-//! its command line, U-Boot). A reader sees the old table, the new one, a mixture, or none. The counts stand in docs/POWER.md,
+//! `gptman` crates, Linux in qemu with and without `gpt` on its command line) and to models of those that are not (ChromeOS firmware,
+//! GRUB with `gptprio`, U-Boot), or are too slow to be asked of every torn sector (Linux). A reader sees the old table, the new one, a mixture, or none. The counts stand in docs/POWER.md,
 //! section "What other readers see", and the tests hold them.
 
 use std::collections::BTreeMap;
@@ -18,10 +18,14 @@ use tests::file_disk::FileDisk;
 use tests::gpt_readers::{Reader, Seen, ours, ours_on};
 use tests::tool;
 
+#[path = "foreign_readers/linux.rs"]
+mod linux;
 #[path = "foreign_readers/programs.rs"]
 mod programs;
 
-use programs::{cgpt_show, gpt_crate, gptman_crate, grub_ls, nothing_but_numbers, sgdisk_info, slot_bits_only};
+use programs::{
+    cgpt_repair, cgpt_show, gpt_crate, gptman_crate, grub_ls, nothing_but_numbers, sgdisk_info, slot_bits_only,
+};
 
 const WHOLE: &str = "whole";
 const IN_ORDER: &str = "in order";
@@ -59,7 +63,12 @@ fn tool_on_files(size: BlockSize, atomicity: Atomicity) -> bool {
     size == BlockSize::B512 && atomicity != Atomicity::Nothing
 }
 
-const PROGRAMS: [Witness; 6] = [
+/// A boot for each command line, and a while for each state.
+fn not_torn(_: BlockSize, atomicity: Atomicity) -> bool {
+    atomicity != Atomicity::Nothing
+}
+
+const PROGRAMS: [Witness; 9] = [
     Witness {
         name: "libupdate",
         kind: "program",
@@ -68,6 +77,7 @@ const PROGRAMS: [Witness; 6] = [
         asked: always,
     },
     Witness { name: "`cgpt show`", kind: "program", read: cgpt_show, tells: slot_bits_only, asked: tool_on_files },
+    Witness { name: "`cgpt repair`", kind: "program", read: cgpt_repair, tells: everything, asked: tool_on_files },
     Witness { name: "`sgdisk -i`", kind: "program", read: sgdisk_info, tells: everything, asked: tool_on_files },
     Witness {
         name: "`grub-fstest ls`",
@@ -76,6 +86,8 @@ const PROGRAMS: [Witness; 6] = [
         tells: nothing_but_numbers,
         asked: tool_on_files,
     },
+    Witness { name: "Linux 6.1", kind: "program", read: linux::without_gpt, tells: linux::places, asked: not_torn },
+    Witness { name: "Linux 6.1, `gpt`", kind: "program", read: linux::with_gpt, tells: linux::places, asked: not_torn },
     Witness { name: "crate `gpt` 4.1", kind: "program", read: gpt_crate, tells: everything, asked: always },
     Witness { name: "crate `gptman` 3.1", kind: "program", read: gptman_crate, tells: everything, asked: always },
 ];
@@ -129,6 +141,19 @@ impl Counts {
 
     fn states(self) -> usize {
         self.old + self.new + self.none + self.mixed
+    }
+}
+
+/// Every state of every act on every drive, some more than once. Torn ones, ten times as many, where `READERS_TORN` is set.
+fn each_image(mut see: impl FnMut(BlockSize, &[u8])) {
+    let torn = std::env::var_os("READERS_TORN").is_some();
+    for (_, sizes) in DRIVES {
+        for act in acts(sizes) {
+            for (_, atomicity) in ATOMICITIES.into_iter().filter(|(_, atomicity)| torn || not_torn(sizes.0, *atomicity))
+            {
+                act.states(atomicity).iter().for_each(|image| see(sizes.0, image));
+            }
+        }
     }
 }
 
@@ -235,10 +260,18 @@ fn the_document_has_the_measured_tables() {
 /// Readers that look at both copies read the old or the new table in every state of every act.
 #[test]
 fn who_looks_at_both_copies_always_reads() {
-    for ((drive, group, how, reader), counts) in measured() {
-        if ["libupdate", "`cgpt show`", "vboot firmware", "Linux, `gpt`", "crate `gptman` 3.1"].contains(reader) {
-            assert_eq!((counts.none, counts.mixed), (0, 0), "{reader}: {group:?} on {drive}, {how}");
-        }
+    let both = [
+        "libupdate",
+        "`cgpt show`",
+        "`cgpt repair`",
+        "Linux 6.1, `gpt`",
+        "crate `gptman` 3.1",
+        "vboot firmware",
+        "Linux, `gpt`",
+    ];
+    assert!(both.iter().all(|name| witnesses().any(|witness| witness.name == *name)));
+    for ((drive, group, how, reader), counts) in measured().iter().filter(|((.., reader), _)| both.contains(reader)) {
+        assert_eq!((counts.none, counts.mixed), (0, 0), "{reader}: {group:?} on {drive}, {how}");
     }
 }
 
@@ -284,6 +317,22 @@ fn the_models_are_those_of_the_programs() {
             assert_eq!(listed, model.unwrap_or_default(), "{}", act.name);
         }
     }
+}
+
+/// State by state, the kernel reads what its models say.
+#[test]
+fn the_models_of_linux_are_those_of_the_kernel() {
+    let nowhere = Path::new("");
+    each_image(|size, image| {
+        for (model, found) in [
+            (Reader::Linux, linux::without_gpt(image, size, nowhere)),
+            (Reader::LinuxGpt, linux::with_gpt(image, size, nowhere)),
+        ] {
+            let model =
+                model.read(image, size).map(|rows| rows.iter().map(|(n, row)| (*n, linux::places(*row))).collect());
+            assert_eq!(found, model.filter(|rows: &Rows| !rows.is_empty()));
+        }
+    });
 }
 
 /// `cgpt repair` makes of every state two equal copies with the table that we read in it; `sgdisk -v` finds no problem only

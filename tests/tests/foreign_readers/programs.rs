@@ -6,7 +6,7 @@ use std::path::Path;
 
 use gpt::disk::LogicalBlockSize;
 use libupdate::BlockSize;
-use tests::gpt_readers::Seen;
+use tests::gpt_readers::{Seen, ours};
 use tests::tool;
 
 use super::Rows;
@@ -43,6 +43,16 @@ pub fn cgpt_show(bytes: &[u8], _: BlockSize, scratch: &Path) -> Seen {
         }
     }
     (shown.status.success() && !rows.is_empty()).then_some(rows)
+}
+
+/// What we find once it has repaired the disk.
+pub fn cgpt_repair(bytes: &[u8], size: BlockSize, scratch: &Path) -> Seen {
+    fs::write(scratch, bytes).unwrap();
+    // Where there is no table it says so and does nothing.
+    let repaired = tool::output("cgpt", &["repair".as_ref(), scratch.as_os_str()]);
+    let seen = ours(&fs::read(scratch).unwrap(), size);
+    assert!(repaired.status.success() || seen.is_none(), "{repaired:?}");
+    seen
 }
 
 pub fn sgdisk_info(bytes: &[u8], _: BlockSize, scratch: &Path) -> Seen {
