@@ -239,3 +239,5 @@ fn the_trust_folder_gives_its_public_keys_by_name() {
     let missing = Trust { folder: Some("/nonexistent".into()), ..nothing };
     assert_eq!(missing.files().unwrap_err().code, Exit::Usage);
 }
+
+mod mutated;
