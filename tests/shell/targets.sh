@@ -8,6 +8,7 @@ part_of() {
     conformance_* | foreign_readers) echo conformance ;;
     firmware) echo nostd ;;
     links | readme) echo docs ;;
+    fault | kill) echo kill ;;
     power | power_*) echo power ;;
     *) echo oracle ;;
   esac

@@ -71,6 +71,15 @@ impl Cli {
         self
     }
 
+    /// The same, started by another program, which takes it as its last arguments.
+    #[must_use]
+    pub fn under(self, wrapper: &[&str]) -> Self {
+        let (program, first) = wrapper.split_first().expect("a program");
+        let mut command = Command::new(program);
+        command.args(first).arg(self.0.get_program()).args(self.0.get_args()).env_remove("SOURCE_DATE_EPOCH");
+        Self(command)
+    }
+
     /// Runs it to its end, with nothing on its stdin.
     #[must_use]
     pub fn run(self) -> Answer {

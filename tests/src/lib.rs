@@ -10,6 +10,7 @@
 //! - [`workshop`]: keys, profiles, images and bundles; [`root_image`]: images of real file systems.
 //! - [`bundle_parts`], [`packed_bundle`], [`raw_manifest`], [`gpt_copy`]: bundles and tables in pieces, to be broken.
 //! - [`device`]: a disk with a booted slot; [`witness`]: what must hold after every failure.
+//! - [`kill_site`]: an installation that something happens to; [`strace`]: what makes it happen.
 //!
 //! The power-cut laboratory, from below:
 //!
@@ -40,6 +41,7 @@ pub mod gpt_copy;
 pub mod gpt_disk;
 pub mod gpt_maker;
 pub mod gpt_readers;
+pub mod kill_site;
 pub mod lab;
 pub mod log_story;
 pub mod loop_device;
@@ -55,6 +57,7 @@ pub mod rust_source;
 pub mod scenario;
 pub mod seen;
 pub mod sim_disk;
+pub mod strace;
 pub mod superuser;
 pub mod table_oracle;
 pub mod tally;

@@ -1,0 +1,81 @@
+//! Debian's `strace` as the hand that kills the program, or lies to it, at a system call of our choice; and as the witness of what it
+//! wrote. The program goes around libc for its writes, so nothing that is preloaded would see them.
+//!
+//! Only calls on one file count, in each thread from 1; the program reads and writes a disk in one thread.
+
+use std::fs;
+use std::path::Path;
+
+use crate::answer::Answer;
+use crate::cli::Cli;
+
+/// The call that writes to a disk.
+pub const WRITE: &str = "pwrite64";
+/// The call that reads from a disk.
+pub const READ: &str = "pread64";
+/// The call that flushes a disk.
+pub const FLUSH: &str = "fdatasync";
+
+/// What happens at the call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deed {
+    /// The program is killed as it enters it.
+    Kill,
+    /// It is not carried out and fails with this error.
+    Fails(&'static str),
+    /// It is not carried out and says that it handled this many bytes.
+    Claims(u32),
+    /// It is carried out so many microseconds later.
+    Late(u32),
+}
+
+/// Which calls it happens at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum When {
+    /// This one.
+    Nth(usize),
+    /// This one, and every one after it.
+    From(usize),
+}
+
+/// The command line, disturbed at a call on a file.
+///
+/// # Panics
+/// Where the path is no UTF-8.
+#[must_use]
+pub fn disturbed(cli: Cli, file: &Path, call: &str, when: When, deed: Deed) -> Cli {
+    let when = match when {
+        When::Nth(number) => number.to_string(),
+        When::From(number) => format!("{number}+"),
+    };
+    let deed = match deed {
+        Deed::Kill => "signal=KILL".to_owned(),
+        Deed::Fails(errno) => format!("error={errno}"),
+        Deed::Claims(bytes) => format!("retval={bytes}"),
+        Deed::Late(microseconds) => format!("delay_enter={microseconds}"),
+    };
+    let (trace, inject) = (format!("trace={call}"), format!("inject={call}:{deed}:when={when}"));
+    let file = file.to_str().expect("paths of tests are UTF-8");
+    cli.under(&["strace", "-f", "-qqq", "-o", "/dev/null", "-P", file, "-e", &trace, "-e", &inject])
+}
+
+/// Lengths of the calls that the command line made on a file, in order; and its answer.
+///
+/// # Panics
+/// Where strace cannot tell.
+#[must_use]
+pub fn counted(cli: Cli, file: &Path, call: &str) -> (Answer, Vec<u64>) {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let log = folder.path().join("log");
+    let [file, out] = [file, &log].map(|path| path.to_str().expect("paths of tests are UTF-8"));
+    let trace = format!("trace={call}");
+    let answer = cli.under(&["strace", "-f", "-qqq", "-o", out, "-s", "0", "-P", file, "-e", &trace]).run();
+    let log = fs::read_to_string(&log).unwrap_or_else(|error| panic!("strace left no log: {error}\n{answer}"));
+    let calls = log.lines().filter(|line| line.contains(&format!("{call}(")));
+    let result = |line: &str| {
+        let (_, result) = line.rsplit_once(" = ").unwrap_or_else(|| panic!("a call without a result: {line}"));
+        // A call that failed handled nothing.
+        result.trim().parse().unwrap_or_default()
+    };
+    (answer, calls.map(result).collect())
+}
