@@ -13,7 +13,7 @@ use crate::bytes::len_u64;
 use crate::check::{self, Buffers};
 use crate::digest::{BLOCK_BYTES, BlockHasher, Digest};
 use crate::error::{Corrupt, Error, NoSpace};
-use crate::install::{Place, Tools};
+use crate::install::{Place, Tools, not_kept};
 use crate::io::{BlockIo, Window};
 use crate::observe::{Meter, Observer};
 use crate::region::Resume;
@@ -79,7 +79,7 @@ where
     let mut pages = PageChain::new(place.payload);
     for chunk in 0..place.tree.geometry.chunks() {
         let carried = carried(place, chunk, source, buffers, &mut pages)?;
-        let expected = parents.expected_chunk(&mut window, chunk, tools.hasher)?;
+        let expected = parents.expected_chunk(&mut window, chunk, tools.hasher).map_err(not_kept)?;
         let len = check::chunk_len(&place.tree, chunk);
         let mut kept = 0;
         if resume == Resume::Rehash && holds(&mut window, place, chunk, expected, buffers, tools.hasher)? {
@@ -108,7 +108,7 @@ fn levels<D: BlockIo, R: Source, H: BlockHasher>(
     for (level, index) in tree.geometry.shipped() {
         let wrong = Corrupt::HashBlock { level, index };
         source.read_exact(&mut buffers.leaf[..]).map_err(lost)?;
-        let expected = parents.expected(window, level, index, hasher)?;
+        let expected = parents.expected(window, level, index, hasher).map_err(not_kept)?;
         tree.check_block(expected, level, index, buffers.leaf, hasher)?;
         window.write(tree.geometry.block_offset(level, index).ok_or(wrong)?, buffers.leaf)?;
     }
