@@ -5,4 +5,5 @@ packages=()
 part() {
   check "the workspace" cargo fmt --all --check
   check "the firmware" cargo fmt --manifest-path tests/firmware/Cargo.toml --check
+  check "the fuzz targets" cargo fmt --manifest-path fuzz/Cargo.toml --check
 }

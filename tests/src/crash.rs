@@ -160,6 +160,27 @@ impl Window {
         }
     }
 
+    /// One state, drawn: some of what was written before some point, at most one sector torn or lost. And its story.
+    pub fn any(&mut self, tears: Tears, chance: &mut Chance) -> (Medium, String) {
+        // The whole window half of the time: what is written last matters most.
+        let steps = if chance.below(2) == 0 { self.steps.len() } else { chance.below(self.steps.len() + 1) };
+        let reached = self.steps[..steps].iter().map(|(place, _)| place + 1).max().unwrap_or(0);
+        let mut choices = if chance.below(4) == 0 {
+            let mut choices = vec![0; self.dirty.len()];
+            self.replay(&mut choices, steps);
+            choices
+        } else {
+            self.random_subset(reached, chance)
+        };
+        if tears > Tears::Never && reached > 0 {
+            let place = chance.below(reached);
+            self.dirty[place].tear(3, tears);
+            choices[place] = chance.below(self.dirty[place].options.len());
+        }
+        let cut = self.cut(&choices);
+        (cut.medium(), cut.story())
+    }
+
     /// Number of whole combinations of the first `sectors` dirty sectors, unless they are too many.
     fn combinations(&self, sectors: usize) -> Option<usize> {
         let product = |product: usize, dirty: &Dirty| product.checked_mul(dirty.whole).filter(|all| *all <= ALL_OF);

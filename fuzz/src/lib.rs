@@ -1,0 +1,23 @@
+//! Fuzz targets. Each is a function from bytes to nothing that panics where a promise is broken; `fuzz_targets` hands them to
+//! libFuzzer, `seeds` writes their first inputs, and a test runs those.
+//!
+//! | target | bytes become | held to |
+//! |---|---|---|
+//! | [`gpt`] | a disk with two damaged tables, one act | no write outside the table, both copies valid after, old or new after a cut |
+//! | [`superblock_geometry`] | a superblock, an image size | encode gives the bytes back, arithmetic as in 128 bits |
+//! | [`manifest`] | a manifest | encode gives the bytes back |
+//! | [`bundle_stream`] | a bundle, reads, buffers | what is staged is what was signed |
+//! | [`acts`] | a life of a device, with cuts and failures | the rules of DESIGN 3.3 |
+//!
+//! Profiles are read by a program, not by a library: their target is a test in `updater-cli/src/profile/tests`.
+
+pub mod acts;
+pub mod bundle_stream;
+pub mod bundles;
+pub mod device;
+pub mod disk;
+pub mod gpt;
+pub mod input;
+pub mod manifest;
+pub mod seeds;
+pub mod superblock_geometry;

@@ -1,0 +1,159 @@
+//! First inputs of each target, made here so that none is tracked.
+
+use crate::bundle_stream::BUNDLES;
+use crate::bundles::{BLOCK, Bundle, Carried, bundle};
+use crate::device::{Device, Shape};
+use crate::gpt::flag;
+use libupdate::boot::Guard;
+use libupdate::digest::{Digest, RootHash, Salt};
+use libupdate::gpt::TriesLeft;
+use libupdate::verity::{Geometry, Superblock, Tree};
+use libupdate::{BlockIo as _, BlockSize};
+
+/// One target, and its first inputs.
+pub type Seeds = (&'static str, Vec<Vec<u8>>);
+
+/// The seeds of every target.
+#[must_use]
+pub fn all() -> Vec<Seeds> {
+    vec![
+        ("gpt", gpt()),
+        ("superblock_geometry", superblocks()),
+        ("manifest", manifests()),
+        ("bundle_stream", bundle_streams()),
+        ("acts", lives()),
+    ]
+}
+
+/// Both tables of a small device, as records, under every act.
+fn gpt() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for (block_size, large) in [(BlockSize::B512, 0), (BlockSize::B4096, flag::LARGE)] {
+        let shape = Shape { block_size, slots: 3, roles: 1, partition_blocks: 4 };
+        let mut device = Device::blank(shape, Guard::Off, TriesLeft::MAX);
+        device.create_table().expect("an empty disk");
+        let records = records(&device, block_size);
+        let size = u8::try_from(shape.disk_blocks()).expect("a small disk");
+        for what in [0, 1, 0x12, 0x32] {
+            for flags in [0, flag::ENTRIES | flag::HEADERS, flag::ENTRIES | flag::HEADERS | flag::MIRROR] {
+                let head = [large | flags, size, 0, what, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0];
+                let edits = [1_u8, 0x21, 0x01, 2, 0x0f, 0x00, 3, 0x35, 0x01];
+                let edits = &edits[..usize::from(what >> 4) * 3];
+                seeds.push([&head[..], edits, &records].concat());
+            }
+        }
+    }
+    seeds
+}
+
+/// The disk as records of one entry or one header each.
+fn records(device: &Device, block_size: BlockSize) -> Vec<u8> {
+    let blocks = usize::try_from(device.disk.block_count().get()).expect("a small disk");
+    let mut records = Vec::new();
+    for lba in 1..blocks {
+        for (number, piece) in
+            device.disk.bytes(lba * block_size.bytes()..(lba + 1) * block_size.bytes()).chunks(128).enumerate()
+        {
+            if piece.iter().all(|byte| *byte == 0) {
+                continue;
+            }
+            let place = if lba < blocks / 2 { lba } else { 160 + blocks - 1 - lba };
+            let offset = u16::try_from(number * 128).expect("inside a block").to_le_bytes();
+            records.extend([u8::try_from(place).expect("near an end"), offset[0], offset[1], 128]);
+            records.extend(piece);
+        }
+    }
+    records
+}
+
+fn superblocks() -> Vec<Vec<u8>> {
+    let superblock = |blocks: u64| {
+        let root = RootHash::new(Digest::new([0xaa; 32]));
+        let geometry = Geometry::from_data_blocks(blocks).expect("within the bound");
+        let mut block = [0; BLOCK];
+        Superblock::of(&Tree { root, geometry, salt: Salt::new(b"salt").expect("short") }).encode(&mut block);
+        block[..512].to_vec()
+    };
+    let sizes = [1, 127, 128, 129, 16_385, 1 << 35].map(superblock);
+    let images =
+        [1_u64, 128, 129, 16_384, 2_097_153].map(|blocks| [blocks.to_le_bytes().as_slice(), &[0; 40]].concat());
+    sizes.into_iter().chain(images).collect()
+}
+
+fn manifest_of(bundle: &Bundle) -> Vec<u8> {
+    let head = &bundle.bytes[..bundle.head];
+    let len = u32::from_le_bytes([head[12], head[13], head[14], head[15]]) as usize;
+    head[40..40 + len].to_vec()
+}
+
+fn manifests() -> Vec<Vec<u8>> {
+    let two = bundle("2.0-rc1", &[3 * BLOCK, 2 * BLOCK], Carried::Raw);
+    BUNDLES.iter().chain([&two]).map(manifest_of).collect()
+}
+
+fn bundle_streams() -> Vec<Vec<u8>> {
+    let heads = BUNDLES.iter().map(|bundle| [&[0, 1, 2, 3, 4], &bundle.bytes[..bundle.head]].concat());
+    let whole = (0..6).map(|number| vec![2, number, 0, 0, 10, 150, 250, 0]);
+    let changed = (0..6).flat_map(|number| {
+        (0..8).map(move |what| {
+            vec![2, number, what, 0, 10, 150, 250, 0, what << 5 | what, 7, number, 3, 1, 2, 3, 4, 5, 6, 7, 8]
+        })
+    });
+    let signed = (0..6).map(|number| vec![1, number, 0, 0, 10, 150, 250, 0, 0, 0, 0, 0]);
+    heads.chain(whole).chain(changed).chain(signed).collect()
+}
+
+/// The usual lives, on each shape: update and confirm, fall back, roll back, resume.
+fn lives() -> Vec<Vec<u8>> {
+    const BOOT: [u8; 4] = [1, 0, 0, 0];
+    const GOOD: [u8; 4] = [1, 9, 0, 0];
+    const BAD: [u8; 4] = [1, 15, 0, 0];
+    const BACK: [u8; 4] = [1, 13, 0, 0];
+    const REPAIR: [u8; 4] = [1, 14, 0, 0];
+    let install = |release: u8, more: u8| [1, 4, 1, more, release, 0];
+    let cut = |release: u8, seed: u8| [1, 4, 1, 0, release, 4, seed, 1, 2, 3, 4, 5, 6, 7];
+    let stories = [
+        [&BOOT[..], &install(1, 0), &BOOT, &GOOD, &install(2, 0), &BOOT, &GOOD, &BACK].concat(),
+        [&install(1, 0)[..], &BOOT, &BOOT, &BOOT, &BOOT, &install(1, 4), &REPAIR].concat(),
+        [&BOOT[..], &cut(1, 1), &install(1, 0), &BOOT, &BAD, &BOOT, &cut(2, 9), &install(2, 0), &BOOT, &GOOD].concat(),
+        [&BOOT[..], &install(1, 1), &[1, 8, 1, 0], &BOOT, &GOOD, &[0, 0, 14, 0, 0], &[8, 3, 9, 0, 0]].concat(),
+    ];
+    let shapes = (0..8_u8).map(|shape| [shape & 1, shape >> 1 & 1, shape >> 2, 2, 2, 0, 0, shape & 1, 3]);
+    let life = |shape: [u8; 9]| stories.iter().map(move |story| [&shape[..], story].concat()).collect::<Vec<_>>();
+    shapes.flat_map(life).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::tests::chance::Chance;
+
+    /// Long lives from plain chance, which libFuzzer comes to late. `LIVES=N` asks for more.
+    #[test]
+    fn random_lives_pass() {
+        let lives = std::env::var("LIVES").map_or(200, |text| text.parse().expect("LIVES is a number"));
+        for life in 0..lives {
+            let mut chance = Chance::new(life);
+            let bytes: Vec<u8> = (0..48).flat_map(|_| chance.next().to_le_bytes()).collect();
+            crate::acts::run(&bytes);
+        }
+    }
+
+    /// Every target takes its seeds, and the gpt seeds hold tables, so that a run begins behind the first check.
+    #[test]
+    fn every_seed_passes() {
+        for (target, seeds) in all() {
+            assert!(!seeds.is_empty(), "{target}");
+            for seed in seeds {
+                match target {
+                    "gpt" => crate::gpt::run(&seed),
+                    "superblock_geometry" => crate::superblock_geometry::run(&seed),
+                    "manifest" => crate::manifest::run(&seed),
+                    "bundle_stream" => crate::bundle_stream::run(&seed),
+                    "acts" => crate::acts::run(&seed),
+                    other => panic!("{other} has no target"),
+                }
+            }
+        }
+    }
+}

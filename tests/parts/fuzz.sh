@@ -1,0 +1,13 @@
+# fuzz targets, 20 s each or FUZZ_SECONDS=N: random bytes, and random lives against the rules
+# shellcheck shell=bash disable=SC2034
+packages=(g++)
+
+part() {
+  local name
+  check "clippy" cargo clippy --locked --manifest-path fuzz/Cargo.toml --release --target-dir "$TARGET/fuzz" --all-targets -- -D warnings
+  cargo_tests "the seeds" --manifest-path fuzz/Cargo.toml --release --target-dir "$TARGET/fuzz"
+  check "the targets are built" fuzz/run build
+  for name in gpt superblock_geometry manifest bundle_stream acts; do
+    check "$name" fuzz/run "$name" "${FUZZ_SECONDS:-20}"
+  done
+}
