@@ -59,6 +59,27 @@ impl Reason {
     pub const TRY_NOT_SPENT: Self = Self(9);
     /// The slot's partitions could not be read.
     pub const UNREADABLE: Self = Self(10);
+    /// Its rollback index is lower than that of every good slot.
+    pub const ROLLBACK: Self = Self(11);
+
+    /// The reason as one word, for programs; `other` for one that this version does not know.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::MARKED_BAD => "marked-bad",
+            Self::TRAILER => "trailer",
+            Self::ROOT_HASH => "root-hash",
+            Self::CORRUPTION => "corruption",
+            Self::MOUNT => "mount",
+            Self::NO_INIT => "no-init",
+            Self::HEALTH_CHECK => "health-check",
+            Self::EXHAUSTED => "exhausted",
+            Self::TRY_NOT_SPENT => "try-not-spent",
+            Self::UNREADABLE => "unreadable",
+            Self::ROLLBACK => "rollback",
+            _ => "other",
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -74,6 +95,7 @@ impl fmt::Display for Reason {
             Self::EXHAUSTED => "its tries ran out without a good boot",
             Self::TRY_NOT_SPENT => "the try could not be spent",
             Self::UNREADABLE => "its partitions could not be read",
+            Self::ROLLBACK => "its rollback index is lower than that of every good slot",
             Self(number) => return write!(f, "reason {number}"),
         })
     }
