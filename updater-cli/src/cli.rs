@@ -118,6 +118,8 @@ pub enum Verb {
     Choose(Choose),
     /// Show slots, their state and versions, and what boots next
     Status,
+    /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts
+    HookConfig(HookConfig),
     /// Play the whole life of a device on a disk file, without root
     Demo(Demo),
     /// Write the manual pages, one a verb, into a folder
@@ -129,7 +131,7 @@ impl Verb {
     pub const fn works_on_slots(&self) -> bool {
         match self {
             Self::Keygen(_) | Self::Bundle(_) | Self::Info(_) | Self::Provision(_) => false,
-            Self::Demo(_) | Self::Man(_) => false,
+            Self::HookConfig(_) | Self::Demo(_) | Self::Man(_) => false,
             Self::Verify(args) => args.slot.is_some(),
             _ => true,
         }
@@ -317,6 +319,14 @@ pub struct Choose {
     /// Spend the try, as the boot loader does
     #[arg(long)]
     pub spend: bool,
+}
+
+/// `hook-config`.
+#[derive(Args, Debug)]
+pub struct HookConfig {
+    /// File to write: /etc/updater/hook.config of the initramfs
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
 }
 
 /// `demo`.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
 use crate::os::{Class, Fault, OsError};
-use crate::output::Printable;
+use crate::printable::Printable;
 
 /// The exit codes of the command line's contract.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,6 +1,7 @@
 //! The operating system's side: disks, nodes, locks, signals, and what the boot left behind. No policy here.
 
 pub mod aligned;
+#[cfg(feature = "program")]
 pub mod booted;
 pub mod disk;
 pub mod error;
@@ -10,13 +11,18 @@ pub mod find;
 pub mod lock;
 mod medium;
 pub mod node;
+#[cfg(feature = "program")]
 pub mod reboot;
+#[cfg(feature = "program")]
 pub mod reread;
+#[cfg(feature = "program")]
 pub mod signal;
 
 pub use aligned::AlignedBuf;
+#[cfg(feature = "program")]
 pub use booted::Booted;
 pub use disk::{Disk, Kind, Mode, OpenHow};
 pub use error::{Class, Fault, OsError};
 pub use lock::Lock;
+#[cfg(feature = "program")]
 pub use signal::Interrupt;

@@ -16,12 +16,11 @@ use crate::exit::{Exit, Failure};
 mod captured;
 mod descriptor;
 mod document;
-mod printable;
 mod progress;
 mod watch;
 
+pub use crate::printable::{Printable, Size, lines as printable_lines};
 pub use captured::Captured;
-pub use printable::{Printable, Size, lines as printable_lines};
 pub use progress::{Progress, ProgressForm, Step};
 pub use watch::Watch;
 
@@ -132,7 +131,7 @@ impl Output {
     /// [`Exit::Io`] or [`Exit::NoSpace`] where stdout does not take it.
     pub fn result<R: Report>(&self, report: &R) -> Result<(), Failure> {
         let text = match self.settings.results {
-            ResultForm::Human => printable::lines(&report.human()),
+            ResultForm::Human => printable_lines(&report.human()),
             ResultForm::Json => document::render(report).map_err(|error| unwritten(&error.into()))?,
         };
         self.to_stdout(&text).map_err(|error| unwritten(&error))
@@ -179,7 +178,7 @@ impl Output {
 
     /// One line, or several, on stderr. A stderr that is closed or full has nobody to be told.
     fn line(&self, text: &str) {
-        let text = printable::lines(text);
+        let text = printable_lines(text);
         let written = self.bars.suspend(|| write_all(&self.err, text.trim_end_matches('\n'), "\n"));
         drop(written);
     }

@@ -14,7 +14,7 @@ use crate::exit::{Exit, Failure};
 use crate::os::find::Selection;
 
 pub mod boot;
-mod disk;
+pub mod disk;
 mod judge;
 mod keys;
 mod value;
@@ -159,14 +159,15 @@ impl Profile {
     }
 
     /// The roles of a slot, in table order.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the tests ask"))]
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         self.partitions.iter().filter(|one| one.slot == SlotId::A).map(|one| one.role.as_str())
     }
 }
 
 impl SlotPartition {
-    fn spec(&self) -> PartitionSpec<'_> {
+    /// The partition, as the core looks for it.
+    #[must_use]
+    pub fn spec(&self) -> PartitionSpec<'_> {
         let Self { slot, role, label, type_guid, duty } = self;
         PartitionSpec { slot: *slot, role, label, type_guid: *type_guid, duty: *duty }
     }

@@ -8,6 +8,7 @@ mod activate;
 mod bundle;
 mod choose;
 mod demo;
+mod hook_config;
 mod info;
 mod install;
 mod keygen;
@@ -42,6 +43,7 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Repair => repair::run(session),
         Verb::Choose(args) => choose::run(session, &args),
         Verb::Status => status::run(session),
+        Verb::HookConfig(args) => hook_config::run(session, &args),
         Verb::Demo(args) => demo::run(session, &args),
         Verb::Man(args) => man::run(session, &args),
     }

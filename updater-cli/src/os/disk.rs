@@ -8,7 +8,7 @@
 //!
 //! 1. A partition's own node has another page cache than the whole disk, so each address has one way only.
 //! 2. Before the first write the node must lie where the table says, be unmounted, and open with `O_EXCL`.
-//! 3. Data go around the page cache where the file system allows, see [`super::medium`].
+//! 3. Data go around the page cache where the file system allows, see `medium.rs`.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
@@ -81,7 +81,6 @@ impl OpenHow {
     }
 
     /// For reading and writing, sector size and caching as the disk offers them.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the tests ask"))]
     pub const fn read_write() -> Self {
         Self { mode: Mode::ReadWrite, ..Self::read_only() }
     }
@@ -145,7 +144,6 @@ impl Disk {
     }
 
     /// Whether data go around the page cache now: known for sure after the first access.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the tests ask"))]
     pub const fn caching(&self) -> Caching {
         self.whole.caching()
     }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::error::{Fault, OsError};
 use super::node::{device_node, exists, names_in};
 
@@ -10,7 +12,7 @@ use super::node::{device_node, exists, names_in};
 pub const SYS_BLOCK: &str = "/sys/block";
 
 /// How the profile tells its disk from others.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Selection {
     /// The one whose partition table holds the profile's slots.
     #[default]

@@ -35,6 +35,18 @@ impl Node {
         Ok(Some(Self { path: path.to_owned(), number, sysfs }))
     }
 
+    /// Its node in `/dev`.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its number: "8:1".
+    #[must_use]
+    pub fn number(&self) -> &str {
+        &self.number
+    }
+
     /// Number of the partition; `None` for a whole disk.
     pub fn partition(&self) -> Result<Option<u32>, OsError> {
         let file = self.sysfs.join("partition");
@@ -106,7 +118,6 @@ impl Node {
 }
 
 /// The node of partition `number` of the whole disk `disk`; `None` for a disk image file, and where the kernel has no node.
-#[cfg_attr(not(test), expect(dead_code, reason = "the tests ask"))]
 pub fn partition_node(disk: &Path, number: EntryNumber) -> Result<Option<PathBuf>, OsError> {
     match Node::of(disk)? {
         None => Ok(None),

@@ -2,7 +2,7 @@
 //!
 //! The first SIGINT or SIGTERM sets a flag that an act looks at between two steps; the second ends the process, for one that
 //! hangs in a read. Neither ends it in the middle of a GPT commit: the second waits until the [`Shield`] is dropped.
-//! SIGPIPE stays ignored, as the standard library starts every program; [`crate::output`] handles the write error instead.
+//! SIGPIPE stays ignored, as the standard library starts every program; `output.rs` handles the write error instead.
 
 use std::io;
 use std::process;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use libupdate::ByteLen;
 
-use super::printable::Size;
+use super::Size;
 use super::{Output, SCHEMA, Sink};
 
 const BAR: &str = "{msg:10} [{wide_bar}] {percent:>3} % {binary_bytes_per_sec:>12} eta {eta}";

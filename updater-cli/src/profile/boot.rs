@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Long enough to be read from a screen.
 pub(super) const DEFAULT_PANIC: Duration = Duration::from_secs(10);
+/// Longer than any disk of the field needs to appear.
+pub(super) const DEFAULT_DISK_WAIT: Duration = Duration::from_secs(30);
 
 /// The `[boot]` table.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Boot {
     /// Who spends a try.
     pub spends_try: Spender,
@@ -27,6 +29,10 @@ pub struct Boot {
     pub mark_good: Marker,
     /// The watchdog to arm.
     pub watchdog: Option<Watchdog>,
+    /// How long the hook waits for the disk to appear.
+    pub disk_wait: Duration,
+    /// How much the hook says.
+    pub voice: Voice,
 }
 
 impl Boot {
@@ -41,12 +47,14 @@ impl Boot {
             panic: DEFAULT_PANIC,
             mark_good: Marker::default(),
             watchdog: None,
+            disk_wait: DEFAULT_DISK_WAIT,
+            voice: Voice::Normal,
         }
     }
 }
 
 /// Who spends a try before a slot boots: exactly one of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Spender {
     /// The initramfs hook.
@@ -68,7 +76,7 @@ pub enum HandOver {
 }
 
 /// How the slot's system starts, with what that needs.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Start {
     /// On the running kernel.
     SwitchRoot,
@@ -82,7 +90,7 @@ pub enum Start {
 }
 
 /// What dm-verity does with a damaged block.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnCorruption {
     /// Restarts the machine: the chooser sees one boot that was not confirmed.
@@ -108,7 +116,7 @@ pub enum OnExhausted {
 }
 
 /// What happens where nothing is bootable, with what that needs.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Exhausted {
     /// Checks all of each slot and boots the first that holds.
     LastResort,
@@ -122,7 +130,7 @@ pub enum Exhausted {
 }
 
 /// Who marks a booted slot good.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Marker {
     /// `updater-cli mark-good`, once the system is up and healthy.
@@ -132,8 +140,18 @@ pub enum Marker {
     Hook,
 }
 
+/// How much the hook says on the console.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Voice {
+    /// The slot it boots, and what is out of order.
+    #[default]
+    Normal,
+    /// How long each phase took, too.
+    Verbose,
+}
+
 /// A watchdog.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Watchdog {
     /// Its node.
     pub device: PathBuf,

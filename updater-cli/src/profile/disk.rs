@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use libupdate::slot::PartitionSpec;
 use libupdate::{Error, survey};
 
 use super::Profile;
@@ -20,14 +21,21 @@ impl Profile {
         find::whole_disk(&self.disk, |node| self.look_at(node))
     }
 
-    /// Whether every slot partition is on the disk.
     fn look_at(&self, node: &Path) -> Result<Match, OsError> {
-        let mut disk = Disk::open(node, OpenHow::read_only())?;
-        match survey::find(&mut disk, &self.specs(), &mut AlignedBuf::new(SCRATCH_BYTES)) {
-            Ok(_) => Ok(Match::Yes),
-            Err(Error::Io(error)) => Err(error.cause),
-            Err(_) => Ok(Match::No),
-        }
+        holds_slots(node, &self.specs())
+    }
+}
+
+/// Whether every slot partition is on the disk.
+///
+/// # Errors
+/// What the system says: the disk could be the one.
+pub fn holds_slots(node: &Path, specs: &[PartitionSpec<'_>]) -> Result<Match, OsError> {
+    let mut disk = Disk::open(node, OpenHow::read_only())?;
+    match survey::find(&mut disk, specs, &mut AlignedBuf::new(SCRATCH_BYTES)) {
+        Ok(_) => Ok(Match::Yes),
+        Err(Error::Io(error)) => Err(error.cause),
+        Err(_) => Ok(Match::No),
     }
 }
 

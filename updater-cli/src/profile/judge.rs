@@ -8,7 +8,7 @@ use libupdate::limits::{PAYLOADS, SLOTS};
 use libupdate::slot::Duty;
 use toml::Spanned;
 
-use super::boot::{Boot, Exhausted, HandOver, OnExhausted, Start, Watchdog};
+use super::boot::{Boot, Exhausted, HandOver, OnExhausted, Start, Voice, Watchdog};
 use super::keys;
 use super::value::{AttributeWord, Label, Size};
 use super::{Planned, Profile, SlotPartition, Trust};
@@ -199,6 +199,8 @@ fn boot_table(
         panic: seconds(boot.panic_seconds.get()),
         mark_good: boot.mark_good,
         watchdog: boot.watchdog.map(|dog| Watchdog { device: dog.device, timeout: seconds(dog.timeout_seconds.get()) }),
+        disk_wait: seconds(boot.disk_seconds.get()),
+        voice: if boot.verbose { Voice::Verbose } else { Voice::Normal },
     })
 }
 

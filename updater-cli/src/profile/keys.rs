@@ -83,6 +83,10 @@ pub struct Boot {
     #[serde(default)]
     pub mark_good: Marker,
     pub watchdog: Option<Watchdog>,
+    #[serde(default = "half_a_minute")]
+    pub disk_seconds: Within<1, 3600>,
+    #[serde(default)]
+    pub verbose: bool,
 }
 
 #[derive(Deserialize)]
@@ -104,6 +108,10 @@ const fn three<const LEAST: u16, const MOST: u16>() -> Within<LEAST, MOST> {
 
 const fn ten<const LEAST: u16, const MOST: u16>() -> Within<LEAST, MOST> {
     Within::of(10)
+}
+
+const fn half_a_minute<const LEAST: u16, const MOST: u16>() -> Within<LEAST, MOST> {
+    Within::of(30)
 }
 
 const fn minute<const LEAST: u16, const MOST: u16>() -> Within<LEAST, MOST> {

@@ -132,22 +132,23 @@ impl SlotRow {
     }
 }
 
-/// The verdict on a slot that failed or ran out of tries: why the device is not running it.
+/// The verdict on a slot that failed, ran out of tries, or holds nothing authentic: why the device is not running it.
 fn fallback(bench: &mut Bench, survey: &Survey<'_>) -> Option<Fallback> {
-    let fell = |state| matches!(state, SlotState::Failed | SlotState::Exhausted);
+    let fell = |state| matches!(state, SlotState::Failed | SlotState::Exhausted | SlotState::Unverified);
     let facts = survey.facts.slots.iter().filter(|facts| fell(facts.state)).max_by_key(|facts| facts.bits.priority)?;
     let extent = survey.slots.get(facts.slot).ok()?.partitions.first()?.extent;
     let (disk, memory) = bench.disk_and_memory();
     let verdict = Verdict::read(&mut Window::new(disk, extent), memory.block).ok();
     let installed = facts.installed.as_ref();
-    // A verdict on another bundle was left behind by an earlier one.
-    let verdict = verdict.filter(|verdict| installed.is_some_and(|installed| installed.digest == verdict.manifest));
-    let (reason, detail, time) = match verdict {
-        Some(verdict) => {
+    // A verdict on another bundle was left behind by an earlier one. Where nothing is authentic, there is none to compare.
+    let verdict = verdict.filter(|verdict| installed.is_none_or(|installed| installed.digest == verdict.manifest));
+    let (reason, detail, time) = match (verdict, facts.state) {
+        (Some(verdict), _) => {
             (verdict.reason.to_string(), verdict.detail.as_str().to_owned(), crate::time::rfc3339(verdict.at))
         }
-        None if facts.state == SlotState::Exhausted => ("tries ran out".to_owned(), String::new(), None),
-        None => ("marked bad".to_owned(), String::new(), None),
+        (None, SlotState::Unverified) => return None,
+        (None, SlotState::Exhausted) => ("tries ran out".to_owned(), String::new(), None),
+        (None, _) => ("marked bad".to_owned(), String::new(), None),
     };
     let version = installed.map(|installed| installed.version.to_string());
     Some(Fallback { slot: facts.slot.to_string(), version, reason, detail, time })
