@@ -1,0 +1,249 @@
+//! One try of one slot, from its try to its mounted root.
+//!
+//! ```text
+//!  spend ─► trailer, signature ─► rollback floor ─► every block, or the first ones ─► nodes ─► dm-verity ─► mount ─► init there?
+//! ```
+//! What fails is undone: nothing of the slot stays mounted or mapped.
+
+use std::path::Path;
+
+use libupdate::bundle::Verified;
+use libupdate::bundle::verdict::Reason;
+use libupdate::check::Buffers;
+use libupdate::digest::BLOCK_BYTES;
+use libupdate::error::Corrupt;
+use libupdate::install::{self, NoDecompressor, Tools};
+use libupdate::slot::{Slot, SlotTable};
+use libupdate::survey::SlotTrailer;
+use libupdate::verity::{CHUNK_BYTES, Tree, digest_at};
+use libupdate::{BlockHasher as _, ByteOffset, Digest, Error, Extent, SoftHasher, Window};
+use updater_cli::os::{AlignedBuf, OsError};
+use updater_cli::profile::boot::Spender;
+
+use crate::decide::{Depth, Step};
+use crate::filesystem;
+use crate::hand_over::Next;
+use crate::machine::{Machine, Trailer};
+use crate::mapping::Mapping;
+use crate::nodes;
+use crate::phases::Phases;
+use crate::report::{Report, Trial};
+use crate::setback::Setback;
+use crate::watchdog::Watchdog;
+
+/// Blocks at the start of an image that are checked before the kernel reads them: every superblock is among them, so that a
+/// damaged one is found here and does not restart the machine.
+const FIRST_BLOCKS: usize = 16;
+
+/// What a try has to do with besides the slot.
+pub struct Surroundings<'s> {
+    /// Where the root is mounted.
+    pub root: &'s Path,
+    /// What runs there.
+    pub next: &'s Next,
+    /// To be fed.
+    pub watchdog: &'s mut Watchdog,
+    /// Times.
+    pub phases: &'s mut Phases,
+}
+
+/// A slot that did not hold, and what it held.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// Why.
+    pub setback: Setback,
+    /// Digest of its manifest, zeros where there is no authentic one.
+    pub manifest: Digest,
+}
+
+/// Tries a slot. On success its root is mounted.
+pub fn run<'c>(
+    machine: &mut Machine<'c>,
+    slots: &SlotTable<'c>,
+    step: &Step,
+    around: &mut Surroundings<'_>,
+) -> Result<Report, Refused> {
+    let unknown = |setback| Refused { setback, manifest: Digest::new([0; 32]) };
+    spend(machine, step).map_err(unknown)?;
+    around.phases.end("try");
+    let missing = |_| unknown(Setback::new(Reason::UNREADABLE, "no such slot"));
+    let slot = slots.get(step.slot()).map_err(missing)?;
+    let mut memory: Box<Trailer> = Box::new([0; size_of::<Trailer>()]);
+    let (verified, extents) = authentic(machine, slot, &mut memory).map_err(unknown)?;
+    around.phases.end("signature");
+    let manifest = verified.digest();
+    let refused = |setback| Refused { setback, manifest };
+    if step.is_trial() {
+        above_floor(machine, slots, step, &verified).map_err(refused)?;
+        around.phases.end("floor");
+    }
+    match step.depth() {
+        Depth::Everything => everything(machine, slot, &verified, &extents, around.watchdog).map_err(refused)?,
+        Depth::AsRead => first_blocks(machine, &verified, &extents).map_err(refused)?,
+    }
+    around.phases.end("blocks");
+    let mut mappings = Vec::new();
+    match start(machine, slot, &verified, around, &mut mappings) {
+        Ok(()) => Ok(report(step, &verified, &mappings)),
+        Err(setback) => {
+            filesystem::unmount(around.root);
+            for (_, mapping) in mappings {
+                if let Err(error) = mapping.remove() {
+                    eprintln!("updater: {error}");
+                }
+            }
+            Err(refused(setback))
+        }
+    }
+}
+
+fn spend(machine: &mut Machine<'_>, step: &Step) -> Result<(), Setback> {
+    match (step, machine.config.boot.spends_try) {
+        (Step::Chosen(boot), Spender::Hook) => {
+            machine.spend(boot).map_err(|error| Setback::new(Reason::TRY_NOT_SPENT, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn authentic<'b>(
+    machine: &mut Machine<'_>,
+    slot: &Slot<'_>,
+    memory: &'b mut Trailer,
+) -> Result<(Verified<'b>, Vec<Extent>), Setback> {
+    match machine.trailer(slot, memory) {
+        Ok(SlotTrailer::Valid(verified, extents)) => Ok((verified, extents.to_vec())),
+        Ok(SlotTrailer::NotAuthentic(kind @ Corrupt::TrailerUnreadable)) => Err(Setback::new(Reason::UNREADABLE, kind)),
+        Ok(SlotTrailer::NotAuthentic(kind)) => Err(Setback::new(Reason::TRAILER, kind)),
+        Ok(SlotTrailer::Nothing) => Err(Setback::new(Reason::TRAILER, Corrupt::TrailerMissing)),
+        Ok(SlotTrailer::Mark(_)) => Err(Setback::new(Reason::TRAILER, "an installation did not end")),
+        Err(error) => Err(Setback::new(Reason::UNREADABLE, error)),
+    }
+}
+
+fn above_floor<'c>(
+    machine: &mut Machine<'c>,
+    slots: &SlotTable<'c>,
+    step: &Step,
+    verified: &Verified<'_>,
+) -> Result<(), Setback> {
+    let floor = machine.floor(slots, step.slot()).map_err(|error| Setback::new(Reason::UNREADABLE, error))?;
+    let index = verified.manifest().rollback_index();
+    let lower = || Setback::new(Reason::ROLLBACK, format_args!("{index} where {floor} is the lowest"));
+    if index >= floor { Ok(()) } else { Err(lower()) }
+}
+
+/// Reads every block of the slot.
+fn everything(
+    machine: &mut Machine<'_>,
+    slot: &Slot<'_>,
+    verified: &Verified<'_>,
+    extents: &[Extent],
+    watchdog: &mut Watchdog,
+) -> Result<(), Setback> {
+    let [mut leaf, mut block, mut page] = [const { [0; BLOCK_BYTES] }; 3];
+    let mut data = AlignedBuf::new(CHUNK_BYTES);
+    let mut buffers =
+        Buffers { data: &mut data, carried: &mut [], leaf: &mut leaf, block: &mut block, page: &mut page };
+    let mut tools = Tools { hasher: &mut SoftHasher, decompressor: &mut NoDecompressor, observer: watchdog };
+    let place = (slot.id, slot.control, extents);
+    let staged = install::restage(&mut machine.disk, verified.clone(), place, &mut buffers, &mut tools);
+    staged.map(|_| ()).map_err(damage)
+}
+
+/// Reads the start of each image, and the hash blocks above it.
+fn first_blocks(machine: &mut Machine<'_>, verified: &Verified<'_>, extents: &[Extent]) -> Result<(), Setback> {
+    let payloads = verified.manifest().payloads().iter();
+    let trees = payloads.map(|payload| payload.tree()).zip(extents);
+    for (tree, extent) in trees {
+        let (disk, scratch) = machine.disk_and_scratch();
+        let mut window = Window::new(disk, *extent);
+        first_of(&mut window, &tree, scratch).map_err(damage)?;
+    }
+    Ok(())
+}
+
+fn first_of(
+    window: &mut Window<'_, updater_cli::os::Disk>,
+    tree: &Tree<'_>,
+    scratch: &mut [u8],
+) -> Result<(), Error<OsError>> {
+    let mut leaf = [0; BLOCK_BYTES];
+    if tree.geometry.levels() == 0 {
+        leaf[..32].copy_from_slice(tree.root.digest().as_bytes());
+    } else {
+        tree.load_block(window, 0, 0, &mut leaf, &mut SoftHasher)?;
+    }
+    let blocks = tree.geometry.chunk_blocks(0).min(FIRST_BLOCKS);
+    let data = scratch.get_mut(..blocks * BLOCK_BYTES).unwrap_or_default();
+    window.read(ByteOffset::new(0), data)?;
+    let mut digests = [0; FIRST_BLOCKS * 32];
+    SoftHasher.hash_blocks(tree.salt, data, &mut digests);
+    for (place, digest) in digests.chunks_exact(32).take(blocks).enumerate() {
+        if digest_at(&leaf, place).is_none_or(|wanted| wanted.as_bytes() != digest) {
+            return Err(Corrupt::Chunk { chunk: 0 }.into());
+        }
+    }
+    Ok(())
+}
+
+fn damage(error: Error<OsError>) -> Setback {
+    let reason = match error {
+        Error::Corrupt(Corrupt::HashBlock { .. } | Corrupt::Superblock(_)) => Reason::ROOT_HASH,
+        Error::Corrupt(_) => Reason::CORRUPTION,
+        _ => Reason::UNREADABLE,
+    };
+    Setback::new(reason, error)
+}
+
+/// Maps every partition of the slot, mounts the root, and looks for what runs there.
+fn start(
+    machine: &Machine<'_>,
+    slot: &Slot<'_>,
+    verified: &Verified<'_>,
+    around: &mut Surroundings<'_>,
+    mappings: &mut Vec<(String, Mapping)>,
+) -> Result<(), Setback> {
+    let boot = &machine.config.boot;
+    for payload in verified.manifest().payloads() {
+        let role = payload.role().as_str();
+        let partition = slot.partition(role).ok_or_else(|| Setback::new(Reason::TRAILER, Corrupt::Roles))?;
+        let unreadable = |error| Setback::new(Reason::UNREADABLE, error);
+        let node = nodes::of(&machine.node, partition).map_err(unreadable)?;
+        let none = || Setback::new(Reason::UNREADABLE, format_args!("the kernel has no node for {}", partition.label));
+        let node = node.ok_or_else(none)?;
+        let name = format!("updater-{}-{role}", slot.id);
+        let mapping = Mapping::make(&name, node.number(), &payload.tree(), boot.on_corruption).map_err(unreadable)?;
+        mappings.push((role.to_owned(), mapping));
+    }
+    around.phases.end("dm-verity");
+    let root = mappings.iter().find(|(role, _)| *role == boot.root).map(|(_, mapping)| mapping.node());
+    let root = root.ok_or_else(|| Setback::new(Reason::TRAILER, Corrupt::Roles))?;
+    filesystem::mount(root, around.root).map_err(|error| Setback::new(Reason::MOUNT, error))?;
+    around.next.is_in(around.root).map_err(|missing| Setback::new(Reason::NO_INIT, missing))?;
+    for (role, mapping) in mappings.iter() {
+        match mapping.is_intact() {
+            Ok(true) => {}
+            Ok(false) => return Err(Setback::new(Reason::CORRUPTION, format_args!("in {role}, as dm-verity says"))),
+            Err(error) => return Err(Setback::new(Reason::UNREADABLE, error)),
+        }
+    }
+    around.phases.end("mount");
+    Ok(())
+}
+
+fn report(step: &Step, verified: &Verified<'_>, mappings: &[(String, Mapping)]) -> Report {
+    let manifest = verified.manifest();
+    let root_hash = manifest.payloads().first().map(|payload| payload.root_hash().to_string());
+    let devices = mappings.iter().map(|(role, mapping)| (role.clone(), mapping.node().display().to_string()));
+    Report {
+        slot: step.slot(),
+        kind: step.word(),
+        version: manifest.version().to_string(),
+        root_hash: root_hash.unwrap_or_default(),
+        tries_left: step.tries_left().get(),
+        trial: if step.is_trial() { Trial::Yes } else { Trial::No },
+        devices: devices.collect(),
+        passed_over: Vec::new(),
+    }
+}

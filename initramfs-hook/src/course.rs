@@ -1,0 +1,255 @@
+//! The boot from its first mount to its hand-over, or to a reboot. The order of the steps stands here, and nothing else.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::Duration;
+
+use libupdate::boot::candidates;
+use libupdate::bundle::verdict::Reason;
+use libupdate::slot::SlotTable;
+use libupdate::{Error, SlotId};
+use rustix::system::RebootCommand;
+use updater_cli::hook_config::{self, HookConfig};
+use updater_cli::os::OsError;
+use updater_cli::profile::boot::{Exhausted, Marker, Start, Voice};
+
+use crate::attempt::{self, Refused, Surroundings};
+use crate::called::Called;
+use crate::command_line::{self, CommandLine, Named};
+use crate::decide::{self, Consequence, Step};
+use crate::early;
+use crate::hand_over::{self, Next};
+use crate::machine::Machine;
+use crate::modules;
+use crate::phases::Phases;
+use crate::recovery;
+use crate::report::{Report, Trial};
+use crate::setback::Setback;
+use crate::watchdog::Watchdog;
+
+/// Before the profile says how long a panic stays on the screen.
+const PANIC: Duration = Duration::from_secs(10);
+
+/// Boots. Returns only as a step of another initramfs.
+pub fn run(called: &Called) -> ExitCode {
+    let mut phases = Phases::start();
+    if let Called::Init { .. } = called {
+        early::prepare();
+    }
+    early::reboot_on_panic(PANIC);
+    phases.end("mounts");
+    modules::load();
+    phases.end("modules");
+    let config = match read_config() {
+        Ok(config) => config,
+        Err(why) => {
+            eprintln!("updater: {}: {why}", hook_config::PATH);
+            return give_up(called, PANIC);
+        }
+    };
+    early::reboot_on_panic(config.boot.panic);
+    let line = CommandLine::new(&fs::read_to_string(command_line::PATH).unwrap_or_default());
+    let mut course = Course {
+        called,
+        root: called.root(),
+        next: next(&config, &line),
+        watchdog: Watchdog::arm(config.boot.watchdog.as_ref()),
+        passed_over: Vec::new(),
+        phases,
+        line,
+    };
+    let specs = config.specs();
+    let booted = Machine::find(&config, &specs).map_err(|error| error.to_string()).and_then(|mut machine| {
+        course.phases.end("disk");
+        course.boot(&mut machine).map_err(|error| error.to_string())
+    });
+    match booted {
+        Ok(code) => code,
+        Err(why) => {
+            eprintln!("updater: {why}");
+            give_up(called, config.boot.panic)
+        }
+    }
+}
+
+/// The slot's own kernel once: the hook in that kernel's initramfs, which is told the slot, runs init.
+fn next(config: &HookConfig, line: &CommandLine) -> Next {
+    match line.slot() {
+        Named::Slot(_) => Next::of(&Start::SwitchRoot, line.init()),
+        Named::No | Named::Nonsense => Next::of(&config.boot.hand_over, line.init()),
+    }
+}
+
+fn read_config() -> Result<HookConfig, String> {
+    let bytes = fs::read(hook_config::PATH).map_err(|error| error.to_string())?;
+    HookConfig::decode(&bytes).map_err(|error| error.to_string())
+}
+
+/// Nothing boots: the screen keeps the reason for a while, then everything starts over.
+fn give_up(called: &Called, after: Duration) -> ExitCode {
+    eprintln!("updater: nothing can be booted; restart in {} s", after.as_secs());
+    sleep(after);
+    restart(called)
+}
+
+fn restart(called: &Called) -> ExitCode {
+    rustix::fs::sync();
+    match (rustix::system::reboot(RebootCommand::Restart), called) {
+        (Ok(()), _) => ExitCode::SUCCESS,
+        // The first process must not end: what follows is a panic, and then a reboot.
+        (Err(error), _) => {
+            eprintln!("updater: cannot restart: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a boot carries from step to step.
+struct Course<'c> {
+    called: &'c Called,
+    line: CommandLine,
+    root: PathBuf,
+    next: Next,
+    watchdog: Watchdog,
+    phases: Phases,
+    passed_over: Vec<(SlotId, Setback)>,
+}
+
+impl Course<'_> {
+    fn boot(&mut self, machine: &mut Machine<'_>) -> Result<ExitCode, Error<OsError>> {
+        let slots = machine.slots()?;
+        self.phases.end("table");
+        let named = self.line.slot();
+        if named == Named::Nonsense {
+            eprintln!("updater: the command line's updater.slot= names no slot");
+        }
+        let known = candidates(&slots);
+        if named == Named::No {
+            for slot in decide::exhausted(&known) {
+                self.pass_over(slot, Setback::new(Reason::EXHAUSTED, ""));
+            }
+        }
+        for step in decide::steps(&known, machine.config.guard, named) {
+            if let Some(report) = self.try_slot(machine, &slots, &step) {
+                return Ok(self.hand_over(machine, &step, report));
+            }
+        }
+        match (&machine.config.boot.on_exhausted, named) {
+            (Exhausted::Reboot, _) | (_, Named::Slot(_)) => Ok(give_up(self.called, machine.config.boot.panic)),
+            (Exhausted::LastResort, _) => self.last_resort(machine),
+            (Exhausted::Recovery { label }, _) => Ok(self.recovery(machine, label)),
+        }
+    }
+
+    fn last_resort(&mut self, machine: &mut Machine<'_>) -> Result<ExitCode, Error<OsError>> {
+        eprintln!("updater: no slot boots; as a last resort, every block of each is checked");
+        let slots = machine.look()?;
+        for step in decide::last_steps(&candidates(&slots)) {
+            if let Some(report) = self.try_slot(machine, &slots, &step) {
+                return Ok(self.hand_over(machine, &step, report));
+            }
+        }
+        Ok(give_up(self.called, machine.config.boot.panic))
+    }
+
+    fn recovery(&mut self, machine: &mut Machine<'_>, label: &str) -> ExitCode {
+        eprintln!("updater: no slot boots; the recovery partition takes over");
+        match recovery::mount(machine, label, &self.root) {
+            Ok(()) => self.switch_root(),
+            Err(why) => {
+                eprintln!("updater: recovery: {why}");
+                give_up(self.called, machine.config.boot.panic)
+            }
+        }
+    }
+
+    fn try_slot<'m>(&mut self, machine: &mut Machine<'m>, slots: &SlotTable<'m>, step: &Step) -> Option<Report> {
+        let Self { root, next, watchdog, phases, .. } = self;
+        let mut around = Surroundings { root, next, watchdog, phases };
+        match attempt::run(machine, slots, step, &mut around) {
+            Ok(report) => Some(report),
+            Err(Refused { setback, manifest }) => {
+                if decide::consequence(step, setback.reason) == Consequence::Failed
+                    && let Err(error) = machine.fail(step.slot())
+                {
+                    eprintln!("updater: slot {} keeps its bits: {error}", step.slot());
+                }
+                let recorded = slots.get(step.slot()).ok().map(|slot| machine.record(slot, manifest, &setback));
+                if let Some(Err(error)) = recorded {
+                    eprintln!("updater: the reason could not be recorded: {error}");
+                }
+                self.pass_over(step.slot(), setback);
+                None
+            }
+        }
+    }
+
+    fn pass_over(&mut self, slot: SlotId, setback: Setback) {
+        eprintln!("updater: slot {slot} is passed over: {setback}");
+        self.passed_over.retain(|(other, _)| *other != slot);
+        self.passed_over.push((slot, setback));
+    }
+
+    /// Leaves everything to the slot's own system.
+    fn hand_over(&mut self, machine: &mut Machine<'_>, step: &Step, mut report: Report) -> ExitCode {
+        let boot = &machine.config.boot;
+        let slot = report.slot;
+        report.passed_over = self.passed_over.clone();
+        report.passed_over.retain(|(other, _)| *other != slot);
+        if boot.mark_good == Marker::Hook
+            && report.trial == Trial::Yes
+            && let Err(error) = machine.mark_good(slot)
+        {
+            eprintln!("updater: slot {slot} could not be marked good: {error}");
+        }
+        if let Err(error) = report.write() {
+            eprintln!("updater: the report of this boot could not be written: {error}");
+        }
+        self.watchdog.feed();
+        self.phases.end("report");
+        eprintln!(
+            "updater: slot {slot} boots: version {}, {}, {} tries left",
+            report.version, report.kind, report.tries_left
+        );
+        if boot.voice == Voice::Verbose {
+            eprintln!("updater: {}", self.phases);
+        }
+        let error = match (&self.next, self.called) {
+            (Next::Kernel(kernel, initrd), _) => {
+                let line = self.line.for_slot(slot, boot.panic.as_secs());
+                hand_over::kexec(&self.root, kernel, initrd.as_deref(), &line)
+            }
+            (Next::Init(_), Called::Step { .. }) => return ExitCode::SUCCESS,
+            (Next::Init(inits), Called::Init { arguments }) => hand_over::switch_root(&self.root, inits, arguments),
+        };
+        self.came_back(machine, step, &error);
+        give_up(self.called, boot.panic)
+    }
+
+    /// The hand-over failed: a slot on trial has had its chance.
+    fn came_back(&self, machine: &mut Machine<'_>, step: &Step, error: &std::io::Error) {
+        let setback = Setback::new(Reason::NO_INIT, error);
+        eprintln!("updater: slot {}: {setback}", step.slot());
+        if decide::consequence(step, setback.reason) == Consequence::Failed
+            && let Err(error) = machine.fail(step.slot())
+        {
+            eprintln!("updater: slot {} keeps its bits: {error}", step.slot());
+        }
+    }
+
+    fn switch_root(&self) -> ExitCode {
+        match self.called {
+            Called::Step { .. } => ExitCode::SUCCESS,
+            Called::Init { arguments } => {
+                let Next::Init(inits) = Next::of(&Start::SwitchRoot, self.line.init()) else {
+                    return restart(self.called);
+                };
+                let error = hand_over::switch_root(Path::new(&self.root), &inits, arguments);
+                eprintln!("updater: {error}");
+                give_up(self.called, PANIC)
+            }
+        }
+    }
+}

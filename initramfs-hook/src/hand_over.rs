@@ -1,0 +1,158 @@
+//! The end of the hook: another program, or another kernel, takes over.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::mount::UnmountFlags;
+use rustix::system::RebootCommand;
+use updater_cli::profile::boot::Start;
+
+use crate::kernel;
+
+/// Where the kernel itself looks for init.
+const INITS: [&str; 4] = ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"];
+/// Mounts that move along.
+const MOVED: [&str; 4] = ["/dev", "/proc", "/sys", "/run"];
+
+/// What runs in the slot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// The first of these programs that is there.
+    Init(Vec<PathBuf>),
+    /// A kernel and its initramfs.
+    Kernel(PathBuf, Option<PathBuf>),
+}
+
+impl Next {
+    /// What the profile and the command line ask for.
+    pub fn of(start: &Start, asked: Option<&str>) -> Self {
+        match (start, asked) {
+            (Start::Kexec { kernel, initrd }, _) => Self::Kernel(kernel.clone(), initrd.clone()),
+            (Start::SwitchRoot, Some(asked)) => Self::Init(vec![asked.into()]),
+            (Start::SwitchRoot, None) => Self::Init(INITS.map(PathBuf::from).to_vec()),
+        }
+    }
+
+    /// Whether the mounted root has it.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    pub fn is_in(&self, root: &Path) -> Result<(), String> {
+        let there = |path: &PathBuf| open_inside(root, path, OFlags::PATH).is_ok();
+        let missing = match self {
+            Self::Init(paths) => (!paths.iter().any(there)).then(|| paths.first()).flatten(),
+            Self::Kernel(kernel, initrd) => {
+                [Some(kernel), initrd.as_ref()].into_iter().flatten().find(|one| !there(one))
+            }
+        };
+        missing.map_or(Ok(()), |path| Err(format!("no {}", path.display())))
+    }
+}
+
+/// Opens a file of the new root; links lead nowhere else.
+fn open_inside(root: &Path, path: &Path, how: OFlags) -> io::Result<File> {
+    let root = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let file = rustix::fs::openat2(root, path, how | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)?;
+    Ok(file.into())
+}
+
+/// Makes `root` the root of everything and runs its init as this process. Returns only where that fails.
+pub fn switch_root(root: &Path, inits: &[PathBuf], arguments: &[OsString]) -> io::Error {
+    let Err(error) = enter(root).map(|()| {
+        let there = inits.iter().find(|init| init.exists()).or(inits.first());
+        there.map(|init| Command::new(init).args(arguments).exec())
+    }) else {
+        return io::Error::other("no init could be run");
+    };
+    error
+}
+
+fn enter(root: &Path) -> io::Result<()> {
+    for mount in MOVED {
+        let inside = root.join(mount.trim_start_matches('/'));
+        if inside.is_dir() {
+            rustix::mount::mount_move(mount, &inside)?;
+        } else {
+            eprintln!("updater: the root has no {mount}: what is mounted there is lost");
+            rustix::mount::unmount(mount, UnmountFlags::DETACH)?;
+        }
+    }
+    rustix::process::chdir(root)?;
+    empty_initramfs();
+    rustix::mount::mount_move(".", "/")?;
+    rustix::process::chroot(".")?;
+    Ok(rustix::process::chdir("/")?)
+}
+
+/// Gives the initramfs's memory back, where it is one.
+fn empty_initramfs() {
+    // `RAMFS_MAGIC` and `TMPFS_MAGIC` of linux/magic.h.
+    let in_memory = rustix::fs::statfs("/").is_ok_and(|facts| matches!(facts.f_type, 0x8584_58f6 | 0x0102_1994));
+    if let (true, Ok(facts)) = (in_memory, fs::metadata("/")) {
+        remove_below(Path::new("/"), facts.dev());
+    }
+}
+
+/// Removes what is on one file system. What cannot be removed only takes memory.
+fn remove_below(folder: &Path, device: u64) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(facts) = fs::symlink_metadata(&path) else { continue };
+        if facts.dev() != device {
+            continue;
+        }
+        if facts.is_dir() {
+            remove_below(&path, device);
+            fs::remove_dir(&path).unwrap_or_default();
+        } else {
+            fs::remove_file(&path).unwrap_or_default();
+        }
+    }
+}
+
+/// Starts the slot's own kernel. Returns only where that fails.
+pub fn kexec(root: &Path, kernel: &Path, initrd: Option<&Path>, command_line: &str) -> io::Error {
+    let load = || {
+        let kernel = open_inside(root, kernel, OFlags::RDONLY)?;
+        let initrd = initrd.map(|path| open_inside(root, path, OFlags::RDONLY)).transpose()?;
+        kernel::kexec_load(&kernel, initrd.as_ref(), command_line)?;
+        rustix::system::reboot(RebootCommand::Kexec).map_err(io::Error::from)
+    };
+    load().err().unwrap_or_else(|| io::Error::other("the kernel came back from kexec"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn inits_are_the_kernels_unless_one_is_asked_for() {
+        assert_eq!(Next::of(&Start::SwitchRoot, None), Next::Init(INITS.map(PathBuf::from).to_vec()));
+        assert_eq!(Next::of(&Start::SwitchRoot, Some("/x")), Next::Init(vec!["/x".into()]));
+        let start = Start::Kexec { kernel: "/k".into(), initrd: None };
+        assert_eq!(Next::of(&start, Some("/x")), Next::Kernel("/k".into(), None));
+    }
+
+    #[test]
+    fn links_are_followed_inside_the_root_only() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("sbin")).unwrap();
+        let next = Next::of(&Start::SwitchRoot, None);
+        assert_eq!(next.is_in(root.path()), Err("no /sbin/init".to_owned()));
+        symlink("/bin/sh", root.path().join("sbin/init")).unwrap();
+        assert_eq!(next.is_in(root.path()), Err("no /sbin/init".to_owned()), "the host's /bin/sh is another one");
+        fs::create_dir(root.path().join("bin")).unwrap();
+        fs::write(root.path().join("bin/sh"), "").unwrap();
+        assert_eq!(next.is_in(root.path()), Ok(()));
+        let kernel = Next::Kernel("/bin/sh".into(), Some("/initrd".into()));
+        assert_eq!(kernel.is_in(root.path()), Err("no /initrd".to_owned()));
+    }
+}

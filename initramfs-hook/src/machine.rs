@@ -1,0 +1,212 @@
+//! The disk of this machine, its slots, and what the hook changes on it.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use libupdate::activate::{self, Spent};
+use libupdate::apply::{self, Relocate};
+use libupdate::boot::Boot;
+use libupdate::bundle::trailer::TRAILER_BYTES;
+use libupdate::bundle::verdict::{Detail, Verdict};
+use libupdate::digest::BLOCK_BYTES;
+use libupdate::gpt::{CopyState, Table};
+use libupdate::policy::{Compression, Facts};
+use libupdate::slot::{PartitionSpec, Slot, SlotTable};
+use libupdate::survey::{self, Memory, SlotTrailer, View};
+use libupdate::{Digest, Error, SlotId, UnixSeconds, Window};
+use updater_cli::hook_config::HookConfig;
+use updater_cli::os::find::{self, Match};
+use updater_cli::os::node::Node;
+use updater_cli::os::{AlignedBuf, Disk, Kind, Lock, OpenHow, OsError};
+use updater_cli::profile::disk::holds_slots;
+
+use crate::floor;
+use crate::nodes;
+use crate::setback::Setback;
+
+/// Between two looks for a disk that has not appeared.
+const POLL: Duration = Duration::from_millis(20);
+/// A whole usual table and its header: one write for the primary.
+const SCRATCH: usize = 64 << 10;
+
+/// A trailer's memory.
+pub type Trailer = [u8; TRAILER_BYTES];
+
+/// The disk, opened.
+pub struct Machine<'c> {
+    /// The board.
+    pub config: &'c HookConfig,
+    /// The whole disk.
+    pub disk: Disk,
+    /// The kernel's view of it.
+    pub node: Node,
+    view: View<'c>,
+    scratch: AlignedBuf,
+    trailer: Box<Trailer>,
+    blocks: [Box<[u8; BLOCK_BYTES]>; 2],
+}
+
+impl<'c> Machine<'c> {
+    /// Waits for the profile's disk, with a bound, and opens it.
+    ///
+    /// # Errors
+    /// None appeared, several match, or what the system says.
+    pub fn find(config: &'c HookConfig, specs: &'c [PartitionSpec<'c>]) -> Result<Self, OsError> {
+        let path = wait(config, specs)?;
+        let disk = Disk::open(&path, OpenHow::read_write())?;
+        let Kind::Device(node) = disk.kind().clone() else {
+            return Err(OsError::new(&path, updater_cli::os::Fault::NotADisk));
+        };
+        let compatible = config.compatible.as_str();
+        let view =
+            View { compatible, specs, anchors: &config.anchors, booted: None, compression: Compression::default() };
+        let blocks = [Box::new([0; BLOCK_BYTES]), Box::new([0; BLOCK_BYTES])];
+        let (scratch, trailer) = (AlignedBuf::new(SCRATCH), Box::new([0; TRAILER_BYTES]));
+        Ok(Self { config, disk, node, view, scratch, trailer, blocks })
+    }
+
+    /// Reads the partition table, writes a damaged copy anew, and has a node for each slot partition.
+    ///
+    /// # Errors
+    /// Neither copy holds, a slot is not there, or what the system says. A repair that fails is told and does not end the boot.
+    pub fn slots(&mut self) -> Result<SlotTable<'c>, Error<OsError>> {
+        let (table, slots) = survey::find(&mut self.disk, self.view.specs, &mut self.scratch)?;
+        self.repair(&table);
+        nodes::ensure(&self.node, &slots);
+        Ok(slots)
+    }
+
+    /// The slots as they are now.
+    ///
+    /// # Errors
+    /// As [`Machine::slots`].
+    pub fn look(&mut self) -> Result<SlotTable<'c>, Error<OsError>> {
+        survey::find(&mut self.disk, self.view.specs, &mut self.scratch).map(|(_, slots)| slots)
+    }
+
+    fn repair(&mut self, table: &Table) {
+        let sound = |state| matches!(state, CopyState::Valid | CopyState::Ignored);
+        if sound(table.primary().state()) && sound(table.backup().state()) {
+            return;
+        }
+        let _udev = Lock::table(&self.disk);
+        match apply::repair(&mut self.disk, table, Relocate::No, &mut self.scratch) {
+            Ok(repair) => match repair.repaired {
+                Some(copy) => eprintln!("updater: the {copy} copy of the partition table was damaged and is repaired"),
+                None => eprintln!("updater: a copy of the partition table is damaged and has no place"),
+            },
+            Err(error) => eprintln!("updater: a copy of the partition table is damaged and stays so: {error}"),
+        }
+    }
+
+    /// Spends the try that the boot costs; read back when it returns.
+    ///
+    /// # Errors
+    /// The try of a slot on trial could not be spent. A good slot boots all the same.
+    pub fn spend(&mut self, boot: &Boot) -> Result<(), Error<OsError>> {
+        let _udev = Lock::table(&self.disk);
+        let attempt = activate::spend_try(&mut self.disk, self.view.specs, boot, &mut self.scratch)?;
+        match attempt.spent {
+            Spent::Failed(error) => {
+                eprintln!("updater: the try of slot {} could not be spent: {error}", boot.candidate.slot);
+            }
+            Spent::Yes(outcome) => {
+                if let Some(warning) = outcome.warning {
+                    eprintln!("updater: {warning}");
+                }
+            }
+            Spent::NotNeeded => {}
+        }
+        Ok(())
+    }
+
+    /// What the trailers of a slot say; `trailer` holds it.
+    ///
+    /// # Errors
+    /// None of the slot's own.
+    pub fn trailer<'b>(
+        &mut self,
+        slot: &Slot<'_>,
+        trailer: &'b mut Trailer,
+    ) -> Result<SlotTrailer<'b>, Error<OsError>> {
+        let [block, other] = &mut self.blocks;
+        survey::trailer(&mut self.disk, slot, &self.view, trailer, [block, other])
+    }
+
+    /// The lowest rollback index that the slot may have.
+    ///
+    /// # Errors
+    /// As [`Machine::slots`].
+    pub fn floor(&mut self, slots: &SlotTable<'c>, trial: SlotId) -> Result<u64, Error<OsError>> {
+        Ok(floor::below(&self.facts(slots)?, trial))
+    }
+
+    fn facts(&mut self, slots: &SlotTable<'c>) -> Result<Facts<'c>, Error<OsError>> {
+        let [block, other] = &mut self.blocks;
+        let mut memory = Memory { trailer: &mut self.trailer, block, other };
+        survey::facts(&mut self.disk, &self.view, slots, &mut memory)
+    }
+
+    /// Says on the disk that the slot never boots again by itself, where another one is good.
+    ///
+    /// # Errors
+    /// None is, or what the system says: the tries of the slot run out instead.
+    pub fn fail(&mut self, slot: SlotId) -> Result<(), Error<OsError>> {
+        let slots = self.look()?;
+        let facts = self.facts(&slots)?;
+        let _udev = Lock::table(&self.disk);
+        let outcome = activate::mark_bad(&mut self.disk, self.view.specs, &facts, slot, &mut self.scratch)?;
+        outcome.warning.iter().for_each(|warning| eprintln!("updater: {warning}"));
+        Ok(())
+    }
+
+    /// Leaves the reason on the slot, for `status` in the system that runs instead.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn record(&mut self, slot: &Slot<'_>, manifest: Digest, setback: &Setback) -> Result<(), Error<OsError>> {
+        let Some(partition) = slot.partitions.first() else { return Ok(()) };
+        let Setback { reason, detail } = setback;
+        // A machine without a clock that runs is still in its first years.
+        let at = UnixSeconds::UNKNOWN;
+        let verdict = Verdict { reason: *reason, manifest, at, detail: Detail::new(detail) };
+        let mut window = Window::new(&mut self.disk, partition.extent);
+        let [block, _] = &mut self.blocks;
+        // The same once more in every boot would wear the flash.
+        if Verdict::read(&mut window, block).is_ok_and(|old| old == verdict) {
+            return Ok(());
+        }
+        verdict.write(&mut window, block)?;
+        window.flush()
+    }
+
+    /// Marks the slot good.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn mark_good(&mut self, slot: SlotId) -> Result<(), Error<OsError>> {
+        let _udev = Lock::table(&self.disk);
+        let guard = self.config.guard;
+        let outcome = activate::mark_good(&mut self.disk, self.view.specs, slot, guard, &mut self.scratch)?;
+        outcome.warning.iter().for_each(|warning| eprintln!("updater: {warning}"));
+        Ok(())
+    }
+
+    /// Memory for reading the disk.
+    pub fn disk_and_scratch(&mut self) -> (&mut Disk, &mut AlignedBuf) {
+        (&mut self.disk, &mut self.scratch)
+    }
+}
+
+fn wait(config: &HookConfig, specs: &[PartitionSpec<'_>]) -> Result<std::path::PathBuf, OsError> {
+    let until = Instant::now() + config.boot.disk_wait;
+    loop {
+        match find::whole_disk(&config.disk, |node| holds_slots(node, specs)) {
+            Ok(path) if path.exists() => return Ok(path),
+            _ if Instant::now() < until => sleep(POLL),
+            Ok(path) => return Ok(path),
+            // A disk that cannot be read is not the one that boots: another one may.
+            Err(_) => return find::whole_disk(&config.disk, |node| Ok(holds_slots(node, specs).unwrap_or(Match::No))),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Stage 1 of a boot: chooses the slot, spends its try, checks it, maps it with dm-verity, and hands over. What does not hold
+//! falls back. `docs/BOOT.md` has the states as a picture.
+//!
+//! ```text
+//!  main ─ called        how it was started: as /init, or as a step of another initramfs
+//!   └ course            the boot from its first mount to its hand-over or its reboot
+//!      ├ decide, floor, command_line, report, mapping/*      pure: what to do next, in which words
+//!      ├ machine, attempt, nodes, filesystem                 the disk, one try of one slot
+//!      ├ early, modules, watchdog, hand_over                 what a first process does for its machine
+//!      └ kernel                                              the calls without a safe form: all `unsafe` of this crate
+//! ```
+
+mod attempt;
+mod called;
+mod command_line;
+mod course;
+mod decide;
+mod early;
+mod filesystem;
+mod floor;
+mod hand_over;
+mod kernel;
+mod machine;
+mod mapping;
+mod modules;
+mod nodes;
+mod phases;
+mod recovery;
+mod report;
+mod setback;
+mod watchdog;
+
+use std::process::ExitCode;
+
+use crate::called::Called;
+
+/// A command line that cannot be understood.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    // Its own name.
+    arguments.next();
+    match Called::of(std::process::id(), arguments.collect()) {
+        Some(called) => course::run(&called),
+        None => {
+            eprintln!("usage: initramfs-hook --root DIR   (or as the first process of an initramfs)");
+            ExitCode::from(USAGE)
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `/run/updater/boot.json`: what the running system learns about its boot. FORMAT.md section 10 has its keys.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use libupdate::SlotId;
+
+use crate::setback::Setback;
+
+/// Where it is read.
+pub const PATH: &str = "/run/updater/boot.json";
+
+/// What is known of a boot that is handed over.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The slot.
+    pub slot: SlotId,
+    /// How it came to boot.
+    pub kind: &'static str,
+    /// Its version.
+    pub version: String,
+    /// The root partition's root hash.
+    pub root_hash: String,
+    /// What is left after this boot's try.
+    pub tries_left: u8,
+    /// Whether it has yet to complete a boot.
+    pub trial: Trial,
+    /// Each partition's verity device, by role.
+    pub devices: Vec<(String, String)>,
+    /// Slots that would have come before it.
+    pub passed_over: Vec<(SlotId, Setback)>,
+}
+
+/// Whether a slot has yet to complete a boot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trial {
+    /// It has.
+    No,
+    /// It has not.
+    Yes,
+}
+
+impl Report {
+    /// The file's text.
+    pub fn json(&self) -> String {
+        let Self { slot, kind, version, root_hash, tries_left, trial, devices, passed_over } = self;
+        let trial = *trial == Trial::Yes;
+        let devices: Vec<String> =
+            devices.iter().map(|(role, node)| format!("{}:{}", quoted(role), quoted(node))).collect();
+        let passed = |(slot, setback): &(SlotId, Setback)| {
+            let (reason, detail) = (setback.reason.word(), quoted(&setback.detail));
+            format!(r#"{{"slot":"{slot}","reason":"{reason}","detail":{detail}}}"#)
+        };
+        let passed: Vec<String> = passed_over.iter().map(passed).collect();
+        let (version, devices, passed) = (quoted(version), devices.join(","), passed.join(","));
+        let head =
+            format!(r#""schema":1,"slot":"{slot}","kind":"{kind}","version":{version},"root_hash":"{root_hash}""#);
+        let tail =
+            format!(r#""tries_left":{tries_left},"trial":{trial},"devices":{{{devices}}},"passed_over":[{passed}]"#);
+        format!("{{{head},{tail}}}\n")
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write(&self) -> io::Result<()> {
+        let path = Path::new(PATH);
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+        fs::write(path, self.json())
+    }
+}
+
+/// A JSON string.
+fn quoted(text: &str) -> String {
+    let mut json = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => json.extend(['\\', letter]),
+            ' '..='~' => json.push(letter),
+            other => other.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+                // Writing to a string does not fail.
+                write!(json, "\\u{unit:04x}").unwrap_or_default();
+            }),
+        }
+    }
+    json.push('"');
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use libupdate::bundle::verdict::Reason;
+
+    use super::*;
+
+    #[test]
+    fn a_json_reader_finds_every_key() {
+        let report = Report {
+            slot: SlotId::A,
+            kind: "counted",
+            version: "1.4".into(),
+            root_hash: "ab".repeat(32),
+            tries_left: 2,
+            trial: Trial::No,
+            devices: vec![("root".into(), "/dev/dm-0".into())],
+            passed_over: vec![(SlotId::B, Setback::new(Reason::MOUNT, "a \"quote\" and a \\"))],
+        };
+        let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+        assert_eq!((&json["schema"], &json["slot"]), (&1.into(), &"a".into()));
+        assert_eq!((&json["version"], &json["tries_left"], &json["trial"]), (&"1.4".into(), &2.into(), &false.into()));
+        assert_eq!(json["devices"]["root"], "/dev/dm-0");
+        assert_eq!(json["passed_over"][0]["reason"], "mount");
+        assert_eq!(json["passed_over"][0]["detail"], "a \"quote\" and a \\");
+    }
+
+    #[test]
+    fn control_characters_and_foreign_letters_are_escaped() {
+        let text = "tab\t ü \u{1f600} \u{1b}[2J";
+        assert!(quoted(text).is_ascii());
+        assert_eq!(serde_json::from_str::<String>(&quoted(text)).unwrap(), text);
+    }
+}
