@@ -12,6 +12,10 @@
 //! - [`device`]: a disk with a booted slot; [`witness`]: what must hold after every failure.
 //! - [`kill_site`]: an installation that something happens to; [`strace`]: what makes it happen.
 //!
+//! The boot, on real kernels in qemu:
+//!
+//! - [`guest_kit`]: kernel, programs, boards and releases; [`guest_disk`]: a disk; [`guest`]: a machine that runs from it.
+//!
 //! The power-cut laboratory, from below:
 //!
 //! - [`medium`]: what stands on a simulated disk; [`sim_disk`]: the disk, its cache, its log and its faults.
@@ -41,6 +45,9 @@ pub mod gpt_copy;
 pub mod gpt_disk;
 pub mod gpt_maker;
 pub mod gpt_readers;
+pub mod guest;
+pub mod guest_disk;
+pub mod guest_kit;
 pub mod kill_site;
 pub mod lab;
 pub mod log_story;

@@ -1,0 +1,15 @@
+# boots of real kernels in qemu: updates, trials, every way to fall back
+# shellcheck shell=bash disable=SC2034
+packages=(apt binutils busybox-static cargo-web cgpt cpio erofs-utils gdisk kmod musl-tools qemu-system-x86 rust-web-src rustc-web)
+
+part() {
+  local boots
+  check "the static hook fits" tests/guest/build fits
+  export GUEST_BOOTS=$LOGS/guest-boots
+  rm -f "$GUEST_BOOTS"
+  test_targets boot
+  # Two guests at once: each takes a processor and 256 MiB.
+  cargo_tests "guests" -p tests "${TARGETS[@]}" -- --nocapture --test-threads=2
+  boots=$(wc -l <"$GUEST_BOOTS" || echo 0)
+  echo "   guest boots: $boots"
+}

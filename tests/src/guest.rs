@@ -1,0 +1,196 @@
+//! A machine in qemu, under software emulation, and what its serial console says.
+
+use std::fs::OpenOptions;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::guest_disk::GuestDisk;
+
+/// A guest that says nothing new for so long hangs. It is many times what a boot takes on a machine with other work.
+const PATIENCE: Duration = Duration::from_secs(150);
+const POLL: Duration = Duration::from_millis(20);
+/// What the hook says once in each boot: as it hands over, or as it gives up.
+const BOOTED: [&str; 2] = [" boots: version ", "updater: nothing can be booted"];
+
+/// A running machine. Dropped, its power is cut.
+#[derive(Debug)]
+pub struct Guest {
+    child: Child,
+    said: Arc<Mutex<String>>,
+    reader: Option<thread::JoinHandle<()>>,
+}
+
+/// How a machine is put together.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    /// Words for the guest's init.
+    pub acts: &'static str,
+    /// A bundle on a second disk.
+    pub bundle: Option<PathBuf>,
+    /// More words for the kernel.
+    pub words: &'static str,
+}
+
+impl Machine {
+    /// One whose init does `acts`.
+    #[must_use]
+    pub fn does(acts: &'static str) -> Self {
+        Self { acts, ..Self::default() }
+    }
+
+    /// Starts it from a disk.
+    ///
+    /// # Panics
+    /// Where qemu cannot be started.
+    #[must_use]
+    pub fn start(&self, disk: &GuestDisk) -> Guest {
+        let mut qemu = Command::new("qemu-system-x86_64");
+        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", "256"])
+            .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-monitor", "none"])
+            .arg("-kernel")
+            .arg(disk.kit().kernel())
+            .arg("-initrd")
+            .arg(disk.kit().initramfs(disk.board()))
+            .arg("-append")
+            .arg(format!("console=ttyS0 quiet panic=-1 guest.do={} {}", self.acts, self.words));
+        drive(&mut qemu, &disk.path(), "disk", disk.sectors().bytes());
+        if let Some(bundle) = &self.bundle {
+            drive(&mut qemu, &second_disk(bundle), "bundle", 512);
+        }
+        let mut child = qemu
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("qemu-system-x86 is installed");
+        let said = Arc::new(Mutex::new(String::new()));
+        let (mut console, into) = (child.stdout.take().expect("it was piped"), Arc::clone(&said));
+        let reader = thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = console.read(&mut buffer) {
+                let text = String::from_utf8_lossy(&buffer[..count]).replace('\r', "");
+                into.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+            }
+        });
+        Guest { child, said, reader: Some(reader) }
+    }
+
+    /// Runs it until it powers off.
+    ///
+    /// # Panics
+    /// Where it does not.
+    #[must_use]
+    pub fn run(&self, disk: &GuestDisk) -> String {
+        self.start(disk).powers_off()
+    }
+}
+
+fn drive(qemu: &mut Command, file: &Path, name: &str, sectors: usize) {
+    qemu.arg("-drive")
+        .arg(format!("file={},format=raw,if=none,id={name},cache=writeback", file.display()))
+        .arg("-device")
+        .arg(format!("virtio-blk-pci,drive={name},logical_block_size={sectors},physical_block_size={sectors}"));
+}
+
+/// A bundle, behind a block that begins with its length.
+fn second_disk(bundle: &Path) -> PathBuf {
+    let bytes = std::fs::read(bundle).expect("the bundle was made");
+    let mut disk = format!("{:<15}\n", bytes.len()).into_bytes();
+    disk.resize(4096, 0);
+    disk.extend(bytes);
+    disk.resize(disk.len().next_multiple_of(4096), 0);
+    let path = bundle.with_extension("disk");
+    std::fs::write(&path, disk).expect("the folder can be written");
+    path
+}
+
+impl Guest {
+    /// What the console has said until now.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the console has said `text` so many times.
+    ///
+    /// # Panics
+    /// Where it never does.
+    pub fn says(&self, text: &str, times: usize) {
+        self.waits_until(&format!("{text:?}, {times} times"), |said| said.matches(text).count() >= times);
+    }
+
+    fn waits_until(&self, what: &str, met: impl Fn(&str) -> bool) {
+        let (mut heard, mut until) = (0, Instant::now() + PATIENCE);
+        loop {
+            let said = self.said();
+            if met(&said) {
+                return;
+            }
+            if said.len() != heard {
+                (heard, until) = (said.len(), Instant::now() + PATIENCE);
+            }
+            assert!(Instant::now() < until, "the guest never said {what}:\n{said}");
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Waits until the guest has powered itself off, and gives what it said.
+    ///
+    /// # Panics
+    /// Where it never does.
+    #[must_use]
+    pub fn powers_off(mut self) -> String {
+        self.says("guest: powers off", 1);
+        let until = Instant::now() + PATIENCE;
+        while self.child.try_wait().expect("a child can be waited for").is_none() {
+            assert!(Instant::now() < until, "the guest does not power off:\n{}", self.said());
+            thread::sleep(POLL);
+        }
+        self.join();
+        self.said()
+    }
+
+    /// Cuts its power, and gives what it said.
+    #[must_use]
+    pub fn cut(mut self) -> String {
+        self.end();
+        self.said()
+    }
+
+    fn end(&mut self) {
+        // Where it has ended already there is nobody to kill, and that is what was wanted.
+        self.child.kill().unwrap_or_default();
+        drop(self.child.wait());
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the console was read");
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.end();
+        count(boots(&self.said()));
+    }
+}
+
+/// How many times the hook has come to its end.
+#[must_use]
+pub fn boots(said: &str) -> usize {
+    said.lines().filter(|line| BOOTED.iter().any(|sign| line.contains(sign))).count()
+}
+
+/// Adds a line for each boot to the file that the part counts.
+fn count(boots: usize) {
+    let Some(path) = std::env::var_os("GUEST_BOOTS") else { return };
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.and_then(|mut file| file.write_all("boot\n".repeat(boots).as_bytes())).expect("the tally can be written");
+}

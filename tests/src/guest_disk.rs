@@ -1,0 +1,177 @@
+//! The disk of a guest: a file, made and changed by the program on this side, and looked at from outside.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use libupdate::BlockSize;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::answer::{Answer, Exit};
+use crate::cli::Cli;
+use crate::guest_kit::{Board, Kit, Release};
+use crate::loop_device::LoopDevice;
+use crate::tool;
+
+/// Bytes of a disk.
+const DISK_MIB: u64 = 48;
+
+/// A disk image file, the board it is in, and what it was made with.
+#[derive(Debug)]
+pub struct GuestDisk {
+    folder: TempDir,
+    board: Board,
+    sectors: BlockSize,
+}
+
+impl GuestDisk {
+    /// A disk of a board with this release on slot a, good.
+    #[must_use]
+    pub fn provisioned(board: Board, release: &Release) -> Self {
+        Self::with_sectors(board, release, BlockSize::B512)
+    }
+
+    /// The same with other sectors.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    #[must_use]
+    pub fn with_sectors(board: Board, release: &Release, sectors: BlockSize) -> Self {
+        let folder = tempfile::tempdir().expect("the temporary folder can be written");
+        let disk = Self { folder, board, sectors };
+        let bundle = disk.bundle(release);
+        let (bytes, sectors) = ((DISK_MIB << 20).to_string(), sectors.bytes().to_string());
+        disk.cli(&["--sector-size", &sectors, "provision", "--size", &bytes, &bundle]).exits(Exit::Done);
+        disk
+    }
+
+    /// What everything is made of.
+    #[must_use]
+    pub fn kit(&self) -> &'static Kit {
+        Kit::shared()
+    }
+
+    /// The board.
+    #[must_use]
+    pub const fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Its sectors.
+    #[must_use]
+    pub const fn sectors(&self) -> BlockSize {
+        self.sectors
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("disk.img")
+    }
+
+    /// A release's bundle for this board.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    #[must_use]
+    pub fn bundle(&self, release: &Release) -> String {
+        text(&self.kit().bundle(&self.board, release))
+    }
+
+    /// Runs the program on this disk.
+    #[must_use]
+    pub fn cli(&self, arguments: &[&str]) -> Answer {
+        let profile = text(&self.kit().profile(&self.board));
+        Cli::new(&["--quiet", "--profile", &profile, "--disk", &text(&self.path())]).and(arguments).run()
+    }
+
+    /// Installs a release into the slot that is not booted.
+    pub fn install(&self, release: &Release) {
+        self.cli(&["install", &self.bundle(release)]).exits(Exit::Done);
+    }
+
+    /// Priority, tries left and success of a slot, as `cgpt` reads them.
+    ///
+    /// # Panics
+    /// Where it does not.
+    #[must_use]
+    pub fn bits(&self, slot: char) -> [u64; 3] {
+        let over = (self.sectors == BlockSize::B4096).then(|| LoopDevice::over(&self.path(), BlockSize::B4096));
+        let node = over.as_ref().map_or_else(|| text(&self.path()), |over| over.text().to_owned());
+        let number = if slot == 'a' { "1" } else { "2" };
+        ["-P", "-T", "-S"].map(|field| {
+            let words = tool::run("cgpt", &["show", "-i", number, field, &node]);
+            words.trim().parse().unwrap_or_else(|_| panic!("cgpt show {field}: {words}"))
+        })
+    }
+
+    /// Sets a slot's bits, as `cgpt` does.
+    pub fn set_bits(&self, slot: char, [priority, tries, successful]: [u8; 3]) {
+        let number = if slot == 'a' { "1" } else { "2" };
+        let fields =
+            [("-P", priority), ("-T", tries), ("-S", successful)].map(|(name, value)| format!("{name}{value}"));
+        let arguments = ["add", "-i", number].map(str::to_owned).into_iter().chain(fields).chain([text(&self.path())]);
+        tool::run("cgpt", &arguments.collect::<Vec<_>>());
+    }
+
+    /// The document of `status`.
+    #[must_use]
+    pub fn status(&self) -> Value {
+        self.cli(&["--json", "status"]).exits(Exit::Done).json()
+    }
+
+    /// First byte of a slot's partition, and its bytes.
+    ///
+    /// # Panics
+    /// Where `status` has no such slot.
+    #[must_use]
+    pub fn place(&self, slot: char) -> (u64, u64) {
+        let status = self.status();
+        let rows = status["slots"].as_array().expect("status lists slots");
+        let row = rows.iter().find(|row| row["name"] == slot.to_string()).expect("the slot is there");
+        let field = |name: &str| row["partitions"][0][name].as_u64().expect("a number");
+        (field("start_bytes"), field("size_bytes"))
+    }
+
+    /// Copies a release's image to the partition with this label, as it is.
+    ///
+    /// # Panics
+    /// Where there is no such partition.
+    pub fn copy_image(&self, release: &Release, label: &str) {
+        let words = tool::run("sgdisk", &["-p", &text(&self.path())]);
+        let row = words.lines().find(|line| line.ends_with(label)).expect("the partition is there");
+        let first: u64 = row.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("sgdisk's columns");
+        let image = std::fs::read(self.bundle(release).replace(".bundle", ".image")).expect("the image was made");
+        let file = File::options().write(true).open(self.path()).expect("the disk was made");
+        file.write_all_at(&image, first * 512).expect("inside the disk");
+    }
+
+    /// Flips a bit of a slot, at a byte of its partition; behind its end, from the end on.
+    ///
+    /// # Panics
+    /// Where the file cannot be written.
+    pub fn damage(&self, slot: char, at: i64) {
+        let (start, size) = self.place(slot);
+        let at = if at < 0 { start + size - at.unsigned_abs() } else { start + at.unsigned_abs() };
+        let file = File::options().read(true).write(true).open(self.path()).expect("the disk was made");
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).expect("inside the disk");
+        file.write_all_at(&[byte[0] ^ 1], at).expect("inside the disk");
+    }
+
+    /// Writes zeros over a part of the disk, from its start or, where `at` is negative, from its end.
+    ///
+    /// # Panics
+    /// Where the file cannot be written.
+    pub fn wipe(&self, at: i64, bytes: usize) {
+        let file = File::options().write(true).open(self.path()).expect("the disk was made");
+        let len = file.metadata().expect("the disk was made").len();
+        let at = if at < 0 { len - at.unsigned_abs() } else { at.unsigned_abs() };
+        file.write_all_at(&vec![0; bytes], at).expect("inside the disk");
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("paths of tests are UTF-8").to_owned()
+}

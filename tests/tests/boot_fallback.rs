@@ -1,0 +1,136 @@
+//! A device that gets a bad update comes back by itself: each way in which a slot can be bad, on a real kernel.
+
+use tests::answer::Exit;
+use tests::guest::Machine;
+use tests::guest_disk::GuestDisk;
+use tests::guest_kit::{Board, Flaw, Release};
+
+const ONE: Release = Release::of("1.0");
+const TWO: Release = Release::of("2.0");
+
+/// A device with 1.0 good on slot a, and a release on trial on slot b.
+fn with_trial(board: Board, release: &Release) -> GuestDisk {
+    let disk = GuestDisk::provisioned(board, &ONE.acts("json,off"));
+    disk.install(release);
+    disk
+}
+
+/// The slot fell back at once, for this reason, which stands on the console, in the report, and in `status`.
+fn falls_back_at_once(disk: &GuestDisk, word: &str, reason: &str) {
+    let said = Machine::default().run(disk);
+    assert!(said.contains(&format!("updater: slot b is passed over: {reason}")), "{said}");
+    assert!(said.contains("updater: slot a boots: version 1.0, counted"), "{said}");
+    assert!(said.contains(&format!(r#""passed_over":[{{"slot":"b","reason":"{word}""#)), "{said}");
+    assert_eq!(disk.bits('b'), [0, 0, 0], "{said}");
+    let status = disk.status();
+    assert_eq!(status["last_fallback"]["slot"], "b", "{status}");
+    assert_eq!(status["last_fallback"]["reason"], reason, "{status}");
+    assert_eq!(status["next"], "a");
+}
+
+/// The slot is booted until its tries are gone, then the other one.
+fn falls_back_after_its_tries(disk: &GuestDisk) -> String {
+    let said = Machine::default().run(disk);
+    for left in ["2", "1", "0"] {
+        assert!(said.contains(&format!("updater: slot b boots: version 2.0, trial, {left} tries left")), "{said}");
+    }
+    assert!(said.contains("updater: slot b is passed over: its tries ran out without a good boot"), "{said}");
+    assert!(said.contains("updater: slot a boots: version 1.0, counted"), "{said}");
+    assert!(said.contains(r#""passed_over":[{"slot":"b","reason":"exhausted""#), "{said}");
+    assert_eq!(disk.bits('b'), [2, 0, 0]);
+    assert_eq!(disk.status()["last_fallback"]["reason"], "tries ran out");
+    said
+}
+
+#[test]
+fn a_tampered_trailer() {
+    let disk = with_trial(Board::default(), &TWO);
+    // Inside the manifest: 60 bytes into the region that is the last 64 KiB.
+    disk.damage('b', 16 + 60 - 65536);
+    falls_back_at_once(&disk, "trailer", "its trailer is missing, damaged or not authentic");
+}
+
+#[test]
+fn a_tampered_hash_tree() {
+    let disk = with_trial(Board::default(), &TWO);
+    let blocks = std::fs::metadata(disk.bundle(&TWO).replace(".bundle", ".image")).unwrap().len().div_ceil(4096);
+    // Behind the data and the superblock.
+    disk.damage('b', i64::try_from((blocks + 1) * 4096 + 5).unwrap());
+    falls_back_at_once(&disk, "root-hash", "its hash tree does not have the signed root hash");
+}
+
+#[test]
+fn a_tampered_superblock_of_the_file_system() {
+    let disk = with_trial(Board::default(), &TWO);
+    disk.damage('b', 1024);
+    falls_back_at_once(&disk, "corruption", "a block does not match the hash tree");
+}
+
+#[test]
+fn no_file_system() {
+    let disk = with_trial(Board::default(), &TWO.flaw(Flaw::NoFileSystem));
+    falls_back_at_once(&disk, "mount", "its root file system cannot be mounted");
+}
+
+#[test]
+fn no_init() {
+    let disk = with_trial(Board::default(), &TWO.flaw(Flaw::NoInit));
+    falls_back_at_once(&disk, "no-init", "its root file system has no init");
+}
+
+#[test]
+fn a_rollback_index_below_every_good_slot() {
+    let one = ONE.acts("json,off").with(&["--rollback-index", "5"]);
+    let disk = GuestDisk::provisioned(Board::default(), &one);
+    let two = TWO.with(&["--rollback-index", "4"]);
+    // Installing it is refused; whoever writes to the disk directly asks nobody.
+    disk.set_bits('a', [0, 0, 0]);
+    disk.cli(&["--booted", "none", "install", "--slot", "b", &disk.bundle(&two)]).exits(Exit::Done);
+    disk.set_bits('a', [1, 3, 1]);
+    disk.set_bits('b', [2, 3, 0]);
+    falls_back_at_once(&disk, "rollback", "its rollback index is lower than that of every good slot");
+}
+
+#[test]
+fn an_init_that_cannot_run() {
+    let disk = with_trial(Board::default(), &TWO.flaw(Flaw::BadInit));
+    let said = Machine::default().run(&disk);
+    assert!(said.contains("updater: slot b boots: version 2.0, trial, 2 tries left"), "{said}");
+    assert!(said.contains("updater: slot b: its root file system has no init ("), "{said}");
+    assert!(said.contains("updater: slot a boots: version 1.0, counted"), "{said}");
+    assert_eq!(disk.bits('b'), [0, 0, 0]);
+}
+
+#[test]
+fn an_init_that_ends() {
+    let said = falls_back_after_its_tries(&with_trial(Board::default(), &TWO.acts("end")));
+    assert!(said.contains("Attempted to kill init"), "{said}");
+}
+
+#[test]
+fn a_kernel_panic() {
+    let said = falls_back_after_its_tries(&with_trial(Board::default(), &TWO.acts("panic")));
+    assert!(said.contains("guest: panics"), "{said}");
+}
+
+#[test]
+fn a_reboot_before_it_is_marked_good() {
+    falls_back_after_its_tries(&with_trial(Board::default(), &TWO.acts("reboot")));
+}
+
+#[test]
+fn a_block_that_is_damaged_later_restarts_the_machine() {
+    let disk = with_trial(Board::default(), &TWO.acts("read,hang"));
+    // In a file that is read as a whole only later.
+    let bytes = std::fs::metadata(disk.bundle(&TWO.acts("read,hang")).replace(".bundle", ".image")).unwrap().len();
+    disk.damage('b', i64::try_from(bytes / 2).unwrap());
+    let said = falls_back_after_its_tries(&disk);
+    assert!(said.contains("is corrupted"), "{said}");
+}
+
+#[test]
+fn a_system_that_hangs_is_reset_by_the_watchdog() {
+    let board = Board { boot: "", more: "" };
+    let watched = Board { more: "[boot.watchdog]\ntimeout-seconds = 4\n", ..board };
+    falls_back_after_its_tries(&with_trial(watched, &TWO.acts("hang")));
+}
