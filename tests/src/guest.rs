@@ -49,7 +49,7 @@ impl Machine {
     #[must_use]
     pub fn start(&self, disk: &GuestDisk) -> Guest {
         let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", "256"])
+        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", disk.board().memory_mib()])
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-monitor", "none"])
             .arg("-kernel")
             .arg(disk.kit().kernel())

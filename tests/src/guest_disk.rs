@@ -15,7 +15,7 @@ use crate::loop_device::LoopDevice;
 use crate::tool;
 
 /// Bytes of a disk.
-const DISK_MIB: u64 = 48;
+const DISK_MIB: u64 = 80;
 
 /// A disk image file, the board it is in, and what it was made with.
 #[derive(Debug)]

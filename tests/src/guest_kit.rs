@@ -19,7 +19,7 @@ use crate::{tool, tree};
 /// What the boards and the releases are for.
 pub const COMPATIBLE: &str = "guest";
 /// Bytes of a slot's partition.
-pub const SLOT_MIB: u32 = 16;
+pub const SLOT_MIB: u32 = 32;
 
 /// Modules of Debian's cloud kernel, in the order of their needs.
 const MODULES: [&str; 7] = ["virtio_pci", "virtio_blk", "dm-verity", "erofs", "squashfs", "softdog", "nvme"];
@@ -53,8 +53,19 @@ pub struct Release {
     pub acts: Option<&'static str>,
     /// What is done to the root before it is packed.
     pub flaw: Flaw,
+    /// What it brings besides its programs.
+    pub cargo: Cargo,
     /// More options of `bundle create`.
     pub options: &'static [&'static str],
+}
+
+/// What a release brings.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Cargo {
+    /// Programs only: the running kernel goes on.
+    Programs,
+    /// A kernel and an initramfs with the hook, in /boot.
+    Kernel,
 }
 
 /// What is wrong with a release.
@@ -70,11 +81,19 @@ pub enum Flaw {
     NoFileSystem,
 }
 
+impl Board {
+    /// Memory of its machine: a kernel that is loaded beside the running one needs more.
+    #[must_use]
+    pub fn memory_mib(&self) -> &'static str {
+        if self.boot.contains("kexec") { "768" } else { "256" }
+    }
+}
+
 impl Release {
     /// A release that does what the command line says.
     #[must_use]
     pub const fn of(version: &'static str) -> Self {
-        Self { version, acts: None, flaw: Flaw::None, options: &[] }
+        Self { version, acts: None, flaw: Flaw::None, cargo: Cargo::Programs, options: &[] }
     }
 
     /// One that does something of itself.
@@ -87,6 +106,12 @@ impl Release {
     #[must_use]
     pub const fn flaw(self, flaw: Flaw) -> Self {
         Self { flaw, ..self }
+    }
+
+    /// One with a kernel of its own.
+    #[must_use]
+    pub const fn with_kernel(self) -> Self {
+        Self { cargo: Cargo::Kernel, ..self }
     }
 
     /// One made with more options.
@@ -224,6 +249,11 @@ impl Kit {
         fs::write(root.join("noise"), noise(release.version, 512 << 10))?;
         if let Some(acts) = release.acts {
             fs::write(root.join("etc/do"), acts)?;
+        }
+        if release.cargo == Cargo::Kernel {
+            fs::create_dir(root.join("boot"))?;
+            fs::copy(self.kernel(), root.join("boot/vmlinuz"))?;
+            fs::copy(self.initramfs(board), root.join("boot/initramfs"))?;
         }
         let init = root.join("sbin/init");
         match release.flaw {
