@@ -183,7 +183,7 @@ impl Bench {
         ) -> Result<T, Error<OsError>>,
     ) -> Result<T, Failure> {
         let Self { disk, memory, .. } = self;
-        memory.with_tools(watch, |buffers, tools| act(disk, buffers, tools))
+        disk.in_flight(|disk| memory.with_tools(watch, |buffers, tools| act(disk, buffers, tools)))
     }
 
     /// Memory for reading one slot's trailers.

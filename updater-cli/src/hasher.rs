@@ -1,54 +1,150 @@
-//! Salted SHA-256 of many blocks, on every core.
+//! Salted SHA-256 of many blocks: several at once on each core, on every core.
+//!
+//! A block of zeros is hashed once for each salt: sparse images cost the time to see that they are.
 
 use std::num::NonZeroUsize;
 use std::thread;
 
+use libupdate::bytes::all_zero;
 use libupdate::digest::{BLOCK_BYTES, DIGEST_BYTES};
-use libupdate::{BlockHasher, Salt, SoftHasher};
+use libupdate::{BlockHasher, Salt};
+use rayon::prelude::*;
 
 /// Fewer blocks than this are hashed faster by one core than two cores are woken.
-const WORTH_A_THREAD: usize = 64;
+const WORTH_A_THREAD: usize = 32;
+/// Blocks that one call of the batch hasher gets: a multiple of what any processor hashes side by side.
+const BATCH: usize = 32;
+
+type Block = [u8; BLOCK_BYTES];
+type DigestBytes = [u8; DIGEST_BYTES];
 
 /// Shares the blocks of a batch among the cores.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Hasher {
     cores: usize,
+    zero: Option<(Vec<u8>, DigestBytes)>,
 }
 
 impl Default for Hasher {
     fn default() -> Self {
-        Self { cores: thread::available_parallelism().map_or(1, NonZeroUsize::get) }
+        Self { cores: thread::available_parallelism().map_or(1, NonZeroUsize::get), zero: None }
     }
+}
+
+/// Makes the calling thread one of those that share the work, so that it works instead of waiting for them. Once, before the first
+/// batch; where it is not done, others share the work.
+pub fn join_in() {
+    let threads = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
+    // A pool that cannot be made now is made with the first batch.
+    drop(threads);
 }
 
 impl BlockHasher for Hasher {
     fn hash_blocks(&mut self, salt: Salt<'_>, blocks: &[u8], digests: &mut [u8]) {
-        let count = blocks.len() / BLOCK_BYTES;
-        let share = count.div_ceil(self.cores).max(WORTH_A_THREAD);
-        let mut shares = blocks.chunks(share * BLOCK_BYTES).zip(digests.chunks_mut(share * DIGEST_BYTES));
-        let Some((own_blocks, own_digests)) = shares.next() else { return };
-        thread::scope(|scope| {
-            for (blocks, digests) in shares {
-                scope.spawn(move || SoftHasher.hash_blocks(salt, blocks, digests));
+        let (blocks, _) = blocks.as_chunks::<BLOCK_BYTES>();
+        let (digests, _) = digests.as_chunks_mut::<DIGEST_BYTES>();
+        let zero = self.zero(salt.as_bytes());
+        let share = blocks.len().div_ceil(self.cores).max(WORTH_A_THREAD);
+        if blocks.len() <= share {
+            return some(salt.as_bytes(), zero, blocks, digests);
+        }
+        let shares = blocks.par_chunks(share).zip(digests.par_chunks_mut(share));
+        shares.for_each(|(blocks, digests)| some(salt.as_bytes(), zero, blocks, digests));
+    }
+}
+
+impl Hasher {
+    fn zero(&mut self, salt: &[u8]) -> DigestBytes {
+        match &self.zero {
+            Some((known, digest)) if known == salt => *digest,
+            _ => {
+                let mut digest = [[0; DIGEST_BYTES]];
+                many(salt, &[&[0; BLOCK_BYTES]], &mut digest);
+                let [digest] = digest;
+                self.zero = Some((salt.to_vec(), digest));
+                digest
             }
-            SoftHasher.hash_blocks(salt, own_blocks, own_digests);
-        });
+        }
+    }
+}
+
+/// Hashes on this core.
+fn some(salt: &[u8], zero: DigestBytes, blocks: &[Block], digests: &mut [DigestBytes]) {
+    let mut bodies = Vec::with_capacity(BATCH);
+    let mut places = Vec::with_capacity(BATCH);
+    let mut fresh = [[0; DIGEST_BYTES]; BATCH];
+    for (blocks, digests) in blocks.chunks(BATCH).zip(digests.chunks_mut(BATCH)) {
+        bodies.clear();
+        places.clear();
+        for (block, digest) in blocks.iter().zip(digests) {
+            if all_zero(block) {
+                *digest = zero;
+            } else {
+                bodies.push(&block[..]);
+                places.push(digest);
+            }
+        }
+        let fresh = fresh.get_mut(..bodies.len()).unwrap_or_default();
+        many(salt, &bodies, fresh);
+        places.drain(..).zip(fresh).for_each(|(place, digest)| *place = *digest);
+    }
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn many(salt: &[u8], blocks: &[&[u8]], digests: &mut [DigestBytes]) {
+    tape_sha256::hash_many_prefixed(salt, blocks, digests);
+}
+
+/// Elsewhere nothing is gained by hashing blocks side by side.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn many(salt: &[u8], blocks: &[&[u8]], digests: &mut [DigestBytes]) {
+    let salt = Salt::new(salt).unwrap_or(Salt::from(&libupdate::Digest::new([0; DIGEST_BYTES])));
+    for (block, digest) in blocks.iter().zip(digests) {
+        libupdate::SoftHasher.hash_blocks(salt, block, digest);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use libupdate::SoftHasher;
+
     use super::*;
 
+    /// Blocks of every kind, some of them zero.
+    fn blocks(count: usize) -> Vec<u8> {
+        let mut data: Vec<u8> = (0..count * BLOCK_BYTES).map(|at| (at / 7 % 251).try_into().unwrap()).collect();
+        data.chunks_exact_mut(BLOCK_BYTES).skip(2).step_by(5).for_each(|block| block.fill(0));
+        data
+    }
+
+    fn agree(hasher: &mut Hasher, salt: &[u8], data: &[u8]) {
+        let salt = Salt::new(salt).unwrap();
+        let bytes = data.len() / BLOCK_BYTES * DIGEST_BYTES;
+        let (mut one, mut many) = (vec![0; bytes], vec![1; bytes]);
+        SoftHasher.hash_blocks(salt, data, &mut one);
+        hasher.hash_blocks(salt, data, &mut many);
+        assert_eq!(one, many, "{} bytes of salt, {} blocks", salt.as_bytes().len(), data.len() / BLOCK_BYTES);
+    }
+
     #[test]
-    fn as_many_cores_as_there_are_give_what_one_gives() {
-        for blocks in [0, 1, 63, 64, 65, 128, 129, 1000] {
-            let data: Vec<u8> = (0..blocks * BLOCK_BYTES).map(|at| (at / 7 % 251).try_into().unwrap()).collect();
-            let salt = Salt::new(b"pepper").unwrap();
-            let (mut one, mut many) = (vec![0; blocks * DIGEST_BYTES], vec![0; blocks * DIGEST_BYTES]);
-            SoftHasher.hash_blocks(salt, &data, &mut one);
-            Hasher { cores: 3 }.hash_blocks(salt, &data, &mut many);
-            assert_eq!(one, many, "{blocks} blocks");
+    fn any_number_of_blocks_on_any_number_of_cores() {
+        let data = blocks(1000);
+        for cores in [1, 3] {
+            let mut hasher = Hasher { cores, zero: None };
+            for count in [0, 1, 2, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 1000] {
+                agree(&mut hasher, b"pepper", &data[..count * BLOCK_BYTES]);
+            }
+        }
+    }
+
+    #[test]
+    fn any_salt_at_any_alignment() {
+        let data = blocks(40);
+        let salt: Vec<u8> = (0..=255).collect();
+        let mut hasher = Hasher::default();
+        for len in 0..=256 {
+            let start = len % 64;
+            agree(&mut hasher, &salt[..len], &data[start..start + 35 * BLOCK_BYTES]);
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod find;
 pub mod lock;
 mod medium;
 pub mod node;
+mod queue;
 #[cfg(feature = "program")]
 pub mod reboot;
 #[cfg(feature = "program")]

@@ -25,6 +25,10 @@ use rustix::io::Errno;
 use crate::exit::{Exit, Failure};
 use crate::os::Interrupt;
 
+mod carried;
+
+use carried::Carried;
+
 /// What every bundle begins with.
 const MAGIC: &[u8; 8] = b"LUBUNDLE";
 
@@ -38,7 +42,7 @@ pub struct BundleSource {
 }
 
 enum Part {
-    File { file: File, left: Option<u64> },
+    File(Carried),
     Pipe(File),
     Zeros(u64),
 }
@@ -90,7 +94,7 @@ fn parts(path: &Path) -> Result<Vec<Part>, Failure> {
     }
     let image = open(path)?;
     if begins_with_magic(path, &image)? {
-        return Ok(vec![Part::File { file: image, left: None }]);
+        return Ok(vec![Part::File(Carried::new(image, None))]);
     }
     let head = head_of(path);
     if !head.exists() {
@@ -101,9 +105,9 @@ fn parts(path: &Path) -> Result<Vec<Part>, Failure> {
     let len = image.metadata().map_err(|error| unreadable(path, &error))?.len();
     let block = len_u64(&[0; BLOCK_BYTES]);
     let padding = len.next_multiple_of(block).saturating_sub(len);
-    let head = Part::File { file: open(&head)?, left: None };
+    let head = Part::File(Carried::new(open(&head)?, None));
     // An image that grows while it is read must not push the padding out of its place.
-    Ok(vec![head, Part::File { file: image, left: Some(len) }, Part::Zeros(padding)])
+    Ok(vec![head, Part::File(Carried::new(image, Some(len))), Part::Zeros(padding)])
 }
 
 /// The detached head that belongs to an image.
@@ -195,12 +199,7 @@ impl Part {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Pipe(pipe) => pipe.read(buf),
-            Self::File { file, left: None } => file.read(buf),
-            Self::File { file, left: Some(left) } => {
-                let got = file.read(within(buf, *left))?;
-                *left = left.saturating_sub(u64::try_from(got).unwrap_or(u64::MAX));
-                Ok(got)
-            }
+            Self::File(file) => file.read(buf),
             Self::Zeros(left) => {
                 let zeros = within(buf, *left);
                 zeros.fill(0);
@@ -222,9 +221,7 @@ impl Source for BundleSource {
         let mut left = bytes;
         while left > 0 {
             let skipped = match self.parts.first_mut() {
-                Some(Part::File { file, left: bound }) => {
-                    seek(file, bound, left).map_err(|e| ReadExactError::Other(SourceError(e)))?
-                }
+                Some(Part::File(file)) => file.skip(left).map_err(|e| ReadExactError::Other(SourceError(e)))?,
                 _ => 0,
             };
             left = left.saturating_sub(skipped);
@@ -236,18 +233,4 @@ impl Source for BundleSource {
         }
         Ok(())
     }
-}
-
-/// Moves on by at most `wanted` bytes, not past the file's end. 0 at the end, and where the file cannot seek.
-fn seek(file: &mut File, bound: &mut Option<u64>, wanted: u64) -> io::Result<u64> {
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Ok(0);
-    }
-    let at = file.stream_position()?;
-    let rest = metadata.len().saturating_sub(at);
-    let step = wanted.min(rest).min(bound.unwrap_or(u64::MAX));
-    file.seek(SeekFrom::Start(at.saturating_add(step)))?;
-    *bound = bound.map(|left| left.saturating_sub(step));
-    Ok(step)
 }

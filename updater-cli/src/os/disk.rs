@@ -23,6 +23,7 @@ use rustix::io::Errno;
 use super::error::{Fault, OsError};
 use super::medium::{self, Bounce, Medium};
 use super::node::Node;
+use super::queue::{Place, Queue};
 
 pub use super::medium::Caching;
 
@@ -72,6 +73,8 @@ pub struct Disk {
     routes: Vec<Route>,
     protected: Vec<(Extent, SlotId)>,
     bounce: Bounce,
+    /// Accesses in flight, during a long act.
+    queue: Option<Queue>,
 }
 
 impl OpenHow {
@@ -99,7 +102,7 @@ impl Disk {
             None if path.is_file() => Kind::File,
             None => return Err(OsError::new(path, Fault::NotADisk)),
         };
-        let mut whole = Medium::open(path, flags(how.mode), how.caching)?;
+        let whole = Medium::open(path, flags(how.mode), how.caching)?;
         let mut bounce = Bounce::default();
         let bytes = whole.file().seek(SeekFrom::End(0)).map_err(|error| OsError::io(path, "measure", &error))?;
         let (block_size, physical) = match kind {
@@ -107,7 +110,7 @@ impl Disk {
             Kind::File => {
                 let size = match how.sector_size {
                     Some(size) => size,
-                    None => probe(&mut whole, bytes, &mut bounce)?,
+                    None => probe(&whole, bytes, &mut bounce)?,
                 };
                 (size, size)
             }
@@ -125,6 +128,7 @@ impl Disk {
             routes,
             protected,
             bounce,
+            queue: None,
         })
     }
 
@@ -144,7 +148,7 @@ impl Disk {
     }
 
     /// Whether data go around the page cache now: known for sure after the first access.
-    pub const fn caching(&self) -> Caching {
+    pub fn caching(&self) -> Caching {
         self.whole.caching()
     }
 
@@ -208,6 +212,18 @@ impl Disk {
         }
     }
 
+    /// Has accesses in flight while `act` runs: a write returns before it is done, and reads go ahead. Nothing is in flight any more
+    /// when this returns.
+    ///
+    /// # Errors
+    /// Those of `act`; a write that failed is told at the next one, or at the next flush.
+    pub fn in_flight<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        self.queue = Some(Queue::new());
+        let done = act(self);
+        self.queue = None;
+        done
+    }
+
     /// Bytes from `at` on that go one way, `len` at most, and that way's number in `routes`.
     fn piece(&self, at: Lba, len: u64) -> (Option<usize>, u64) {
         let size = self.block_size.bytes_u64();
@@ -226,13 +242,24 @@ impl Disk {
     }
 
     /// The medium of a piece, its byte address there, and the bounce buffer.
-    fn way(&mut self, index: Option<usize>, at: Lba, mode: Mode) -> Result<(&mut Medium, u64, &mut Bounce), OsError> {
+    fn way(
+        &mut self,
+        index: Option<usize>,
+        at: Lba,
+        mode: Mode,
+    ) -> Result<(Place<'_>, &mut Bounce, Option<&mut Queue>), OsError> {
         let size = self.block_size.bytes_u64();
         match index.and_then(|index| self.routes.get_mut(index)) {
-            None => Ok((&mut self.whole, at.get().saturating_mul(size), &mut self.bounce)),
+            None => {
+                let end = self.blocks.get().saturating_mul(size);
+                let place = Place { medium: &self.whole, at: at.get().saturating_mul(size), end };
+                Ok((place, &mut self.bounce, self.queue.as_mut()))
+            }
             Some(route) => {
                 let inside = at.get().saturating_sub(route.extent.first().get()).saturating_mul(size);
-                Ok((route.open(mode, self.caching)?, inside, &mut self.bounce))
+                let end = route.extent.len().get();
+                let place = Place { medium: route.open(mode, self.caching)?, at: inside, end };
+                Ok((place, &mut self.bounce, self.queue.as_mut()))
             }
         }
     }
@@ -283,8 +310,10 @@ impl BlockIo for Disk {
         while !rest.is_empty() {
             let (index, len) = self.piece(at, len_u64(rest));
             let (piece, later) = rest.split_at_mut(memory(len).min(rest.len()));
-            let (medium, byte, bounce) = self.way(index, at, Mode::ReadOnly)?;
-            medium.read(byte, piece, bounce)?;
+            match self.way(index, at, Mode::ReadOnly)? {
+                (place, bounce, None) => place.medium.read(place.at, piece, bounce)?,
+                (place, bounce, Some(queue)) => queue.read(place, piece, bounce)?,
+            }
             at = Lba::new(at.get().saturating_add(len / self.block_size.bytes_u64()));
             rest = later;
         }
@@ -297,8 +326,10 @@ impl BlockIo for Disk {
         while !rest.is_empty() {
             let (index, len) = self.piece(at, len_u64(rest));
             let (piece, later) = rest.split_at(memory(len).min(rest.len()));
-            let (medium, byte, bounce) = self.way(index, at, Mode::ReadWrite)?;
-            medium.write(byte, piece, bounce)?;
+            match self.way(index, at, Mode::ReadWrite)? {
+                (place, bounce, None) => place.medium.write(place.at, piece, bounce)?,
+                (place, _, Some(queue)) => queue.write(place, piece)?,
+            }
             at = Lba::new(at.get().saturating_add(len / self.block_size.bytes_u64()));
             rest = later;
         }
@@ -308,6 +339,9 @@ impl BlockIo for Disk {
     fn flush(&mut self) -> Result<(), OsError> {
         if self.mode == Mode::ReadOnly {
             return Ok(());
+        }
+        if let Some(queue) = &mut self.queue {
+            queue.settle()?;
         }
         for (medium, _) in self.routes.iter().filter_map(|route| route.medium.as_ref()) {
             medium.sync()?;
@@ -338,7 +372,7 @@ fn device_sizes(whole: &Medium, asked: Option<BlockSize>) -> Result<(BlockSize, 
 }
 
 /// The sector size of a disk image file: where a valid GPT header stands; 512 where there is none.
-fn probe(whole: &mut Medium, bytes: u64, bounce: &mut Bounce) -> Result<BlockSize, OsError> {
+fn probe(whole: &Medium, bytes: u64, bounce: &mut Bounce) -> Result<BlockSize, OsError> {
     let mut ends = [[0; PROBE_BYTES]; 2];
     let [head, tail] = &mut ends;
     let len = memory(bytes).min(PROBE_BYTES);

@@ -9,8 +9,10 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{Advice, AtFlags, Mode as Permissions, OFlags, StatxFlags};
+use rustix::fs::{Advice, AtFlags, FallocateFlags, Mode as Permissions, OFlags, SeekFrom, StatxFlags};
 use rustix::io::Errno;
 
 use super::aligned::AlignedBuf;
@@ -19,12 +21,17 @@ use super::error::{Fault, OsError};
 /// Bytes that pass through the bounce buffer at once, where the caller's memory is not aligned.
 const BOUNCE_BYTES: usize = 1 << 20;
 
-/// A file or node, opened once or twice.
+/// A file or node, opened once or twice. Clones share the descriptors; accesses of several threads run side by side.
+#[derive(Clone, Debug)]
+pub struct Medium(Arc<Opened>);
+
 #[derive(Debug)]
-pub struct Medium {
+struct Opened {
     path: PathBuf,
     buffered: File,
     direct: Option<Direct>,
+    /// The file system offered direct access and then refused one.
+    refused: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -60,37 +67,42 @@ impl Medium {
             Caching::Buffered => None,
             Caching::Direct => Direct::open(path, flags.difference(OFlags::EXCL))?,
         };
-        Ok(Self { path: path.to_owned(), buffered, direct })
+        Ok(Self(Arc::new(Opened { path: path.to_owned(), buffered, direct, refused: AtomicBool::new(false) })))
     }
 
     /// Where it was opened.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.0.path
+    }
+
+    /// Whether two are the same descriptors.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// The descriptor for everything but data.
-    pub const fn file(&self) -> &File {
-        &self.buffered
+    pub fn file(&self) -> &File {
+        &self.0.buffered
     }
 
     /// Whether data goes around the page cache now.
-    pub const fn caching(&self) -> Caching {
-        if self.direct.is_some() { Caching::Direct } else { Caching::Buffered }
+    pub fn caching(&self) -> Caching {
+        if self.direct().is_some() { Caching::Direct } else { Caching::Buffered }
     }
 
     /// Fills `buf` from byte `at` on.
-    pub fn read(&mut self, mut at: u64, buf: &mut [u8], bounce: &mut Bounce) -> Result<(), OsError> {
+    pub fn read(&self, mut at: u64, buf: &mut [u8], bounce: &mut Bounce) -> Result<(), OsError> {
         let mut rest = buf;
         while !rest.is_empty() {
             let count = match self.direct_for(at, rest.len()) {
                 Some(direct) if AlignedBuf::is_aligned(rest) => rustix::io::pread(&direct.file, &mut *rest, at),
                 Some(direct) => bounce.read(&direct.file, at, rest),
-                None => rustix::io::pread(&self.buffered, &mut *rest, at),
+                None => rustix::io::pread(self.file(), &mut *rest, at),
             };
             let count = match self.settle(count) {
                 Settled::Again => continue,
-                Settled::Failed(errno) => return Err(OsError::call(&self.path, "read", errno)),
-                Settled::Moved(0) => return Err(OsError::new(&self.path, Fault::Ended)),
+                Settled::Failed(errno) => return Err(OsError::call(self.path(), "read", errno)),
+                Settled::Moved(0) => return Err(OsError::new(self.path(), Fault::Ended)),
                 Settled::Moved(count) => count,
             };
             // A call never moves more than it was given.
@@ -101,19 +113,19 @@ impl Medium {
     }
 
     /// Writes `buf` at byte `at`. Durable after [`Medium::sync`].
-    pub fn write(&mut self, mut at: u64, buf: &[u8], bounce: &mut Bounce) -> Result<(), OsError> {
+    pub fn write(&self, mut at: u64, buf: &[u8], bounce: &mut Bounce) -> Result<(), OsError> {
         let mut rest = buf;
         while !rest.is_empty() {
             let count = match self.direct_for(at, rest.len()) {
                 Some(direct) if AlignedBuf::is_aligned(rest) => rustix::io::pwrite(&direct.file, rest, at),
                 Some(direct) => bounce.write(&direct.file, at, rest),
-                None => rustix::io::pwrite(&self.buffered, rest, at),
+                None => rustix::io::pwrite(self.file(), rest, at),
             };
             let count = match self.settle(count) {
                 Settled::Again => continue,
-                Settled::Failed(errno) => return Err(OsError::call(&self.path, "write", errno)),
+                Settled::Failed(errno) => return Err(OsError::call(self.path(), "write", errno)),
                 // A device that takes nothing and gives no reason would be asked for ever.
-                Settled::Moved(0) => return Err(OsError::call(&self.path, "write", Errno::IO)),
+                Settled::Moved(0) => return Err(OsError::call(self.path(), "write", Errno::IO)),
                 Settled::Moved(count) => count,
             };
             rest = rest.get(count..).unwrap_or_default();
@@ -126,24 +138,51 @@ impl Medium {
     ///
     /// Called also where this process wrote nothing: what an earlier, killed run wrote is still in the page cache.
     pub fn sync(&self) -> Result<(), OsError> {
-        retry(|| rustix::fs::fdatasync(&self.buffered)).map_err(|errno| OsError::call(&self.path, "flush", errno))?;
-        rustix::fs::fadvise(&self.buffered, 0, None, Advice::DontNeed)
-            .map_err(|errno| OsError::call(&self.path, "drop the cached pages of", errno))
+        retry(|| rustix::fs::fdatasync(self.file())).map_err(|errno| OsError::call(self.path(), "flush", errno))?;
+        rustix::fs::fadvise(self.file(), 0, None, Advice::DontNeed)
+            .map_err(|errno| OsError::call(self.path(), "drop the cached pages of", errno))
+    }
+
+    /// Makes `len` bytes from byte `at` on read as zeros, without carrying them where the file system or device can do that. Durable
+    /// after [`Medium::sync`].
+    pub fn zero(&self, at: u64, len: usize, bounce: &mut Bounce) -> Result<(), OsError> {
+        let end = at.saturating_add(length(len));
+        // A hole of a sparse file stays one.
+        let hole = match rustix::fs::seek(self.file(), SeekFrom::Data(at)) {
+            Ok(data) => data >= end,
+            Err(errno) => errno == Errno::NXIO && self.is_regular(),
+        };
+        if hole {
+            return Ok(());
+        }
+        let how = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
+        match retry(|| rustix::fs::fallocate(self.file(), how, at, length(len))) {
+            Ok(()) => Ok(()),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => self.write(at, &vec![0; len], bounce),
+            Err(errno) => Err(OsError::call(self.path(), "zero", errno)),
+        }
+    }
+
+    fn is_regular(&self) -> bool {
+        self.file().metadata().is_ok_and(|metadata| metadata.is_file())
+    }
+
+    fn direct(&self) -> Option<&Direct> {
+        self.0.direct.as_ref().filter(|_| !self.0.refused.load(Ordering::Relaxed))
     }
 
     fn direct_for(&self, at: u64, len: usize) -> Option<&Direct> {
-        self.direct
-            .as_ref()
+        self.direct()
             .filter(|direct| at.is_multiple_of(direct.alignment) && length(len).is_multiple_of(direct.alignment))
     }
 
     /// Some file systems accept `O_DIRECT` and then refuse each access: from then on, the page cache serves.
-    fn settle(&mut self, answer: Result<usize, Errno>) -> Settled {
+    fn settle(&self, answer: Result<usize, Errno>) -> Settled {
         match answer {
             Ok(count) => Settled::Moved(count),
             Err(Errno::INTR) => Settled::Again,
-            Err(Errno::INVAL) if self.direct.is_some() => {
-                self.direct = None;
+            Err(Errno::INVAL) if self.direct().is_some() => {
+                self.0.refused.store(true, Ordering::Relaxed);
                 Settled::Again
             }
             Err(errno) => Settled::Failed(errno),

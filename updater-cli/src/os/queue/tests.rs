@@ -1,0 +1,142 @@
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+
+use rustix::fs::OFlags;
+use tempfile::TempDir;
+
+use super::*;
+use crate::os::disk::Caching;
+
+const LEN: usize = 6 << 20;
+
+/// A file of noise, opened by hand and through a medium. Not on a temporary file system that may lack direct access.
+struct Bench {
+    _folder: TempDir,
+    path: PathBuf,
+    medium: Medium,
+    end: u64,
+}
+
+impl Bench {
+    fn new(caching: Caching) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk");
+        std::fs::write(&path, noise(1, LEN)).unwrap();
+        let medium = Medium::open(&path, OFlags::RDWR, caching).unwrap();
+        Self { _folder: folder, path, medium, end: len_u64(&[0; LEN]) }
+    }
+
+    fn at(&self, at: u64) -> Place<'_> {
+        Place { medium: &self.medium, at, end: self.end }
+    }
+
+    fn bytes(&self, at: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        File::open(&self.path).unwrap().read_exact_at(&mut bytes, at).unwrap();
+        bytes
+    }
+}
+
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    (0..len.div_ceil(8)).flat_map(|_| next()).take(len).collect()
+}
+
+fn read(queue: &mut Queue, place: Place<'_>, len: usize) -> Result<Vec<u8>, OsError> {
+    let mut bytes = AlignedBuf::new(len);
+    queue.read(place, &mut bytes, &mut Bounce::default())?;
+    Ok(bytes.to_vec())
+}
+
+/// Random accesses of all sizes, against the same done to memory.
+#[test]
+fn reads_see_every_write_whatever_is_in_flight() {
+    for (seed, caching) in [(7, Caching::Direct), (8, Caching::Buffered), (9, Caching::Direct)] {
+        let bench = Bench::new(caching);
+        let mut model = noise(1, LEN);
+        let mut queue = Queue::new();
+        let dice = noise(seed, 3 * 8 * 600);
+        let mut rolls = dice.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
+        let (mut row, sizes) = ([0_u64; 2], [4096, 8192, 65_536, 131_072, 524_288, 1_048_576]);
+        while let (Some(what), Some(size), Some(place)) = (rolls.next(), rolls.next(), rolls.next()) {
+            let len = sizes[usize::try_from(size % 6).unwrap()];
+            let most = (bench.end - len_u64(&vec![0; len])) / 4096;
+            // Half of all accesses follow the last one of their kind.
+            let kind = usize::from(what % 2 == 0);
+            let at = if what % 8 < 4 { row[kind].min(most) } else { place % most };
+            row[kind] = at + (len_u64(&vec![0; len]) / 4096);
+            let range = usize::try_from(at * 4096).unwrap()..usize::try_from(at * 4096).unwrap() + len;
+            if kind == 0 {
+                assert!(read(&mut queue, bench.at(at * 4096), len).unwrap() == model[range], "at block {at}");
+            } else {
+                let bytes = if what % 5 == 0 { vec![0; len] } else { noise(place, len) };
+                queue.write(bench.at(at * 4096), &bytes).unwrap();
+                model[range].copy_from_slice(&bytes);
+            }
+            if what % 61 == 0 {
+                queue.settle().unwrap();
+                assert!(bench.bytes(0, LEN) == model, "settled");
+            }
+        }
+        queue.settle().unwrap();
+        drop(queue);
+        assert!(bench.bytes(0, LEN) == model, "{caching:?}");
+    }
+}
+
+#[test]
+fn a_write_that_failed_is_told_and_nothing_is_settled_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk");
+    std::fs::write(&path, vec![0; LEN]).unwrap();
+    // A descriptor that takes no writes.
+    let medium = Medium::open(&path, OFlags::RDONLY, Caching::Buffered).unwrap();
+    let place = |at| Place { medium: &medium, at, end: len_u64(&[0; LEN]) };
+    for len in [4096, 524_288] {
+        let mut queue = Queue::new();
+        let first = queue.write(place(0), &vec![1; len]);
+        assert!(first.is_err() || queue.settle().is_err());
+        queue.settle().unwrap_err();
+        queue.write(place(1 << 20), &vec![1; len]).unwrap_err();
+        read(&mut queue, place(0), 4096).unwrap_err();
+    }
+}
+
+#[test]
+fn what_cannot_be_read_fails_where_it_is_asked_for_and_not_before() {
+    let bench = Bench::new(Caching::Buffered);
+    let mut queue = Queue::new();
+    // The file is shorter than the disk is said to be.
+    let place = |at| Place { medium: &bench.medium, at, end: bench.end * 2 };
+    for at in (0..bench.end).step_by(524_288) {
+        assert!(read(&mut queue, place(at), 524_288).unwrap() == bench.bytes(at, 524_288));
+    }
+    read(&mut queue, place(bench.end), 524_288).unwrap_err();
+    assert!(read(&mut queue, place(0), 4096).is_ok(), "a read that failed is over");
+}
+
+#[test]
+fn zeros_leave_a_hole_a_hole_and_erase_data() {
+    use std::os::unix::fs::MetadataExt as _;
+    let bench = Bench::new(Caching::Direct);
+    let file = File::options().write(true).open(&bench.path).unwrap();
+    file.set_len(2 * bench.end).unwrap();
+    file.sync_all().unwrap();
+    let before = file.metadata().unwrap().blocks();
+    let mut queue = Queue::new();
+    let place = |at| Place { medium: &bench.medium, at, end: bench.end * 2 };
+    queue.write(place(bench.end + (1 << 20)), &vec![0; 1 << 20]).unwrap();
+    queue.settle().unwrap();
+    assert_eq!(file.metadata().unwrap().blocks(), before);
+    queue.write(place(1 << 20), &vec![0; 1 << 20]).unwrap();
+    queue.settle().unwrap();
+    assert_eq!(bench.bytes(1 << 20, 1 << 20), vec![0; 1 << 20]);
+    assert_eq!(bench.bytes(0, 1 << 20), noise(1, LEN)[..1 << 20]);
+}

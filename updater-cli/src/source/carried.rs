@@ -1,0 +1,197 @@
+//! A file that is read from front to end by a thread of its own, so that its device and the target's work at the same time.
+//!
+//! ```text
+//!  file ── thread: 512 KiB pieces ──► at most 3 wait ──► the act, which gives each one back
+//!                 ◄── position: pieces that the act skips are not read
+//! ```
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::thread;
+
+use libupdate::bytes::len_u64;
+
+/// Bytes of a piece.
+const PIECE: usize = 512 << 10;
+/// Pieces that wait to be taken.
+const WAITING: usize = 3;
+/// Who reads less at a time reads little: no thread for that.
+const WORTH_A_THREAD: usize = 64 << 10;
+
+/// A file from its front on, or from there to a bound.
+#[derive(Debug)]
+pub(super) struct Carried {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+    ahead: Option<Ahead>,
+}
+
+/// The thread's end of the file.
+#[derive(Debug)]
+struct Ahead {
+    pieces: Receiver<io::Result<Piece>>,
+    used: Sender<Vec<u8>>,
+    current: Option<Piece>,
+    position: Arc<AtomicU64>,
+}
+
+/// Bytes of the file, from `at` on. None: its end.
+#[derive(Debug)]
+struct Piece {
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+impl Carried {
+    /// Stands at the front. Nothing at `bound` or behind it is read.
+    pub(super) fn new(file: File, bound: Option<u64>) -> Self {
+        Self { file: Arc::new(file), at: 0, end: bound.unwrap_or(u64::MAX), ahead: None }
+    }
+
+    /// Fills the front of `buf`; 0 at the end.
+    pub(super) fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let room = usize::try_from(self.end.saturating_sub(self.at)).map_or(buf.len(), |left| left.min(buf.len()));
+        let buf = buf.get_mut(..room).unwrap_or_default();
+        if buf.len() >= WORTH_A_THREAD && self.ahead.is_none() {
+            self.ahead = Some(Ahead::of(&self.file, self.at));
+        }
+        let got = match &mut self.ahead {
+            Some(ahead) => ahead.read(self.at, buf)?,
+            None => self.file.read_at(buf, self.at)?,
+        };
+        self.at = self.at.saturating_add(u64::try_from(got).unwrap_or(u64::MAX));
+        Ok(got)
+    }
+
+    /// Moves on by at most `wanted` bytes, not past the end. 0 at the end, and where it is no regular file.
+    pub(super) fn skip(&mut self, wanted: u64) -> io::Result<u64> {
+        let metadata = self.file.metadata()?;
+        if !metadata.is_file() {
+            return Ok(0);
+        }
+        let step = wanted.min(metadata.len().min(self.end).saturating_sub(self.at));
+        self.at = self.at.saturating_add(step);
+        if let Some(ahead) = &self.ahead {
+            ahead.position.fetch_max(self.at, Ordering::Relaxed);
+        }
+        Ok(step)
+    }
+}
+
+impl Ahead {
+    fn of(file: &Arc<File>, at: u64) -> Self {
+        let (filled, pieces) = mpsc::sync_channel(WAITING);
+        let (used, empty) = mpsc::channel();
+        let position = Arc::new(AtomicU64::new(at));
+        let (file, from) = (Arc::clone(file), Arc::clone(&position));
+        thread::spawn(move || read_all(&file, &from, &filled, &empty));
+        Self { pieces, used, current: None, position }
+    }
+
+    fn read(&mut self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let piece = loop {
+            match self.current.take() {
+                Some(piece) if piece.bytes.is_empty() || at < piece.end() => break self.current.insert(piece),
+                // A thread that is gone needs no memory any more.
+                Some(piece) => drop(self.used.send(piece.bytes)),
+                None => {}
+            }
+            let gone = || io::Error::other("the thread that reads the file has ended");
+            self.current = Some(self.pieces.recv().map_err(|_| gone())??);
+        };
+        let skip = usize::try_from(at.saturating_sub(piece.at)).unwrap_or(usize::MAX);
+        let from = piece.bytes.get(skip..).unwrap_or_default();
+        let len = from.len().min(buf.len());
+        if let (Some(to), Some(from)) = (buf.get_mut(..len), from.get(..len)) {
+            to.copy_from_slice(from);
+        }
+        Ok(len)
+    }
+}
+
+impl Piece {
+    fn end(&self) -> u64 {
+        self.at.saturating_add(len_u64(&self.bytes))
+    }
+}
+
+/// The thread: reads pieces from the position on until the file ends, fails, or nobody takes them any more.
+fn read_all(file: &File, position: &AtomicU64, filled: &SyncSender<io::Result<Piece>>, empty: &Receiver<Vec<u8>>) {
+    let mut at = 0;
+    loop {
+        at = position.load(Ordering::Relaxed).max(at);
+        let mut bytes = empty.try_recv().unwrap_or_default();
+        bytes.resize(PIECE, 0);
+        let piece = match file.read_at(&mut bytes, at) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+            Ok(got) => {
+                bytes.truncate(got);
+                Ok(Piece { at, bytes })
+            }
+        };
+        let last = piece.as_ref().map_or(true, |piece| piece.bytes.is_empty());
+        at = piece.as_ref().map_or(at, Piece::end);
+        if filled.send(piece).is_err() || last {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    fn content(len: usize) -> Vec<u8> {
+        (0..len).map(|at| (at / 3 % 251).try_into().unwrap()).collect()
+    }
+
+    /// Reads to the end; after every read of `step` bytes, skips as many.
+    fn every_other(bytes: &[u8], bound: Option<u64>, step: usize) {
+        let mut carried = Carried::new(file(bytes), bound);
+        let end = bound.map_or(bytes.len(), |bound| usize::try_from(bound).unwrap().min(bytes.len()));
+        let (mut at, mut buf) = (0, vec![0; step]);
+        while at < end {
+            let got = carried.read(&mut buf).unwrap();
+            assert!(got > 0, "{at} of {end}");
+            assert_eq!(buf[..got], bytes[at..at + got]);
+            at += got;
+            at += usize::try_from(carried.skip(len_u64(&buf)).unwrap()).unwrap();
+        }
+        assert_eq!((at, carried.read(&mut buf).unwrap(), carried.read(&mut buf).unwrap()), (end, 0, 0));
+    }
+
+    #[test]
+    fn what_is_skipped_is_left_out_and_the_rest_is_in_order() {
+        let bytes = content(5 << 20);
+        for step in [1 << 20, 512 << 10, 70_000, 65_536] {
+            every_other(&bytes, None, step);
+            every_other(&bytes, Some(3_000_001), step);
+        }
+        every_other(&bytes[..100_000], None, 5000);
+        every_other(&[], None, 5000);
+        every_other(&[], None, 70_000);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_says_so() {
+        let folder = File::open("/").unwrap();
+        let mut carried = Carried::new(folder, None);
+        for len in [10, 100_000] {
+            carried.read(&mut vec![0; len]).unwrap_err();
+        }
+    }
+}
