@@ -1,4 +1,4 @@
-//! Scratch space for checking a bundle without a disk: keeps hash areas, forgets image data.
+//! Scratch space for checking a bundle without a disk: keeps the hash blocks that are read again, forgets image data and level 0.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,8 @@ const REGION_BLOCKS: u64 = 16;
 
 /// The disk: blocks of 4096 bytes, one partition an image.
 pub struct ScratchDisk {
-    /// First and last block of each image's data, which nobody reads again.
-    data: Vec<(u64, u64)>,
+    /// The blocks from superblock to level 0 of each image.
+    read_again: Vec<std::ops::Range<u64>>,
     kept: HashMap<u64, Box<[u8]>>,
     blocks: u64,
 }
@@ -22,7 +22,7 @@ pub struct ScratchDisk {
 impl ScratchDisk {
     /// Room for images of these shapes, and where each goes.
     pub fn for_images(geometries: impl Iterator<Item = Geometry>) -> (Self, Vec<Extent>) {
-        let mut disk = Self { data: Vec::new(), kept: HashMap::new(), blocks: 0 };
+        let mut disk = Self { read_again: Vec::new(), kept: HashMap::new(), blocks: 0 };
         let mut extents = Vec::new();
         for geometry in geometries {
             let first = disk.blocks;
@@ -30,14 +30,15 @@ impl ScratchDisk {
             let end = first.saturating_add(len);
             // At most 8 images of 128 TiB: the addresses are far from their type's end.
             extents.extend(Extent::new(Lba::new(first), Lba::new(end.saturating_sub(1)), BlockSize::B4096));
-            disk.data.push((first, first.saturating_add(geometry.data_blocks())));
+            let levels = BlockSize::B4096.blocks_for(geometry.level_offset(0).get());
+            disk.read_again.push(first.saturating_add(geometry.data_blocks())..first.saturating_add(levels));
             disk.blocks = end;
         }
         (disk, extents)
     }
 
-    fn is_data(&self, block: u64) -> bool {
-        self.data.iter().any(|(first, end)| (*first..*end).contains(&block))
+    fn is_read_again(&self, block: u64) -> bool {
+        self.read_again.iter().any(|blocks| blocks.contains(&block))
     }
 }
 
@@ -65,7 +66,7 @@ impl BlockIo for ScratchDisk {
 
     fn write(&mut self, at: Lba, buf: &[u8]) -> Result<(), OsError> {
         for (block, piece) in (at.get()..).zip(buf.chunks(BLOCK_BYTES)) {
-            if !self.is_data(block) {
+            if self.is_read_again(block) {
                 self.kept.insert(block, piece.into());
             }
         }

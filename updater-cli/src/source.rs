@@ -27,7 +27,7 @@ use crate::os::Interrupt;
 
 mod carried;
 
-use carried::Carried;
+pub use carried::Carried;
 
 /// What every bundle begins with.
 const MAGIC: &[u8; 8] = b"LUBUNDLE";

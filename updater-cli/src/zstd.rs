@@ -10,8 +10,11 @@ use crate::exit::{Exit, Failure};
 
 /// Windows are one chunk, 2^19 bytes, at most.
 const WINDOW_LOG: u32 = 19;
-/// Bundles are made once and fetched by every device.
-const LEVEL: i32 = 19;
+/// Bundles are made once and fetched by every device. Above this level a chunk, which is a frame of its own, gets hardly smaller: on a
+/// Debian root 19 gives 2.6 % less in three times the time.
+const LEVEL: i32 = 16;
+/// Sizes of the matcher's tables: what a chunk can fill. The library's own are for larger frames, 10 MiB a core.
+const TABLES: [CParameter; 2] = [CParameter::ChainLog(18), CParameter::HashLog(17)];
 
 /// Decompresses chunks.
 pub struct Unpacker {
@@ -66,6 +69,9 @@ fn pack(chunks: &[&[u8]], frames: &mut [Vec<u8>]) -> io::Result<()> {
     let refused = |code| io::Error::other(get_error_name(code));
     context.set_parameter(CParameter::CompressionLevel(LEVEL)).map_err(refused)?;
     context.set_parameter(CParameter::WindowLog(WINDOW_LOG)).map_err(refused)?;
+    for table in TABLES {
+        context.set_parameter(table).map_err(refused)?;
+    }
     for (chunk, frame) in chunks.iter().zip(frames) {
         frame.clear();
         frame.reserve(zstd::zstd_safe::compress_bound(chunk.len()));

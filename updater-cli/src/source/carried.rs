@@ -1,7 +1,7 @@
 //! A file that is read from front to end by a thread of its own, so that its device and the target's work at the same time.
 //!
 //! ```text
-//!  file ── thread: 512 KiB pieces ──► at most 3 wait ──► the act, which gives each one back
+//!  file ── thread: 512 KiB pieces ──► at most 1 waits ──► the act, which gives each one back
 //!                 ◄── position: pieces that the act skips are not read
 //! ```
 
@@ -14,17 +14,19 @@ use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
 
 use libupdate::bytes::len_u64;
+use rustix::fs::SeekFrom;
+use rustix::io::Errno;
 
 /// Bytes of a piece.
 const PIECE: usize = 512 << 10;
 /// Pieces that wait to be taken.
-const WAITING: usize = 3;
+const WAITING: usize = 1;
 /// Who reads less at a time reads little: no thread for that.
 const WORTH_A_THREAD: usize = 64 << 10;
 
 /// A file from its front on, or from there to a bound.
 #[derive(Debug)]
-pub(super) struct Carried {
+pub struct Carried {
     file: Arc<File>,
     at: u64,
     end: u64,
@@ -49,7 +51,7 @@ struct Piece {
 
 impl Carried {
     /// Stands at the front. Nothing at `bound` or behind it is read.
-    pub(super) fn new(file: File, bound: Option<u64>) -> Self {
+    pub fn new(file: File, bound: Option<u64>) -> Self {
         Self { file: Arc::new(file), at: 0, end: bound.unwrap_or(u64::MAX), ahead: None }
     }
 
@@ -80,6 +82,12 @@ impl Carried {
             ahead.position.fetch_max(self.at, Ordering::Relaxed);
         }
         Ok(step)
+    }
+}
+
+impl io::Read for Carried {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        Self::read(self, buf)
     }
 }
 
@@ -122,12 +130,21 @@ impl Piece {
 
 /// The thread: reads pieces from the position on until the file ends, fails, or nobody takes them any more.
 fn read_all(file: &File, position: &AtomicU64, filled: &SyncSender<io::Result<Piece>>, empty: &Receiver<Vec<u8>>) {
-    let mut at = 0;
+    let (mut at, mut data) = (0, 0);
     loop {
         at = position.load(Ordering::Relaxed).max(at);
         let mut bytes = empty.try_recv().unwrap_or_default();
         bytes.resize(PIECE, 0);
-        let piece = match file.read_at(&mut bytes, at) {
+        // Holes take no room in the page cache if nobody reads them.
+        if at >= data {
+            data = next_data(file, at);
+        }
+        let hole = data.saturating_sub(at) >= len_u64(&bytes);
+        let answer = if hole { Ok(bytes.len()) } else { file.read_at(&mut bytes, at) };
+        if hole {
+            bytes.fill(0);
+        }
+        let piece = match answer {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => Err(error),
             Ok(got) => {
@@ -140,6 +157,15 @@ fn read_all(file: &File, position: &AtomicU64, filled: &SyncSender<io::Result<Pi
         if filled.send(piece).is_err() || last {
             return;
         }
+    }
+}
+
+/// Where the next byte is that is no hole, or the end. `at` where the file system does not tell.
+fn next_data(file: &File, at: u64) -> u64 {
+    match rustix::fs::seek(file, SeekFrom::Data(at)) {
+        Ok(data) => data,
+        Err(Errno::NXIO) => file.metadata().map_or(at, |metadata| metadata.len()),
+        Err(_) => at,
     }
 }
 
@@ -184,6 +210,20 @@ mod tests {
         every_other(&bytes[..100_000], None, 5000);
         every_other(&[], None, 5000);
         every_other(&[], None, 70_000);
+    }
+
+    #[test]
+    fn holes_are_zeros() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(b"begin", 0).unwrap();
+        file.write_all_at(b"middle", 3 << 20).unwrap();
+        file.set_len((9 << 20) + 77).unwrap();
+        let mut expected = vec![0; (9 << 20) + 77];
+        expected[..5].copy_from_slice(b"begin");
+        expected[3 << 20..(3 << 20) + 6].copy_from_slice(b"middle");
+        let mut read = Vec::new();
+        io::Read::read_to_end(&mut Carried::new(file, None), &mut read).unwrap();
+        assert!(read == expected);
     }
 
     #[test]

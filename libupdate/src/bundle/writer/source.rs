@@ -11,8 +11,11 @@ use crate::error::Corrupt;
 use crate::manifest::Name;
 use crate::verity::{CHUNK_BYTES, Geometry};
 
-/// Bytes that are read, hashed and written in one step: enough to keep several cores busy.
-const BATCH_BYTES: usize = CHUNK_BYTES.saturating_mul(8);
+/// Bytes that are read, hashed, compressed and written in one step: a chunk for each core, and some where there are few.
+fn batch_bytes() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, core::num::NonZeroUsize::get);
+    CHUNK_BYTES.saturating_mul(cores.clamp(4, 64))
+}
 
 /// The bytes of one image, and how many of all images are done.
 pub(super) struct Source<'a, 's> {
@@ -46,11 +49,12 @@ impl<'a, 's> Source<'a, 's> {
         progress: &mut dyn FnMut(ByteLen),
         mut take: impl FnMut(&[u8]) -> Result<(), WriteError>,
     ) -> Result<(), WriteError> {
-        let mut buf = std::vec![0; BATCH_BYTES];
+        let batch_bytes = batch_bytes();
+        let mut buf = std::vec![0; batch_bytes];
         let mut left = self.len.get();
         while left > 0 {
-            let want = usize::try_from(left).unwrap_or(BATCH_BYTES).min(BATCH_BYTES);
-            let (batch, _) = buf.split_at_mut(want.next_multiple_of(BLOCK_BYTES).min(BATCH_BYTES));
+            let want = usize::try_from(left).unwrap_or(batch_bytes).min(batch_bytes);
+            let (batch, _) = buf.split_at_mut(want.next_multiple_of(BLOCK_BYTES).min(batch_bytes));
             let (image, padding) = batch.split_at_mut(want);
             self.reader.read_exact(image).map_err(|cause| match cause.kind() {
                 ErrorKind::UnexpectedEof => self.other_length(),

@@ -132,7 +132,13 @@ fn write(
             CompressionOption::None => Carriage::Raw,
             CompressionOption::Zstd => Carriage::Zstd(packer),
         };
-        inputs.push(Image { role, len: ByteLen::new(len), source: file, salt: salt.and_then(Salt::new), carriage });
+        inputs.push(Image {
+            role,
+            len: ByteLen::new(len),
+            source: source::Carried::new(file, None),
+            salt: salt.and_then(Salt::new),
+            carriage,
+        });
     }
     let total = inputs.iter().map(|input| input.len.get()).sum();
     let mut progress = session.output.progress("bundle", ByteLen::new(total));
