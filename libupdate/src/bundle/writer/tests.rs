@@ -261,7 +261,10 @@ fn progress_counts_the_bytes_of_all_images() {
     let mut tools = Tools { hasher: SoftHasher, progress: &mut note };
     let mut images = [image("root", &bytes, Carriage::Raw), image("boot", b"x", Carriage::Raw)];
     write(&spec(), &mut images, &[], &mut Cursor::new(Vec::new()), &mut tools).unwrap();
-    assert_eq!(seen, [8 * CHUNK as u64, 9 * CHUNK as u64, 9 * CHUNK as u64 + 1]);
+    // How many chunks are a step depends on the machine's cores.
+    assert!(seen.is_sorted_by(|one, next| one < next), "{seen:?}");
+    assert_eq!(seen[seen.len() - 2..], [9 * CHUNK as u64, 9 * CHUNK as u64 + 1]);
+    assert!(seen[..seen.len() - 1].iter().all(|done| done % CHUNK as u64 == 0), "{seen:?}");
 }
 
 #[test]
