@@ -59,7 +59,7 @@ impl Site {
         let fresh = device.bytes();
         let (witness, target) = (Witness::of(&device), device.slot("b").start);
         let mut site = Self { device, bundle, image, whole: 0, fresh, witness, target };
-        let (answer, writes) = counted(site.install(), site.device.disk(), strace::WRITE);
+        let (answer, writes) = counted(site.install(), site.device.disk(), &strace::WRITES);
         drop(answer.exits(Exit::Done));
         site.whole = writes.iter().sum();
         site
@@ -103,7 +103,7 @@ impl Site {
             self.device.run(&["verify", "--slot", "b"]).exits(Exit::Done);
         }
         let (there, chunks) = (self.chunks_there(), self.image.chunks(CHUNK).len());
-        let (again, writes) = counted(self.install(), self.device.disk(), strace::WRITE);
+        let (again, writes) = counted(self.install(), self.device.disk(), &strace::WRITES);
         let written = writes.iter().sum();
         self.one_of(&again, &[if armed { Exit::Nothing } else { Exit::Done }]);
         assert!(!armed || written == 0, "{what}: there was nothing to do, and {written} bytes were written");

@@ -1,7 +1,8 @@
 //! Debian's `strace` as the hand that kills the program, or lies to it, at a system call of our choice; and as the witness of what it
 //! wrote. The program goes around libc for its writes, so nothing that is preloaded would see them.
 //!
-//! Only calls on one file count, in each thread from 1; the program reads and writes a disk in one thread.
+//! Only calls on one file count, in each thread from 1. So that a number says which call it is, the program gets one processor: then one
+//! thread does what the act does not wait for, by the vectored calls, and the act's own thread does the rest.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +10,10 @@ use std::path::Path;
 use crate::answer::Answer;
 use crate::cli::Cli;
 
-/// The call that writes to a disk.
-pub const WRITE: &str = "pwrite64";
-/// The call that reads from a disk.
-pub const READ: &str = "pread64";
+/// The calls that write to a disk: those that the act waits for, and those in flight.
+pub const WRITES: [&str; 2] = ["pwrite64", "pwritev"];
+/// The calls that read from a disk or a bundle: those that the act waits for, and those ahead of it.
+pub const READS: [&str; 2] = ["pread64", "preadv"];
 /// The call that flushes a disk.
 pub const FLUSH: &str = "fdatasync";
 
@@ -56,26 +57,48 @@ pub fn disturbed(cli: Cli, file: &Path, call: &str, when: When, deed: Deed) -> C
     };
     let (trace, inject) = (format!("trace={call}"), format!("inject={call}:{deed}:when={when}"));
     let file = file.to_str().expect("paths of tests are UTF-8");
-    cli.under(&["strace", "-f", "-qqq", "-o", "/dev/null", "-P", file, "-e", &trace, "-e", &inject])
+    cli.under(&[
+        "taskset",
+        "-c",
+        "0",
+        "strace",
+        "-f",
+        "-qqq",
+        "-o",
+        "/dev/null",
+        "-P",
+        file,
+        "-e",
+        &trace,
+        "-e",
+        &inject,
+    ])
 }
 
-/// Lengths of the calls that the command line made on a file, in order; and its answer.
+/// Lengths of these calls that the command line made on a file, in the order in which they ended; and its answer.
 ///
 /// # Panics
 /// Where strace cannot tell.
 #[must_use]
-pub fn counted(cli: Cli, file: &Path, call: &str) -> (Answer, Vec<u64>) {
+pub fn counted(cli: Cli, file: &Path, calls: &[&str]) -> (Answer, Vec<u64>) {
     let folder = tempfile::tempdir().expect("the temporary folder can be written");
     let log = folder.path().join("log");
     let [file, out] = [file, &log].map(|path| path.to_str().expect("paths of tests are UTF-8"));
-    let trace = format!("trace={call}");
-    let answer = cli.under(&["strace", "-f", "-qqq", "-o", out, "-s", "0", "-P", file, "-e", &trace]).run();
+    let trace = format!("trace={}", calls.join(","));
+    let answer = cli
+        .under(&["taskset", "-c", "0", "strace", "-f", "-qqq", "-o", out, "-s", "0", "-P", file, "-e", &trace])
+        .run();
     let log = fs::read_to_string(&log).unwrap_or_else(|error| panic!("strace left no log: {error}\n{answer}"));
-    let calls = log.lines().filter(|line| line.contains(&format!("{call}(")));
+    // One that another thread came in between of stands on two lines, and ends on the second.
+    let is_end = |line: &&str| {
+        let begins = |call: &&str| line.contains(&format!(" {call}(")) && !line.contains("<unfinished ...>");
+        calls.iter().any(|call| begins(call) || line.contains(&format!("<... {call} resumed>")))
+    };
+    let ends = log.lines().filter(is_end);
     let result = |line: &str| {
         let (_, result) = line.rsplit_once(" = ").unwrap_or_else(|| panic!("a call without a result: {line}"));
         // A call that failed handled nothing.
         result.trim().parse().unwrap_or_default()
     };
-    (answer, calls.map(result).collect())
+    (answer, ends.map(result).collect())
 }

@@ -8,6 +8,7 @@
 //! ```
 
 use std::fs::File;
+use std::io::{IoSlice, IoSliceMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,9 +51,20 @@ pub enum Caching {
     Buffered,
 }
 
+/// Who makes the calls to the kernel. The crew's are the vectored ones, of one vector: who traces the program can tell them apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum By {
+    /// The thread that wants it.
+    #[default]
+    Caller,
+    /// One that does it for another.
+    Crew,
+}
+
 /// What carries bytes for memory that is not aligned. Taken when it is first needed.
 #[derive(Debug, Default)]
 pub struct Bounce {
+    by: By,
     memory: Option<AlignedBuf>,
 }
 
@@ -95,9 +107,9 @@ impl Medium {
         let mut rest = buf;
         while !rest.is_empty() {
             let count = match self.direct_for(at, rest.len()) {
-                Some(direct) if AlignedBuf::is_aligned(rest) => rustix::io::pread(&direct.file, &mut *rest, at),
+                Some(direct) if AlignedBuf::is_aligned(rest) => bounce.by.read(&direct.file, rest, at),
                 Some(direct) => bounce.read(&direct.file, at, rest),
-                None => rustix::io::pread(self.file(), &mut *rest, at),
+                None => bounce.by.read(self.file(), rest, at),
             };
             let count = match self.settle(count) {
                 Settled::Again => continue,
@@ -117,9 +129,9 @@ impl Medium {
         let mut rest = buf;
         while !rest.is_empty() {
             let count = match self.direct_for(at, rest.len()) {
-                Some(direct) if AlignedBuf::is_aligned(rest) => rustix::io::pwrite(&direct.file, rest, at),
+                Some(direct) if AlignedBuf::is_aligned(rest) => bounce.by.write(&direct.file, rest, at),
                 Some(direct) => bounce.write(&direct.file, at, rest),
-                None => rustix::io::pwrite(self.file(), rest, at),
+                None => bounce.by.write(self.file(), rest, at),
             };
             let count = match self.settle(count) {
                 Settled::Again => continue,
@@ -216,10 +228,32 @@ impl Direct {
     }
 }
 
+impl By {
+    fn read(self, file: &File, buf: &mut [u8], at: u64) -> Result<usize, Errno> {
+        match self {
+            Self::Caller => rustix::io::pread(file, buf, at),
+            Self::Crew => rustix::io::preadv(file, &mut [IoSliceMut::new(buf)], at),
+        }
+    }
+
+    fn write(self, file: &File, buf: &[u8], at: u64) -> Result<usize, Errno> {
+        match self {
+            Self::Caller => rustix::io::pwrite(file, buf, at),
+            Self::Crew => rustix::io::pwritev(file, &[IoSlice::new(buf)], at),
+        }
+    }
+}
+
 impl Bounce {
+    /// For a thread that works for another.
+    pub fn of_crew() -> Self {
+        Self { by: By::Crew, memory: None }
+    }
+
     fn read(&mut self, file: &File, at: u64, buf: &mut [u8]) -> Result<usize, Errno> {
+        let by = self.by;
         let memory = self.take(buf.len());
-        let count = rustix::io::pread(file, &mut *memory, at)?;
+        let count = by.read(file, memory, at)?;
         if let (Some(to), Some(from)) = (buf.get_mut(..count), memory.get(..count)) {
             to.copy_from_slice(from);
         }
@@ -227,11 +261,12 @@ impl Bounce {
     }
 
     fn write(&mut self, file: &File, at: u64, buf: &[u8]) -> Result<usize, Errno> {
+        let by = self.by;
         let memory = self.take(buf.len());
         if let Some(from) = buf.get(..memory.len()) {
             memory.copy_from_slice(from);
         }
-        rustix::io::pwrite(file, memory, at)
+        by.write(file, memory, at)
     }
 
     /// Memory for `len` bytes, or for as many as pass at once. Both are multiples of the device's alignment.

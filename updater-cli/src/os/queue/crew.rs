@@ -10,8 +10,13 @@ use super::AlignedBuf;
 use crate::os::error::OsError;
 use crate::os::medium::{Bounce, Medium};
 
-/// Accesses that run at once. Measured: four streams saturate what two do not; more gain nothing.
+/// Accesses that run at once. Measured: four saturate a device that two do not; more gain nothing.
 const THREADS: usize = 4;
+
+/// A single core has one access in flight beside what it computes.
+fn threads() -> usize {
+    if thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) { THREADS } else { 1 }
+}
 
 /// What to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,7 +70,7 @@ impl Crew {
     /// Sends an access on its way. Returns the ticket that it comes back with.
     pub(super) fn send(&mut self, order: Order) -> u64 {
         if let Some((orders, told)) = self.hiring.take() {
-            self.threads = (0..THREADS)
+            self.threads = (0..threads())
                 .map(|_| {
                     let (orders, told) = (Arc::clone(&orders), told.clone());
                     thread::spawn(move || work(&orders, &told))
@@ -106,7 +111,7 @@ impl Drop for Crew {
 }
 
 fn work(orders: &Orders, told: &Sender<Done>) {
-    let mut bounce = Bounce::default();
+    let mut bounce = Bounce::of_crew();
     loop {
         let order = orders.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((ticket, order)) = order else { return };
