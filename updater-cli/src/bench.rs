@@ -14,7 +14,7 @@ use libupdate::{Error, SlotId};
 use crate::cli::BootedOption;
 use crate::exit::{Exit, Failure};
 use crate::hasher::Hasher;
-use crate::os::{AlignedBuf, Booted, Disk, Kind, Lock, Mode, OpenHow, OsError};
+use crate::os::{AlignedBuf, Booted, Disk, Kind, Lock, Mode, OpenHow, OsError, Queue};
 use crate::output::{Output, Watch};
 use crate::session::{Device, Session};
 use crate::zstd::Unpacker;
@@ -183,7 +183,9 @@ impl Bench {
         ) -> Result<T, Error<OsError>>,
     ) -> Result<T, Failure> {
         let Self { disk, memory, .. } = self;
-        disk.in_flight(|disk| memory.with_tools(watch, |buffers, tools| act(disk, buffers, tools)))
+        disk.in_flight(Box::new(Queue::default()), |disk| {
+            memory.with_tools(watch, |buffers, tools| act(disk, buffers, tools))
+        })
     }
 
     /// Memory for reading one slot's trailers.

@@ -11,6 +11,7 @@ pub mod find;
 pub mod lock;
 mod medium;
 pub mod node;
+#[cfg(feature = "program")]
 mod queue;
 #[cfg(feature = "program")]
 pub mod reboot;
@@ -25,5 +26,7 @@ pub use booted::Booted;
 pub use disk::{Disk, Kind, Mode, OpenHow};
 pub use error::{Class, Fault, OsError};
 pub use lock::Lock;
+#[cfg(feature = "program")]
+pub use queue::Queue;
 #[cfg(feature = "program")]
 pub use signal::Interrupt;

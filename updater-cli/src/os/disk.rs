@@ -21,9 +21,8 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::error::{Fault, OsError};
-use super::medium::{self, Bounce, Medium};
+use super::medium::{self, Bounce, Medium, Place};
 use super::node::Node;
-use super::queue::{Place, Queue};
 
 pub use super::medium::Caching;
 
@@ -60,6 +59,27 @@ pub enum Kind {
     Device(Node),
 }
 
+/// Accesses that are done while the act goes on: see [`super::queue`]. Dropped, it has none left.
+pub trait InFlight: std::fmt::Debug {
+    /// Takes bytes to be written.
+    ///
+    /// # Errors
+    /// An earlier write's.
+    fn write(&mut self, place: Place<'_>, bytes: &[u8]) -> Result<(), OsError>;
+
+    /// Fills `out` with what stands there after every earlier write.
+    ///
+    /// # Errors
+    /// An earlier write's, or this read's.
+    fn read(&mut self, place: Place<'_>, out: &mut [u8], bounce: &mut Bounce) -> Result<(), OsError>;
+
+    /// Waits until every write is done, and forgets what was read ahead: what is read behind a barrier comes from the device.
+    ///
+    /// # Errors
+    /// The first write's that failed.
+    fn settle(&mut self) -> Result<(), OsError>;
+}
+
 /// A disk.
 #[derive(Debug)]
 pub struct Disk {
@@ -74,7 +94,7 @@ pub struct Disk {
     protected: Vec<(Extent, SlotId)>,
     bounce: Bounce,
     /// Accesses in flight, during a long act.
-    queue: Option<Queue>,
+    queue: Option<Box<dyn InFlight>>,
 }
 
 impl OpenHow {
@@ -212,16 +232,23 @@ impl Disk {
         }
     }
 
-    /// Has accesses in flight while `act` runs: a write returns before it is done, and reads go ahead. Nothing is in flight any more
-    /// when this returns.
+    /// Has accesses in flight through `queue` while `act` runs: a write returns before it is done, and reads go ahead. Nothing is in
+    /// flight any more when this returns.
     ///
     /// # Errors
     /// Those of `act`; a write that failed is told at the next one, or at the next flush.
-    pub fn in_flight<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
-        self.queue = Some(Queue::new());
+    pub fn in_flight<T>(&mut self, queue: Box<dyn InFlight>, act: impl FnOnce(&mut Self) -> T) -> T {
+        self.queue = Some(queue);
         let done = act(self);
         self.queue = None;
         done
+    }
+
+    fn lent(queue: &mut Option<Box<dyn InFlight>>) -> Option<&mut dyn InFlight> {
+        match queue {
+            Some(queue) => Some(queue.as_mut()),
+            None => None,
+        }
     }
 
     /// Bytes from `at` on that go one way, `len` at most, and that way's number in `routes`.
@@ -247,19 +274,19 @@ impl Disk {
         index: Option<usize>,
         at: Lba,
         mode: Mode,
-    ) -> Result<(Place<'_>, &mut Bounce, Option<&mut Queue>), OsError> {
+    ) -> Result<(Place<'_>, &mut Bounce, Option<&mut dyn InFlight>), OsError> {
         let size = self.block_size.bytes_u64();
         match index.and_then(|index| self.routes.get_mut(index)) {
             None => {
                 let end = self.blocks.get().saturating_mul(size);
                 let place = Place { medium: &self.whole, at: at.get().saturating_mul(size), end };
-                Ok((place, &mut self.bounce, self.queue.as_mut()))
+                Ok((place, &mut self.bounce, Self::lent(&mut self.queue)))
             }
             Some(route) => {
                 let inside = at.get().saturating_sub(route.extent.first().get()).saturating_mul(size);
                 let end = route.extent.len().get();
                 let place = Place { medium: route.open(mode, self.caching)?, at: inside, end };
-                Ok((place, &mut self.bounce, self.queue.as_mut()))
+                Ok((place, &mut self.bounce, Self::lent(&mut self.queue)))
             }
         }
     }

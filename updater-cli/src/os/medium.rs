@@ -8,12 +8,11 @@
 //! ```
 
 use std::fs::File;
-use std::io::{IoSlice, IoSliceMut};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{Advice, AtFlags, FallocateFlags, Mode as Permissions, OFlags, SeekFrom, StatxFlags};
+use rustix::fs::{Advice, AtFlags, Mode as Permissions, OFlags, StatxFlags};
 use rustix::io::Errno;
 
 use super::aligned::AlignedBuf;
@@ -24,10 +23,10 @@ const BOUNCE_BYTES: usize = 1 << 20;
 
 /// A file or node, opened once or twice. Clones share the descriptors; accesses of several threads run side by side.
 #[derive(Clone, Debug)]
-pub struct Medium(Arc<Opened>);
+pub struct Medium(pub(super) Arc<Opened>);
 
 #[derive(Debug)]
-struct Opened {
+pub(super) struct Opened {
     path: PathBuf,
     buffered: File,
     direct: Option<Direct>,
@@ -51,21 +50,35 @@ pub enum Caching {
     Buffered,
 }
 
-/// Who makes the calls to the kernel. The crew's are the vectored ones, of one vector: who traces the program can tell them apart.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum By {
-    /// The thread that wants it.
-    #[default]
-    Caller,
-    /// One that does it for another.
-    Crew,
+/// Where an access goes: bytes from `at` on; nothing is at `end` or behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'m> {
+    pub medium: &'m Medium,
+    pub at: u64,
+    pub end: u64,
+}
+
+/// The calls that read and write at an offset.
+#[derive(Clone, Copy, Debug)]
+pub struct Calls {
+    pub read: fn(&File, &mut [u8], u64) -> Result<usize, Errno>,
+    pub write: fn(&File, &[u8], u64) -> Result<usize, Errno>,
 }
 
 /// What carries bytes for memory that is not aligned. Taken when it is first needed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Bounce {
-    by: By,
+    calls: Calls,
     memory: Option<AlignedBuf>,
+}
+
+impl Default for Bounce {
+    fn default() -> Self {
+        Self::with(Calls {
+            read: |file, buf, at| rustix::io::pread(file, buf, at),
+            write: |file, buf, at| rustix::io::pwrite(file, buf, at),
+        })
+    }
 }
 
 impl Medium {
@@ -87,11 +100,6 @@ impl Medium {
         &self.0.path
     }
 
-    /// Whether two are the same descriptors.
-    pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     /// The descriptor for everything but data.
     pub fn file(&self) -> &File {
         &self.0.buffered
@@ -107,9 +115,9 @@ impl Medium {
         let mut rest = buf;
         while !rest.is_empty() {
             let count = match self.direct_for(at, rest.len()) {
-                Some(direct) if AlignedBuf::is_aligned(rest) => bounce.by.read(&direct.file, rest, at),
+                Some(direct) if AlignedBuf::is_aligned(rest) => (bounce.calls.read)(&direct.file, rest, at),
                 Some(direct) => bounce.read(&direct.file, at, rest),
-                None => bounce.by.read(self.file(), rest, at),
+                None => (bounce.calls.read)(self.file(), rest, at),
             };
             let count = match self.settle(count) {
                 Settled::Again => continue,
@@ -129,9 +137,9 @@ impl Medium {
         let mut rest = buf;
         while !rest.is_empty() {
             let count = match self.direct_for(at, rest.len()) {
-                Some(direct) if AlignedBuf::is_aligned(rest) => bounce.by.write(&direct.file, rest, at),
+                Some(direct) if AlignedBuf::is_aligned(rest) => (bounce.calls.write)(&direct.file, rest, at),
                 Some(direct) => bounce.write(&direct.file, at, rest),
-                None => bounce.by.write(self.file(), rest, at),
+                None => (bounce.calls.write)(self.file(), rest, at),
             };
             let count = match self.settle(count) {
                 Settled::Again => continue,
@@ -153,30 +161,6 @@ impl Medium {
         retry(|| rustix::fs::fdatasync(self.file())).map_err(|errno| OsError::call(self.path(), "flush", errno))?;
         rustix::fs::fadvise(self.file(), 0, None, Advice::DontNeed)
             .map_err(|errno| OsError::call(self.path(), "drop the cached pages of", errno))
-    }
-
-    /// Makes `len` bytes from byte `at` on read as zeros, without carrying them where the file system or device can do that. Durable
-    /// after [`Medium::sync`].
-    pub fn zero(&self, at: u64, len: usize, bounce: &mut Bounce) -> Result<(), OsError> {
-        let end = at.saturating_add(length(len));
-        // A hole of a sparse file stays one.
-        let hole = match rustix::fs::seek(self.file(), SeekFrom::Data(at)) {
-            Ok(data) => data >= end,
-            Err(errno) => errno == Errno::NXIO && self.is_regular(),
-        };
-        if hole {
-            return Ok(());
-        }
-        let how = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
-        match retry(|| rustix::fs::fallocate(self.file(), how, at, length(len))) {
-            Ok(()) => Ok(()),
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => self.write(at, &vec![0; len], bounce),
-            Err(errno) => Err(OsError::call(self.path(), "zero", errno)),
-        }
-    }
-
-    fn is_regular(&self) -> bool {
-        self.file().metadata().is_ok_and(|metadata| metadata.is_file())
     }
 
     fn direct(&self) -> Option<&Direct> {
@@ -228,32 +212,16 @@ impl Direct {
     }
 }
 
-impl By {
-    fn read(self, file: &File, buf: &mut [u8], at: u64) -> Result<usize, Errno> {
-        match self {
-            Self::Caller => rustix::io::pread(file, buf, at),
-            Self::Crew => rustix::io::preadv(file, &mut [IoSliceMut::new(buf)], at),
-        }
-    }
-
-    fn write(self, file: &File, buf: &[u8], at: u64) -> Result<usize, Errno> {
-        match self {
-            Self::Caller => rustix::io::pwrite(file, buf, at),
-            Self::Crew => rustix::io::pwritev(file, &[IoSlice::new(buf)], at),
-        }
-    }
-}
-
 impl Bounce {
-    /// For a thread that works for another.
-    pub fn of_crew() -> Self {
-        Self { by: By::Crew, memory: None }
+    /// For these calls.
+    pub const fn with(calls: Calls) -> Self {
+        Self { calls, memory: None }
     }
 
     fn read(&mut self, file: &File, at: u64, buf: &mut [u8]) -> Result<usize, Errno> {
-        let by = self.by;
+        let calls = self.calls;
         let memory = self.take(buf.len());
-        let count = by.read(file, memory, at)?;
+        let count = (calls.read)(file, memory, at)?;
         if let (Some(to), Some(from)) = (buf.get_mut(..count), memory.get(..count)) {
             to.copy_from_slice(from);
         }
@@ -261,12 +229,12 @@ impl Bounce {
     }
 
     fn write(&mut self, file: &File, at: u64, buf: &[u8]) -> Result<usize, Errno> {
-        let by = self.by;
+        let calls = self.calls;
         let memory = self.take(buf.len());
         if let Some(from) = buf.get(..memory.len()) {
             memory.copy_from_slice(from);
         }
-        by.write(file, memory, at)
+        (calls.write)(file, memory, at)
     }
 
     /// Memory for `len` bytes, or for as many as pass at once. Both are multiples of the device's alignment.
@@ -283,7 +251,7 @@ pub fn open(path: &Path, flags: OFlags) -> Result<File, OsError> {
         .map_err(|errno| OsError::call(path, "open", errno))
 }
 
-fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     loop {
         match call() {
             Err(Errno::INTR) => {}
@@ -293,6 +261,6 @@ fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
 }
 
 #[expect(clippy::as_conversions, reason = "usize has at most 64 bits on every target of Rust")]
-const fn length(count: usize) -> u64 {
+pub(super) const fn length(count: usize) -> u64 {
     count as u64
 }

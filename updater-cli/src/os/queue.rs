@@ -19,11 +19,13 @@ use libupdate::bytes::{all_zero, len_u64};
 use libupdate::verity::CHUNK_BYTES;
 
 use super::aligned::AlignedBuf;
+use super::disk::InFlight;
 use super::error::OsError;
-use super::medium::{Bounce, Medium};
+use super::medium::{Bounce, Medium, Place};
 
 mod ahead;
 mod crew;
+mod zero;
 
 use ahead::Ahead;
 use crew::{Crew, Done, Order, What};
@@ -34,14 +36,6 @@ const SMALL_BYTES: usize = 64 << 10;
 const LARGE: usize = 9;
 /// Buffers for small accesses.
 const SMALL: usize = 6;
-
-/// Where an access goes: bytes from `at` on; nothing is at `end` or behind it.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'m> {
-    pub medium: &'m Medium,
-    pub at: u64,
-    pub end: u64,
-}
 
 /// Bytes of a medium.
 #[derive(Clone, Debug)]
@@ -92,9 +86,9 @@ const fn size_of(len: usize) -> usize {
 const MOST: [usize; 2] = [LARGE, SMALL];
 const BYTES: [usize; 2] = [CHUNK_BYTES, SMALL_BYTES];
 
-impl Queue {
+impl Default for Queue {
     /// Nothing in flight.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             crew: Crew::new(),
             free: [Vec::new(), Vec::new()],
@@ -107,74 +101,9 @@ impl Queue {
             failed: None,
         }
     }
+}
 
-    /// Takes bytes to be written.
-    ///
-    /// # Errors
-    /// An earlier write's.
-    pub fn write(&mut self, place: Place<'_>, bytes: &[u8]) -> Result<(), OsError> {
-        let range = Range::new(place.medium, place.at, bytes.len());
-        for size in [0, 1] {
-            self.forget_ahead(size, Some(&range));
-        }
-        if size_of(bytes.len()) == 1 {
-            self.wait_for(&range)?;
-            return self.gather(range, bytes);
-        }
-        self.launch_gathered_at(&range)?;
-        self.wait_for(&range)?;
-        if all_zero(bytes) {
-            self.launch(What::Zero, range, bytes.len(), AlignedBuf::new(0));
-            return self.told();
-        }
-        let mut at = place.at;
-        for piece in bytes.chunks(CHUNK_BYTES) {
-            let mut buf = self.buffer(0)?;
-            fill(&mut buf, 0, piece);
-            self.launch(What::Write, Range::new(place.medium, at, piece.len()), piece.len(), buf);
-            at = at.saturating_add(len_u64(piece));
-        }
-        self.told()
-    }
-
-    /// Fills `out`, from what was read ahead as far as that goes.
-    ///
-    /// # Errors
-    /// An earlier write's, or this read's.
-    pub fn read(&mut self, place: Place<'_>, out: &mut [u8], bounce: &mut Bounce) -> Result<(), OsError> {
-        let range = Range::new(place.medium, place.at, out.len());
-        self.launch_gathered_at(&range)?;
-        self.wait_for(&range)?;
-        let size = size_of(out.len());
-        let in_a_row = self.ahead[size].follows(&range);
-        if !in_a_row {
-            self.forget_ahead(size, None);
-        }
-        let got = self.take_ahead(size, place.at, out)?;
-        let rest = out.get_mut(got..).unwrap_or_default();
-        if !rest.is_empty() {
-            self.forget_ahead(size, None);
-            place.medium.read(place.at.saturating_add(u64::try_from(got).unwrap_or(u64::MAX)), rest, bounce)?;
-        }
-        self.ahead[size].passed(range);
-        if in_a_row { self.read_ahead(size, place) } else { Ok(()) }
-    }
-
-    /// Waits until every write is done, and forgets what was read ahead: what is read behind a barrier comes from the device.
-    ///
-    /// # Errors
-    /// The first write's that failed.
-    pub fn settle(&mut self) -> Result<(), OsError> {
-        self.launch_gathered()?;
-        while !self.writes.is_empty() {
-            self.land();
-        }
-        for size in [0, 1] {
-            self.forget_ahead(size, None);
-        }
-        self.told()
-    }
-
+impl Queue {
     fn gather(&mut self, range: Range, bytes: &[u8]) -> Result<(), OsError> {
         let follows = |gathered: &Gathered| {
             let filled = gathered.range.end.saturating_sub(gathered.range.at).saturating_add(len_u64(bytes));
@@ -270,6 +199,63 @@ impl Queue {
         if let Some(size) = BYTES.iter().position(|bytes| *bytes == buf.len()) {
             self.free[size].push(buf);
         }
+    }
+}
+
+impl InFlight for Queue {
+    fn write(&mut self, place: Place<'_>, bytes: &[u8]) -> Result<(), OsError> {
+        let range = Range::new(place.medium, place.at, bytes.len());
+        for size in [0, 1] {
+            self.forget_ahead(size, Some(&range));
+        }
+        if size_of(bytes.len()) == 1 {
+            self.wait_for(&range)?;
+            return self.gather(range, bytes);
+        }
+        self.launch_gathered_at(&range)?;
+        self.wait_for(&range)?;
+        if all_zero(bytes) {
+            self.launch(What::Zero, range, bytes.len(), AlignedBuf::new(0));
+            return self.told();
+        }
+        let mut at = place.at;
+        for piece in bytes.chunks(CHUNK_BYTES) {
+            let mut buf = self.buffer(0)?;
+            fill(&mut buf, 0, piece);
+            self.launch(What::Write, Range::new(place.medium, at, piece.len()), piece.len(), buf);
+            at = at.saturating_add(len_u64(piece));
+        }
+        self.told()
+    }
+
+    fn read(&mut self, place: Place<'_>, out: &mut [u8], bounce: &mut Bounce) -> Result<(), OsError> {
+        let range = Range::new(place.medium, place.at, out.len());
+        self.launch_gathered_at(&range)?;
+        self.wait_for(&range)?;
+        let size = size_of(out.len());
+        let in_a_row = self.ahead[size].follows(&range);
+        if !in_a_row {
+            self.forget_ahead(size, None);
+        }
+        let got = self.take_ahead(size, place.at, out)?;
+        let rest = out.get_mut(got..).unwrap_or_default();
+        if !rest.is_empty() {
+            self.forget_ahead(size, None);
+            place.medium.read(place.at.saturating_add(u64::try_from(got).unwrap_or(u64::MAX)), rest, bounce)?;
+        }
+        self.ahead[size].passed(range);
+        if in_a_row { self.read_ahead(size, place) } else { Ok(()) }
+    }
+
+    fn settle(&mut self) -> Result<(), OsError> {
+        self.launch_gathered()?;
+        while !self.writes.is_empty() {
+            self.land();
+        }
+        for size in [0, 1] {
+            self.forget_ahead(size, None);
+        }
+        self.told()
     }
 }
 

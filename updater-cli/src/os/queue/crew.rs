@@ -1,5 +1,6 @@
 //! Threads that carry accesses to the kernel, several at once.
 
+use std::io::{IoSlice, IoSliceMut};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -8,10 +9,16 @@ use rustix::io::Errno;
 
 use super::AlignedBuf;
 use crate::os::error::OsError;
-use crate::os::medium::{Bounce, Medium};
+use crate::os::medium::{Bounce, Calls, Medium};
 
 /// Accesses that run at once. Measured: four saturate a device that two do not; more gain nothing.
 const THREADS: usize = 4;
+
+/// The calls of the crew: vectored, of one vector, so that who traces the program can tell them from the act's own.
+const VECTORED: Calls = Calls {
+    read: |file, buf, at| rustix::io::preadv(file, &mut [IoSliceMut::new(buf)], at),
+    write: |file, buf, at| rustix::io::pwritev(file, &[IoSlice::new(buf)], at),
+};
 
 /// A single core has one access in flight beside what it computes.
 fn threads() -> usize {
@@ -111,7 +118,7 @@ impl Drop for Crew {
 }
 
 fn work(orders: &Orders, told: &Sender<Done>) {
-    let mut bounce = Bounce::of_crew();
+    let mut bounce = Bounce::with(VECTORED);
     loop {
         let order = orders.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((ticket, order)) = order else { return };

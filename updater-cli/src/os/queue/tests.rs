@@ -61,7 +61,7 @@ fn reads_see_every_write_whatever_is_in_flight() {
     for (seed, caching) in [(7, Caching::Direct), (8, Caching::Buffered), (9, Caching::Direct)] {
         let bench = Bench::new(caching);
         let mut model = noise(1, LEN);
-        let mut queue = Queue::new();
+        let mut queue = Queue::default();
         let dice = noise(seed, 3 * 8 * 600);
         let mut rolls = dice.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
         let (mut row, sizes) = ([0_u64; 2], [4096, 8192, 65_536, 131_072, 524_288, 1_048_576]);
@@ -100,7 +100,7 @@ fn a_write_that_failed_is_told_and_nothing_is_settled_after_it() {
     let medium = Medium::open(&path, OFlags::RDONLY, Caching::Buffered).unwrap();
     let place = |at| Place { medium: &medium, at, end: len_u64(&[0; LEN]) };
     for len in [4096, 524_288] {
-        let mut queue = Queue::new();
+        let mut queue = Queue::default();
         let first = queue.write(place(0), &vec![1; len]);
         assert!(first.is_err() || queue.settle().is_err());
         queue.settle().unwrap_err();
@@ -112,7 +112,7 @@ fn a_write_that_failed_is_told_and_nothing_is_settled_after_it() {
 #[test]
 fn what_cannot_be_read_fails_where_it_is_asked_for_and_not_before() {
     let bench = Bench::new(Caching::Buffered);
-    let mut queue = Queue::new();
+    let mut queue = Queue::default();
     // The file is shorter than the disk is said to be.
     let place = |at| Place { medium: &bench.medium, at, end: bench.end * 2 };
     for at in (0..bench.end).step_by(524_288) {
@@ -130,7 +130,7 @@ fn zeros_leave_a_hole_a_hole_and_erase_data() {
     file.set_len(2 * bench.end).unwrap();
     file.sync_all().unwrap();
     let before = file.metadata().unwrap().blocks();
-    let mut queue = Queue::new();
+    let mut queue = Queue::default();
     let place = |at| Place { medium: &bench.medium, at, end: bench.end * 2 };
     queue.write(place(bench.end + (1 << 20)), &vec![0; 1 << 20]).unwrap();
     queue.settle().unwrap();
