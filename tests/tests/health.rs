@@ -1,0 +1,192 @@
+//! What follows a boot: the health checks, the mark, the fall back, and systemd's units for them.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tests::{tool, tree};
+
+const GOOD: &str = "#!/bin/sh\necho looked >&2\n";
+const BAD: &str = "#!/bin/sh\nexit 3\n";
+const HANGS: &str = "#!/bin/sh\ntrap '' TERM\nsleep 60\n";
+
+/// A device's folders, and what is called there.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().expect("the temporary folder can be written"));
+        for folder in ["etc", "usr", "bin"] {
+            fs::create_dir(place.path(folder)).expect("the temporary folder can be written");
+        }
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a program.
+    fn with(self, name: &str, text: &str) -> Self {
+        fs::write(self.path(name), text).expect("the temporary folder can be written");
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).expect("it was written");
+        self
+    }
+
+    /// Runs `updater-health`: its lines, and whether it found the system healthy.
+    fn health(&self, seconds: &str) -> (Vec<String>, bool) {
+        let mut command = Command::new(shipped("updater-health"));
+        command.args([self.path("etc"), self.path("usr")]).env("UPDATER_HEALTH_TIMEOUT", seconds);
+        said(&mut command)
+    }
+
+    /// Runs `mark-good.sh`, where health is `health` and the boot was what `report` says.
+    fn mark_good(self, health: &str, cli: &str, report: &str) -> (Vec<String>, bool) {
+        let place = self
+            .with("bin/updater-health", health)
+            .with("bin/updater-cli", cli)
+            .with("bin/reboot", "#!/bin/sh\necho rebooted\n");
+        symlink(shipped("updater-fall-back"), place.path("bin/updater-fall-back")).expect("it is new");
+        fs::write(place.path("boot.json"), report).expect("the temporary folder can be written");
+        let path = format!("{}:{}", place.path("bin").display(), std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new(shipped("mark-good.sh"));
+        said(command.env("PATH", path).env("UPDATER_BOOT_REPORT", place.path("boot.json")))
+    }
+}
+
+fn shipped(name: &str) -> PathBuf {
+    tree::root().join("initramfs-hook/health").join(name)
+}
+
+fn said(command: &mut Command) -> (Vec<String>, bool) {
+    let output = command.output().expect("the script can be run");
+    (String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect(), output.status.success())
+}
+
+#[test]
+fn without_checks_a_system_is_healthy() {
+    assert_eq!(Place::new().health("5"), (vec!["healthy: 0 checks".into()], true));
+    let (lines, healthy) = said(Command::new(shipped("updater-health")).arg("/nowhere"));
+    assert_eq!((lines, healthy), (vec!["healthy: 0 checks".into()], true));
+}
+
+#[test]
+fn checks_of_both_folders_run_in_the_order_of_their_names() {
+    let place = Place::new().with("usr/10 net", GOOD).with("etc/20-app", GOOD).with("usr/30-disk", GOOD);
+    let lines = ["health: 10 net: good", "health: 20-app: good", "health: 30-disk: good", "healthy: 3 checks"];
+    assert_eq!(place.health("5"), (lines.map(str::to_owned).to_vec(), true));
+}
+
+#[test]
+fn the_first_folder_replaces_a_check_or_takes_it_away() {
+    let place = Place::new().with("usr/1", BAD).with("etc/1", GOOD).with("usr/2", BAD).with("usr/3.d", BAD);
+    symlink("/dev/null", place.path("etc/2")).expect("it is new");
+    fs::set_permissions(place.path("usr/3.d"), fs::Permissions::from_mode(0o644)).expect("it was written");
+    let lines = ["health: 1: good", "healthy: 1 checks"];
+    assert_eq!(place.health("5"), (lines.map(str::to_owned).to_vec(), true));
+}
+
+#[test]
+fn every_check_runs_and_the_first_that_failed_is_named_last() {
+    let place = Place::new().with("etc/1", GOOD).with("etc/2", BAD).with("etc/3", "no program").with("etc/4", GOOD);
+    let lines = ["health: 1: good", "health: 2: failed", "health: 3: failed", "health: 4: good", "not healthy: 2"];
+    assert_eq!(place.health("5"), (lines.map(str::to_owned).to_vec(), false));
+}
+
+#[test]
+fn a_check_that_hangs_and_ignores_signals_is_ended() {
+    let place = Place::new().with("etc/1", HANGS).with("etc/2", GOOD);
+    let begun = Instant::now();
+    let lines = ["health: 1: no answer in 1 s", "health: 2: good", "not healthy: 1"];
+    assert_eq!(place.health("1"), (lines.map(str::to_owned).to_vec(), false));
+    assert!(begun.elapsed() < Duration::from_secs(40), "it took {:?}", begun.elapsed());
+}
+
+#[test]
+fn busyboxs_tools_are_enough() {
+    let place = Place::new().with("etc/1", "#!/bin/sh\nexec sleep 20\n").with("etc/2", GOOD).with("etc/3", BAD);
+    for applet in ["timeout", "sort"] {
+        symlink("/bin/busybox", place.path("bin").join(applet)).expect("it is new");
+    }
+    let mut command = Command::new("/bin/busybox");
+    command.arg("sh").arg(shipped("updater-health")).arg(place.path("etc"));
+    // `/bin` has the checks' `sleep`; the two tools are found first.
+    command.env("PATH", format!("{}:/bin", place.path("bin").display())).env("UPDATER_HEALTH_TIMEOUT", "1");
+    let lines = ["health: 1: no answer in 1 s", "health: 2: good", "health: 3: failed", "not healthy: 1"];
+    assert_eq!(said(&mut command), (lines.map(str::to_owned).to_vec(), false));
+}
+
+#[test]
+fn a_timeout_that_is_no_number_does_not_fail_a_healthy_system() {
+    for seconds in ["", "0", "soon", "-1", "1h"] {
+        let place = Place::new().with("etc/1", GOOD);
+        assert_eq!(place.health(seconds).0, ["health: 1: good", "healthy: 1 checks"], "{seconds:?}");
+    }
+}
+
+#[test]
+fn a_boot_is_marked_only_where_it_is_healthy() {
+    let marks = "#!/bin/sh\necho marked \"$@\"\n";
+    let trial = r#"{"schema":1,"slot":"b","trial":true}"#;
+    let good = r#"{"schema":1,"slot":"b","trial":false}"#;
+    assert_eq!(Place::new().mark_good(GOOD, marks, trial), (vec!["marked --quiet mark-good".into()], true));
+    let restart = "updater: this slot is on trial and not healthy: restart".to_owned();
+    assert_eq!(Place::new().mark_good(BAD, marks, trial), (vec![restart.clone(), "rebooted".into()], false));
+    // Nor where the mark is refused.
+    assert_eq!(Place::new().mark_good(GOOD, BAD, trial), (vec![restart, "rebooted".into()], false));
+    let goes_on = "updater: not healthy, but not on trial: this boot goes on unmarked".to_owned();
+    assert_eq!(Place::new().mark_good(BAD, marks, good), (vec![goes_on], false));
+}
+
+#[test]
+fn nothing_is_marked_where_no_slot_was_booted() {
+    let (lines, done) = said(Command::new(shipped("mark-good.sh")).env("UPDATER_BOOT_REPORT", "/nowhere"));
+    assert_eq!((lines, done), (vec![], true));
+}
+
+/// Our units as they are enabled, and systemd's own check of failed units, which waits for multi-user.target.
+fn units(alter: impl Fn(String) -> String) -> TempDir {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    for name in ["updater-mark-good.service", "updater-fall-back.service"] {
+        let text = tree::text(&Path::new("initramfs-hook/systemd").join(name));
+        // The scripts of this tree, so that a wrong name is found; any program for the one that is not built here.
+        let scripts = format!("{}/", shipped("").display().to_string().trim_end_matches('/'));
+        let text = text.replace("/usr/lib/updater/", &scripts).replace("/usr/bin/updater-cli", "/bin/true");
+        fs::write(folder.path().join(name), alter(text)).expect("the temporary folder can be written");
+    }
+    let enabled = [
+        ("multi-user.target.wants", "updater-mark-good.service", folder.path().to_owned()),
+        (
+            "boot-complete.target.requires",
+            "systemd-boot-check-no-failures.service",
+            PathBuf::from("/usr/lib/systemd/system"),
+        ),
+    ];
+    for (target, name, from) in enabled {
+        let target = folder.path().join(target);
+        fs::create_dir(&target).expect("the temporary folder can be written");
+        symlink(from.join(name), target.join(name)).expect("it is new");
+    }
+    folder
+}
+
+/// What `systemd-analyze verify` says of them, and of the target that wants them.
+fn verified(units: &TempDir) -> String {
+    let path = format!("SYSTEMD_UNIT_PATH={}:/usr/lib/systemd/system", units.path().display());
+    let ours = ["updater-mark-good.service", "updater-fall-back.service", "multi-user.target"];
+    let output = tool::output("env", &[&[path.as_str(), "systemd-analyze", "--man=no", "verify"], &ours[..]].concat());
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_units() {
+    assert_eq!(verified(&units(|text| text)), "");
+    let cycle = verified(&units(|text| text.replace("DefaultDependencies=no", "")));
+    assert!(cycle.contains("ordering cycle"), "{cycle}");
+    let missing = verified(&units(|text| text.replace("updater-health", "updater-wealth")));
+    assert!(missing.contains("updater-wealth is not executable"), "{missing}");
+}
