@@ -33,6 +33,8 @@ pub struct Machine {
     pub bundle: Option<PathBuf>,
     /// More words for the kernel.
     pub words: &'static str,
+    /// Another initramfs than the board's, which is the hook alone.
+    pub initramfs: Option<PathBuf>,
 }
 
 impl Machine {
@@ -54,7 +56,7 @@ impl Machine {
             .arg("-kernel")
             .arg(disk.kit().kernel())
             .arg("-initrd")
-            .arg(disk.kit().initramfs(disk.board()))
+            .arg(self.initramfs.clone().unwrap_or_else(|| disk.kit().initramfs(disk.board())))
             .arg("-append")
             .arg(format!("console=ttyS0 quiet panic=-1 guest.do={} {}", self.acts, self.words));
         drive(&mut qemu, &disk.path(), "disk", disk.sectors().bytes());

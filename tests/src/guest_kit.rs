@@ -145,6 +145,12 @@ impl Kit {
         self.folder.path().join(name)
     }
 
+    /// A static program.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
     /// Debian's kernel.
     ///
     /// # Panics

@@ -1,0 +1,25 @@
+#!/bin/bash
+# dracut: what the image needs. Installed with its two scripts as /usr/lib/dracut/modules.d/95updater; `dracut --add updater`.
+
+check() {
+  require_binaries /usr/lib/updater/initramfs-hook || return 1
+  # Only where it is asked for.
+  return 255
+}
+
+depends() {
+  echo base
+}
+
+installkernel() {
+  hostonly='' instmods dm-verity erofs squashfs ext4 overlay
+}
+
+install() {
+  inst_simple /usr/lib/updater/initramfs-hook /sbin/initramfs-hook
+  inst_simple /etc/updater/hook.config
+  # shellcheck disable=SC2154
+  inst_hook cmdline 95 "$moddir/updater-root.sh"
+  # shellcheck disable=SC2154
+  inst_hook mount 10 "$moddir/updater-mount.sh"
+}
