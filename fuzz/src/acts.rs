@@ -188,24 +188,30 @@ impl Life {
     }
 
     fn live(&mut self, act: Act, mishap: Mishap) {
-        let Some(way) = self.way(act) else {
+        let Some(mut way) = self::way(&self.model, act) else {
             return self.refused(act);
         };
+        let end = way.last().expect("a way has an end").clone();
+        let mut ends = vec![end.clone()];
         let fault = if let Mishap::Failure(fault) = mishap { fault } else { Fault::None };
         if let Fault::Read(_) = fault {
             // Where a cut left two copies that differ, it would decide which of the two counts: the model has one.
             self.device.repair().expect("a healthy disk");
+            for (unread, slot) in self.model.with_one_unread() {
+                let steps = self::way(&unread, act).unwrap_or_default();
+                way.extend(steps.into_iter().map(|step| step.with_read(slot, &self.model)));
+                ends.extend(way.last().cloned());
+            }
         }
         self.device.disk.begin(fault);
         let result = self.carry_out(act);
         if fault != Fault::None {
             self.device.disk.heal();
         }
-        let end = way.last().expect("a way has an end").clone();
         match (mishap, &result) {
             (Mishap::None, Ok(())) => self.model = end,
             (Mishap::None, Err(error)) => panic!("{act:?} failed: {error}\n{:?}", self.model),
-            (Mishap::Failure(_), Ok(())) if act != Act::Boot => self.model = end,
+            (Mishap::Failure(_), Ok(())) if act != Act::Boot => self.settle(&ends, act),
             (Mishap::Failure(_), _) => self.settle(&way, act),
             (Mishap::Cut(seed), _) => {
                 drop(self.device.disk.cut(seed));
@@ -216,20 +222,6 @@ impl Life {
         }
         self.device.booted = self.model.booted;
         self.check(&format!("{act:?}, {mishap:?}, {result:?}"));
-    }
-
-    /// The states on the way of an act, its end last. `None` where the rules refuse it.
-    fn way(&self, act: Act) -> Option<Vec<Model>> {
-        let model = &self.model;
-        match act {
-            Act::Boot => Some(model.booting()),
-            Act::Install { release, slot, then, retry } => model.installing(release, slot, then == Then::Arm, retry),
-            Act::Activate(slot) => model.activating(slot),
-            Act::MarkGood(slot) => model.marking_good(slot),
-            Act::MarkBad(slot) => model.marking_bad(slot),
-            Act::Rollback => model.rolling_back(),
-            Act::Repair => Some(vec![model.clone()]),
-        }
     }
 
     fn carry_out(&mut self, act: Act) -> Done<()> {
@@ -324,6 +316,19 @@ impl Life {
         for (role, image) in bundle.images.iter().enumerate() {
             assert!(self.device.holds(slot, role, image), "{after}: slot {slot} holds another image");
         }
+    }
+}
+
+/// The states on the way of an act, its end last. `None` where the rules refuse it.
+fn way(model: &Model, act: Act) -> Option<Vec<Model>> {
+    match act {
+        Act::Boot => Some(model.booting()),
+        Act::Install { release, slot, then, retry } => model.installing(release, slot, then == Then::Arm, retry),
+        Act::Activate(slot) => model.activating(slot),
+        Act::MarkGood(slot) => model.marking_good(slot),
+        Act::MarkBad(slot) => model.marking_bad(slot),
+        Act::Rollback => model.rolling_back(),
+        Act::Repair => Some(vec![model.clone()]),
     }
 }
 

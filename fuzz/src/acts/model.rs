@@ -77,6 +77,20 @@ impl Model {
         self.slots.iter().zip(found).all(fits)
     }
 
+    /// What the rules see where a read of one slot's trailer fails: something that does not verify. With that slot.
+    pub fn with_one_unread(&self) -> impl Iterator<Item = (Self, usize)> {
+        (0..self.slots.len()).map(|slot| (self.with(slot, Slot { seen: Seen::Torn, ..self.slots[slot] }), slot))
+    }
+
+    /// The same where the trailer is there after all, unless it was written meanwhile.
+    #[must_use]
+    pub fn with_read(mut self, slot: usize, before: &Self) -> Self {
+        if self.slots[slot].seen == Seen::Torn {
+            self.slots[slot].seen = before.slots[slot].seen;
+        }
+        self
+    }
+
     fn state(&self, slot: usize) -> State {
         let Slot { priority, tries, successful, seen } = self.slots[slot];
         match (seen, priority > 0, tries > 0, successful) {
