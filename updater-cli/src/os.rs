@@ -8,6 +8,7 @@ pub mod error;
 #[cfg(test)]
 mod eventually;
 pub mod find;
+mod in_flight;
 pub mod lock;
 mod medium;
 pub mod node;

@@ -21,7 +21,8 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::error::{Fault, OsError};
-use super::medium::{self, Bounce, Medium, Place};
+use super::in_flight::{InFlight, Place};
+use super::medium::{self, Bounce, Medium};
 use super::node::Node;
 
 pub use super::medium::Caching;
@@ -57,27 +58,6 @@ pub enum Kind {
     File,
     /// A block device.
     Device(Node),
-}
-
-/// Accesses that are done while the act goes on: see [`super::queue`]. Dropped, it has none left.
-pub trait InFlight: std::fmt::Debug {
-    /// Takes bytes to be written.
-    ///
-    /// # Errors
-    /// An earlier write's.
-    fn write(&mut self, place: Place<'_>, bytes: &[u8]) -> Result<(), OsError>;
-
-    /// Fills `out` with what stands there after every earlier write.
-    ///
-    /// # Errors
-    /// An earlier write's, or this read's.
-    fn read(&mut self, place: Place<'_>, out: &mut [u8], bounce: &mut Bounce) -> Result<(), OsError>;
-
-    /// Waits until every write is done, and forgets what was read ahead: what is read behind a barrier comes from the device.
-    ///
-    /// # Errors
-    /// The first write's that failed.
-    fn settle(&mut self) -> Result<(), OsError>;
 }
 
 /// A disk.
@@ -245,10 +225,7 @@ impl Disk {
     }
 
     fn lent(queue: &mut Option<Box<dyn InFlight>>) -> Option<&mut dyn InFlight> {
-        match queue {
-            Some(queue) => Some(queue.as_mut()),
-            None => None,
-        }
+        if let Some(queue) = queue { Some(queue.as_mut()) } else { None }
     }
 
     /// Bytes from `at` on that go one way, `len` at most, and that way's number in `routes`.
@@ -278,15 +255,13 @@ impl Disk {
         let size = self.block_size.bytes_u64();
         match index.and_then(|index| self.routes.get_mut(index)) {
             None => {
-                let end = self.blocks.get().saturating_mul(size);
-                let place = Place { medium: &self.whole, at: at.get().saturating_mul(size), end };
-                Ok((place, &mut self.bounce, Self::lent(&mut self.queue)))
+                let (at, end) = (at.get().saturating_mul(size), self.blocks.get().saturating_mul(size));
+                Ok((Place { medium: &self.whole, at, end }, &mut self.bounce, Self::lent(&mut self.queue)))
             }
             Some(route) => {
                 let inside = at.get().saturating_sub(route.extent.first().get()).saturating_mul(size);
-                let end = route.extent.len().get();
-                let place = Place { medium: route.open(mode, self.caching)?, at: inside, end };
-                Ok((place, &mut self.bounce, Self::lent(&mut self.queue)))
+                let (end, medium) = (route.extent.len().get(), route.open(mode, self.caching)?);
+                Ok((Place { medium, at: inside, end }, &mut self.bounce, Self::lent(&mut self.queue)))
             }
         }
     }

@@ -50,14 +50,6 @@ pub enum Caching {
     Buffered,
 }
 
-/// Where an access goes: bytes from `at` on; nothing is at `end` or behind it.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'m> {
-    pub medium: &'m Medium,
-    pub at: u64,
-    pub end: u64,
-}
-
 /// The calls that read and write at an offset.
 #[derive(Clone, Copy, Debug)]
 pub struct Calls {

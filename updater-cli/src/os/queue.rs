@@ -19,9 +19,9 @@ use libupdate::bytes::{all_zero, len_u64};
 use libupdate::verity::CHUNK_BYTES;
 
 use super::aligned::AlignedBuf;
-use super::disk::InFlight;
 use super::error::OsError;
-use super::medium::{Bounce, Medium, Place};
+use super::in_flight::{InFlight, Place};
+use super::medium::{Bounce, Medium};
 
 mod ahead;
 mod crew;
