@@ -6,5 +6,6 @@ part() {
   check "clippy, all targets and features" cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
   check "clippy, the core without features" cargo clippy --locked -p libupdate --no-default-features -- -D warnings
   check "shellcheck" shellcheck -x .ci/run fuzz/count-edges fuzz/run tests/run tests/firmware/build tests/guest/build tests/shell/*.sh tests/parts/*.sh \
-    initramfs-hook/health/* initramfs-hook/{initramfs-tools,mkinitcpio}/*/updater initramfs-hook/dracut/*.sh
+    initramfs-hook/health/* initramfs-hook/{initramfs-tools,mkinitcpio}/*/updater initramfs-hook/dracut/*.sh \
+    tests/bench/{run,timed,streams,limited,durable} tests/bench/*.sh
 }
