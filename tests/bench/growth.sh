@@ -6,7 +6,7 @@ SIZES=(64 512 1229 8192)
 
 growth_answer() {
   local mib
-  rm -rf "$RAW" "$ZSTD" "$WORK/new" "$WORK/store.castr" "$WORK/swupdate" "$RAUC"/*.raucb
+  rm -rf "$RAW" "$ZSTD" "$WORK/new" "$WORK/swupdate" "$RAUC"/*.raucb
   for mib in "${SIZES[@]}"; do
     repeated "$mib" >"$WORK/grown"
     grown "create-$mib" "$mib" "${CREATE[@]}" --image "$WORK/grown" --version 2 --detached

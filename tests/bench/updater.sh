@@ -48,7 +48,7 @@ updater_prepare() {
   "${CREATE[@]}" --image "$WORK/first.img" --version 1 -o "$WORK/first.bundle" >/dev/null
   "${CREATE[@]}" --image "$IMAGE" --version 2 --detached >/dev/null
   "${CREATE[@]}" --image "$IMAGE" --version 2 -o "$RAW" >/dev/null
-  # Takes minutes, and one figure is enough: others need not wait for it.
+  # Takes minutes: one figure is enough, and nobody else has to stop so long.
   BENCH_WRAP="" measure create-zstd "${CREATE[@]}" --image "$IMAGE" --version 2 --compression zstd -o "$ZSTD"
   new_disk "$(slot_mib "$MIB")"
   head -c 1M "$DISK" >"$WORK/table"
