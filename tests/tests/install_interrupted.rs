@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use tests::answer::Exit;
 use tests::cli::Running;
 use tests::device::Device;
+use tests::strace::{self, Deed, When, disturbed};
 use tests::witness::Witness;
 
 /// What a pipe holds that nobody has read yet.
@@ -72,6 +73,12 @@ fn a_killed_run_is_resumed_too_and_its_lock_is_gone() {
     let device = Device::new();
     let witness = Witness::of(&device);
     let running = stalled(&device, MIDDLE);
+    // What was read may be in flight still.
+    let (until, image) = (Instant::now() + Duration::from_secs(20), device.workshop.image(2).padded());
+    while !device.partition("b").starts_with(&image[..3 * 524_288]) {
+        assert!(Instant::now() < until, "three chunks are not written");
+        sleep(Duration::from_millis(5));
+    }
     running.signal(Signal::KILL);
     running.wait_with_stdin_open().killed_by(9);
     witness.testifies(&device);
@@ -107,15 +114,34 @@ fn a_pipe_that_breaks_is_a_truncated_bundle() {
 /// Bits of the target turn while it is being written: the read-back finds them, and says that the medium is at fault.
 fn turns(kind: Corrupt, at: impl Fn(&Device) -> u64) {
     let device = Device::new();
-    let witness = Witness::of(&device);
     let mut running = stalled(&device, MIDDLE);
     let at = at(&device);
     written(&device, at);
     device.flip(at);
     running.feed(&rest(&device, MIDDLE));
+    found(&device, running, kind);
+}
+
+/// The same while all that was written waits for its flush: small writes are gathered, and may not be on the disk before.
+fn turns_late(kind: Corrupt, at: impl Fn(&Device) -> u64) {
+    let device = Device::new();
+    let install = device.cli(&["--json", "install", &device.workshop.bundle_text(2)]);
+    let running =
+        disturbed(install, device.disk(), strace::FLUSH, When::Nth(DATA_FLUSH), Deed::Late(3_000_000)).start();
+    let at = at(&device);
+    written(&device, at);
+    device.flip(at);
+    found(&device, running, kind);
+}
+
+/// The flush behind the image: two are the commit's that disarms, one is behind the marks.
+const DATA_FLUSH: usize = 4;
+
+fn found(device: &Device, running: Running, kind: Corrupt) {
+    let witness = Witness::of(device);
     let answer = running.wait().fails(Exit::Io, &kind.to_string());
     assert!(answer.stderr().contains("medium"), "{answer}");
-    witness.testifies(&device);
+    witness.testifies(device);
     assert_eq!((device.state("b").as_str(), device.next().as_str()), ("disarmed", "a"));
     // The run that comes next writes what is wrong, and only that.
     let done = device.installs(2);
@@ -147,6 +173,6 @@ fn read_back() {
 #[test]
 fn tree_read_back() {
     let block = |device: &Device, level, index| geometry(device).block_offset(level, index).unwrap().get();
-    turns(Corrupt::TreeReadBack, |device| device.slot("b").start + block(device, 0, 1));
-    turns(Corrupt::TreeReadBack, |device| device.slot("b").start + geometry(device).hash_offset().get());
+    turns_late(Corrupt::TreeReadBack, |device| device.slot("b").start + block(device, 0, 1));
+    turns_late(Corrupt::TreeReadBack, |device| device.slot("b").start + geometry(device).hash_offset().get());
 }
