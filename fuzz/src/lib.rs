@@ -7,9 +7,8 @@
 //! | [`superblock_geometry`] | a superblock, an image size | encode gives the bytes back, arithmetic as in 128 bits |
 //! | [`manifest`] | a manifest | encode gives the bytes back |
 //! | [`bundle_stream`] | a bundle, reads, buffers | what is staged is what was signed |
+//! | [`profile`] | a profile | the promises of its type; a refusal in words |
 //! | [`acts`] | a life of a device, with cuts and failures | the rules of DESIGN 3.3 |
-//!
-//! Profiles are read by a program, not by a library: their target is a test in `updater-cli/src/profile/tests`.
 
 pub mod acts;
 pub mod bundle_stream;
@@ -19,5 +18,6 @@ pub mod disk;
 pub mod gpt;
 pub mod input;
 pub mod manifest;
+pub mod profile;
 pub mod seeds;
 pub mod superblock_geometry;

@@ -21,6 +21,7 @@ pub fn all() -> Vec<Seeds> {
         ("superblock_geometry", superblocks()),
         ("manifest", manifests()),
         ("bundle_stream", bundle_streams()),
+        ("profile", profiles()),
         ("acts", lives()),
     ]
 }
@@ -64,6 +65,15 @@ fn records(device: &Device, block_size: BlockSize) -> Vec<u8> {
         }
     }
     records
+}
+
+/// The boards of this project.
+fn profiles() -> Vec<Vec<u8>> {
+    let boards = [
+        include_str!("../../hardware-profiles/qemu-x86_64.toml"),
+        include_str!("../../hardware-profiles/generic-x86_64-uefi.toml"),
+    ];
+    boards.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
 fn superblocks() -> Vec<Vec<u8>> {
@@ -150,6 +160,7 @@ mod tests {
                     "superblock_geometry" => crate::superblock_geometry::run(&seed),
                     "manifest" => crate::manifest::run(&seed),
                     "bundle_stream" => crate::bundle_stream::run(&seed),
+                    "profile" => crate::profile::run(&seed),
                     "acts" => crate::acts::run(&seed),
                     other => panic!("{other} has no target"),
                 }

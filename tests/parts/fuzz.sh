@@ -7,7 +7,7 @@ part() {
   check "clippy" cargo clippy --locked --manifest-path fuzz/Cargo.toml --release --target-dir "$TARGET/fuzz" --all-targets -- -D warnings
   cargo_tests "the seeds" --manifest-path fuzz/Cargo.toml --release --target-dir "$TARGET/fuzz"
   check "the targets are built" fuzz/run build
-  for name in gpt superblock_geometry manifest bundle_stream acts; do
+  for name in gpt superblock_geometry manifest bundle_stream profile acts; do
     check "$name" fuzz/run "$name" "${FUZZ_SECONDS:-20}"
   done
 }

@@ -146,7 +146,11 @@ impl Profile {
         Self::from_text(&text, &path.display().to_string(), base).map(Some)
     }
 
-    fn from_text(text: &str, origin: &str, base: &Path) -> Result<Self, Failure> {
+    /// Reads a profile's text. `origin` is its name in messages; paths in it start from `base`.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`]: it breaks a rule; the message names the line.
+    pub fn from_text(text: &str, origin: &str, base: &Path) -> Result<Self, Failure> {
         let mut profile = judge::profile(text).map_err(|broken| refused(&broken, text, origin))?;
         let trust = &mut profile.trust;
         trust.keys.iter_mut().chain(&mut trust.folder).for_each(|path| *path = base.join(&*path));
