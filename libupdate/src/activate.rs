@@ -1,4 +1,4 @@
-//! The acts that change slot bits: each is one GPT commit.
+//! The acts that change slot bits: each is one GPT commit, but for the disarming of a slot that failed, which is two.
 //!
 //! | act | bits of the slot | condition |
 //! |---|---|---|

@@ -43,25 +43,25 @@ impl BlockHasher for Hasher {
     fn hash_blocks(&mut self, salt: Salt<'_>, blocks: &[u8], digests: &mut [u8]) {
         let (blocks, _) = blocks.as_chunks::<BLOCK_BYTES>();
         let (digests, _) = digests.as_chunks_mut::<DIGEST_BYTES>();
-        let zero = self.zero(salt.as_bytes());
+        let zero = self.zero(salt);
         let share = blocks.len().div_ceil(self.cores).max(WORTH_A_THREAD);
         if blocks.len() <= share {
-            return some(salt.as_bytes(), zero, blocks, digests);
+            return some(salt, zero, blocks, digests);
         }
         let shares = blocks.par_chunks(share).zip(digests.par_chunks_mut(share));
-        shares.for_each(|(blocks, digests)| some(salt.as_bytes(), zero, blocks, digests));
+        shares.for_each(|(blocks, digests)| some(salt, zero, blocks, digests));
     }
 }
 
 impl Hasher {
-    fn zero(&mut self, salt: &[u8]) -> DigestBytes {
+    fn zero(&mut self, salt: Salt<'_>) -> DigestBytes {
         match &self.zero {
-            Some((known, digest)) if known == salt => *digest,
+            Some((known, digest)) if known == salt.as_bytes() => *digest,
             _ => {
                 let mut digest = [[0; DIGEST_BYTES]];
                 many(salt, &[&[0; BLOCK_BYTES]], &mut digest);
                 let [digest] = digest;
-                self.zero = Some((salt.to_vec(), digest));
+                self.zero = Some((salt.as_bytes().to_vec(), digest));
                 digest
             }
         }
@@ -69,7 +69,7 @@ impl Hasher {
 }
 
 /// Hashes on this core.
-fn some(salt: &[u8], zero: DigestBytes, blocks: &[Block], digests: &mut [DigestBytes]) {
+fn some(salt: Salt<'_>, zero: DigestBytes, blocks: &[Block], digests: &mut [DigestBytes]) {
     let mut bodies = Vec::with_capacity(BATCH);
     let mut places = Vec::with_capacity(BATCH);
     let mut fresh = [[0; DIGEST_BYTES]; BATCH];
@@ -91,14 +91,13 @@ fn some(salt: &[u8], zero: DigestBytes, blocks: &[Block], digests: &mut [DigestB
 }
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-fn many(salt: &[u8], blocks: &[&[u8]], digests: &mut [DigestBytes]) {
-    tape_sha256::hash_many_prefixed(salt, blocks, digests);
+fn many(salt: Salt<'_>, blocks: &[&[u8]], digests: &mut [DigestBytes]) {
+    tape_sha256::hash_many_prefixed(salt.as_bytes(), blocks, digests);
 }
 
 /// Elsewhere nothing is gained by hashing blocks side by side.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn many(salt: &[u8], blocks: &[&[u8]], digests: &mut [DigestBytes]) {
-    let salt = Salt::new(salt).unwrap_or(Salt::from(&libupdate::Digest::new([0; DIGEST_BYTES])));
+fn many(salt: Salt<'_>, blocks: &[&[u8]], digests: &mut [DigestBytes]) {
     for (block, digest) in blocks.iter().zip(digests) {
         libupdate::SoftHasher.hash_blocks(salt, block, digest);
     }
