@@ -1,5 +1,5 @@
-//! The hook as a step of another initramfs. Debian's `mkinitramfs` makes one with the glue files of `initramfs-hook/`, in a mount
-//! namespace where the guests' kernel looks installed; a guest boots it.
+//! The hook as a step of another initramfs. Debian's makers build one with the glue files of `initramfs-hook/`, in a mount
+//! namespace where these and the guests' kernel look installed; a guest boots it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,52 +11,88 @@ use tests::guest_disk::GuestDisk;
 use tests::guest_kit::{Board, Kit, Release};
 use tests::{superuser, tree};
 
-/// As small as it gets, with what a disk in qemu needs.
-const CONFIG: &str = "MODULES=list\nBUSYBOX=auto\nCOMPRESS=gzip\nFSTYPE=auto\nRUNSIZE=10%\n";
-const MODULES: &str = "virtio_pci\nvirtio_blk\n";
-/// KERNEL's folder, its version, the configuration, the image.
-const MAKE: &str = r#"
-mount -t overlay -o "lowerdir=$1/lib:/usr/lib" overlay /usr/lib
+/// The kernel's package, its version, a folder with our files under `lib` and `etc`, the image.
+const MOUNTS: &str = r#"
+mount -t overlay -o "lowerdir=$3/lib:$1/lib:/usr/lib" overlay /usr/lib
+mount -t overlay -o "lowerdir=$3/etc:/etc" overlay /etc
 mount --bind "$1/boot" /boot
-mkinitramfs -d "$3" -o "$4" "$2"
-chmod 0644 "$4"
 "#;
+/// Who makes an initramfs, how, and where it wants which files of `initramfs-hook/`.
+struct Maker {
+    name: &'static str,
+    script: &'static str,
+    files: &'static [(&'static str, &'static str)],
+}
 
-fn made_by_initramfs_tools(board: &Board) -> PathBuf {
-    let (kit, glue) = (Kit::shared(), tree::root().join("initramfs-hook/initramfs-tools"));
-    let [folder, config, image] = ["conf", "hook.config", "initramfs-tools"].map(|name| kit.path(name));
-    for (name, from) in [("hooks", glue.join("hooks/updater")), ("scripts", glue.join("scripts/updater"))] {
-        fs::create_dir_all(folder.join(name)).expect("the folder can be written");
-        fs::copy(from, folder.join(name).join("updater")).expect("the folder can be written");
+/// As small as it gets, with what a disk in qemu needs.
+const INITRAMFS_TOOLS: Maker = Maker {
+    name: "initramfs-tools",
+    script: r#"
+cd "$3/etc/initramfs-tools"
+printf 'MODULES=list\nBUSYBOX=auto\nCOMPRESS=gzip\nFSTYPE=auto\nRUNSIZE=10%%\n' >initramfs.conf
+printf 'virtio_pci\nvirtio_blk\n' >modules
+mkinitramfs -d "$PWD" -o "$4" "$2"
+"#,
+    files: &[
+        ("initramfs-tools/hooks/updater", "etc/initramfs-tools/hooks/updater"),
+        ("initramfs-tools/scripts/updater", "etc/initramfs-tools/scripts/updater"),
+    ],
+};
+const DRACUT: Maker = Maker {
+    name: "dracut",
+    script: r#"
+dracut -f --no-hostonly --tmpdir /var/tmp --kver "$2" -m "base updater udev-rules kernel-modules" --drivers "virtio_pci virtio_blk" "$4"
+"#,
+    files: &[
+        ("dracut/module-setup.sh", "lib/dracut/modules.d/95updater/module-setup.sh"),
+        ("dracut/updater-root.sh", "lib/dracut/modules.d/95updater/updater-root.sh"),
+        ("dracut/updater-mount.sh", "lib/dracut/modules.d/95updater/updater-mount.sh"),
+    ],
+};
+
+/// An initramfs of this maker, with the files at their places.
+fn made(maker: &Maker, board: &Board) -> PathBuf {
+    let kit = Kit::shared();
+    let [folder, image] = ["files", "image"].map(|what| kit.path(&format!("{}.{what}", maker.name)));
+    let glue = maker.files.iter().map(|(from, to)| (tree::root().join("initramfs-hook").join(from), *to));
+    for (from, to) in glue.chain([(kit.program("initramfs-hook"), "lib/updater/initramfs-hook")]) {
+        let to = folder.join(to);
+        fs::create_dir_all(to.parent().expect("it is in the folder")).expect("the folder can be written");
+        fs::copy(from, to).expect("the folder can be written");
     }
-    fs::write(folder.join("initramfs.conf"), CONFIG).expect("the folder can be written");
-    fs::write(folder.join("modules"), MODULES).expect("the folder can be written");
-    let [folder, config, image_name] = [&folder, &config, &image].map(|path| path.to_str().expect("it is UTF-8"));
-    let profile = kit.profile(board);
-    Cli::new(&["--profile", profile.to_str().expect("it is UTF-8"), "hook-config", "-o", config])
-        .run()
-        .exits(Exit::Done);
-    let kernel = kit.kernel();
-    let (package, version) = kernel.to_str().and_then(|path| path.split_once("/boot/vmlinuz-")).expect("see kernel()");
-    let hook = format!("UPDATER_HOOK={}", kit.program("initramfs-hook").display());
-    let config = format!("UPDATER_HOOK_CONFIG={config}");
-    let make = ["-m", "env", &hook, &config, "sh", "-e", "-c", MAKE, "make", package, version, folder, image_name];
-    superuser::run("unshare", &make);
+    let config = folder.join("etc/updater/hook.config");
+    fs::create_dir_all(folder.join("etc/updater")).expect("the folder can be written");
+    let (profile, kernel) = (kit.profile(board), kit.kernel());
+    let [folder, image_name, config, profile, kernel] =
+        [&folder, &image, &config, &profile, &kernel].map(|path| path.to_str().expect("paths of tests are UTF-8"));
+    Cli::new(&["--profile", profile, "hook-config", "-o", config]).run().exits(Exit::Done);
+    let (package, version) = kernel.split_once("/boot/vmlinuz-").expect("a kernel's name has its version");
+    let script = format!("{MOUNTS}{}chmod 0644 \"$4\"\n", maker.script);
+    superuser::run("unshare", &["-m", "sh", "-e", "-c", &script, "make", package, version, folder, image_name]);
     image
 }
 
-#[test]
-fn initramfs_tools_boots_a_slot_and_falls_back() {
+/// A trial boots with it, and the other slot where that one's trailer is damaged.
+fn boots_and_falls_back(maker: &Maker) {
     let disk = GuestDisk::provisioned(Board::default(), &Release::of("1.0"));
     disk.install(&Release::of("2.0"));
-    let machine = Machine { initramfs: Some(made_by_initramfs_tools(disk.board())), ..Machine::does("json,off") };
+    let machine = Machine { initramfs: Some(made(maker, disk.board())), ..Machine::does("json,off") };
     let said = machine.run(&disk);
     assert!(said.contains("updater: slot b boots: version 2.0, trial, 2 tries left"), "{said}");
     assert!(said.contains("guest: release 2.0 runs"), "{said}");
     assert!(said.contains(r#""booted":"b""#), "{said}");
-    // Its trailer.
     disk.damage('b', 16 + 60 - 65536);
     let said = machine.run(&disk);
     assert!(said.contains("updater: slot b is passed over: its trailer"), "{said}");
     assert!(said.contains("guest: release 1.0 runs"), "{said}");
+}
+
+#[test]
+fn initramfs_tools_boots_a_slot_and_falls_back() {
+    boots_and_falls_back(&INITRAMFS_TOOLS);
+}
+
+#[test]
+fn dracut_boots_a_slot_and_falls_back() {
+    boots_and_falls_back(&DRACUT);
 }
