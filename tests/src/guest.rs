@@ -8,7 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use libupdate::BlockSize;
+
 use crate::guest_disk::GuestDisk;
+use crate::guest_kit::Kernel;
+use crate::guest_medium::{Bus, Medium, drive};
 
 /// A guest that says nothing new for so long hangs. It is many times what a boot takes on a machine with other work.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -35,6 +39,12 @@ pub struct Machine {
     pub words: &'static str,
     /// Another initramfs than the board's, which is the hook alone.
     pub initramfs: Option<PathBuf>,
+    /// What its disk hangs on.
+    pub bus: Bus,
+    /// What its disk does with writes.
+    pub medium: Medium,
+    /// More options of qemu.
+    pub devices: &'static [&'static str],
 }
 
 impl Machine {
@@ -50,25 +60,22 @@ impl Machine {
     /// Where qemu cannot be started.
     #[must_use]
     pub fn start(&self, disk: &GuestDisk) -> Guest {
-        let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", disk.board().memory_mib()])
+        let (mut qemu, console) = emulator(disk.board().kernel);
+        qemu.args(["-accel", "tcg,thread=multi", "-smp", "1", "-m", disk.board().memory_mib()])
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-monitor", "none"])
             .arg("-kernel")
-            .arg(disk.kit().kernel())
+            .arg(disk.board().kernel.image())
             .arg("-initrd")
             .arg(self.initramfs.clone().unwrap_or_else(|| disk.kit().initramfs(disk.board())))
             .arg("-append")
-            .arg(format!("console=ttyS0 quiet panic=-1 guest.do={} {}", self.acts, self.words));
-        drive(&mut qemu, &disk.path(), "disk", disk.sectors().bytes());
+            .arg(format!("console={console} quiet panic=-1 guest.do={} {}", self.acts, self.words))
+            .args(self.devices);
+        drive(&mut qemu, &disk.path(), self.bus, self.medium, disk.sectors());
         if let Some(bundle) = &self.bundle {
-            drive(&mut qemu, &second_disk(bundle), "bundle", 512);
+            drive(&mut qemu, &second_disk(bundle), Bus::Virtio, Medium::Sound, BlockSize::B512);
         }
-        let mut child = qemu
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("qemu-system-x86 is installed");
+        let mut child =
+            qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("qemu is installed");
         let said = Arc::new(Mutex::new(String::new()));
         let (mut console, into) = (child.stdout.take().expect("it was piped"), Arc::clone(&said));
         let reader = thread::spawn(move || {
@@ -91,11 +98,16 @@ impl Machine {
     }
 }
 
-fn drive(qemu: &mut Command, file: &Path, name: &str, sectors: usize) {
-    qemu.arg("-drive")
-        .arg(format!("file={},format=raw,if=none,id={name},cache=writeback", file.display()))
-        .arg("-device")
-        .arg(format!("virtio-blk-pci,drive={name},logical_block_size={sectors},physical_block_size={sectors}"));
+/// The emulator of a kernel's processor, and the serial port of its machine.
+fn emulator(kernel: Kernel) -> (Command, &'static str) {
+    let (program, options, console): (_, &[&str], _) = match kernel {
+        // Plain "max" signs pointers in full, which takes five times as long.
+        Kernel::Arm64 => ("qemu-system-aarch64", &["-M", "virt", "-cpu", "max,pauth-impdef=on"], "ttyAMA0"),
+        Kernel::Cloud | Kernel::Full | Kernel::Compressed => ("qemu-system-x86_64", &["-cpu", "max"], "ttyS0"),
+    };
+    let mut qemu = Command::new(program);
+    qemu.args(options);
+    (qemu, console)
 }
 
 /// A bundle, behind a block that begins with its length.

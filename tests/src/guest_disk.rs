@@ -14,8 +14,8 @@ use crate::guest_kit::{Board, Kit, Release};
 use crate::loop_device::LoopDevice;
 use crate::tool;
 
-/// Bytes of a disk.
-const DISK_MIB: u64 = 80;
+/// Size of a disk: a power of two, as an SD card has it.
+const DISK_MIB: u64 = 128;
 
 /// A disk image file, the board it is in, and what it was made with.
 #[derive(Debug)]

@@ -48,6 +48,7 @@ pub mod gpt_readers;
 pub mod guest;
 pub mod guest_disk;
 pub mod guest_kit;
+pub mod guest_medium;
 pub mod kill_site;
 pub mod lab;
 pub mod log_story;

@@ -93,7 +93,7 @@ fn where_all_tries_ran_out_the_last_resort_boots() {
 #[test]
 fn where_all_tries_ran_out_the_recovery_partition_boots() {
     let more = "[[partition]]\nlabel = \"rescue\"\ntype = \"0fc63daf-8483-4772-8e79-3d69d8477de4\"\nsize = \"8M\"\n";
-    let board = Board { boot: "on-exhausted = \"recovery\"\nrecovery = \"rescue\"\n", more };
+    let board = Board { boot: "on-exhausted = \"recovery\"\nrecovery = \"rescue\"\n", more, ..Board::default() };
     let disk = with_two(board);
     disk.set_bits('a', [1, 0, 0]);
     disk.set_bits('b', [2, 0, 0]);

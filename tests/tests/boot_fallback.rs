@@ -130,7 +130,6 @@ fn a_block_that_is_damaged_later_restarts_the_machine() {
 
 #[test]
 fn a_system_that_hangs_is_reset_by_the_watchdog() {
-    let board = Board { boot: "", more: "" };
-    let watched = Board { more: "[boot.watchdog]\ntimeout-seconds = 4\n", ..board };
+    let watched = Board { more: "[boot.watchdog]\ntimeout-seconds = 4\n", ..Board::default() };
     falls_back_after_its_tries(&with_trial(watched, &TWO.acts("hang")));
 }

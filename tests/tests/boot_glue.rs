@@ -62,7 +62,7 @@ fn made(maker: &Maker, board: &Board) -> PathBuf {
     }
     let config = folder.join("etc/updater/hook.config");
     fs::create_dir_all(folder.join("etc/updater")).expect("the folder can be written");
-    let (profile, kernel) = (kit.profile(board), kit.kernel());
+    let (profile, kernel) = (kit.profile(board), board.kernel.image());
     let [folder, image_name, config, profile, kernel] =
         [&folder, &image, &config, &profile, &kernel].map(|path| path.to_str().expect("paths of tests are UTF-8"));
     Cli::new(&["--profile", profile, "hook-config", "-o", config]).run().exits(Exit::Done);

@@ -170,7 +170,7 @@ fn disk(dir: &Path, name: &str, size: BlockSize) -> [String; 4] {
 }
 
 fn kernel() -> PathBuf {
-    let script = tree::root().join("tests/shell/kernel.sh");
+    let script = tree::root().join("tests/shell/unpack.sh");
     let folder = tool::run("bash", &[script.as_os_str(), "linux-image-cloud-amd64".as_ref()]);
     let files = fs::read_dir(Path::new(folder.trim_end()).join("boot")).unwrap().map(|file| file.unwrap().path());
     files.into_iter().find(|path| path.to_string_lossy().contains("/vmlinuz-")).expect("the package holds a kernel")

@@ -1,0 +1,84 @@
+//! Boards: the kernel they start, and their profile.
+
+use super::Kernel;
+
+/// What the boards and the releases are for.
+pub const COMPATIBLE: &str = "guest";
+/// Bytes of a slot's partition.
+pub const SLOT_MIB: u32 = 32;
+
+/// What a board's profile says of its boot, and its kernel; the rest is the same for all.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Board {
+    /// More lines of `[boot]`.
+    pub boot: &'static str,
+    /// More tables.
+    pub more: &'static str,
+    /// Its kernel.
+    pub kernel: Kernel,
+}
+
+impl Board {
+    /// One with this kernel.
+    #[must_use]
+    pub fn with(kernel: Kernel) -> Self {
+        Self { kernel, ..Self::default() }
+    }
+
+    /// Memory of its machine: a kernel that is loaded beside the running one needs more.
+    #[must_use]
+    pub fn memory_mib(&self) -> &'static str {
+        if self.boot.contains("kexec") { "768" } else { "256" }
+    }
+
+    /// Whether its slots have a second partition, for the role "app".
+    #[must_use]
+    pub fn has_app(&self) -> bool {
+        self.more.contains(APP)
+    }
+
+    pub(super) fn profile(&self) -> String {
+        let Self { boot, more, .. } = self;
+        format!(
+            r#"name = "guest"
+compatible = "{COMPATIBLE}"
+
+[slots]
+names = ["a", "b"]
+control = "root"
+tries = 3
+guard = 3
+
+[[partition]]
+role = "root"
+label = "root-{{slot}}"
+type = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"
+size = "{SLOT_MIB}M"
+attributes = ["no-auto"]
+
+{more}
+[[partition]]
+label = "data"
+type = "0fc63daf-8483-4772-8e79-3d69d8477de4"
+size = "rest"
+
+[trust]
+keys = ["maker.pub"]
+
+[boot]
+panic-seconds = 1
+verbose = true
+{boot}
+"#
+        )
+    }
+}
+
+/// A second partition of each slot. The roots stay the first two of the table.
+pub const APP: &str = r#"
+[[partition]]
+role = "app"
+label = "app-{slot}"
+type = "0fc63daf-8483-4772-8e79-3d69d8477de4"
+size = "4M"
+"#;

@@ -1,0 +1,194 @@
+//! Releases: what a guest's root file system holds, how it is packed, and what is wrong with it.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use super::{Board, Kit};
+use crate::root_image::noise;
+use crate::{tool, tree};
+
+/// What the guest's init calls.
+const APPLETS: [&str; 13] =
+    ["sh", "cat", "tr", "sed", "tail", "head", "echo", "sleep", "reboot", "poweroff", "dd", "mount", "insmod"];
+/// Folders of a root, mount points among them.
+const FOLDERS: [&str; 10] = ["bin", "sbin", "etc/updater", "dev", "proc", "sys", "run", "var/lib", "tmp", "mnt"];
+
+/// A release: its version, and what its init does of itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Release {
+    /// The version.
+    pub version: &'static str,
+    /// Words of the guest's init; without, the kernel's command line has them.
+    pub acts: Option<&'static str>,
+    /// What is done to the root before it is packed.
+    pub flaw: Flaw,
+    /// What it brings besides its programs.
+    pub cargo: Cargo,
+    /// The file system of its root.
+    pub root: Root,
+    /// More options of `bundle create`.
+    pub options: &'static [&'static str],
+}
+
+/// What a release brings.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Cargo {
+    /// Programs only: the running kernel goes on.
+    Programs,
+    /// A kernel and an initramfs with the hook, in /boot.
+    Kernel,
+    /// A module that makes the kernel stumble, /oops.ko.
+    Oops,
+}
+
+/// A file system of roots.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Root {
+    /// `mkfs.erofs`.
+    Erofs,
+    /// `mksquashfs`.
+    Squashfs,
+    /// `mkfs.ext4`, with its journal.
+    Ext4,
+}
+
+/// What is wrong with a release.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Flaw {
+    /// Nothing.
+    None,
+    /// There is no init.
+    NoInit,
+    /// Its init is no program.
+    BadInit,
+    /// The image is no file system.
+    NoFileSystem,
+}
+
+impl Release {
+    /// A release that does what the command line says.
+    #[must_use]
+    pub const fn of(version: &'static str) -> Self {
+        Self { version, acts: None, flaw: Flaw::None, cargo: Cargo::Programs, root: Root::Erofs, options: &[] }
+    }
+
+    /// One that does something of itself.
+    #[must_use]
+    pub const fn acts(self, acts: &'static str) -> Self {
+        Self { acts: Some(acts), ..self }
+    }
+
+    /// One with something wrong.
+    #[must_use]
+    pub const fn flaw(self, flaw: Flaw) -> Self {
+        Self { flaw, ..self }
+    }
+
+    /// One with a kernel of its own.
+    #[must_use]
+    pub const fn with_kernel(self) -> Self {
+        self.with_cargo(Cargo::Kernel)
+    }
+
+    /// One that brings something.
+    #[must_use]
+    pub const fn with_cargo(self, cargo: Cargo) -> Self {
+        Self { cargo, ..self }
+    }
+
+    /// One with a root of another file system.
+    #[must_use]
+    pub const fn on(self, root: Root) -> Self {
+        Self { root, ..self }
+    }
+
+    /// One made with more options.
+    #[must_use]
+    pub const fn with(self, options: &'static [&'static str]) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Makes the image of its root.
+    pub(super) fn image(&self, kit: &Kit, board: &Board, image: &Path) {
+        if self.flaw == Flaw::NoFileSystem {
+            fs::write(image, noise("no file system", 1 << 20)).expect("the folder can be written");
+            return;
+        }
+        let root = image.with_extension("root");
+        self.plant(kit, board, &root).expect("the folder can be written");
+        pack(self.root, &root, image);
+    }
+
+    /// Makes the image of its second partition: a file with its version.
+    pub(super) fn app(&self, image: &Path) {
+        let root = image.with_extension("app-root");
+        fs::create_dir_all(&root).expect("the folder can be written");
+        fs::write(root.join("app"), self.version).expect("the folder can be written");
+        fs::write(root.join("noise"), noise("app", 1 << 20)).expect("the folder can be written");
+        pack(Root::Squashfs, &root, image);
+    }
+
+    fn plant(&self, kit: &Kit, board: &Board, root: &Path) -> std::io::Result<()> {
+        for folder in FOLDERS {
+            fs::create_dir_all(root.join(folder))?;
+        }
+        fs::copy(kit.busybox(board), root.join("bin/busybox"))?;
+        for applet in APPLETS {
+            symlink("busybox", root.join("bin").join(applet))?;
+        }
+        fs::copy(kit.program_of(board, "updater-cli"), root.join("bin/updater-cli"))?;
+        fs::copy(kit.profile(board), root.join("etc/updater/profile.toml"))?;
+        fs::copy(kit.path("maker.pub"), root.join("etc/updater/maker.pub"))?;
+        fs::write(root.join("etc/release"), self.version)?;
+        fs::write(root.join("noise"), noise(self.version, 512 << 10))?;
+        if let Some(acts) = self.acts {
+            fs::write(root.join("etc/do"), acts)?;
+        }
+        match self.cargo {
+            Cargo::Programs => {}
+            Cargo::Kernel => {
+                fs::create_dir(root.join("boot"))?;
+                fs::copy(board.kernel.image(), root.join("boot/vmlinuz"))?;
+                fs::copy(kit.initramfs(board), root.join("boot/initramfs"))?;
+            }
+            Cargo::Oops => stumbling_module(board, &root.join("oops.ko")),
+        }
+        let init = root.join("sbin/init");
+        match self.flaw {
+            Flaw::NoInit => fs::remove_file(root.join("bin/sh")),
+            Flaw::BadInit => {
+                fs::write(&init, "no program")?;
+                fs::set_permissions(&init, fs::Permissions::from_mode(0o755))
+            }
+            Flaw::None | Flaw::NoFileSystem => fs::copy(tree::root().join("tests/guest/root/init"), &init).map(|_| ()),
+        }
+    }
+}
+
+/// Packs a folder.
+fn pack(kind: Root, root: &Path, image: &Path) {
+    let [root, image] = [root, image].map(|path| path.to_str().expect("paths of tests are UTF-8"));
+    match kind {
+        Root::Erofs => tool::run("mkfs.erofs", &["--quiet", "-T0", "--all-root", image, root]),
+        Root::Squashfs => {
+            tool::run("mksquashfs", &[root, image, "-noappend", "-no-progress", "-quiet", "-all-root", "-comp", "gzip"])
+        }
+        Root::Ext4 => tool::run("mkfs.ext4", &["-q", "-b", "4096", "-E", "root_owner=0:0", "-d", root, image, "16M"]),
+    };
+}
+
+/// A module of the kernel whose beginning is an instruction that does not exist. Everything that refers into that section goes.
+fn stumbling_module(board: &Board, to: &Path) {
+    let files = board.kernel.module_files(&["softdog"]);
+    let module = files.last().expect("it is a module").to_str().expect("paths of tests are UTF-8");
+    let code = to.with_extension("code");
+    fs::write(&code, [0x0f, 0x0b].repeat(32)).expect("the folder can be written");
+    let update = format!(".init.text={}", code.display());
+    let gone = ["__mcount_loc", ".return_sites", ".retpoline_sites", ".call_sites", ".altinstructions", ".orc_unwind*"];
+    let mut arguments = vec!["--remove-relocations=.init.text", "--update-section", &update];
+    arguments.extend(gone.iter().flat_map(|section| ["--remove-section", *section]));
+    arguments.extend([module, to.to_str().expect("paths of tests are UTF-8")]);
+    tool::run("objcopy", &arguments);
+    fs::remove_file(code).expect("the folder can be written");
+}

@@ -1,0 +1,68 @@
+//! What a guest's disk hangs on, and what it does with writes.
+
+use std::path::Path;
+use std::process::Command;
+
+use libupdate::BlockSize;
+
+/// How a disk is attached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Bus {
+    /// /dev/vda, /dev/vda1.
+    #[default]
+    Virtio,
+    /// /dev/nvme0n1, /dev/nvme0n1p1.
+    Nvme,
+    /// /dev/sda, /dev/sda1.
+    Scsi,
+    /// /dev/mmcblk0, /dev/mmcblk0p1.
+    Mmc,
+}
+
+/// What a disk does with writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Medium {
+    /// It does them.
+    #[default]
+    Sound,
+    /// It is one that cannot be written at all, and says so.
+    ReadOnly,
+    /// It fails those to its second sector: the header of the primary table.
+    FailsHeader,
+}
+
+impl Medium {
+    fn options(self, file: &Path) -> String {
+        let file = file.display();
+        match self {
+            Self::Sound => format!("file={file},cache=writeback"),
+            Self::ReadOnly => format!("file={file},read-only=on"),
+            Self::FailsHeader => {
+                let rule = "event=none,iotype=write,sector=1,errno=5".replace(',', ",file.inject-error.0.");
+                format!(
+                    "file.driver=blkdebug,file.image.driver=file,file.image.filename={file},file.inject-error.0.{rule}"
+                )
+            }
+        }
+    }
+}
+
+/// Attaches a disk.
+pub fn drive(qemu: &mut Command, file: &Path, bus: Bus, medium: Medium, sectors: BlockSize) {
+    let name = match bus {
+        Bus::Virtio => format!("virtio{}", qemu.get_args().filter(|argument| *argument == "-drive").count()),
+        Bus::Nvme | Bus::Scsi | Bus::Mmc => "disk".to_owned(),
+    };
+    let (name, bytes) = (name.as_str(), sectors.bytes());
+    let sectors = format!("logical_block_size={bytes},physical_block_size={bytes}");
+    let devices = match bus {
+        Bus::Virtio => vec![format!("virtio-blk-pci,drive={name},{sectors}")],
+        Bus::Nvme => vec![format!("nvme,drive={name},serial=disk,{sectors}")],
+        Bus::Scsi => vec!["virtio-scsi-pci".to_owned(), format!("scsi-hd,drive={name},{sectors}")],
+        Bus::Mmc => vec!["sdhci-pci".to_owned(), format!("sd-card,drive={name}")],
+    };
+    qemu.arg("-drive").arg(format!("{},format=raw,if=none,id={name}", medium.options(file)));
+    for device in devices {
+        qemu.args(["-device", &device]);
+    }
+}
