@@ -121,16 +121,18 @@ impl GuestDisk {
         self.cli(&["--json", "status"]).exits(Exit::Done).json()
     }
 
-    /// First byte of a slot's partition, and its bytes.
+    /// First byte of a slot's partition for this role, and its bytes.
     ///
     /// # Panics
-    /// Where `status` has no such slot.
+    /// Where `status` has no such partition.
     #[must_use]
-    pub fn place(&self, slot: char) -> (u64, u64) {
+    pub fn place(&self, slot: char, role: &str) -> (u64, u64) {
         let status = self.status();
         let rows = status["slots"].as_array().expect("status lists slots");
         let row = rows.iter().find(|row| row["name"] == slot.to_string()).expect("the slot is there");
-        let field = |name: &str| row["partitions"][0][name].as_u64().expect("a number");
+        let mut partitions = row["partitions"].as_array().expect("a slot has partitions").iter();
+        let partition = partitions.find(|partition| partition["role"] == role).expect("the role is there");
+        let field = |name: &str| partition[name].as_u64().expect("a number");
         (field("start_bytes"), field("size_bytes"))
     }
 
@@ -147,12 +149,17 @@ impl GuestDisk {
         file.write_all_at(&image, first * 512).expect("inside the disk");
     }
 
-    /// Flips a bit of a slot, at a byte of its partition; behind its end, from the end on.
+    /// Flips a bit of a slot, at a byte of its root partition; behind its end, from the end on.
+    pub fn damage(&self, slot: char, at: i64) {
+        self.damage_in(slot, "root", at);
+    }
+
+    /// The same in the partition for this role.
     ///
     /// # Panics
     /// Where the file cannot be written.
-    pub fn damage(&self, slot: char, at: i64) {
-        let (start, size) = self.place(slot);
+    pub fn damage_in(&self, slot: char, role: &str, at: i64) {
+        let (start, size) = self.place(slot, role);
         let at = if at < 0 { start + size - at.unsigned_abs() } else { start + at.unsigned_abs() };
         let file = File::options().read(true).write(true).open(self.path()).expect("the disk was made");
         let mut byte = [0];

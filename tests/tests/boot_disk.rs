@@ -4,6 +4,7 @@ use tests::answer::Exit;
 use tests::guest::Machine;
 use tests::guest_disk::GuestDisk;
 use tests::guest_kit::{Board, Release};
+use tests::guest_medium::Medium;
 
 const ONE: Release = Release::of("1.0");
 const TWO: Release = Release::of("2.0");
@@ -16,6 +17,7 @@ fn with_two(board: Board) -> GuestDisk {
     disk
 }
 
+/// The kernel has found no partition then, and reads the table again (BLKRRPART) when it is repaired.
 #[test]
 fn a_wiped_primary_table_is_repaired_and_the_slot_boots() {
     let disk = with_two(Board::default());
@@ -26,6 +28,19 @@ fn a_wiped_primary_table_is_repaired_and_the_slot_boots() {
     let gpt = &disk.status()["gpt"];
     assert_eq!((&gpt["primary"], &gpt["backup"]), (&"valid".into(), &"valid".into()));
     assert_eq!(disk.bits('b'), [2, 2, 1]);
+}
+
+/// Reading the table again is of no use here: the kernel finds none, and gets each partition from the hook, one by one (BLKPG).
+#[test]
+fn a_primary_table_that_cannot_be_written_anew_leaves_the_kernel_its_partitions() {
+    let disk = with_two(Board::default());
+    disk.wipe(0, 34 * 512);
+    let said = Machine { medium: Medium::FailsHeader, ..Machine::does("read,off") }.run(&disk);
+    assert!(said.contains("updater: a copy of the partition table is damaged and stays so: "), "{said}");
+    assert!(said.contains("updater: the try of slot b could not be spent: "), "{said}");
+    assert!(said.contains("updater: slot b boots: version 2.0, counted"), "{said}");
+    assert!(said.contains("guest: read ended with 0"), "{said}");
+    assert_eq!(disk.status()["gpt"]["primary"], "missing");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! A device that gets a bad update comes back by itself: each way in which a slot can be bad, on a real kernel.
 
 use tests::answer::Exit;
+use tests::cli::Cli;
 use tests::guest::Machine;
 use tests::guest_disk::GuestDisk;
-use tests::guest_kit::{Board, Flaw, Release};
+use tests::guest_kit::{Board, Cargo, Flaw, Kernel, Kit, Release};
+use tests::guest_medium::Medium;
 
 const ONE: Release = Release::of("1.0");
 const TWO: Release = Release::of("2.0");
@@ -16,7 +18,7 @@ fn with_trial(board: Board, release: &Release) -> GuestDisk {
 }
 
 /// The slot fell back at once, for this reason, which stands on the console, in the report, and in `status`.
-fn falls_back_at_once(disk: &GuestDisk, word: &str, reason: &str) {
+fn falls_back_at_once(disk: &GuestDisk, word: &str, reason: &str) -> String {
     let said = Machine::default().run(disk);
     assert!(said.contains(&format!("updater: slot b is passed over: {reason}")), "{said}");
     assert!(said.contains("updater: slot a boots: version 1.0, counted"), "{said}");
@@ -26,6 +28,7 @@ fn falls_back_at_once(disk: &GuestDisk, word: &str, reason: &str) {
     assert_eq!(status["last_fallback"]["slot"], "b", "{status}");
     assert_eq!(status["last_fallback"]["reason"], reason, "{status}");
     assert_eq!(status["next"], "a");
+    said
 }
 
 /// The slot is booted until its tries are gone, then the other one.
@@ -132,4 +135,80 @@ fn a_block_that_is_damaged_later_restarts_the_machine() {
 fn a_system_that_hangs_is_reset_by_the_watchdog() {
     let watched = Board { more: "[boot.watchdog]\ntimeout-seconds = 4\n", ..Board::default() };
     falls_back_after_its_tries(&with_trial(watched, &TWO.acts("hang")));
+}
+
+#[test]
+fn a_system_that_hangs_is_reset_by_the_watchdog_of_the_machine() {
+    let more = "[boot.watchdog]\ndevice = \"/dev/watchdog0\"\ntimeout-seconds = 4\n";
+    let disk = with_trial(Board { more, ..Board::with(Kernel::Full) }, &TWO.acts("watchdog,hang"));
+    // Its last try.
+    disk.set_bits('b', [2, 1, 0]);
+    let said =
+        Machine { devices: &["-device", "i6300esb", "-action", "watchdog=reset"], ..Machine::default() }.run(&disk);
+    assert!(said.contains("updater: slot b boots: version 2.0, trial, 0 tries left"), "{said}");
+    assert!(said.contains("guest: watchdog i6300ESB timer") && said.contains("guest: hangs"), "{said}");
+    assert!(said.contains("updater: slot a boots: version 1.0, counted"), "{said}");
+    assert_eq!(disk.bits('b'), [2, 0, 0]);
+}
+
+#[test]
+fn a_kernel_that_stumbles() {
+    let said = falls_back_after_its_tries(&with_trial(Board::default(), &TWO.with_cargo(Cargo::Oops).acts("oops")));
+    assert!(said.contains("invalid opcode") && said.contains("Kernel panic - not syncing: Fatal exception"), "{said}");
+    assert!(!said.contains("guest: insmod ended"), "{said}");
+}
+
+#[test]
+fn a_try_that_cannot_be_written() {
+    let disk = with_trial(Board::default(), &TWO);
+    let said = Machine { medium: Medium::FailsHeader, ..Machine::default() }.run(&disk);
+    assert!(
+        said.contains("updater: slot b is passed over: the try could not be spent (write at LBA 1 failed"),
+        "{said}"
+    );
+    assert!(said.contains(r#""passed_over":[{"slot":"b","reason":"try-not-spent""#), "{said}");
+    assert!(said.contains("updater: the try of slot a could not be spent: "), "{said}");
+    assert!(said.contains("updater: slot a boots: version 1.0, counted"), "{said}");
+    // The disk works again, and the trial has lost nothing.
+    assert_eq!(disk.bits('b'), [2, 3, 0]);
+    let said = Machine::does("off").run(&disk);
+    assert!(said.contains("updater: slot b boots: version 2.0, trial, 2 tries left"), "{said}");
+}
+
+#[test]
+fn a_disk_that_cannot_be_written() {
+    let disk = with_trial(Board::default(), &TWO);
+    let said = Machine { medium: Medium::ReadOnly, ..Machine::default() }.run(&disk);
+    assert!(
+        said.contains("updater: slot b is passed over: the try could not be spent (write at LBA 1 failed"),
+        "{said}"
+    );
+    assert!(said.contains(r#""passed_over":[{"slot":"b","reason":"try-not-spent""#), "{said}");
+    assert!(said.contains("updater: the try of slot a could not be spent: "), "{said}");
+    assert!(said.contains("updater: slot a boots: version 1.0, counted"), "{said}");
+    assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 3, 1], [2, 3, 0]));
+}
+
+#[test]
+fn a_bundle_of_another_board() {
+    // A profile for boards of two kinds lets it in; this board's hook does not.
+    let disk = GuestDisk::provisioned(Board::default(), &ONE.acts("json,off").with(&["--compatible", "other"]));
+    let [other, bundle, key] = ["other.toml", "other.bundle", "maker.key"].map(|name| text(&Kit::shared().path(name)));
+    let profile = std::fs::read_to_string(Kit::shared().profile(disk.board())).unwrap();
+    std::fs::write(&other, profile.replace("compatible = \"guest\"", "compatible = \"other\"")).unwrap();
+    let image = disk.bundle(&TWO).replace(".bundle", ".image");
+    Cli::new(&["bundle", "create", "--quiet", "--image", &image, "--version", "2.0", "--compatible", "other"])
+        .and(&["--key", &key, "-o", &bundle])
+        .run()
+        .exits(Exit::Done);
+    disk.cli(&["install", &bundle]).exits(Exit::Refused);
+    Cli::new(&["--quiet", "--profile", &other, "--disk", &text(&disk.path()), "install", &bundle])
+        .run()
+        .exits(Exit::Done);
+    let said = falls_back_at_once(&disk, "trailer", "its trailer is missing, damaged or not authentic");
+    assert!(said.contains("(the slot holds a bundle for another compatible than this device's)"), "{said}");
+}
+
+fn text(path: &std::path::Path) -> String {
+    path.to_str().unwrap().to_owned()
 }

@@ -19,6 +19,9 @@ pub struct Board {
 }
 
 impl Board {
+    /// One of which nothing else is said.
+    pub const PLAIN: Self = Self { boot: "", more: "", kernel: Kernel::Cloud };
+
     /// One with this kernel.
     #[must_use]
     pub fn with(kernel: Kernel) -> Self {

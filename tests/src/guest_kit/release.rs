@@ -180,7 +180,7 @@ fn pack(kind: Root, root: &Path, image: &Path) {
 
 /// A module of the kernel whose beginning is an instruction that does not exist. Everything that refers into that section goes.
 fn stumbling_module(board: &Board, to: &Path) {
-    let files = board.kernel.module_files(&["softdog"]);
+    let files = board.kernel.module_files(&["loop"]);
     let module = files.last().expect("it is a module").to_str().expect("paths of tests are UTF-8");
     let code = to.with_extension("code");
     fs::write(&code, [0x0f, 0x0b].repeat(32)).expect("the folder can be written");
