@@ -16,6 +16,7 @@ use crate::cli::Cli;
 use crate::{tool, tree};
 
 mod board;
+mod debian;
 mod kernel;
 mod release;
 
@@ -162,7 +163,7 @@ fn printed_by(script: &str, arguments: &[&str]) -> PathBuf {
 }
 
 /// A cpio archive of a folder, as the kernel unpacks it.
-fn pack(tree: &Path, to: &Path) {
+pub fn pack(tree: &Path, to: &Path) {
     let script = format!("cd '{}' && find . | cpio --quiet -o -H newc -R 0:0 >'{}'", tree.display(), to.display());
     tool::run("sh", &["-c", &script]);
 }

@@ -1,5 +1,5 @@
 //! The hook as a step of another initramfs. Debian's makers build one with the glue files of `initramfs-hook/`, in a mount
-//! namespace where these and the guests' kernel look installed; a guest boots it.
+//! namespace where these and the guests' kernel look installed; or busybox's shell runs a script. A guest boots it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,9 +8,11 @@ use tests::answer::Exit;
 use tests::cli::Cli;
 use tests::guest::Machine;
 use tests::guest_disk::GuestDisk;
-use tests::guest_kit::{Board, Kit, Release};
-use tests::{superuser, tree};
+use tests::guest_kit::{Board, Kit, Release, pack};
+use tests::{superuser, tool, tree};
 
+/// Inside the manifest of a slot's trailer.
+const TRAILER: i64 = 16 + 60 - 65536;
 /// The kernel's package, its version, a folder with our files under `lib` and `etc`, the image.
 const MOUNTS: &str = r#"
 mount -t overlay -o "lowerdir=$3/lib:$1/lib:/usr/lib" overlay /usr/lib
@@ -72,27 +74,55 @@ fn made(maker: &Maker, board: &Board) -> PathBuf {
     image
 }
 
+/// The first process is the shell script that is shown as an example; the rest is as in an initramfs of the hook alone.
+fn of_busybox(board: &Board) -> PathBuf {
+    let kit = Kit::shared();
+    let (folder, image) = (kit.path("busybox.files"), kit.path("busybox.image"));
+    let [from, to, script] = [kit.initramfs(board).with_extension("tree"), folder.clone(), tree::root().into()]
+        .map(|path| path.to_str().expect("paths of tests are UTF-8").to_owned());
+    let make = r#"
+cp -R "$1" "$2"
+mkdir "$2/bin"
+mv "$2/init" "$2/bin/initramfs-hook"
+cp /bin/busybox "$2/bin/busybox"
+cp "$3/initramfs-hook/busybox/init" "$2/init"
+"#;
+    tool::run("sh", &["-e", "-c", make, "make", &from, &to, &script]);
+    pack(&folder, &image);
+    image
+}
+
 /// A trial boots with it, and the other slot where that one's trailer is damaged.
-fn boots_and_falls_back(maker: &Maker) {
+fn boots_and_falls_back(made: impl Fn(&Board) -> PathBuf) -> (GuestDisk, Machine) {
     let disk = GuestDisk::provisioned(Board::default(), &Release::of("1.0"));
     disk.install(&Release::of("2.0"));
-    let machine = Machine { initramfs: Some(made(maker, disk.board())), ..Machine::does("json,off") };
+    let machine = Machine { initramfs: Some(made(disk.board())), ..Machine::does("json,off") };
     let said = machine.run(&disk);
     assert!(said.contains("updater: slot b boots: version 2.0, trial, 2 tries left"), "{said}");
     assert!(said.contains("guest: release 2.0 runs"), "{said}");
     assert!(said.contains(r#""booted":"b""#), "{said}");
-    disk.damage('b', 16 + 60 - 65536);
+    disk.damage('b', TRAILER);
     let said = machine.run(&disk);
     assert!(said.contains("updater: slot b is passed over: its trailer"), "{said}");
     assert!(said.contains("guest: release 1.0 runs"), "{said}");
+    (disk, machine)
 }
 
 #[test]
 fn initramfs_tools_boots_a_slot_and_falls_back() {
-    boots_and_falls_back(&INITRAMFS_TOOLS);
+    boots_and_falls_back(|board| made(&INITRAMFS_TOOLS, board));
 }
 
 #[test]
 fn dracut_boots_a_slot_and_falls_back() {
-    boots_and_falls_back(&DRACUT);
+    boots_and_falls_back(|board| made(&DRACUT, board));
+}
+
+#[test]
+fn a_shell_script_of_busybox_boots_a_slot_falls_back_and_starts_over() {
+    let (disk, machine) = boots_and_falls_back(of_busybox);
+    disk.damage('a', TRAILER);
+    let guest = machine.start(&disk);
+    guest.says("updater: nothing can be booted; restart in 1 s", 2);
+    assert!(guest.cut().contains("updater: slot a is passed over: its trailer"), "it gave up for another reason");
 }

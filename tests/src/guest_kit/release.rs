@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use super::{Board, Kit};
+use super::{Board, Kit, debian};
 use crate::root_image::noise;
 use crate::{tool, tree};
 
@@ -40,6 +40,8 @@ pub enum Cargo {
     Kernel,
     /// A module that makes the kernel stumble, /oops.ko.
     Oops,
+    /// Debian with systemd and our units. What it does are health checks.
+    Debian,
 }
 
 /// A file system of roots.
@@ -91,6 +93,12 @@ impl Release {
         self.with_cargo(Cargo::Kernel)
     }
 
+    /// The same as another version.
+    #[must_use]
+    pub const fn version(self, version: &'static str) -> Self {
+        Self { version, ..self }
+    }
+
     /// One that brings something.
     #[must_use]
     pub const fn with_cargo(self, cargo: Cargo) -> Self {
@@ -116,6 +124,9 @@ impl Release {
             return;
         }
         let root = image.with_extension("root");
+        if self.cargo == Cargo::Debian {
+            return debian::pack(kit, board, self, &root, image);
+        }
         self.plant(kit, board, &root).expect("the folder can be written");
         pack(self.root, &root, image);
     }
@@ -146,7 +157,7 @@ impl Release {
             fs::write(root.join("etc/do"), acts)?;
         }
         match self.cargo {
-            Cargo::Programs => {}
+            Cargo::Programs | Cargo::Debian => {}
             Cargo::Kernel => {
                 fs::create_dir(root.join("boot"))?;
                 fs::copy(board.kernel.image(), root.join("boot/vmlinuz"))?;
