@@ -1,6 +1,6 @@
 # boots of real kernels in qemu: updates, trials, every way to fall back
 # shellcheck shell=bash disable=SC2034
-packages=(apt binutils busybox-static cargo-web cgpt cpio dracut-core e2fsprogs erofs-utils gdisk initramfs-tools-core kmod mmdebstrap musl-tools qemu-system-x86 rust-web-src rustc-web squashfs-tools)
+packages=(apt binutils busybox-static cargo-web cgpt cpio dosfstools dracut-core e2fsprogs erofs-utils gdisk initramfs-tools-core kmod mmdebstrap mtools musl-tools ovmf qemu-system-x86 rust-web-src rustc-web squashfs-tools systemd-boot-efi)
 
 part() {
   local boots

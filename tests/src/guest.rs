@@ -17,6 +17,8 @@ use crate::guest_medium::{Bus, Medium, drive};
 /// A guest that says nothing new for so long hangs. It is many times what a boot takes on a machine with other work.
 const PATIENCE: Duration = Duration::from_secs(150);
 const POLL: Duration = Duration::from_millis(20);
+/// UEFI firmware, of the package `ovmf`.
+const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 /// What the hook says once in each boot: as it hands over, or as it gives up.
 const BOOTED: [&str; 2] = [" boots: version ", "updater: nothing can be booted"];
 
@@ -39,6 +41,8 @@ pub struct Machine {
     pub words: &'static str,
     /// Another initramfs than the board's, which is the hook alone.
     pub initramfs: Option<PathBuf>,
+    /// UEFI firmware with this memory, which starts what it finds on the disk, and not the board's kernel.
+    pub firmware: Option<PathBuf>,
     /// What its disk hangs on.
     pub bus: Bus,
     /// What its disk does with writes.
@@ -63,13 +67,20 @@ impl Machine {
         let (mut qemu, console) = emulator(disk.board().kernel);
         qemu.args(["-accel", "tcg,thread=multi", "-smp", "1", "-m", disk.board().memory_mib()])
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-monitor", "none"])
-            .arg("-kernel")
-            .arg(disk.board().kernel.image())
-            .arg("-initrd")
-            .arg(self.initramfs.clone().unwrap_or_else(|| disk.kit().initramfs(disk.board())))
-            .arg("-append")
-            .arg(format!("console={console} quiet panic=-1 guest.do={} {}", self.acts, self.words))
             .args(self.devices);
+        match &self.firmware {
+            Some(memory) => {
+                let part = "if=pflash,format=raw,unit";
+                qemu.arg("-drive").arg(format!("{part}=0,readonly=on,file={FIRMWARE}"));
+                qemu.arg("-drive").arg(format!("{part}=1,file={}", memory.display()));
+            }
+            None => {
+                let words = format!("console={console} quiet panic=-1 guest.do={} {}", self.acts, self.words);
+                let initramfs = self.initramfs.clone().unwrap_or_else(|| disk.kit().initramfs(disk.board()));
+                qemu.arg("-kernel").arg(disk.board().kernel.image()).arg("-initrd").arg(initramfs);
+                qemu.arg("-append").arg(words);
+            }
+        }
         drive(&mut qemu, &disk.path(), self.bus, self.medium, disk.sectors());
         if let Some(bundle) = &self.bundle {
             drive(&mut qemu, &second_disk(bundle), Bus::Virtio, Medium::Sound, BlockSize::B512);

@@ -141,12 +141,20 @@ impl GuestDisk {
     /// # Panics
     /// Where there is no such partition.
     pub fn copy_image(&self, release: &Release, label: &str) {
+        let image = std::fs::read(self.bundle(release).replace(".bundle", ".image")).expect("the image was made");
+        self.fill(label, &image);
+    }
+
+    /// Writes to the partition with this label, from its start on.
+    ///
+    /// # Panics
+    /// Where there is no such partition.
+    pub fn fill(&self, label: &str, bytes: &[u8]) {
         let words = tool::run("sgdisk", &["-p", &text(&self.path())]);
         let row = words.lines().find(|line| line.ends_with(label)).expect("the partition is there");
         let first: u64 = row.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("sgdisk's columns");
-        let image = std::fs::read(self.bundle(release).replace(".bundle", ".image")).expect("the image was made");
         let file = File::options().write(true).open(self.path()).expect("the disk was made");
-        file.write_all_at(&image, first * 512).expect("inside the disk");
+        file.write_all_at(bytes, first * 512).expect("inside the disk");
     }
 
     /// Flips a bit of a slot, at a byte of its root partition; behind its end, from the end on.

@@ -1,0 +1,74 @@
+//! A PC as `hardware-profiles/generic-x86_64-uefi.toml` describes it: UEFI firmware reads the table that `provision` wrote, and starts a
+//! kernel with the hook from the EFI system partition; the hook chooses, and starts the slot's own kernel.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tests::guest::Machine;
+use tests::guest_disk::GuestDisk;
+use tests::guest_kit::{Board, Kernel, Kit, Release};
+use tests::tool;
+
+const BOARD: Board = Board {
+    boot: "hand-over = \"kexec\"\nkernel = \"/boot/vmlinuz\"\ninitrd = \"/boot/initramfs\"\n",
+    more: "[[partition]]\nlabel = \"esp\"\ntype = \"c12a7328-f81f-11d2-ba4b-00a0c93ec93b\"\nsize = \"36M\"\n",
+    kernel: Kernel::Cloud,
+};
+/// What it says to the kernels; what the guests do, their releases have.
+const WORDS: &str = "console=ttyS0 quiet panic=-1";
+/// The stub of systemd with its parts, at the places that systemd-stub(7) gives them, as the file that firmware looks for.
+const MAKE: &str = r#"
+printf 'ID=updater\n' >"$1/osrel"
+printf '%s' "$5" >"$1/cmdline"
+objcopy --add-section .osrel="$1/osrel" --change-section-vma .osrel=0x20000 \
+  --add-section .cmdline="$1/cmdline" --change-section-vma .cmdline=0x30000 \
+  --add-section .linux="$3" --change-section-vma .linux=0x2000000 \
+  --add-section .initrd="$4" --change-section-vma .initrd=0x3000000 \
+  /usr/lib/systemd/boot/efi/linuxx64.efi.stub "$1/bootx64.efi"
+truncate -s 36M "$2"
+mkfs.vfat "$2"
+mmd -i "$2" ::/EFI ::/EFI/BOOT
+mcopy -i "$2" "$1/bootx64.efi" ::/EFI/BOOT/BOOTX64.EFI
+"#;
+
+/// The content of the EFI system partition.
+fn esp() -> Vec<u8> {
+    let kit = Kit::shared();
+    let [folder, image] = ["uki", "esp"].map(|name| kit.path(name));
+    fs::create_dir(&folder).expect("the folder can be written");
+    let paths = [folder, image.clone(), BOARD.kernel.image(), kit.initramfs(&BOARD)];
+    let paths = paths.each_ref().map(|path| path.to_str().expect("paths of tests are UTF-8"));
+    tool::run("sh", &[&["-e", "-c", MAKE, "make"], &paths[..], &[WORDS]].concat());
+    fs::read(image).expect("it was made")
+}
+
+/// The firmware's memory, as it is delivered.
+fn variables() -> PathBuf {
+    let copy = Kit::shared().path("variables");
+    fs::copy(Path::new("/usr/share/OVMF/OVMF_VARS_4M.fd"), &copy).expect("the package ovmf is installed");
+    copy
+}
+
+#[test]
+fn firmware_starts_the_hook_which_tries_an_update_and_falls_back() {
+    let disk = GuestDisk::provisioned(BOARD, &Release::of("1.0").with_kernel());
+    disk.fill("esp", &esp());
+    disk.install(&Release::of("2.0").with_kernel().acts("mark-good,off"));
+    let machine = Machine { firmware: Some(variables()), ..Machine::default() };
+    let said = machine.run(&disk);
+    assert!(said.contains("updater: slot b boots: version 2.0, trial, 2 tries left"), "{said}");
+    assert!(said.contains("updater: slot b boots: version 2.0, named, 2 tries left"), "{said}");
+    assert!(said.contains("guest: release 2.0 runs") && said.contains("guest: mark-good ended with 0"), "{said}");
+    assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 3, 1], [2, 3, 1]));
+    // One that restarts: the firmware's work begins anew.
+    disk.install(&Release::of("3.0").with_kernel().acts("reboot"));
+    assert_eq!(disk.bits('a'), [3, 3, 0]);
+    disk.set_bits('a', [3, 1, 0]);
+    let said = machine.run(&disk);
+    assert!(said.contains("updater: slot a boots: version 3.0, trial, 0 tries left"), "{said}");
+    assert!(said.contains("guest: release 3.0 runs"), "{said}");
+    assert!(said.contains("updater: slot a is passed over: its tries ran out without a good boot"), "{said}");
+    assert!(said.contains("updater: slot b boots: version 2.0, counted, 2 tries left"), "{said}");
+    assert_eq!((disk.bits('a'), disk.bits('b')), ([3, 0, 0], [2, 3, 1]));
+    assert_eq!(disk.status()["last_fallback"]["reason"], "tries ran out");
+}
