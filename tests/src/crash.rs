@@ -181,6 +181,14 @@ impl Window {
         (cut.medium(), cut.story())
     }
 
+    /// Whether writing in order passes this state.
+    #[must_use]
+    pub fn passes(&self, state: &Medium) -> bool {
+        let mut met = false;
+        self.prefixes(&mut |cut| met |= cut.identity() == state.identity());
+        met
+    }
+
     /// Number of whole combinations of the first `sectors` dirty sectors, unless they are too many.
     fn combinations(&self, sectors: usize) -> Option<usize> {
         let product = |product: usize, dirty: &Dirty| product.checked_mul(dirty.whole).filter(|all| *all <= ALL_OF);

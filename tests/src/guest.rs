@@ -1,7 +1,8 @@
 //! A machine in qemu, under software emulation, and what its serial console says.
 
 use std::fs::OpenOptions;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use libupdate::BlockSize;
+use tempfile::TempDir;
 
 use crate::guest_disk::GuestDisk;
 use crate::guest_kit::Kernel;
@@ -20,14 +22,17 @@ const POLL: Duration = Duration::from_millis(20);
 /// UEFI firmware, of the package `ovmf`.
 const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 /// What the hook says once in each boot: as it hands over, or as it gives up.
-const BOOTED: [&str; 2] = [" boots: version ", "updater: nothing can be booted"];
+const BOOTED: [&str; 2] = [" boots: version ", GAVE_UP];
+const GAVE_UP: &str = "updater: nothing can be booted";
 
 /// A running machine. Dropped, its power is cut.
 #[derive(Debug)]
 pub struct Guest {
     child: Child,
     said: Arc<Mutex<String>>,
-    reader: Option<thread::JoinHandle<()>>,
+    readers: Vec<thread::JoinHandle<()>>,
+    folder: TempDir,
+    buttons: Option<UnixStream>,
 }
 
 /// How a machine is put together.
@@ -64,9 +69,11 @@ impl Machine {
     /// Where qemu cannot be started.
     #[must_use]
     pub fn start(&self, disk: &GuestDisk) -> Guest {
+        let folder = tempfile::tempdir().expect("the temporary folder can be written");
         let (mut qemu, console) = emulator(disk.board().kernel);
         qemu.args(["-accel", "tcg,thread=multi", "-smp", "1", "-m", disk.board().memory_mib()])
-            .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-monitor", "none"])
+            .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-monitor"])
+            .arg(format!("unix:{},server=on,wait=off", socket(&folder).display()))
             .args(self.devices);
         match &self.firmware {
             Some(memory) => {
@@ -83,20 +90,14 @@ impl Machine {
         }
         drive(&mut qemu, &disk.path(), self.bus, self.medium, disk.sectors());
         if let Some(bundle) = &self.bundle {
-            drive(&mut qemu, &second_disk(bundle), Bus::Virtio, Medium::Sound, BlockSize::B512);
+            drive(&mut qemu, &second_disk(bundle, &folder), Bus::Virtio, Medium::Sound, BlockSize::B512);
         }
         let mut child =
             qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("qemu is installed");
         let said = Arc::new(Mutex::new(String::new()));
-        let (mut console, into) = (child.stdout.take().expect("it was piped"), Arc::clone(&said));
-        let reader = thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = console.read(&mut buffer) {
-                let text = String::from_utf8_lossy(&buffer[..count]).replace('\r', "");
-                into.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
-            }
-        });
-        Guest { child, said, reader: Some(reader) }
+        let console = listen(child.stdout.take().expect("it was piped"), &said);
+        let complaints = listen(child.stderr.take().expect("it was piped"), &said);
+        Guest { child, said, readers: vec![console, complaints], folder, buttons: None }
     }
 
     /// Runs it until it powers off.
@@ -121,14 +122,30 @@ fn emulator(kernel: Kernel) -> (Command, &'static str) {
     (qemu, console)
 }
 
-/// A bundle, behind a block that begins with its length.
-fn second_disk(bundle: &Path) -> PathBuf {
+/// Adds what comes out of a pipe to what was said.
+fn listen(mut pipe: impl Read + Send + 'static, said: &Arc<Mutex<String>>) -> thread::JoinHandle<()> {
+    let into = Arc::clone(said);
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+            let text = String::from_utf8_lossy(&buffer[..count]).replace('\r', "");
+            into.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+        }
+    })
+}
+
+fn socket(folder: &TempDir) -> PathBuf {
+    folder.path().join("monitor")
+}
+
+/// A bundle, behind a block that begins with its length. It is this guest's own: qemu locks what it opens.
+fn second_disk(bundle: &Path, folder: &TempDir) -> PathBuf {
     let bytes = std::fs::read(bundle).expect("the bundle was made");
     let mut disk = format!("{:<15}\n", bytes.len()).into_bytes();
     disk.resize(4096, 0);
     disk.extend(bytes);
     disk.resize(disk.len().next_multiple_of(4096), 0);
-    let path = bundle.with_extension("disk");
+    let path = folder.path().join("bundle.disk");
     std::fs::write(&path, disk).expect("the folder can be written");
     path
 }
@@ -146,6 +163,15 @@ impl Guest {
     /// Where it never does.
     pub fn says(&self, text: &str, times: usize) {
         self.waits_until(&format!("{text:?}, {times} times"), |said| said.matches(text).count() >= times);
+    }
+
+    /// Waits until a slot boots.
+    ///
+    /// # Panics
+    /// Where none does.
+    pub fn comes_up(&self) {
+        self.waits_until("what it boots", |said| boots(said) > 0);
+        assert!(!self.said().contains(GAVE_UP), "{}", self.said());
     }
 
     fn waits_until(&self, what: &str, met: impl Fn(&str) -> bool) {
@@ -179,6 +205,16 @@ impl Guest {
         self.said()
     }
 
+    /// Presses its reset button.
+    ///
+    /// # Panics
+    /// Where qemu does not listen.
+    pub fn reset(&mut self) {
+        let connect = || UnixStream::connect(socket(&self.folder)).expect("the monitor listens once qemu runs");
+        let buttons = self.buttons.get_or_insert_with(connect);
+        buttons.write_all(b"system_reset\n").expect("qemu runs");
+    }
+
     /// Cuts its power, and gives what it said.
     #[must_use]
     pub fn cut(mut self) -> String {
@@ -194,7 +230,7 @@ impl Guest {
     }
 
     fn join(&mut self) {
-        if let Some(reader) = self.reader.take() {
+        for reader in self.readers.drain(..) {
             reader.join().expect("the console was read");
         }
     }

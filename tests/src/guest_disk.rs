@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use libupdate::BlockSize;
+use libupdate::{BlockCount, BlockSize};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -12,6 +12,7 @@ use crate::answer::{Answer, Exit};
 use crate::cli::Cli;
 use crate::guest_kit::{Board, Kit, Release};
 use crate::loop_device::LoopDevice;
+use crate::medium::{Medium, Sector, Sectors, Zone};
 use crate::tool;
 
 /// Size of a disk: a power of two, as an SD card has it.
@@ -44,6 +45,61 @@ impl GuestDisk {
         let (bytes, sectors) = ((DISK_MIB << 20).to_string(), sectors.bytes().to_string());
         disk.cli(&["--sector-size", &sectors, "provision", "--size", &bytes, &bundle]).exits(Exit::Done);
         disk
+    }
+
+    /// Another one of the same board, with this content.
+    ///
+    /// # Panics
+    /// Where the file cannot be written.
+    #[must_use]
+    pub fn with_content(&self, content: &Medium) -> Self {
+        let twin = self.blank();
+        let file = File::create(twin.path()).expect("the folder can be written");
+        let size = self.sectors.bytes_u64();
+        file.set_len(content.blocks().get() * size).expect("the folder can be written");
+        for lba in 0..content.blocks().get() {
+            let sector = content.sector(lba).and_then(Sector::bytes).expect("a sector that can be read");
+            // A hole reads as zeros.
+            if sector.iter().any(|byte| *byte != 0) {
+                file.write_all_at(sector, lba * size).expect("inside the disk");
+            }
+        }
+        twin
+    }
+
+    /// A copy.
+    ///
+    /// # Panics
+    /// Where the file cannot be copied.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let twin = self.blank();
+        std::fs::copy(self.path(), twin.path()).expect("the folder can be written");
+        twin
+    }
+
+    /// One of the same board, without its file.
+    fn blank(&self) -> Self {
+        let folder = tempfile::tempdir().expect("the temporary folder can be written");
+        Self { folder, board: self.board, sectors: self.sectors }
+    }
+
+    /// What it holds, with a zone for each slot.
+    ///
+    /// # Panics
+    /// Where the file cannot be read.
+    #[must_use]
+    pub fn content(&self) -> Medium {
+        let bytes = std::fs::read(self.path()).expect("the disk was made");
+        let size = self.sectors.bytes();
+        let zones = ['a', 'b'].into_iter().enumerate().map(|(slot, name)| {
+            let (start, len) = self.place(name, "root");
+            (start / self.sectors.bytes_u64()..(start + len) / self.sectors.bytes_u64(), Zone::of_slot(slot))
+        });
+        let blocks = BlockCount::new(self.sectors.blocks_for(DISK_MIB << 20));
+        let used = (0..).zip(bytes.chunks(size)).filter(|(_, sector)| sector.iter().any(|byte| *byte != 0));
+        let sectors: Sectors = used.map(|(lba, sector)| (lba, Sector::new(sector))).collect();
+        Medium::blank([self.sectors; 2], blocks, zones.collect()).with(sectors).flattened()
     }
 
     /// What everything is made of.

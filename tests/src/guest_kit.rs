@@ -20,7 +20,7 @@ mod debian;
 mod kernel;
 mod release;
 
-pub use board::{APP, Board, COMPATIBLE, SLOT_MIB};
+pub use board::{APP, Board, COMPATIBLE, SLOT_MIB, SLOT_TYPE, TRIES};
 pub use kernel::{Kernel, unpacked};
 pub use release::{Cargo, Flaw, Release, Root};
 

@@ -15,6 +15,7 @@
 //! The boot, on real kernels in qemu:
 //!
 //! - [`guest_kit`]: kernel, programs, boards and releases; [`guest_disk`]: a disk; [`guest`]: a machine that runs from it.
+//! - [`write_log`]: what a machine wrote; [`guest_lab`]: the laboratory below, on that.
 //!
 //! The power-cut laboratory, from below:
 //!
@@ -48,6 +49,7 @@ pub mod gpt_readers;
 pub mod guest;
 pub mod guest_disk;
 pub mod guest_kit;
+pub mod guest_lab;
 pub mod guest_medium;
 pub mod kill_site;
 pub mod lab;
@@ -74,4 +76,5 @@ pub mod tree;
 pub mod verdict;
 pub mod witness;
 pub mod workshop;
+pub mod write_log;
 pub mod wrong_writer;

@@ -14,13 +14,14 @@ use std::hash::{BuildHasherDefault, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use libupdate::boot::{self, Guard};
+use libupdate::bundle::Anchors;
 use libupdate::bundle::trailer::TRAILER_BYTES;
 use libupdate::check::Buffers;
 use libupdate::gpt::{CopyState, Successful, Table, TriesLeft};
 use libupdate::install::{self, NoDecompressor, Tools};
 use libupdate::observe::Silent;
 use libupdate::policy::Compression;
-use libupdate::slot::{SlotTable, bootable};
+use libupdate::slot::{PartitionSpec, SlotTable, bootable};
 use libupdate::survey::{self, SlotTrailer, View};
 use libupdate::{Digest, Error, SoftHasher};
 
@@ -90,13 +91,26 @@ pub enum Mixed {
     Boots,
 }
 
+/// What a board's profile says, as far as a verdict depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'b> {
+    /// Its compatible.
+    pub compatible: &'b str,
+    /// Its partitions.
+    pub specs: &'b [PartitionSpec<'b>],
+    /// The keys it trusts.
+    pub anchors: &'b Anchors,
+    /// Tries of a good slot.
+    pub guard: u8,
+}
+
 /// Looks at disks of one board.
 #[derive(Debug)]
 pub struct Judge<'b> {
-    board: &'b Board,
+    terms: Terms<'b>,
     tables: HashMap<u128, Option<Arc<TableView>>, BuildHasherDefault<Spread>>,
     slots: HashMap<(usize, u128), Option<Digest>, BuildHasherDefault<Spread>>,
-    places: Option<SlotTable<'static>>,
+    places: Option<SlotTable<'b>>,
     data: Vec<u8>,
 }
 
@@ -104,7 +118,14 @@ impl<'b> Judge<'b> {
     /// A judge that has seen nothing.
     #[must_use]
     pub fn new(board: &'b Board) -> Self {
-        Self { board, tables: HashMap::default(), slots: HashMap::default(), places: None, data: vec![0; 512 << 10] }
+        let Board { specs, anchors, tries, .. } = board;
+        Self::of(Terms { compatible: COMPATIBLE, specs, anchors, guard: tries.guard })
+    }
+
+    /// A judge of a board that is none of the laboratory's.
+    #[must_use]
+    pub fn of(terms: Terms<'b>) -> Self {
+        Self { terms, tables: HashMap::default(), slots: HashMap::default(), places: None, data: vec![0; 512 << 10] }
     }
 
     /// What the disk means. `medium` is asked for only where something on it was never seen before.
@@ -143,8 +164,8 @@ impl<'b> Judge<'b> {
     fn read_table(&mut self, medium: &Medium) -> Option<TableView> {
         let mut disk = SimDisk::new(medium.clone());
         let mut scratch = vec![0; 32 << 10];
-        let (table, slots) = survey::find(&mut disk, self.board.specs, &mut scratch).ok()?;
-        let guard = Guard::new(TriesLeft::new(self.board.tries.guard).unwrap_or(TriesLeft::MAX));
+        let (table, slots) = survey::find(&mut disk, self.terms.specs, &mut scratch).ok()?;
+        let guard = Guard::new(TriesLeft::new(self.terms.guard).unwrap_or(TriesLeft::MAX));
         let candidates = boot::candidates(&slots);
         let order = boot::order(&candidates, guard).iter().map(|boot| boot.candidate.slot.index()).collect();
         let bits = slots.slots().iter().map(|slot| {
@@ -168,9 +189,9 @@ impl<'b> Judge<'b> {
         let place = places.slots().get(slot)?;
         let mut disk = SimDisk::new(medium.clone());
         let view = View {
-            compatible: COMPATIBLE,
-            specs: self.board.specs,
-            anchors: &self.board.anchors,
+            compatible: self.terms.compatible,
+            specs: self.terms.specs,
+            anchors: self.terms.anchors,
             booted: None,
             compression: Compression::None,
         };

@@ -128,18 +128,3 @@ fn where_all_tries_ran_out_the_machine_starts_over_if_that_is_wanted() {
     let said = guest.cut();
     assert!(!said.contains("guest: release"), "{said}");
 }
-
-#[test]
-fn power_that_flaps_makes_a_good_slot_slow_never_unbootable() {
-    let disk = with_two(Board::default());
-    for _ in 0..6 {
-        let guest = Machine::does("hang").start(&disk);
-        guest.says("guest: hangs", 1);
-        let said = guest.cut();
-        assert!(said.contains("updater: slot b boots: version 2.0"), "{said}");
-    }
-    assert_eq!(disk.bits('b'), [2, 0, 1]);
-    let said = Machine::does("mark-good,off").run(&disk);
-    assert!(said.contains("version 2.0, suspect"), "{said}");
-    assert_eq!(disk.bits('b'), [2, 3, 1]);
-}

@@ -1,11 +1,16 @@
 //! Boards: the kernel they start, and their profile.
 
 use super::Kernel;
+use crate::rules::Tries;
 
 /// What the boards and the releases are for.
 pub const COMPATIBLE: &str = "guest";
 /// Bytes of a slot's partition.
 pub const SLOT_MIB: u32 = 32;
+/// Its type: a root file system of x86-64.
+pub const SLOT_TYPE: &str = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709";
+/// Tries of a board.
+pub const TRIES: Tries = Tries { trial: 3, guard: 3 };
 
 /// What a board's profile says of its boot, and its kernel; the rest is the same for all.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -41,7 +46,7 @@ impl Board {
     }
 
     pub(super) fn profile(&self) -> String {
-        let Self { boot, more, .. } = self;
+        let (Self { boot, more, .. }, Tries { trial, guard }) = (self, TRIES);
         format!(
             r#"name = "guest"
 compatible = "{COMPATIBLE}"
@@ -49,13 +54,13 @@ compatible = "{COMPATIBLE}"
 [slots]
 names = ["a", "b"]
 control = "root"
-tries = 3
-guard = 3
+tries = {trial}
+guard = {guard}
 
 [[partition]]
 role = "root"
 label = "root-{{slot}}"
-type = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"
+type = "{SLOT_TYPE}"
 size = "{SLOT_MIB}M"
 attributes = ["no-auto"]
 
