@@ -1,5 +1,5 @@
 #!/bin/bash
-# dracut: what the image needs. Installed with its two scripts as /usr/lib/dracut/modules.d/95updater; `dracut --add updater`.
+# dracut: what the image needs. Installed with its scripts as /usr/lib/dracut/modules.d/95updater; `dracut --add updater`.
 
 check() {
   require_binaries /usr/lib/updater/initramfs-hook || return 1
@@ -22,4 +22,14 @@ install() {
   inst_hook cmdline 95 "$moddir/updater-root.sh"
   # shellcheck disable=SC2154
   inst_hook mount 10 "$moddir/updater-mount.sh"
+  local hook
+  # With systemd in the image and `rd.shell=0` it is the second one.
+  for hook in emergency shutdown-emergency; do
+    # shellcheck disable=SC2154
+    inst_hook "$hook" 10 "$moddir/updater-restart.sh"
+  done
+  # systemd, where it cannot run the slot's init, would stop for ever.
+  # shellcheck disable=SC2154
+  mkdir -p "$initdir/etc/systemd/system.conf.d"
+  printf '[Manager]\nCrashReboot=yes\n' >"$initdir/etc/systemd/system.conf.d/updater.conf"
 }

@@ -8,7 +8,7 @@ use tests::answer::Exit;
 use tests::cli::Cli;
 use tests::guest::Machine;
 use tests::guest_disk::GuestDisk;
-use tests::guest_kit::{Board, Kit, Release, pack};
+use tests::guest_kit::{Board, Flaw, Kit, Release, pack};
 use tests::{superuser, tool, tree};
 
 /// Inside the manifest of a slot's trailer.
@@ -49,7 +49,16 @@ dracut -f --no-hostonly --tmpdir /var/tmp --kver "$2" -m "base updater udev-rule
         ("dracut/module-setup.sh", "lib/dracut/modules.d/95updater/module-setup.sh"),
         ("dracut/updater-root.sh", "lib/dracut/modules.d/95updater/updater-root.sh"),
         ("dracut/updater-mount.sh", "lib/dracut/modules.d/95updater/updater-mount.sh"),
+        ("dracut/updater-restart.sh", "lib/dracut/modules.d/95updater/updater-restart.sh"),
     ],
+};
+/// As it comes where systemd is installed.
+const DRACUT_WITH_SYSTEMD: Maker = Maker {
+    name: "dracut-systemd",
+    script: r#"
+dracut -f --no-hostonly --tmpdir /var/tmp --kver "$2" -m "base systemd systemd-initrd dracut-systemd updater udev-rules kernel-modules" --drivers "virtio_pci virtio_blk" "$4"
+"#,
+    ..DRACUT
 };
 
 /// An initramfs of this maker, with the files at their places.
@@ -92,18 +101,21 @@ cp "$3/initramfs-hook/busybox/init" "$2/init"
     image
 }
 
-/// A trial boots with it, and the other slot where that one's trailer is damaged.
+/// A trial boots with it, and the other slot after one whose init cannot be run.
 fn boots_and_falls_back(made: impl Fn(&Board) -> PathBuf) -> (GuestDisk, Machine) {
     let disk = GuestDisk::provisioned(Board::default(), &Release::of("1.0"));
     disk.install(&Release::of("2.0"));
-    let machine = Machine { initramfs: Some(made(disk.board())), ..Machine::does("json,off") };
+    // An empty `panic=`, as where nobody says anything of it.
+    let machine = Machine { initramfs: Some(made(disk.board())), words: "panic=", ..Machine::does("json,off") };
     let said = machine.run(&disk);
     assert!(said.contains("updater: slot b boots: version 2.0, trial, 2 tries left"), "{said}");
     assert!(said.contains("guest: release 2.0 runs"), "{said}");
     assert!(said.contains(r#""booted":"b""#), "{said}");
-    disk.damage('b', TRAILER);
+    disk.install(&Release::of("3.0").flaw(Flaw::ClosedInit));
+    disk.set_bits('b', [2, 1, 0]);
     let said = machine.run(&disk);
-    assert!(said.contains("updater: slot b is passed over: its trailer"), "{said}");
+    assert!(said.contains("updater: slot b boots: version 3.0, trial, 0 tries left"), "{said}");
+    assert!(said.contains("updater: slot b is passed over: its tries ran out without a good boot"), "{said}");
     assert!(said.contains("guest: release 1.0 runs"), "{said}");
     (disk, machine)
 }
@@ -119,9 +131,16 @@ fn dracut_boots_a_slot_and_falls_back() {
 }
 
 #[test]
+fn dracut_with_systemd_boots_a_slot_and_falls_back() {
+    boots_and_falls_back(|board| made(&DRACUT_WITH_SYSTEMD, board));
+}
+
+#[test]
 fn a_shell_script_of_busybox_boots_a_slot_falls_back_and_starts_over() {
     let (disk, machine) = boots_and_falls_back(of_busybox);
-    disk.damage('a', TRAILER);
+    for slot in ['a', 'b'] {
+        disk.damage(slot, TRAILER);
+    }
     let guest = machine.start(&disk);
     guest.says("updater: nothing can be booted; restart in 1 s", 2);
     assert!(guest.cut().contains("updater: slot a is passed over: its trailer"), "it gave up for another reason");

@@ -64,6 +64,8 @@ pub enum Flaw {
     NoInit,
     /// Its init is no program.
     BadInit,
+    /// Its init may not be run, and there is no shell that could be taken instead.
+    ClosedInit,
     /// The image is no file system.
     NoFileSystem,
 }
@@ -152,6 +154,8 @@ impl Release {
         fs::copy(kit.profile(board), root.join("etc/updater/profile.toml"))?;
         fs::copy(kit.path("maker.pub"), root.join("etc/updater/maker.pub"))?;
         fs::write(root.join("etc/release"), self.version)?;
+        // systemd in an initramfs hands over to nothing without it.
+        fs::write(root.join("etc/os-release"), "ID=guest\n")?;
         fs::write(root.join("noise"), noise(self.version, 512 << 10))?;
         if let Some(acts) = self.acts {
             fs::write(root.join("etc/do"), acts)?;
@@ -171,6 +175,11 @@ impl Release {
             Flaw::BadInit => {
                 fs::write(&init, "no program")?;
                 fs::set_permissions(&init, fs::Permissions::from_mode(0o755))
+            }
+            Flaw::ClosedInit => {
+                fs::remove_file(root.join("bin/sh"))?;
+                fs::write(&init, "")?;
+                fs::set_permissions(&init, fs::Permissions::from_mode(0o644))
             }
             Flaw::None | Flaw::NoFileSystem => fs::copy(tree::root().join("tests/guest/root/init"), &init).map(|_| ()),
         }
