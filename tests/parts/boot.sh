@@ -1,6 +1,6 @@
 # boots of real kernels in qemu: updates, trials, every way to fall back
 # shellcheck shell=bash disable=SC2034
-packages=(apt binutils busybox-static cargo-web cgpt cpio dosfstools dracut-core e2fsprogs erofs-utils gdisk initramfs-tools-core kmod mmdebstrap mtools musl-tools ovmf qemu-system-x86 rust-web-src rustc-web squashfs-tools systemd-boot-efi)
+packages=(apt binutils busybox-static cargo-web cgpt cpio dosfstools dracut-core e2fsprogs erofs-utils gdisk initramfs-tools-core kmod mmdebstrap mtools musl-tools ovmf qemu-system-x86 rust-web-src rustc-web squashfs-tools systemd systemd-boot-efi)
 
 part() {
   local boots
@@ -8,7 +8,7 @@ part() {
   export GUEST_BOOTS=$LOGS/guest-boots
   rm -f "$GUEST_BOOTS"
   test_targets boot
-  # Two guests at once: each takes a processor and 256 MiB.
+  # Two guests at once: most take a processor and 256 MiB, those with systemd two and 1 GiB.
   cargo_tests "guests" -p tests "${TARGETS[@]}" -- --nocapture --test-threads=2
   boots=$(wc -l <"$GUEST_BOOTS" || echo 0)
   echo "   guest boots: $boots"
