@@ -4,7 +4,7 @@ set -u
 PATH=/usr/lib/updater:$PATH
 
 # Nothing to mark where the hook booted no slot.
-[ -e "${UPDATER_BOOT_REPORT:-/run/updater/boot.json}" ] || exit 0
-if updater-health && updater-cli --quiet mark-good; then exit 0; fi
+[ -e "${UPDATER_RUN:-/run/updater}/boot.json" ] || exit 0
+if updater-health && updater-cli --quiet mark-good --unattended; then exit 0; fi
 updater-fall-back
 exit 1

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use libupdate::bundle::Verified;
 use libupdate::bundle::verdict::Reason;
-use libupdate::check::Buffers;
+use libupdate::check::{self, Buffers};
 use libupdate::digest::BLOCK_BYTES;
 use libupdate::error::Corrupt;
 use libupdate::install::{self, NoDecompressor, Tools};
@@ -22,13 +22,14 @@ use updater_cli::profile::boot::Spender;
 
 use crate::decide::{Depth, Step};
 use crate::filesystem;
-use crate::hand_over::Next;
+use crate::hand_over::{self, Next};
 use crate::machine::{Machine, Trailer};
 use crate::mapping::Mapping;
 use crate::nodes;
 use crate::phases::Phases;
 use crate::report::{Report, Trial};
 use crate::setback::Setback;
+use crate::slot_kernel::{self, Loadable, Payload};
 use crate::watchdog::Watchdog;
 
 /// Blocks at the start of an image that are checked before the kernel reads them: every superblock is among them, so that a
@@ -56,13 +57,22 @@ pub struct Refused {
     pub manifest: Digest,
 }
 
-/// Tries a slot. On success its root is mounted.
+/// A slot that holds: its root is mounted.
+#[derive(Debug)]
+pub struct Ready {
+    /// What is known of the boot.
+    pub report: Report,
+    /// The slot's own kernel, where that is what runs.
+    pub kernel: Option<Loadable>,
+}
+
+/// Tries a slot.
 pub fn run<'c>(
     machine: &mut Machine<'c>,
     slots: &SlotTable<'c>,
     step: &Step,
     around: &mut Surroundings<'_>,
-) -> Result<Report, Refused> {
+) -> Result<Ready, Refused> {
     let unknown = |setback| Refused { setback, manifest: Digest::new([0; 32]) };
     spend(machine, step).map_err(unknown)?;
     around.phases.end("try");
@@ -77,14 +87,20 @@ pub fn run<'c>(
         above_floor(machine, slots, step, &verified).map_err(refused)?;
         around.phases.end("floor");
     }
+    let word = step.is_trial().then(|| machine.word(slot)).flatten().filter(|word| word.manifest == manifest);
+    let confirm_seconds = word.as_ref().and_then(|word| word.confirm_within(manifest));
+    let earlier = word.as_ref().and_then(Setback::earlier);
     match step.depth() {
         Depth::Everything => everything(machine, slot, &verified, &extents, around.watchdog).map_err(refused)?,
-        Depth::AsRead => first_blocks(machine, &verified, &extents).map_err(refused)?,
+        Depth::AsRead => first_blocks(machine, &verified, &extents, around).map_err(refused)?,
     }
     around.phases.end("blocks");
     let mut mappings = Vec::new();
     match start(machine, slot, &verified, around, &mut mappings) {
-        Ok(()) => Ok(report(step, &verified, &mappings)),
+        Ok(kernel) => {
+            let report = Report { confirm_seconds, earlier, ..report(step, &verified, &mappings) };
+            Ok(Ready { report, kernel })
+        }
         Err(setback) => {
             filesystem::unmount(around.root);
             for (_, mapping) in mappings {
@@ -141,24 +157,37 @@ fn everything(
     extents: &[Extent],
     watchdog: &mut Watchdog,
 ) -> Result<(), Setback> {
-    let [mut leaf, mut block, mut page] = [const { [0; BLOCK_BYTES] }; 3];
-    let mut data = AlignedBuf::new(CHUNK_BYTES);
-    let mut buffers =
-        Buffers { data: &mut data, carried: &mut [], leaf: &mut leaf, block: &mut block, page: &mut page };
     let mut tools = Tools { hasher: &mut SoftHasher, decompressor: &mut NoDecompressor, observer: watchdog };
     let place = (slot.id, slot.control, extents);
-    let staged = install::restage(&mut machine.disk, verified.clone(), place, &mut buffers, &mut tools);
-    staged.map(|_| ()).map_err(damage)
+    with_buffers(|buffers| install::restage(&mut machine.disk, verified.clone(), place, buffers, &mut tools))
+        .map(|_| ())
+        .map_err(damage)
 }
 
-/// Reads the start of each image, and the hash blocks above it.
-fn first_blocks(machine: &mut Machine<'_>, verified: &Verified<'_>, extents: &[Extent]) -> Result<(), Setback> {
-    let payloads = verified.manifest().payloads().iter();
-    let trees = payloads.map(|payload| payload.tree()).zip(extents);
-    for (tree, extent) in trees {
+fn with_buffers<T>(act: impl FnOnce(&mut Buffers<'_>) -> T) -> T {
+    let [mut leaf, mut block, mut page] = [const { [0; BLOCK_BYTES] }; 3];
+    let mut data = AlignedBuf::new(CHUNK_BYTES);
+    act(&mut Buffers { data: &mut data, carried: &mut [], leaf: &mut leaf, block: &mut block, page: &mut page })
+}
+
+/// Reads the start of each image, and the hash blocks above it; all of the one with the kernel.
+fn first_blocks(
+    machine: &mut Machine<'_>,
+    verified: &Verified<'_>,
+    extents: &[Extent],
+    around: &mut Surroundings<'_>,
+) -> Result<(), Setback> {
+    for (payload, extent) in verified.manifest().payloads().iter().zip(extents) {
         let (disk, scratch) = machine.disk_and_scratch();
         let mut window = Window::new(disk, *extent);
-        first_of(&mut window, &tree, scratch).map_err(damage)?;
+        let tree = payload.tree();
+        let checked = if around.next.payload() == Some(payload.role().as_str()) {
+            let watchdog = &mut *around.watchdog;
+            with_buffers(|buffers| check::image(&mut window, &tree, buffers, &mut SoftHasher, watchdog))
+        } else {
+            first_of(&mut window, &tree, scratch)
+        };
+        checked.map_err(damage)?;
     }
     Ok(())
 }
@@ -203,7 +232,7 @@ fn start(
     verified: &Verified<'_>,
     around: &mut Surroundings<'_>,
     mappings: &mut Vec<(String, Mapping)>,
-) -> Result<(), Setback> {
+) -> Result<Option<Loadable>, Setback> {
     let boot = &machine.config.boot;
     for payload in verified.manifest().payloads() {
         let role = payload.role().as_str();
@@ -220,7 +249,7 @@ fn start(
     let root = mappings.iter().find(|(role, _)| *role == boot.root).map(|(_, mapping)| mapping.node());
     let root = root.ok_or_else(|| Setback::new(Reason::TRAILER, Corrupt::Roles))?;
     filesystem::mount(root, around.root).map_err(|error| Setback::new(Reason::MOUNT, error))?;
-    around.next.is_in(around.root).map_err(|missing| Setback::new(Reason::NO_INIT, missing))?;
+    let kernel = what_runs(around, verified, mappings).map_err(|missing| Setback::new(Reason::NO_INIT, missing))?;
     for (role, mapping) in mappings.iter() {
         match mapping.is_intact() {
             Ok(true) => {}
@@ -229,7 +258,26 @@ fn start(
         }
     }
     around.phases.end("mount");
-    Ok(())
+    Ok(kernel)
+}
+
+/// Looks for the init, or opens the slot's own kernel.
+fn what_runs(
+    around: &Surroundings<'_>,
+    verified: &Verified<'_>,
+    mappings: &[(String, Mapping)],
+) -> Result<Option<Loadable>, String> {
+    let wanted = match around.next {
+        Next::Init(inits) => return hand_over::has_init(around.root, inits).map(|()| None),
+        Next::Kernel(wanted) => wanted,
+    };
+    let payload = wanted.payload.as_deref().map(|role| {
+        let node = mappings.iter().find(|(mapped, _)| mapped == role).map(|(_, mapping)| mapping.node());
+        let len = verified.manifest().payloads().iter().find(|payload| payload.role().as_str() == role);
+        let found = node.zip(len).map(|(node, payload)| Payload { node, len: payload.image_len().get() });
+        found.ok_or_else(|| format!("the bundle has no payload {role}"))
+    });
+    slot_kernel::open(wanted, around.root, payload.transpose()?).map(Some)
 }
 
 fn report(step: &Step, verified: &Verified<'_>, mappings: &[(String, Mapping)]) -> Report {
@@ -245,5 +293,7 @@ fn report(step: &Step, verified: &Verified<'_>, mappings: &[(String, Mapping)]) 
         trial: if step.is_trial() { Trial::Yes } else { Trial::No },
         devices: devices.collect(),
         passed_over: Vec::new(),
+        confirm_seconds: None,
+        earlier: None,
     }
 }

@@ -15,19 +15,20 @@ use updater_cli::hook_config::{self, HookConfig};
 use updater_cli::os::OsError;
 use updater_cli::profile::boot::{Exhausted, Marker, Start, Voice};
 
-use crate::attempt::{self, Refused, Surroundings};
+use crate::attempt::{self, Ready, Refused, Surroundings};
 use crate::called::Called;
 use crate::command_line::{self, CommandLine, Named};
-use crate::decide::{self, Consequence, Step};
+use crate::decide::{self, Step};
 use crate::early;
 use crate::hand_over::{self, Next};
 use crate::machine::Machine;
 use crate::modules;
 use crate::phases::Phases;
 use crate::recovery;
-use crate::report::{Report, Trial};
+use crate::report::Trial;
 use crate::setback::Setback;
 use crate::watchdog::Watchdog;
+use crate::writable;
 
 /// Before the profile says how long a panic stays on the screen.
 const PANIC: Duration = Duration::from_secs(10);
@@ -106,6 +107,13 @@ fn restart(called: &Called) -> ExitCode {
     }
 }
 
+/// Carries out what becomes of a slot that did not hold.
+fn follow(machine: &mut Machine<'_>, step: &Step, reason: Reason) {
+    if let Err(error) = machine.carry_out(step.slot(), decide::consequence(step, reason)) {
+        eprintln!("updater: slot {} keeps its bits: {error}", step.slot());
+    }
+}
+
 /// What a boot carries from step to step.
 struct Course<'c> {
     called: &'c Called,
@@ -128,12 +136,13 @@ impl Course<'_> {
         let known = candidates(&slots);
         if named == Named::No {
             for slot in decide::exhausted(&known) {
-                self.pass_over(slot, Setback::new(Reason::EXHAUSTED, ""));
+                let word = slots.get(slot).ok().and_then(|slot| machine.word(slot));
+                self.pass_over(slot, Setback::exhausted(word.as_ref()));
             }
         }
         for step in decide::steps(&known, machine.config.guard, named) {
-            if let Some(report) = self.try_slot(machine, &slots, &step) {
-                return Ok(self.hand_over(machine, &step, report));
+            if let Some(ready) = self.try_slot(machine, &slots, &step) {
+                return Ok(self.hand_over(machine, &step, ready));
             }
         }
         match (&machine.config.boot.on_exhausted, named) {
@@ -147,8 +156,8 @@ impl Course<'_> {
         eprintln!("updater: no slot boots; as a last resort, every block of each is checked");
         let slots = machine.look()?;
         for step in decide::last_steps(&candidates(&slots)) {
-            if let Some(report) = self.try_slot(machine, &slots, &step) {
-                return Ok(self.hand_over(machine, &step, report));
+            if let Some(ready) = self.try_slot(machine, &slots, &step) {
+                return Ok(self.hand_over(machine, &step, ready));
             }
         }
         Ok(give_up(self.called, machine.config.boot.panic))
@@ -165,17 +174,13 @@ impl Course<'_> {
         }
     }
 
-    fn try_slot<'m>(&mut self, machine: &mut Machine<'m>, slots: &SlotTable<'m>, step: &Step) -> Option<Report> {
+    fn try_slot<'m>(&mut self, machine: &mut Machine<'m>, slots: &SlotTable<'m>, step: &Step) -> Option<Ready> {
         let Self { root, next, watchdog, phases, .. } = self;
         let mut around = Surroundings { root, next, watchdog, phases };
         match attempt::run(machine, slots, step, &mut around) {
-            Ok(report) => Some(report),
+            Ok(ready) => Some(ready),
             Err(Refused { setback, manifest }) => {
-                if decide::consequence(step, setback.reason) == Consequence::Failed
-                    && let Err(error) = machine.fail(step.slot())
-                {
-                    eprintln!("updater: slot {} keeps its bits: {error}", step.slot());
-                }
+                follow(machine, step, setback.reason);
                 let recorded = slots.get(step.slot()).ok().map(|slot| machine.record(slot, manifest, &setback));
                 if let Some(Err(error)) = recorded {
                     eprintln!("updater: the reason could not be recorded: {error}");
@@ -193,12 +198,14 @@ impl Course<'_> {
     }
 
     /// Leaves everything to the slot's own system.
-    fn hand_over(&mut self, machine: &mut Machine<'_>, step: &Step, mut report: Report) -> ExitCode {
+    fn hand_over(&mut self, machine: &mut Machine<'_>, step: &Step, ready: Ready) -> ExitCode {
+        let Ready { mut report, kernel } = ready;
         let boot = &machine.config.boot;
         let slot = report.slot;
         report.passed_over = self.passed_over.clone();
         report.passed_over.retain(|(other, _)| *other != slot);
         if boot.mark_good == Marker::Hook
+            && report.confirm_seconds.is_none()
             && report.trial == Trial::Yes
             && let Err(error) = machine.mark_good(slot)
         {
@@ -207,22 +214,36 @@ impl Course<'_> {
         if let Err(error) = report.write() {
             eprintln!("updater: the report of this boot could not be written: {error}");
         }
+        if kernel.is_none() {
+            writable::prepare(machine, &self.root);
+        }
         self.watchdog.feed();
         self.phases.end("report");
         eprintln!(
             "updater: slot {slot} boots: version {}, {}, {} tries left",
             report.version, report.kind, report.tries_left
         );
+        if let Some(seconds) = report.confirm_seconds {
+            eprintln!("updater: slot {slot} waits for a person: `updater-cli mark-good` within {seconds} s");
+        }
+        if let Some(earlier) = &report.earlier {
+            eprintln!("updater: slot {slot} was not marked good in an earlier boot: {earlier}");
+        }
         if boot.voice == Voice::Verbose {
             eprintln!("updater: {}", self.phases);
         }
-        let error = match (&self.next, self.called) {
-            (Next::Kernel(kernel, initrd), _) => {
-                let line = self.line.for_slot(slot, boot.panic.as_secs());
-                hand_over::kexec(&self.root, kernel, initrd.as_deref(), &line)
+        let error = match (&self.next, &kernel, self.called) {
+            (_, Some(kernel), _) => {
+                let own = kernel.command_line.as_deref().map(CommandLine::new);
+                let line = own.as_ref().unwrap_or(&self.line).for_slot(slot, boot.panic.as_secs());
+                hand_over::kexec(kernel, &line)
             }
-            (Next::Init(_), Called::Step { .. }) => return ExitCode::SUCCESS,
-            (Next::Init(inits), Called::Init { arguments }) => hand_over::switch_root(&self.root, inits, arguments),
+            (_, None, Called::Step { .. }) => return ExitCode::SUCCESS,
+            (Next::Init(inits), None, Called::Init { arguments }) => {
+                hand_over::switch_root(&self.root, inits, arguments)
+            }
+            // A kernel that was asked for was opened before.
+            (Next::Kernel(_), None, Called::Init { .. }) => std::io::Error::other("no kernel was opened"),
         };
         self.came_back(machine, step, &error);
         give_up(self.called, boot.panic)
@@ -232,11 +253,7 @@ impl Course<'_> {
     fn came_back(&self, machine: &mut Machine<'_>, step: &Step, error: &std::io::Error) {
         let setback = Setback::new(Reason::NO_INIT, error);
         eprintln!("updater: slot {}: {setback}", step.slot());
-        if decide::consequence(step, setback.reason) == Consequence::Failed
-            && let Err(error) = machine.fail(step.slot())
-        {
-            eprintln!("updater: slot {} keeps its bits: {error}", step.slot());
-        }
+        follow(machine, step, setback.reason);
     }
 
     fn switch_root(&self) -> ExitCode {

@@ -7,7 +7,7 @@
 //!     trial    ─ spend ─ check ──► boot          a failed check: the slot is failed
 //!     counted  ─ spend ─ check ──► boot          a failed check: passed over, it may heal
 //!     good     ───────── check ──► boot          the same
-//!     suspect  ─ check every block ──► boot      a damaged block: the slot is failed
+//!     suspect  ─ check every block ──► boot      a damaged block: it is good no more
 //!         │ none of them
 //!         ▼
 //!   as the profile says:  last resort (every block of each slot) │ recovery partition │ reboot
@@ -46,6 +46,8 @@ pub enum Depth {
 pub enum Consequence {
     /// It never boots again by itself.
     Failed,
+    /// It is good no more, and has no tries left.
+    GoodNoMore,
     /// It is not booted this time.
     PassedOver,
 }
@@ -132,7 +134,7 @@ pub fn consequence(step: &Step, reason: Reason) -> Consequence {
         // Nothing can be written to this disk, or nothing could be read from it: that says nothing about the slot.
         _ if matches!(reason, Reason::TRY_NOT_SPENT | Reason::UNREADABLE) => Consequence::PassedOver,
         Kind::Trial { .. } => Consequence::Failed,
-        Kind::Suspect if matches!(reason, Reason::CORRUPTION | Reason::ROOT_HASH) => Consequence::Failed,
+        Kind::Suspect if matches!(reason, Reason::CORRUPTION | Reason::ROOT_HASH) => Consequence::GoodNoMore,
         Kind::Suspect | Kind::Counted { .. } | Kind::Good => Consequence::PassedOver,
     }
 }
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_fails_a_good_slot_is_passed_over_a_suspect_fails_by_damage_only() {
+    fn a_trial_fails_a_good_slot_is_passed_over_a_suspect_is_withdrawn_by_damage_only() {
         let of = |candidate, reason| consequence(&steps(&[candidate], guard(), Named::No)[0], reason);
         let (trial, counted, suspect) = (candidate(0, 1, 1, 0), candidate(0, 1, 1, 1), candidate(0, 1, 0, 1));
         for reason in [Reason::TRAILER, Reason::ROOT_HASH, Reason::MOUNT, Reason::NO_INIT, Reason::ROLLBACK] {
@@ -197,7 +199,8 @@ mod tests {
         for reason in [Reason::TRY_NOT_SPENT, Reason::UNREADABLE] {
             assert_eq!(of(trial, reason), Consequence::PassedOver, "{reason}");
         }
-        assert_eq!(of(suspect, Reason::CORRUPTION), Consequence::Failed);
+        assert_eq!(of(suspect, Reason::CORRUPTION), Consequence::GoodNoMore);
+        assert_eq!(of(suspect, Reason::ROOT_HASH), Consequence::GoodNoMore);
         assert_eq!(of(suspect, Reason::TRAILER), Consequence::PassedOver);
         let named = Step::Named(trial);
         assert_eq!(consequence(&named, Reason::MOUNT), Consequence::PassedOver);

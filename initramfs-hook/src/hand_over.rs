@@ -11,9 +11,10 @@ use std::process::Command;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::UnmountFlags;
 use rustix::system::RebootCommand;
-use updater_cli::profile::boot::Start;
+use updater_cli::profile::boot::{SlotKernel, Start};
 
 use crate::kernel;
+use crate::slot_kernel::Loadable;
 
 /// Where the kernel itself looks for init.
 const INITS: [&str; 4] = ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"];
@@ -25,38 +26,47 @@ const MOVED: [&str; 4] = ["/dev", "/proc", "/sys", "/run"];
 pub enum Next {
     /// The first of these programs that is there.
     Init(Vec<PathBuf>),
-    /// A kernel and its initramfs.
-    Kernel(PathBuf, Option<PathBuf>),
+    /// A kernel of its own.
+    Kernel(SlotKernel),
 }
 
 impl Next {
     /// What the profile and the command line ask for.
     pub fn of(start: &Start, asked: Option<&str>) -> Self {
         match (start, asked) {
-            (Start::Kexec { kernel, initrd }, _) => Self::Kernel(kernel.clone(), initrd.clone()),
+            (Start::Kexec(wanted), _) => Self::Kernel(wanted.clone()),
             (Start::SwitchRoot, Some(asked)) => Self::Init(vec![asked.into()]),
             (Start::SwitchRoot, None) => Self::Init(INITS.map(PathBuf::from).to_vec()),
         }
     }
 
-    /// Whether the mounted root has it.
-    ///
-    /// # Errors
-    /// What is missing, in words.
-    pub fn is_in(&self, root: &Path) -> Result<(), String> {
-        let there = |path: &PathBuf| open_inside(root, path, OFlags::PATH).is_ok();
-        let missing = match self {
-            Self::Init(paths) => (!paths.iter().any(there)).then(|| paths.first()).flatten(),
-            Self::Kernel(kernel, initrd) => {
-                [Some(kernel), initrd.as_ref()].into_iter().flatten().find(|one| !there(one))
-            }
-        };
-        missing.map_or(Ok(()), |path| Err(format!("no {}", path.display())))
+    /// Role of the payload that is read as a whole, and so checked as a whole first.
+    pub fn payload(&self) -> Option<&str> {
+        match self {
+            Self::Init(_) => None,
+            Self::Kernel(wanted) => wanted.payload.as_deref(),
+        }
     }
 }
 
-/// Opens a file of the new root; links lead nowhere else.
-fn open_inside(root: &Path, path: &Path, how: OFlags) -> io::Result<File> {
+/// Whether the mounted root has one of these programs.
+///
+/// # Errors
+/// What is missing, in words.
+pub fn has_init(root: &Path, inits: &[PathBuf]) -> Result<(), String> {
+    match inits {
+        [first, ..] if !inits.iter().any(|init| open_inside(root, init, OFlags::PATH).is_ok()) => {
+            Err(format!("no {}", first.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Opens a file of a tree; links lead nowhere else.
+///
+/// # Errors
+/// What the system says.
+pub fn open_inside(root: &Path, path: &Path, how: OFlags) -> io::Result<File> {
     let root = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let file = rustix::fs::openat2(root, path, how | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)?;
     Ok(file.into())
@@ -117,11 +127,9 @@ fn remove_below(folder: &Path, device: u64) {
 }
 
 /// Starts the slot's own kernel. Returns only where that fails.
-pub fn kexec(root: &Path, kernel: &Path, initrd: Option<&Path>, command_line: &str) -> io::Error {
+pub fn kexec(kernel: &Loadable, command_line: &str) -> io::Error {
     let load = || {
-        let kernel = open_inside(root, kernel, OFlags::RDONLY)?;
-        let initrd = initrd.map(|path| open_inside(root, path, OFlags::RDONLY)).transpose()?;
-        kernel::kexec_load(&kernel, initrd.as_ref(), command_line)?;
+        kernel::kexec_load(&kernel.kernel, kernel.initrd.as_ref(), command_line)?;
         rustix::system::reboot(RebootCommand::Kexec).map_err(io::Error::from)
     };
     load().err().unwrap_or_else(|| io::Error::other("the kernel came back from kexec"))
@@ -137,22 +145,21 @@ mod tests {
     fn inits_are_the_kernels_unless_one_is_asked_for() {
         assert_eq!(Next::of(&Start::SwitchRoot, None), Next::Init(INITS.map(PathBuf::from).to_vec()));
         assert_eq!(Next::of(&Start::SwitchRoot, Some("/x")), Next::Init(vec!["/x".into()]));
-        let start = Start::Kexec { kernel: "/k".into(), initrd: None };
-        assert_eq!(Next::of(&start, Some("/x")), Next::Kernel("/k".into(), None));
+        let wanted = SlotKernel { payload: None, kernel: Some("/k".into()), initrd: None, command_line: None };
+        assert_eq!(Next::of(&Start::Kexec(wanted.clone()), Some("/x")), Next::Kernel(wanted));
     }
 
     #[test]
     fn links_are_followed_inside_the_root_only() {
         let root = tempfile::tempdir().unwrap();
+        let inits = INITS.map(PathBuf::from);
+        let found = || has_init(root.path(), &inits);
         fs::create_dir_all(root.path().join("sbin")).unwrap();
-        let next = Next::of(&Start::SwitchRoot, None);
-        assert_eq!(next.is_in(root.path()), Err("no /sbin/init".to_owned()));
+        assert_eq!(found(), Err("no /sbin/init".to_owned()));
         symlink("/bin/sh", root.path().join("sbin/init")).unwrap();
-        assert_eq!(next.is_in(root.path()), Err("no /sbin/init".to_owned()), "the host's /bin/sh is another one");
+        assert_eq!(found(), Err("no /sbin/init".to_owned()), "the host's /bin/sh is another one");
         fs::create_dir(root.path().join("bin")).unwrap();
         fs::write(root.path().join("bin/sh"), "").unwrap();
-        assert_eq!(next.is_in(root.path()), Ok(()));
-        let kernel = Next::Kernel("/bin/sh".into(), Some("/initrd".into()));
-        assert_eq!(kernel.is_in(root.path()), Err("no /initrd".to_owned()));
+        assert_eq!(found(), Ok(()));
     }
 }

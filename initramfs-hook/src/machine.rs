@@ -1,7 +1,7 @@
 //! The disk of this machine, its slots, and what the hook changes on it.
 
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use libupdate::activate::{self, Spent};
 use libupdate::apply::{self, Relocate};
@@ -11,15 +11,16 @@ use libupdate::bundle::verdict::{Detail, Verdict};
 use libupdate::digest::BLOCK_BYTES;
 use libupdate::gpt::{CopyState, Table};
 use libupdate::policy::{Compression, Facts};
-use libupdate::slot::{PartitionSpec, Slot, SlotTable};
+use libupdate::slot::{Partition, PartitionSpec, Slot, SlotTable};
 use libupdate::survey::{self, Memory, SlotTrailer, View};
-use libupdate::{Digest, Error, SlotId, UnixSeconds, Window};
+use libupdate::{Digest, Error, SlotId, UnixSeconds, word};
 use updater_cli::hook_config::HookConfig;
 use updater_cli::os::find::{self, Match};
 use updater_cli::os::node::Node;
 use updater_cli::os::{AlignedBuf, Disk, Kind, Lock, OpenHow, OsError};
 use updater_cli::profile::disk::holds_slots;
 
+use crate::decide::Consequence;
 use crate::floor;
 use crate::nodes;
 use crate::setback::Setback;
@@ -147,15 +148,20 @@ impl<'c> Machine<'c> {
         survey::facts(&mut self.disk, &self.view, slots, &mut memory)
     }
 
-    /// Says on the disk that the slot never boots again by itself, where another one is good.
+    /// Says on the disk what became of a slot that did not hold, where another one is good.
     ///
     /// # Errors
     /// None is, or what the system says: the tries of the slot run out instead.
-    pub fn fail(&mut self, slot: SlotId) -> Result<(), Error<OsError>> {
+    pub fn carry_out(&mut self, slot: SlotId, consequence: Consequence) -> Result<(), Error<OsError>> {
+        let act = match consequence {
+            Consequence::PassedOver => return Ok(()),
+            Consequence::Failed => activate::mark_bad,
+            Consequence::GoodNoMore => activate::withdraw,
+        };
         let slots = self.look()?;
         let facts = self.facts(&slots)?;
         let _udev = Lock::table(&self.disk);
-        let outcome = activate::mark_bad(&mut self.disk, self.view.specs, &facts, slot, &mut self.scratch)?;
+        let outcome = act(&mut self.disk, self.view.specs, &facts, slot, &mut self.scratch)?;
         outcome.warning.iter().for_each(|warning| eprintln!("updater: {warning}"));
         Ok(())
     }
@@ -165,19 +171,16 @@ impl<'c> Machine<'c> {
     /// # Errors
     /// What the system says.
     pub fn record(&mut self, slot: &Slot<'_>, manifest: Digest, setback: &Setback) -> Result<(), Error<OsError>> {
-        let Some(partition) = slot.partitions.first() else { return Ok(()) };
         let Setback { reason, detail } = setback;
-        // A machine without a clock that runs is still in its first years.
-        let at = UnixSeconds::UNKNOWN;
-        let verdict = Verdict { reason: *reason, manifest, at, detail: Detail::new(detail) };
-        let mut window = Window::new(&mut self.disk, partition.extent);
+        let verdict = Verdict { reason: *reason, manifest, at: now(), detail: Detail::new(detail) };
         let [block, _] = &mut self.blocks;
-        // The same once more in every boot would wear the flash.
-        if Verdict::read(&mut window, block).is_ok_and(|old| old == verdict) {
-            return Ok(());
-        }
-        verdict.write(&mut window, block)?;
-        window.flush()
+        word::explain(&mut self.disk, slot, &verdict, block)
+    }
+
+    /// What was left on the slot in words. It decides nothing, so one that cannot be read is none.
+    pub fn word(&mut self, slot: &Slot<'_>) -> Option<Verdict> {
+        let [block, _] = &mut self.blocks;
+        word::any(&mut self.disk, slot, block)
     }
 
     /// Marks the slot good.
@@ -192,21 +195,50 @@ impl<'c> Machine<'c> {
         Ok(())
     }
 
+    /// The node of the partition with this label, wherever it is in the table.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    pub fn labelled(&mut self, label: &str) -> Result<Node, String> {
+        let (disk, scratch) = self.disk_and_scratch();
+        let table = Table::read(disk, scratch).map_err(|error| error.to_string())?;
+        let mut found = None;
+        let entries = table.entries(disk, scratch, |entry| {
+            if entry.name.eq_str(label) {
+                found = Some((entry.number, entry.extent));
+            }
+        });
+        entries.map_err(|error| error.to_string())?;
+        let (entry, extent) = found.ok_or_else(|| format!("no partition has the label {label}"))?;
+        let partition = Partition { role: "", label, entry, extent };
+        let node = nodes::of(&self.node, &partition).map_err(|error| error.to_string())?;
+        node.ok_or_else(|| format!("the kernel has no node for {label}"))
+    }
+
     /// Memory for reading the disk.
     pub fn disk_and_scratch(&mut self) -> (&mut Disk, &mut AlignedBuf) {
         (&mut self.disk, &mut self.scratch)
     }
 }
 
+/// What the clock says, where it can be right.
+fn now() -> UnixSeconds {
+    // 2026-01-01. Before it there was no such program: a machine whose clock does not run is still in its first years.
+    const FIRST: u64 = 1_767_225_600;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    UnixSeconds::new(if since < FIRST { 0 } else { since })
+}
+
 fn wait(config: &HookConfig, specs: &[PartitionSpec<'_>]) -> Result<std::path::PathBuf, OsError> {
     let until = Instant::now() + config.boot.disk_wait;
     loop {
-        match find::whole_disk(&config.disk, |node| holds_slots(node, specs)) {
+        let holds = |node: &std::path::Path| holds_slots(node, &config.disk, specs);
+        match find::whole_disk(&config.disk, holds) {
             Ok(path) if path.exists() => return Ok(path),
             _ if Instant::now() < until => sleep(POLL),
             Ok(path) => return Ok(path),
             // A disk that cannot be read is not the one that boots: another one may.
-            Err(_) => return find::whole_disk(&config.disk, |node| Ok(holds_slots(node, specs).unwrap_or(Match::No))),
+            Err(_) => return find::whole_disk(&config.disk, |node| Ok(holds(node).unwrap_or(Match::No))),
         }
     }
 }

@@ -4,8 +4,9 @@
 //! ```text
 //!  main ─ called        how it was started: as /init, or as a step of another initramfs
 //!   └ course            the boot from its first mount to its hand-over or its reboot
-//!      ├ decide, floor, command_line, report, mapping/*      pure: what to do next, in which words
-//!      ├ machine, attempt, nodes, filesystem                 the disk, one try of one slot
+//!      ├ decide, floor, command_line, report, uki, mapping/* pure: what to do next, in which words
+//!      ├ machine, attempt, nodes, filesystem, slot_kernel    the disk, one try of one slot
+//!      ├ writable, recovery                                  what is mounted beside or instead of a slot
 //!      ├ early, modules, watchdog, hand_over                 what a first process does for its machine
 //!      └ kernel                                              the calls without a safe form: all `unsafe` of this crate
 //! ```
@@ -28,7 +29,10 @@ mod phases;
 mod recovery;
 mod report;
 mod setback;
+mod slot_kernel;
+mod uki;
 mod watchdog;
+mod writable;
 
 use std::process::ExitCode;
 

@@ -31,6 +31,10 @@ pub struct Report {
     pub devices: Vec<(String, String)>,
     /// Slots that would have come before it.
     pub passed_over: Vec<(SlotId, Setback)>,
+    /// Seconds that a person has to confirm the trial.
+    pub confirm_seconds: Option<u32>,
+    /// Why an earlier boot of the same trial was not marked good.
+    pub earlier: Option<Setback>,
 }
 
 /// Whether a slot has yet to complete a boot.
@@ -45,21 +49,21 @@ pub enum Trial {
 impl Report {
     /// The file's text.
     pub fn json(&self) -> String {
-        let Self { slot, kind, version, root_hash, tries_left, trial, devices, passed_over } = self;
+        let Self { slot, kind, version, root_hash, tries_left, trial, devices, passed_over, confirm_seconds, earlier } =
+            self;
         let trial = *trial == Trial::Yes;
         let devices: Vec<String> =
             devices.iter().map(|(role, node)| format!("{}:{}", quoted(role), quoted(node))).collect();
-        let passed = |(slot, setback): &(SlotId, Setback)| {
-            let (reason, detail) = (setback.reason.word(), quoted(&setback.detail));
-            format!(r#"{{"slot":"{slot}","reason":"{reason}","detail":{detail}}}"#)
-        };
+        let passed = |(slot, setback): &(SlotId, Setback)| format!(r#"{{"slot":"{slot}",{}}}"#, reason(setback));
         let passed: Vec<String> = passed_over.iter().map(passed).collect();
         let (version, devices, passed) = (quoted(version), devices.join(","), passed.join(","));
         let head =
             format!(r#""schema":1,"slot":"{slot}","kind":"{kind}","version":{version},"root_hash":"{root_hash}""#);
         let tail =
             format!(r#""tries_left":{tries_left},"trial":{trial},"devices":{{{devices}}},"passed_over":[{passed}]"#);
-        format!("{{{head},{tail}}}\n")
+        let confirm = confirm_seconds.map(|seconds| format!(r#","confirm_seconds":{seconds}"#)).unwrap_or_default();
+        let earlier = earlier.as_ref().map(|one| format!(r#","earlier":{{{}}}"#, reason(one))).unwrap_or_default();
+        format!("{{{head},{tail}{confirm}{earlier}}}\n")
     }
 
     /// Writes the file.
@@ -71,6 +75,11 @@ impl Report {
         fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
         fs::write(path, self.json())
     }
+}
+
+/// A reason's two members.
+fn reason(setback: &Setback) -> String {
+    format!(r#""reason":"{}","detail":{}"#, setback.reason.word(), quoted(&setback.detail))
 }
 
 /// A JSON string.
@@ -107,6 +116,8 @@ mod tests {
             trial: Trial::No,
             devices: vec![("root".into(), "/dev/dm-0".into())],
             passed_over: vec![(SlotId::B, Setback::new(Reason::MOUNT, "a \"quote\" and a \\"))],
+            confirm_seconds: Some(600),
+            earlier: Some(Setback::new(Reason::HEALTH_CHECK, "net")),
         };
         let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
         assert_eq!((&json["schema"], &json["slot"]), (&1.into(), &"a".into()));
@@ -114,6 +125,7 @@ mod tests {
         assert_eq!(json["devices"]["root"], "/dev/dm-0");
         assert_eq!(json["passed_over"][0]["reason"], "mount");
         assert_eq!(json["passed_over"][0]["detail"], "a \"quote\" and a \\");
+        assert_eq!((&json["confirm_seconds"], &json["earlier"]["reason"]), (&600.into(), &"health-check".into()));
     }
 
     #[test]

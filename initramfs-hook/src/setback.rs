@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use libupdate::bundle::verdict::{Detail, Reason};
+use libupdate::bundle::verdict::{Detail, Reason, Verdict};
 
 /// The rule that was broken, and what was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,11 +18,53 @@ impl Setback {
     pub fn new(reason: Reason, detail: impl fmt::Display) -> Self {
         Self { reason, detail: Detail::new(detail).as_str().to_owned() }
     }
+
+    /// What a word on a slot says of a boot that went before; `None` where it only waits for a person.
+    pub fn earlier(word: &Verdict) -> Option<Self> {
+        let told = Self { reason: word.reason, detail: word.detail.as_str().to_owned() };
+        Some(told).filter(|told| told.reason != Reason::AWAITS_PERSON)
+    }
+
+    /// The tries ran out, and what was left on the slot says why.
+    pub fn exhausted(word: Option<&Verdict>) -> Self {
+        match word.map(Self::earlier) {
+            None => Self::new(Reason::EXHAUSTED, ""),
+            Some(Some(earlier)) => Self::new(Reason::EXHAUSTED, earlier),
+            Some(None) => Self::new(Reason::EXHAUSTED, "a person was to confirm its only boot"),
+        }
+    }
 }
 
 impl fmt::Display for Setback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reason, detail } = self;
         if detail.is_empty() { write!(f, "{reason}") } else { write!(f, "{reason} ({detail})") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libupdate::{Digest, UnixSeconds};
+
+    use super::*;
+
+    #[test]
+    fn exhausted_slots_say_what_their_last_word_was() {
+        let word = |reason, detail: &str| Verdict {
+            reason,
+            manifest: Digest::new([0; 32]),
+            at: UnixSeconds::UNKNOWN,
+            detail: Detail::new(detail),
+        };
+        let told = |word: Option<&Verdict>| Setback::exhausted(word).to_string();
+        assert_eq!(told(None), "its tries ran out without a good boot");
+        let health = word(Reason::HEALTH_CHECK, "20-app: failed");
+        assert_eq!(
+            told(Some(&health)),
+            "its tries ran out without a good boot (a health check failed (20-app: failed))"
+        );
+        let waits = word(Reason::AWAITS_PERSON, "600");
+        assert_eq!(Setback::earlier(&waits), None);
+        assert!(told(Some(&waits)).ends_with("(a person was to confirm its only boot)"));
     }
 }

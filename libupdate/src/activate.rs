@@ -9,6 +9,7 @@
 //! | [`spend_try`] | T - 1 | chosen |
 //! | [`mark_good`] | T = guard, S = 1 | P > 0 |
 //! | [`mark_bad`] | P = T = S = 0 | another slot is good |
+//! | [`withdraw`] | S = 0 | another slot is good |
 //! | [`rollback`] | P above all others | the slot is good |
 //!
 //! # Durability
@@ -212,6 +213,27 @@ pub fn mark_bad<D: BlockIo>(
     let table = survey::find_into(disk, specs, &mut slots, scratch)?;
     flip::unchanged(&slots, facts)?;
     flip::commit(disk, &table, &slots, &flip::one(id, slot::mark_bad())?, scratch)
+}
+
+/// Takes a good slot's success away: a block of it turned out damaged. Without tries left it no longer boots by itself.
+///
+/// # Durability
+/// One commit. A cut leaves the slot good, to be read in full again, or exhausted; another slot is good in both.
+/// # Errors
+/// [`Rejected::LastGoodSlot`]; [`Error::Io`].
+pub fn withdraw<D: BlockIo>(
+    disk: &mut D,
+    specs: &[PartitionSpec<'_>],
+    facts: &Facts<'_>,
+    id: SlotId,
+    scratch: &mut [u8],
+) -> Result<Outcome, Error<D::Error>> {
+    facts.another_is_good(id)?;
+    let mut slots = SlotTable::empty();
+    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
+    flip::unchanged(&slots, facts)?;
+    let bits = slot::withdraw(slots.get(id)?.bits());
+    flip::commit(disk, &table, &slots, &flip::one(id, bits)?, scratch)
 }
 
 /// Puts a good slot first, on purpose.

@@ -12,7 +12,7 @@ use crate::bytes::len_u64;
 use crate::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest};
 use crate::error::{Corrupt, Error, NoSpace};
 use crate::io::{BlockIo, Window};
-use crate::observe::{Meter, Observer};
+use crate::observe::{Meter, Observer, Phase};
 use crate::verity::{CHUNK_BYTES, ParentCache, Superblock, Tree};
 
 /// Memory of a long act, all of it the caller's.
@@ -64,6 +64,21 @@ pub(crate) fn partition<D: BlockIo, H: BlockHasher, O: Observer>(
         meter.done(observer, chunk_len(tree, chunk), 0)?;
     }
     Ok(())
+}
+
+/// Reads one partition and checks every byte of image, superblock and hash tree.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Corrupt`] names the chunk or hash block; [`Error::Interrupted`].
+pub fn image<D: BlockIo, H: BlockHasher, O: Observer>(
+    window: &mut Window<'_, D>,
+    tree: &Tree<'_>,
+    buffers: &mut Buffers<'_>,
+    hasher: &mut H,
+    observer: &mut O,
+) -> Result<(), Error<D::Error>> {
+    let mut meter = Meter::new(Phase::Check, tree.geometry.image_blocks_bytes());
+    partition(window, tree, buffers, hasher, (&mut meter, observer))
 }
 
 /// Bytes of a chunk, as progress counts them.

@@ -5,7 +5,7 @@
 //! disk, an [`embedded_io::Read`] for the bundle, and buffers.
 //!
 //! ```text
-//!  floor 3  acts       activate  install  disarm  flip  survey  region  check  observe  apply  plan   disk writes in order
+//!  floor 3  acts       activate  install  disarm  flip  survey  word  region  check  observe  apply  plan   disk writes in order
 //!  floor 2  judgement  boot  policy  slot  version                pure: no IO, no clock, total
 //!  floor 1  formats    bundle  manifest  verity  gpt              bytes to values that are valid
 //!  floor 0  words, IO  bytes  block  digest  id  limits  time  error  io  units, the device seam
@@ -84,6 +84,7 @@ pub mod survey;
 pub mod time;
 pub mod verity;
 pub mod version;
+pub mod word;
 
 pub use block::{BlockCount, BlockSize, ByteLen, ByteOffset, Extent, Lba};
 pub use digest::{BlockHasher, Digest, RootHash, Salt, SoftHasher};

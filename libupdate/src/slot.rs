@@ -31,7 +31,7 @@ use crate::limits::{PAYLOADS, SLOTS};
 
 mod bits;
 
-pub use bits::{BitEdits, arm, disarm, mark_bad, mark_good, out_of_order, raise, spent, stage};
+pub use bits::{BitEdits, arm, disarm, mark_bad, mark_good, out_of_order, raise, spent, stage, withdraw};
 
 /// What a partition is to its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

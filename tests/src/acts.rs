@@ -5,6 +5,7 @@ use libupdate::apply::{self, FreshTable, Relocate};
 use libupdate::boot::{self, Boot, Guard, Kind};
 use libupdate::bundle::Verified;
 use libupdate::bundle::trailer::TRAILER_BYTES;
+use libupdate::bundle::verdict::{Detail, Reason, Verdict};
 use libupdate::check::Buffers;
 use libupdate::disarm;
 use libupdate::error::Rejected;
@@ -15,7 +16,7 @@ use libupdate::policy::{self, Compression, Wishes};
 use libupdate::region::Block;
 use libupdate::slot::{Slot, SlotState};
 use libupdate::survey::{self, Memory, SlotTrailer, Survey, View};
-use libupdate::{BlockIo, Error, Lba, SlotId, SoftHasher};
+use libupdate::{BlockIo, Error, Lba, SlotId, SoftHasher, UnixSeconds, word};
 
 use crate::board::{Board, COMPATIBLE, slot_id};
 
@@ -28,6 +29,8 @@ pub enum Act {
     Install(usize),
     /// This release into the target slot, not armed.
     InstallOnly(usize),
+    /// This release into the target slot, armed for the one boot in which a person confirms it.
+    InstallAsking(usize),
     /// Arms what was installed only.
     Activate,
     /// What a boot does: repair, choose, spend.
@@ -36,6 +39,10 @@ pub enum Act {
     MarkGood,
     /// This slot must not boot.
     MarkBad(usize),
+    /// This good slot is damaged.
+    Withdraw(usize),
+    /// Why this slot's trial is not marked good.
+    Explain(usize),
     /// This slot boots next.
     Rollback(usize),
     /// Both copies valid and equal, the backup at the end.
@@ -52,6 +59,9 @@ pub enum Ending {
     /// This slot boots, or none does.
     Boots(Option<SlotId>),
 }
+
+/// Seconds that a person has.
+const WITHIN: u32 = 600;
 
 /// What goes wrong, for any disk.
 type Failure<D> = Error<<D as BlockIo>::Error>;
@@ -85,10 +95,13 @@ impl<'b> Updater<'b> {
             Act::Provision(release) => self.provision(disk, release),
             Act::Install(release) => self.install(disk, release, Next::Arm),
             Act::InstallOnly(release) => self.install(disk, release, Next::Keep),
+            Act::InstallAsking(release) => self.install(disk, release, Next::Ask),
             Act::Activate => self.activate(disk),
             Act::Boot => self.boot(disk).map(Ending::Boots),
             Act::MarkGood => self.mark_good(disk),
             Act::MarkBad(slot) => self.mark_bad(disk, slot_id(slot)),
+            Act::Explain(slot) => self.explain(disk, slot_id(slot)),
+            Act::Withdraw(slot) => self.withdraw(disk, slot_id(slot)),
             Act::Rollback(slot) => self.rollback(disk, slot_id(slot)),
             Act::Repair => self.repair(disk),
         }
@@ -191,9 +204,12 @@ impl<'b> Updater<'b> {
                 self.stage(disk, disarmed, release)?
             }
         };
-        let tries = self.tries();
+        let asked = (next == Next::Ask).then_some(WITHIN);
+        let tries = word::tries(asked, self.tries());
+        let [block, ..] = &mut *self.blocks;
+        word::ask(disk, survey.slots.get(staged.slot())?, staged.verified().digest(), asked, block)?;
         let outcome = match next {
-            Next::Arm => activate::arm(disk, self.board.specs, &staged, tries, &mut self.scratch)?,
+            Next::Arm | Next::Ask => activate::arm(disk, self.board.specs, &staged, tries, &mut self.scratch)?,
             Next::Keep => activate::keep_staged(disk, self.board.specs, &staged, tries, &mut self.scratch)?,
         };
         Ok(ending(&outcome))
@@ -295,6 +311,21 @@ impl<'b> Updater<'b> {
         Ok(ending(&outcome))
     }
 
+    fn explain<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
+        let survey = self.survey(disk)?;
+        let Some(installed) = &survey.facts.slot(slot)?.installed else { return Ok(Ending::NothingToDo) };
+        let (reason, detail) = (Reason::HEALTH_CHECK, Detail::new("20-app: failed"));
+        let verdict = Verdict { reason, manifest: installed.digest, at: UnixSeconds::UNKNOWN, detail };
+        word::explain(disk, survey.slots.get(slot)?, &verdict, &mut self.blocks[0])?;
+        Ok(Ending::Done)
+    }
+
+    fn withdraw<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
+        let survey = self.survey(disk)?;
+        let outcome = activate::withdraw(disk, self.board.specs, &survey.facts, slot, &mut self.scratch)?;
+        Ok(ending(&outcome))
+    }
+
     fn rollback<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
         let survey = self.survey(disk)?;
         let outcome = activate::rollback(disk, self.board.specs, &survey.facts, slot, &mut self.scratch)?;
@@ -313,6 +344,7 @@ impl<'b> Updater<'b> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     Arm,
+    Ask,
     Keep,
 }
 

@@ -132,6 +132,12 @@ impl<'b> Stage<'b> {
             scenario("install, resumed", self.half_written(2), two, &[arm]),
             scenario("install at 15", self.usual(Bits(15, 3, 1), older, Some(0)), two, &[disarm, arm]),
             scenario("install only", self.usual(GOOD_A, older, Some(0)), Act::InstallOnly(2), &[disarm, stage]),
+            scenario(
+                "install, to confirm",
+                self.usual(GOOD_A, older, Some(0)),
+                Act::InstallAsking(2),
+                &[disarm, Step::ArmOnce(B)],
+            ),
             scenario("install over damage", damaged, two, &[disarm, arm]),
             scenario("activate", staged, Act::Activate, &[arm]),
             scenario("activate at 15", self.usual(Bits(15, 3, 1), Bits(0, 2, 0), Some(2)), Act::Activate, &[arm]),
@@ -164,6 +170,11 @@ impl<'b> Stage<'b> {
         vec![
             scenario("mark-good", self.usual(GOOD_A, trial, Some(2)), Act::MarkGood, Step::MarkGood(B)),
             scenario("mark-bad", self.usual(GOOD_A, trial, Some(2)), Act::MarkBad(B), Step::Clear(B)),
+            Scenario {
+                steps: vec![],
+                ..scenario("explain", self.usual(GOOD_A, trial, Some(2)), Act::Explain(B), Step::MarkGood(B))
+            },
+            scenario("withdraw", self.usual(GOOD_A, Bits(5, 0, 1), Some(2)), Act::Withdraw(B), Step::Withdraw(B)),
             scenario("rollback", self.usual(GOOD_A, good_b, Some(2)), Act::Rollback(A), Step::Raise(A)),
             scenario("rollback at 15", self.usual(GOOD_A, Bits(15, 3, 1), Some(2)), Act::Rollback(A), Step::Raise(A)),
         ]

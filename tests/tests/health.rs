@@ -11,6 +11,7 @@ use tests::{tool, tree};
 
 const GOOD: &str = "#!/bin/sh\necho looked >&2\n";
 const BAD: &str = "#!/bin/sh\nexit 3\n";
+const UNITS: [&str; 3] = ["updater-mark-good.service", "updater-trial.service", "updater-fall-back.service"];
 const HANGS: &str = "#!/bin/sh\ntrap '' TERM\nsleep 60\n";
 
 /// A device's folders, and what is called there.
@@ -51,9 +52,13 @@ impl Place {
             .with("bin/reboot", "#!/bin/sh\necho rebooted\n");
         symlink(shipped("updater-fall-back"), place.path("bin/updater-fall-back")).expect("it is new");
         fs::write(place.path("boot.json"), report).expect("the temporary folder can be written");
-        let path = format!("{}:{}", place.path("bin").display(), std::env::var("PATH").unwrap_or_default());
-        let mut command = Command::new(shipped("mark-good.sh"));
-        said(command.env("PATH", path).env("UPDATER_BOOT_REPORT", place.path("boot.json")))
+        place.run(&shipped("mark-good.sh"))
+    }
+
+    /// Runs a script where the device's programs are those of `bin`, and its `/run/updater` is this folder.
+    fn run(&self, script: &Path) -> (Vec<String>, bool) {
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap_or_default());
+        said(Command::new(script).env("PATH", path).env("UPDATER_RUN", self.0.path()))
     }
 }
 
@@ -92,7 +97,8 @@ fn the_first_folder_replaces_a_check_or_takes_it_away() {
 #[test]
 fn every_check_runs_and_the_first_that_failed_is_named_last() {
     let place = Place::new().with("etc/1", GOOD).with("etc/2", BAD).with("etc/3", "no program").with("etc/4", GOOD);
-    let lines = ["health: 1: good", "health: 2: failed", "health: 3: failed", "health: 4: good", "not healthy: 2"];
+    let lines =
+        ["health: 1: good", "health: 2: failed", "health: 3: failed", "health: 4: good", "not healthy: 2: failed"];
     assert_eq!(place.health("5"), (lines.map(str::to_owned).to_vec(), false));
 }
 
@@ -100,7 +106,7 @@ fn every_check_runs_and_the_first_that_failed_is_named_last() {
 fn a_check_that_hangs_and_ignores_signals_is_ended() {
     let place = Place::new().with("etc/1", HANGS).with("etc/2", GOOD);
     let begun = Instant::now();
-    let lines = ["health: 1: no answer in 1 s", "health: 2: good", "not healthy: 1"];
+    let lines = ["health: 1: no answer in 1 s", "health: 2: good", "not healthy: 1: no answer in 1 s"];
     assert_eq!(place.health("1"), (lines.map(str::to_owned).to_vec(), false));
     assert!(begun.elapsed() < Duration::from_secs(40), "it took {:?}", begun.elapsed());
 }
@@ -115,7 +121,8 @@ fn busyboxs_tools_are_enough() {
     command.arg("sh").arg(shipped("updater-health")).arg(place.path("etc"));
     // `/bin` has the checks' `sleep`; the two tools are found first.
     command.env("PATH", format!("{}:/bin", place.path("bin").display())).env("UPDATER_HEALTH_TIMEOUT", "1");
-    let lines = ["health: 1: no answer in 1 s", "health: 2: good", "health: 3: failed", "not healthy: 1"];
+    let lines =
+        ["health: 1: no answer in 1 s", "health: 2: good", "health: 3: failed", "not healthy: 1: no answer in 1 s"];
     assert_eq!(said(&mut command), (lines.map(str::to_owned).to_vec(), false));
 }
 
@@ -132,7 +139,10 @@ fn a_boot_is_marked_only_where_it_is_healthy() {
     let marks = "#!/bin/sh\necho marked \"$@\"\n";
     let trial = r#"{"schema":1,"slot":"b","trial":true}"#;
     let good = r#"{"schema":1,"slot":"b","trial":false}"#;
-    assert_eq!(Place::new().mark_good(GOOD, marks, trial), (vec!["marked --quiet mark-good".into()], true));
+    assert_eq!(
+        Place::new().mark_good(GOOD, marks, trial),
+        (vec!["marked --quiet mark-good --unattended".into()], true)
+    );
     let restart = "updater: this slot is on trial and not healthy: restart".to_owned();
     assert_eq!(Place::new().mark_good(BAD, marks, trial), (vec![restart.clone(), "rebooted".into()], false));
     // Nor where the mark is refused.
@@ -143,14 +153,48 @@ fn a_boot_is_marked_only_where_it_is_healthy() {
 
 #[test]
 fn nothing_is_marked_where_no_slot_was_booted() {
-    let (lines, done) = said(Command::new(shipped("mark-good.sh")).env("UPDATER_BOOT_REPORT", "/nowhere"));
+    let (lines, done) = said(Command::new(shipped("mark-good.sh")).env("UPDATER_RUN", "/nowhere"));
     assert_eq!((lines, done), (vec![], true));
+}
+
+#[test]
+fn the_check_that_failed_is_left_on_the_slot() {
+    let health = format!("#!/bin/sh\nexec {} {}\n", shipped("updater-health").display(), "\"$UPDATER_RUN/etc\"");
+    let place = Place::new().with("etc/10-net", GOOD).with("etc/20-app", BAD);
+    let cli = "#!/bin/sh\nfor word; do echo \"<$word>\"; done\n";
+    let (lines, done) = place.mark_good(&health, cli, r#"{"slot":"b","trial":true}"#);
+    let told = ["health: 10-net: good", "health: 20-app: failed", "not healthy: 20-app: failed"];
+    let left = ["<--quiet>", "<note>", "<health-check>", "<20-app: failed>"];
+    let restart = ["updater: this slot is on trial and not healthy: restart", "rebooted"];
+    assert_eq!(
+        (lines, done),
+        ([&told[..], &left, &restart].concat().iter().map(|line| (*line).to_owned()).collect(), false)
+    );
+}
+
+#[test]
+fn a_restart_during_a_trial_is_told_and_left_on_the_slot() {
+    let says = "#!/bin/sh\necho \"$@\"\n";
+    let ends = |report: &str, flag: &str, cli: &str| {
+        let place = Place::new().with("bin/updater-cli", cli);
+        fs::write(place.path("boot.json"), report).expect("the temporary folder can be written");
+        fs::write(place.path(flag), "").expect("the temporary folder can be written");
+        place.run(&shipped("updater-trial-ends"))
+    };
+    let trial = r#"{"slot":"b","trial":true}"#;
+    assert_eq!(ends(trial, "other", says), (vec!["--quiet note restarted".into()], true));
+    // It is the fall back that restarts, the boot was no trial, or it was marked good meanwhile.
+    assert_eq!(ends(trial, "falls-back", says), (vec![], true));
+    assert_eq!(ends(r#"{"slot":"b","trial":false}"#, "other", says), (vec![], true));
+    assert_eq!(ends(trial, "other", "#!/bin/sh\nexit 7\n"), (vec![], true));
+    let (lines, done) = ends(trial, "other", "#!/bin/sh\nexit 8\n");
+    assert!(done && lines[0].contains("costs one of its tries"), "{lines:?}");
 }
 
 /// Our units as they are enabled, and systemd's own check of failed units, which waits for multi-user.target.
 fn units(alter: impl Fn(String) -> String) -> TempDir {
     let folder = tempfile::tempdir().expect("the temporary folder can be written");
-    for name in ["updater-mark-good.service", "updater-fall-back.service"] {
+    for name in UNITS {
         let text = tree::text(&Path::new("initramfs-hook/systemd").join(name));
         // The scripts of this tree, so that a wrong name is found; any program for the one that is not built here.
         let scripts = format!("{}/", shipped("").display().to_string().trim_end_matches('/'));
@@ -158,7 +202,8 @@ fn units(alter: impl Fn(String) -> String) -> TempDir {
         fs::write(folder.path().join(name), alter(text)).expect("the temporary folder can be written");
     }
     let enabled = [
-        ("multi-user.target.wants", "updater-mark-good.service", folder.path().to_owned()),
+        ("multi-user.target.wants", UNITS[0], folder.path().to_owned()),
+        ("multi-user.target.wants", UNITS[1], folder.path().to_owned()),
         (
             "boot-complete.target.requires",
             "systemd-boot-check-no-failures.service",
@@ -167,7 +212,7 @@ fn units(alter: impl Fn(String) -> String) -> TempDir {
     ];
     for (target, name, from) in enabled {
         let target = folder.path().join(target);
-        fs::create_dir(&target).expect("the temporary folder can be written");
+        fs::create_dir_all(&target).expect("the temporary folder can be written");
         symlink(from.join(name), target.join(name)).expect("it is new");
     }
     folder
@@ -176,7 +221,7 @@ fn units(alter: impl Fn(String) -> String) -> TempDir {
 /// What `systemd-analyze verify` says of them, and of the target that wants them.
 fn verified(units: &TempDir) -> String {
     let path = format!("SYSTEMD_UNIT_PATH={}:/usr/lib/systemd/system", units.path().display());
-    let ours = ["updater-mark-good.service", "updater-fall-back.service", "multi-user.target"];
+    let ours = [&UNITS[..], &["multi-user.target"]].concat();
     let output = tool::output("env", &[&[path.as_str(), "systemd-analyze", "--man=no", "verify"], &ours[..]].concat());
     assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
     String::from_utf8_lossy(&output.stderr).into_owned()

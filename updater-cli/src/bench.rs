@@ -2,6 +2,7 @@
 
 use libupdate::apply::Outcome;
 use libupdate::bundle::trailer::TRAILER_BYTES;
+use libupdate::bundle::verdict::Verdict;
 use libupdate::check::Buffers;
 use libupdate::digest::BLOCK_BYTES;
 use libupdate::install::Tools;
@@ -14,6 +15,7 @@ use libupdate::{Error, SlotId};
 use crate::cli::BootedOption;
 use crate::exit::{Exit, Failure};
 use crate::hasher::Hasher;
+use crate::os::booted::PassedOver;
 use crate::os::{AlignedBuf, Booted, Disk, Kind, Lock, Mode, OpenHow, OsError, Queue};
 use crate::output::{Output, Watch};
 use crate::session::{Device, Session};
@@ -23,6 +25,8 @@ use crate::zstd::Unpacker;
 pub struct Bench {
     pub disk: Disk,
     pub view: View<'static>,
+    /// Slots that the hook passed over in this boot, where it left a report.
+    pub passed_over: Vec<PassedOver>,
     _lock: Option<Lock>,
     routed: bool,
     memory: Memories,
@@ -107,7 +111,7 @@ impl Bench {
         let Device { profile, specs, anchors } = *device;
         let compatible = profile.compatible.as_str();
         let view = View { compatible, specs, anchors, booted: None, compression: Compression::Zstd };
-        Self { disk, view, _lock: lock, routed: false, memory: Memories::new() }
+        Self { disk, view, passed_over: Vec::new(), _lock: lock, routed: false, memory: Memories::new() }
     }
 
     /// Reads what is on the disk, finds out which slot is booted, and protects that one from every write.
@@ -131,7 +135,7 @@ impl Bench {
             for partition in &slot.partitions {
                 self.disk.route_partition(partition.entry, partition.extent)?;
                 if self.view.booted == Some(slot.id) {
-                    self.disk.protect(partition.extent, slot.id);
+                    self.disk.protect(partition.extent, slot.id, Verdict::extent(partition.extent));
                 }
             }
         }
@@ -145,7 +149,7 @@ impl Bench {
         Ok(survey::survey(disk, view, &mut memory.survey())?)
     }
 
-    fn booted(&self, session: &Session, survey: &Survey<'_>) -> Result<Option<SlotId>, Failure> {
+    fn booted(&mut self, session: &Session, survey: &Survey<'_>) -> Result<Option<SlotId>, Failure> {
         match (session.booted(), self.disk.kind()) {
             (Some(BootedOption::None), _) => Ok(None),
             (Some(BootedOption::Slot(slot)), _) => {
@@ -153,7 +157,10 @@ impl Bench {
             }
             (None, Kind::File) => Ok(best_good(survey)),
             (None, Kind::Device(_)) => match (Booted::discover()?, self.disk.mode()) {
-                (Some(booted), _) => Ok(Some(booted.slot)),
+                (Some(booted), _) => {
+                    self.passed_over = booted.report.map(|report| report.passed_over).unwrap_or_default();
+                    Ok(Some(booted.slot))
+                }
                 (None, Mode::ReadOnly) => Ok(None),
                 // An act that took the running slot for a spare one would destroy the system under it.
                 (None, Mode::ReadWrite) => Err(unknown_slot()),

@@ -109,9 +109,11 @@ pub enum Verb {
     /// Boot the other good slot next
     Rollback(SlotOption),
     /// Say that the booted slot works
-    MarkGood(SlotOption),
+    MarkGood(MarkGood),
     /// Say that a slot must not boot again
     MarkBad(MarkBad),
+    /// Say why the booted slot, which is on trial, is not marked good; its bits stay
+    Note(Note),
     /// Make both copies of the partition table valid and equal, the backup at the disk's end
     Repair,
     /// Show the slot that boots next and its partitions, as a boot script needs them
@@ -286,6 +288,12 @@ pub struct Install {
     /// Judge the bundle and say what would be done
     #[arg(long)]
     pub dry_run: bool,
+    /// Who confirms the trial: the system, or a person with `mark-good`. Without an answer the old slot boots again
+    #[arg(long, value_enum, default_value_t = TrialOption::Auto)]
+    pub trial: TrialOption,
+    /// Seconds that the person has, once the system is up and healthy
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=604_800))]
+    pub within: u32,
     /// Install a version lower than the booted one
     #[arg(long)]
     pub allow_downgrade: bool,
@@ -294,12 +302,32 @@ pub struct Install {
     pub retry_failed: bool,
 }
 
+/// `--trial`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TrialOption {
+    /// The system, once it is up and its health checks are good.
+    Auto,
+    /// A person; the slot gets one boot.
+    Manual,
+}
+
 /// An act on one slot.
 #[derive(Args, Debug)]
 pub struct SlotOption {
     /// The slot, where it is not clear which one is meant
     #[arg(long, value_name = "a|b", value_parser = slot)]
     pub slot: Option<SlotId>,
+}
+
+/// `mark-good`.
+#[derive(Args, Debug)]
+pub struct MarkGood {
+    /// The slot, where it is not clear which one is meant
+    #[arg(long, value_name = "a|b", value_parser = slot)]
+    pub slot: Option<SlotId>,
+    /// As a boot service: where a person is to confirm the trial, wait for that person as long as `install --within` said
+    #[arg(long, conflicts_with = "slot")]
+    pub unattended: bool,
 }
 
 /// `mark-bad`.
@@ -311,6 +339,25 @@ pub struct MarkBad {
     /// Why, for `status` on the slot that takes over
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+}
+
+/// `note`.
+#[derive(Args, Debug)]
+pub struct Note {
+    /// What happened
+    #[arg(value_enum)]
+    pub what: NoteOption,
+    /// More about it, one line of 128 bytes at most
+    pub detail: Option<String>,
+}
+
+/// What ended a boot on trial.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoteOption {
+    /// A health check failed.
+    HealthCheck,
+    /// The system is being restarted.
+    Restarted,
 }
 
 /// `choose`.

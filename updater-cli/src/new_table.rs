@@ -14,6 +14,7 @@ use libupdate::{BlockIo, BlockSize, Extent, Lba};
 
 use crate::exit::{Exit, Failure};
 use crate::os::Disk;
+use crate::os::find::Selection;
 use crate::profile::{Profile, Size};
 
 /// Partitions begin on whole MiB: whole erase blocks of nearly every medium.
@@ -56,7 +57,10 @@ impl NewTable {
         let mbr = ProtectiveMBR::with_lb_size(u32::try_from(blocks.saturating_sub(1)).unwrap_or(u32::MAX));
         Ok(Self {
             protective_mbr: mbr.to_bytes(),
-            disk_guid: Guid::new(header.disk_guid.to_bytes_le()),
+            disk_guid: match profile.disk {
+                Selection::Guid(guid) => Guid::new(guid),
+                _ => Guid::new(header.disk_guid.to_bytes_le()),
+            },
             first_usable: Lba::new(header.first_usable),
             last_usable: Lba::new(header.last_usable),
             entries,

@@ -14,6 +14,7 @@ mod install;
 mod keygen;
 mod man;
 mod mark;
+mod note;
 mod provision;
 mod repair;
 mod rollback;
@@ -40,6 +41,7 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Rollback(args) => rollback::run(session, &args),
         Verb::MarkGood(args) => mark::good(session, &args),
         Verb::MarkBad(args) => mark::bad(session, &args),
+        Verb::Note(args) => note::run(session, &args),
         Verb::Repair => repair::run(session),
         Verb::Choose(args) => choose::run(session, &args),
         Verb::Status => status::run(session),

@@ -1,4 +1,4 @@
-//! Why a slot was passed over, left on the slot for whoever asks later.
+//! Why a slot was passed over, or what its trial waits for, left on the slot for whoever asks later.
 //!
 //! ```text
 //!    0  magic "LUVERDCT"       8
@@ -20,8 +20,8 @@ use core::fmt::{self, Write as _};
 
 use heapless::String;
 
-use crate::block::ByteOffset;
-use crate::bundle::trailer::{VERDICT_OFFSET, region_of};
+use crate::block::{ByteOffset, Extent};
+use crate::bundle::trailer::{VERDICT_OFFSET, region_of, trailer_offset};
 use crate::bytes;
 use crate::digest::{BLOCK_BYTES, Digest};
 use crate::error::{Corrupt, Error, NoSpace};
@@ -61,6 +61,18 @@ impl Reason {
     pub const UNREADABLE: Self = Self(10);
     /// Its rollback index is lower than that of every good slot.
     pub const ROLLBACK: Self = Self(11);
+    /// Not a fault: a person confirms the trial, within the seconds that the detail says.
+    pub const AWAITS_PERSON: Self = Self(12);
+    /// The system was restarted before it was marked good.
+    pub const RESTARTED: Self = Self(13);
+    /// Nobody confirmed the trial in time.
+    pub const UNCONFIRMED: Self = Self(14);
+
+    /// The reason that [`word`](Self::word) names.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        (1..=Self::UNCONFIRMED.0).map(Self).find(|reason| reason.word() == word)
+    }
 
     /// The reason as one word, for programs; `other` for one that this version does not know.
     #[must_use]
@@ -77,6 +89,9 @@ impl Reason {
             Self::TRY_NOT_SPENT => "try-not-spent",
             Self::UNREADABLE => "unreadable",
             Self::ROLLBACK => "rollback",
+            Self::AWAITS_PERSON => "awaits-person",
+            Self::RESTARTED => "restarted",
+            Self::UNCONFIRMED => "unconfirmed",
             _ => "other",
         }
     }
@@ -96,6 +111,9 @@ impl fmt::Display for Reason {
             Self::TRY_NOT_SPENT => "the try could not be spent",
             Self::UNREADABLE => "its partitions could not be read",
             Self::ROLLBACK => "its rollback index is lower than that of every good slot",
+            Self::AWAITS_PERSON => "a person has to confirm it",
+            Self::RESTARTED => "the system was restarted before it was marked good",
+            Self::UNCONFIRMED => "nobody confirmed it in time",
             Self(number) => return write!(f, "reason {number}"),
         })
     }
@@ -165,6 +183,31 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// The record of a trial that a person confirms within so many seconds.
+    #[must_use]
+    pub fn awaiting(manifest: Digest, seconds: u32) -> Self {
+        let (reason, at) = (Reason::AWAITS_PERSON, UnixSeconds::UNKNOWN);
+        Self { reason, manifest, at, detail: Detail::new(seconds) }
+    }
+
+    /// Seconds that a person has to confirm the trial of this manifest; `None` where nobody needs to.
+    #[must_use]
+    pub fn confirm_within(&self, manifest: Digest) -> Option<u32> {
+        let waits = self.reason == Reason::AWAITS_PERSON && self.manifest == manifest;
+        waits.then(|| self.detail.as_str().parse().ok()).flatten()
+    }
+
+    /// Where the verdict of a partition stands: in its trailer region, which no image reaches. `None` for a partition that is too
+    /// small to have one.
+    #[must_use]
+    pub fn extent(partition: Extent) -> Option<Extent> {
+        let at = trailer_offset(partition.len())?.plus(VERDICT_OFFSET)?;
+        let bytes = u64::try_from(BLOCK_BYTES).ok()?;
+        let first = partition.locate(at, bytes)?;
+        let last = first.plus(partition.block_size().blocks_for(bytes).checked_sub(1)?)?;
+        Extent::new(first, last, partition.block_size())
+    }
+
     /// Parses the verdict's block.
     ///
     /// # Errors
@@ -309,6 +352,17 @@ mod tests {
     }
 
     #[test]
+    fn each_reason_has_a_word_of_its_own() {
+        for number in 1..=14 {
+            let reason = Reason(number);
+            assert_eq!(Reason::of_word(reason.word()), Some(reason));
+            assert!(!std::format!("{reason}").starts_with("reason"), "{number}");
+        }
+        assert_eq!([Reason::of_word("other"), Reason::of_word("")], [None, None]);
+        assert_eq!(Reason(15).word(), "other");
+    }
+
+    #[test]
     fn an_unknown_reason_is_kept() {
         let found = resealed(|block| block[8..10].fill(0xff)).unwrap();
         assert_eq!(found.reason, Reason(65535));
@@ -372,5 +426,21 @@ mod tests {
         assert_eq!(Verdict::read(&mut Window::new(&mut disk, extent), &mut scratch), Ok(verdict("x")));
         // Blocks 2 to 30; the region is the last 16 of them, the verdict its ninth.
         assert_eq!(disk.bytes[(31 - 8) * 4096..][..8], *b"LUVERDCT");
+        assert_eq!(Verdict::extent(extent), Extent::new(Lba::new(31 - 8), Lba::new(31 - 8), BlockSize::B4096));
+        let small = Extent::new(Lba::new(0), Lba::new(9), BlockSize::B512).unwrap();
+        assert_eq!(Verdict::extent(small), None);
+        let odd = Extent::new(Lba::new(10), Lba::new(10 + 8 * 20), BlockSize::B512).unwrap();
+        assert_eq!(Verdict::extent(odd), Extent::new(Lba::new(10 + 8 * 12), Lba::new(17 + 8 * 12), BlockSize::B512));
+    }
+
+    #[test]
+    fn only_a_trial_of_the_same_manifest_awaits_a_person() {
+        let waits = Verdict::awaiting(Digest::new([4; 32]), 600);
+        assert_eq!(Verdict::parse(&block(&waits)), Ok(waits.clone()));
+        assert_eq!(waits.confirm_within(Digest::new([4; 32])), Some(600));
+        assert_eq!(waits.confirm_within(Digest::new([5; 32])), None);
+        assert_eq!(verdict("600").confirm_within(Digest::new([4; 32])), None);
+        let garbled = Verdict { detail: Detail::new("soon"), ..waits };
+        assert_eq!(garbled.confirm_within(Digest::new([4; 32])), None);
     }
 }

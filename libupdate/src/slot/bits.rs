@@ -69,6 +69,12 @@ pub const fn mark_bad() -> SlotBits {
     SlotBits { priority: Priority::ZERO, tries_left: TriesLeft::ZERO, successful: Successful::No }
 }
 
+/// Bits of a good slot that turned out damaged: its success is gone, its place in the order stays.
+#[must_use]
+pub const fn withdraw(bits: SlotBits) -> SlotBits {
+    SlotBits { successful: Successful::No, ..bits }
+}
+
 fn bits_of(slots: &[(SlotId, SlotBits)], slot: SlotId) -> Result<SlotBits, Rejected> {
     let found = slots.iter().find(|(id, _)| *id == slot);
     found.map(|(_, bits)| *bits).ok_or(Rejected::NoSuchSlot { slot })

@@ -46,16 +46,17 @@ impl Lab<'_> {
         let boots = |release: usize| sight.boots.is_some_and(|(_, found)| found == digest(release));
         let (bits, chosen) = (&table.bits, sight.boots.map(|(slot, _)| slot));
         let reached = match act {
-            Act::Provision(release) | Act::Install(release) => boots(release),
+            Act::Provision(release) | Act::Install(release) | Act::InstallAsking(release) => boots(release),
             Act::InstallOnly(release) => {
                 let staged = |slot: &usize| bits[*slot].0 == 0 && bits[*slot].1 > 0;
                 let holds = |slot: usize| self.judge.holds(slot, end.identity(), &|| end.clone());
                 (0..bits.len()).filter(staged).map(holds).any(|found| found == Some(digest(release)))
             }
             Act::Activate => boots(2),
-            Act::Boot | Act::Repair => chosen.is_some(),
+            Act::Boot | Act::Repair | Act::Explain(_) => chosen.is_some(),
             Act::MarkGood => chosen.is_some_and(|slot| bits[slot].2 == 1),
             Act::MarkBad(slot) => (bits[slot].0, bits[slot].1, bits[slot].2) == (0, 0, 0),
+            Act::Withdraw(slot) => bits[slot].2 == 0 && chosen.is_some_and(|chosen| chosen != slot),
             Act::Rollback(slot) => chosen == Some(slot),
         };
         if !reached {
@@ -91,9 +92,10 @@ fn again(updater: &mut Updater<'_>, disk: &mut SimDisk, act: Act) -> Result<(), 
     let states = updater.states(disk).map_err(text)?;
     let (_, release) = states[slot.index()];
     let next = match act {
-        Act::Install(wanted) if release == Some(wanted) => Act::MarkGood,
+        Act::Install(wanted) | Act::InstallAsking(wanted) if release == Some(wanted) => Act::MarkGood,
         Act::Activate if release == Some(2) => Act::MarkGood,
         Act::MarkBad(bad) if states[bad].0 == SlotState::Failed => return Ok(()),
+        Act::Withdraw(bad) if states[bad].0 == SlotState::Exhausted => return Ok(()),
         Act::Boot => return Ok(()),
         act => act,
     };

@@ -27,8 +27,10 @@ use super::node::Node;
 
 pub use super::medium::Caching;
 
+mod map;
 mod route;
 
+use map::Map;
 use route::{Route, device};
 
 /// What a disk is opened for.
@@ -70,8 +72,7 @@ pub struct Disk {
     physical: BlockSize,
     blocks: BlockCount,
     whole: Medium,
-    routes: Vec<Route>,
-    protected: Vec<(Extent, SlotId)>,
+    map: Map,
     bounce: Bounce,
     /// Accesses in flight, during a long act.
     queue: Option<Box<dyn InFlight>>,
@@ -116,7 +117,6 @@ impl Disk {
             }
         };
         let blocks = BlockCount::new(bytes / block_size.bytes_u64());
-        let (routes, protected) = (Vec::new(), Vec::new());
         Ok(Self {
             kind,
             mode: how.mode,
@@ -125,8 +125,7 @@ impl Disk {
             physical,
             blocks,
             whole,
-            routes,
-            protected,
+            map: Map::default(),
             bounce,
             queue: None,
         })
@@ -152,9 +151,9 @@ impl Disk {
         self.whole.caching()
     }
 
-    /// Refuses, from now on, every write that touches the extent: it belongs to the booted slot.
-    pub fn protect(&mut self, extent: Extent, slot: SlotId) {
-        self.protected.push((extent, slot));
+    /// Refuses, from now on, every write that touches the extent, which belongs to the booted slot, but for those inside `spared`.
+    pub fn protect(&mut self, extent: Extent, slot: SlotId, spared: Option<Extent>) {
+        self.map.protect(extent, slot, spared);
     }
 
     /// Sends, from now on, accesses to partition `number` to its own node, where this is a device and the kernel has
@@ -176,7 +175,7 @@ impl Disk {
     /// [`Fault::NodeDiffers`] where the node lies elsewhere.
     pub fn route(&mut self, extent: Extent, node: PathBuf) -> Result<(), OsError> {
         device(&node)?.expect_at(extent)?;
-        self.routes.push(Route { extent, node, medium: None });
+        self.map.routes.push(Route { extent, node, medium: None });
         Ok(())
     }
 
@@ -187,7 +186,7 @@ impl Disk {
     /// [`Fault::InUse`], [`Fault::NodeDiffers`], or what the kernel says.
     pub fn claim(&mut self, extent: Extent) -> Result<(), OsError> {
         let caching = self.caching;
-        match self.routes.iter_mut().find(|route| route.extent == extent) {
+        match self.map.routes.iter_mut().find(|route| route.extent == extent) {
             Some(route) => route.open(Mode::ReadWrite, caching).map(|_| ()),
             None => Ok(()),
         }
@@ -228,21 +227,11 @@ impl Disk {
         if let Some(queue) = queue { Some(queue.as_mut()) } else { None }
     }
 
-    /// Bytes from `at` on that go one way, `len` at most, and that way's number in `routes`.
+    /// Bytes from `at` on that go one way, `len` at most, and that way's number.
     fn piece(&self, at: Lba, len: u64) -> (Option<usize>, u64) {
         let size = self.block_size.bytes_u64();
-        let mut end = len;
-        for (index, route) in self.routes.iter().enumerate() {
-            if route.extent.first() <= at && at <= route.extent.last() {
-                let left = route.extent.last().get().saturating_sub(at.get()).saturating_add(1);
-                return (Some(index), len.min(left.saturating_mul(size)));
-            }
-            if at < route.extent.first() {
-                let gap = route.extent.first().get().saturating_sub(at.get());
-                end = end.min(gap.saturating_mul(size));
-            }
-        }
-        (None, end)
+        let (way, blocks) = self.map.piece(at, len / size);
+        (way, blocks.saturating_mul(size))
     }
 
     /// The medium of a piece, its byte address there, and the bounce buffer.
@@ -253,7 +242,7 @@ impl Disk {
         mode: Mode,
     ) -> Result<(Place<'_>, &mut Bounce, Option<&mut dyn InFlight>), OsError> {
         let size = self.block_size.bytes_u64();
-        match index.and_then(|index| self.routes.get_mut(index)) {
+        match index.and_then(|index| self.map.routes.get_mut(index)) {
             None => {
                 let (at, end) = (at.get().saturating_mul(size), self.blocks.get().saturating_mul(size));
                 Ok((Place { medium: &self.whole, at, end }, &mut self.bounce, Self::lent(&mut self.queue)))
@@ -284,8 +273,8 @@ impl Disk {
         }
         let last = at.plus((len_u64(bytes) / self.block_size.bytes_u64()).saturating_sub(1));
         let touched = last.and_then(|last| Extent::new(at, last, self.block_size));
-        match self.protected.iter().find(|(extent, _)| touched.is_none_or(|touched| touched.overlaps(extent))) {
-            Some((_, slot)) => Err(OsError::new(self.path(), Fault::BootedSlot { slot: *slot })),
+        match self.map.protects(touched) {
+            Some(slot) => Err(OsError::new(self.path(), Fault::BootedSlot { slot })),
             None => Ok(()),
         }
     }
@@ -345,7 +334,7 @@ impl BlockIo for Disk {
         if let Some(queue) = &mut self.queue {
             queue.settle()?;
         }
-        for (medium, _) in self.routes.iter().filter_map(|route| route.medium.as_ref()) {
+        for (medium, _) in self.map.routes.iter().filter_map(|route| route.medium.as_ref()) {
             medium.sync()?;
         }
         self.whole.sync()

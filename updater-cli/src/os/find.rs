@@ -21,6 +21,8 @@ pub enum Selection {
     Node(PathBuf),
     /// Of those with the slots, the one whose directory in sysfs has this path in it.
     Bus(String),
+    /// Of those with the slots, the one whose partition table has this disk GUID (as its 16 bytes stand there).
+    Guid([u8; 16]),
 }
 
 /// What a look at a disk's table said.

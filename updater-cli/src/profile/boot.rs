@@ -27,6 +27,10 @@ pub struct Boot {
     pub panic: Duration,
     /// Who marks a booted slot good.
     pub mark_good: Marker,
+    /// Label of the partition that becomes `/var`.
+    pub var: Option<String>,
+    /// Whether the root file system looks writable.
+    pub overlay: Overlay,
     /// The watchdog to arm.
     pub watchdog: Option<Watchdog>,
     /// How long the hook waits for the disk to appear.
@@ -46,6 +50,8 @@ impl Boot {
             on_exhausted: Exhausted::LastResort,
             panic: DEFAULT_PANIC,
             mark_good: Marker::default(),
+            var: None,
+            overlay: Overlay::None,
             watchdog: None,
             disk_wait: DEFAULT_DISK_WAIT,
             voice: Voice::Normal,
@@ -81,12 +87,30 @@ pub enum Start {
     /// On the running kernel.
     SwitchRoot,
     /// With the slot's own kernel.
-    Kexec {
-        /// Its path inside the slot's root file system.
-        kernel: PathBuf,
-        /// Its initramfs there.
-        initrd: Option<PathBuf>,
-    },
+    Kexec(SlotKernel),
+}
+
+/// Where a slot has its own kernel: a UKI is the whole payload, else these are paths inside a file system.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SlotKernel {
+    /// Role of the payload that holds it; the root file system does where there is none.
+    pub payload: Option<String>,
+    /// The kernel. `None`: the payload is a UKI.
+    pub kernel: Option<PathBuf>,
+    /// Its initramfs.
+    pub initrd: Option<PathBuf>,
+    /// The file with its command line; the running kernel's serves where there is none.
+    pub command_line: Option<PathBuf>,
+}
+
+/// Whether the root file system looks writable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Overlay {
+    /// It does not.
+    #[default]
+    None,
+    /// What is written to it goes to memory, and is gone after the boot.
+    InMemory,
 }
 
 /// What dm-verity does with a damaged block.

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use libupdate::gpt::Guid;
 use libupdate::slot::PartitionSpec;
 use libupdate::{Error, survey};
 
 use super::Profile;
-use crate::os::find::{self, Match};
+use crate::os::find::{self, Match, Selection};
 use crate::os::{AlignedBuf, Disk, OpenHow, OsError};
 
 /// Bytes of a usual table's entries, so that they are read at once.
@@ -22,17 +23,19 @@ impl Profile {
     }
 
     fn look_at(&self, node: &Path) -> Result<Match, OsError> {
-        holds_slots(node, &self.specs())
+        holds_slots(node, &self.disk, &self.specs())
     }
 }
 
-/// Whether every slot partition is on the disk.
+/// Whether every slot partition is on the disk, and its table has the GUID that is asked for.
 ///
 /// # Errors
 /// What the system says: the disk could be the one.
-pub fn holds_slots(node: &Path, specs: &[PartitionSpec<'_>]) -> Result<Match, OsError> {
+pub fn holds_slots(node: &Path, disk: &Selection, specs: &[PartitionSpec<'_>]) -> Result<Match, OsError> {
+    let other = |guid: Guid| matches!(disk, Selection::Guid(wanted) if wanted != guid.as_bytes());
     let mut disk = Disk::open(node, OpenHow::read_only())?;
     match survey::find(&mut disk, specs, &mut AlignedBuf::new(SCRATCH_BYTES)) {
+        Ok((table, _)) if other(table.header().disk_guid()) => Ok(Match::No),
         Ok(_) => Ok(Match::Yes),
         Err(Error::Io(error)) => Err(error.cause),
         Err(_) => Ok(Match::No),
@@ -63,5 +66,10 @@ mod tests {
         sgdisk(&["-t", &format!("1:{root}")]);
         assert_eq!(profile.look_at(&path).unwrap(), Match::Yes);
         assert!(profile.look_at(&folder.path().join("missing")).is_err());
+        let guid = "0f5b2c34-8d1e-4c7a-9b60-2f3a4d5e6f70";
+        sgdisk(&["-U", guid]);
+        let with = |text| Profile { disk: Selection::Guid(*Guid::parse(text).unwrap().as_bytes()), ..profile.clone() };
+        assert_eq!(with(guid).look_at(&path).unwrap(), Match::Yes);
+        assert_eq!(with("0f5b2c34-8d1e-4c7a-9b60-2f3a4d5e6f71").look_at(&path).unwrap(), Match::No);
     }
 }

@@ -8,7 +8,7 @@ use libupdate::limits::{PAYLOADS, SLOTS};
 use libupdate::slot::Duty;
 use toml::Spanned;
 
-use super::boot::{Boot, Exhausted, HandOver, OnExhausted, Start, Voice, Watchdog};
+use super::boot::{Boot, Exhausted, HandOver, OnExhausted, Overlay, SlotKernel, Start, Voice, Watchdog};
 use super::keys;
 use super::value::{AttributeWord, Label, Size};
 use super::{Planned, Profile, SlotPartition, Trust};
@@ -71,14 +71,17 @@ pub fn profile(text: &str) -> Result<Profile, Broken> {
 }
 
 fn disk(table: keys::Disk) -> Result<Selection, Broken> {
-    match (table.node, table.bus) {
-        (None, None) => Ok(Selection::ByTable),
-        (Some(node), None) => Ok(Selection::Node(node)),
-        (None, Some(bus)) if bus.get_ref().is_empty() => {
+    let keys::Disk { node, bus, guid } = table;
+    match (node, bus, guid) {
+        (None, None, None) => Ok(Selection::ByTable),
+        (Some(node), None, None) => Ok(Selection::Node(node)),
+        (None, Some(bus), None) if bus.get_ref().is_empty() => {
             Err(broken(bus.span(), "an empty bus path matches every disk"))
         }
-        (None, Some(bus)) => Ok(Selection::Bus(bus.into_inner())),
-        (Some(_), Some(bus)) => Err(broken(bus.span(), "`node` and `bus` together: one of them names the disk")),
+        (None, Some(bus), None) => Ok(Selection::Bus(bus.into_inner())),
+        (None, None, Some(guid)) => Ok(Selection::Guid(*guid.get_ref().as_bytes())),
+        (Some(_), Some(bus), _) => Err(broken(bus.span(), "`node` and `bus` together: one of them names the disk")),
+        (_, _, Some(guid)) => Err(broken(guid.span(), "`guid` with `node` or `bus`: one of them names the disk")),
     }
 }
 
@@ -172,16 +175,24 @@ fn boot_table(
     let place = table.span();
     let boot = table.into_inner();
     let fault = |rule: &str| Err(broken(place.clone(), rule));
-    let hand_over = match (boot.hand_over, boot.kernel, boot.initrd) {
-        (HandOver::SwitchRoot, None, None) => Start::SwitchRoot,
-        (HandOver::SwitchRoot, _, _) => return fault("`kernel` and `initrd` go with hand-over = \"kexec\" only"),
-        (HandOver::Kexec, None, _) => return fault("hand-over = \"kexec\" needs `kernel`"),
-        (HandOver::Kexec, Some(kernel), initrd) => Start::Kexec { kernel, initrd },
+    let payload = boot.payload.map(|role| known_role(role.get_ref(), roles, role.span())).transpose()?;
+    let hand_over = match (boot.hand_over, payload, boot.kernel, boot.initrd, boot.command_line) {
+        (HandOver::SwitchRoot, None, None, None, None) => Start::SwitchRoot,
+        (HandOver::SwitchRoot, ..) => {
+            return fault("`payload`, `kernel`, `initrd` and `command-line` go with hand-over = \"kexec\" only");
+        }
+        (HandOver::Kexec, None, None, ..) => return fault("hand-over = \"kexec\" needs `payload` or `kernel`"),
+        (HandOver::Kexec, _, None, Some(_), _) | (HandOver::Kexec, _, None, _, Some(_)) => {
+            return fault("`initrd` and `command-line` go with `kernel`: a UKI brings its own");
+        }
+        (HandOver::Kexec, payload, kernel, initrd, command_line) => {
+            Start::Kexec(SlotKernel { payload, kernel, initrd, command_line })
+        }
     };
     let on_exhausted = match (boot.on_exhausted, boot.recovery) {
         (OnExhausted::LastResort, None) => Exhausted::LastResort,
         (OnExhausted::Reboot, None) => Exhausted::Reboot,
-        (OnExhausted::Recovery, Some(label)) => Exhausted::Recovery { label: recovery(&label, partitions)? },
+        (OnExhausted::Recovery, Some(label)) => Exhausted::Recovery { label: outside(&label, partitions)? },
         (OnExhausted::Recovery, None) => return fault("on-exhausted = \"recovery\" needs `recovery`"),
         (_, Some(label)) => return Err(broken(label.span(), "`recovery` goes with on-exhausted = \"recovery\" only")),
     };
@@ -198,15 +209,18 @@ fn boot_table(
         on_exhausted,
         panic: seconds(boot.panic_seconds.get()),
         mark_good: boot.mark_good,
+        var: boot.var.map(|label| outside(&label, partitions)).transpose()?,
+        overlay: if boot.overlay { Overlay::InMemory } else { Overlay::None },
         watchdog: boot.watchdog.map(|dog| Watchdog { device: dog.device, timeout: seconds(dog.timeout_seconds.get()) }),
         disk_wait: seconds(boot.disk_seconds.get()),
         voice: if boot.verbose { Voice::Verbose } else { Voice::Normal },
     })
 }
 
-fn recovery(label: &Spanned<Label>, partitions: &[Spanned<keys::Partition>]) -> Result<String, Broken> {
-    let outside = |one: &keys::Partition| one.role.is_none() && one.label == *label.get_ref();
-    if partitions.iter().any(|one| outside(one.get_ref())) {
+/// The label of a partition that belongs to no slot.
+fn outside(label: &Spanned<Label>, partitions: &[Spanned<keys::Partition>]) -> Result<String, Broken> {
+    let named = |one: &keys::Partition| one.role.is_none() && one.label == *label.get_ref();
+    if partitions.iter().any(|one| named(one.get_ref())) {
         Ok(label.get_ref().as_str().to_owned())
     } else {
         Err(broken(label.span(), "no partition without a role has this label"))

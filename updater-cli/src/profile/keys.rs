@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::boot::{HandOver, Marker, OnCorruption, OnExhausted, Spender};
-use super::value::{AttributeWord, Label, OwnedName, Size, Within, guid};
+use super::value::{AttributeWord, Label, OwnedName, Size, Within, guid, some_guid};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -28,6 +28,8 @@ pub struct File {
 pub struct Disk {
     pub node: Option<PathBuf>,
     pub bus: Option<Spanned<String>>,
+    #[serde(default, deserialize_with = "some_guid")]
+    pub guid: Option<Spanned<Guid>>,
 }
 
 #[derive(Deserialize)]
@@ -71,8 +73,10 @@ pub struct Boot {
     pub root: Option<Spanned<OwnedName>>,
     #[serde(default)]
     pub hand_over: HandOver,
+    pub payload: Option<Spanned<OwnedName>>,
     pub kernel: Option<PathBuf>,
     pub initrd: Option<PathBuf>,
+    pub command_line: Option<PathBuf>,
     #[serde(default)]
     pub on_corruption: OnCorruption,
     #[serde(default)]
@@ -82,6 +86,9 @@ pub struct Boot {
     pub panic_seconds: Within<1, 3600>,
     #[serde(default)]
     pub mark_good: Marker,
+    pub var: Option<Spanned<Label>>,
+    #[serde(default)]
+    pub overlay: bool,
     pub watchdog: Option<Watchdog>,
     #[serde(default = "half_a_minute")]
     pub disk_seconds: Within<1, 3600>,

@@ -9,6 +9,7 @@ use libupdate::gpt::{Attributes, Guid, TriesLeft};
 use libupdate::manifest::Name;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
+use toml::Spanned;
 
 /// UTF-16 units that a partition name of the GPT holds.
 const LABEL_UNITS: usize = 36;
@@ -197,6 +198,14 @@ pub fn guid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Guid, D::Error
     let text = String::deserialize(deserializer)?;
     let guid = Guid::parse(&text).filter(|guid| *guid != Guid::ZERO);
     guid.ok_or_else(|| D::Error::custom(format_args!("{text:?} is not a partition type (a GUID that is not zero)")))
+}
+
+/// Reads the text of a disk's GUID, and where it stands.
+pub fn some_guid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Spanned<Guid>>, D::Error> {
+    let text = Spanned::<String>::deserialize(deserializer)?;
+    let guid = Guid::parse(text.get_ref()).filter(|guid| *guid != Guid::ZERO);
+    let wrong = || D::Error::custom(format_args!("{:?} is not a disk's GUID that is not zero", text.get_ref()));
+    Ok(Some(Spanned::new(text.span(), guid.ok_or_else(wrong)?)))
 }
 
 impl fmt::Display for BadValue {

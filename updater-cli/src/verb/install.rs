@@ -9,11 +9,11 @@ use libupdate::limits::ENVELOPE_BYTES;
 use libupdate::observe::Phase;
 use libupdate::policy::{self, Admitted, Downgrade, Facts, FailedBefore, Wishes};
 use libupdate::slot::SlotState;
-use libupdate::{Error, SlotId};
+use libupdate::{Error, SlotId, word};
 use serde::Serialize;
 
 use crate::bench::{self, Bench};
-use crate::cli::Install;
+use crate::cli::{Install, TrialOption};
 use crate::exit::{Exit, Failure};
 use crate::last_result;
 use crate::os::{Mode, OsError};
@@ -132,13 +132,27 @@ fn finish(
         };
         return Err(Failure::new(Exit::Nothing, what, format!("every block of it is right and it is {state}"), next));
     }
+    let asked = match args.trial {
+        TrialOption::Auto => None,
+        TrialOption::Manual => Some(args.within),
+    };
+    ask(bench, session, &staged, asked)?;
+    let tries = word::tries(asked, profile.tries);
     let ending = if args.no_activate { Ending::Staged } else { Ending::Armed };
     let outcome = bench.commit(session, |disk, specs, scratch| match ending {
-        Ending::Staged => activate::keep_staged(disk, specs, &staged, profile.tries, scratch),
-        _ => activate::arm(disk, specs, &staged, profile.tries, scratch),
+        Ending::Staged => activate::keep_staged(disk, specs, &staged, tries, scratch),
+        Ending::Armed => activate::arm(disk, specs, &staged, tries, scratch),
     })?;
     bench::tell(&session.output, &outcome);
-    Ok(Installed::done(&staged, ending, &seconds))
+    Ok(Installed::done(&staged, ending, asked, &seconds))
+}
+
+/// Has the slot say, before it is armed, whether a person confirms its trial.
+fn ask(bench: &mut Bench, session: &Session, staged: &Staged<'_>, within: Option<u32>) -> Result<(), Failure> {
+    let survey = bench.survey_again(session)?;
+    let place = survey.slots.get(staged.slot()).map_err(Error::<OsError>::from)?;
+    let (disk, memory) = bench.disk_and_memory();
+    Ok(word::ask(disk, place, staged.verified().digest(), within, memory.block)?)
 }
 
 /// How an installation ended.
@@ -157,6 +171,8 @@ struct Installed {
     manifest_digest: String,
     bytes_total: u64,
     bytes_kept: u64,
+    /// Seconds that a person has to confirm the trial.
+    confirm_seconds: Option<u32>,
     seconds: Option<Seconds>,
 }
 
@@ -179,11 +195,12 @@ impl Installed {
             manifest_digest: admitted.verified().digest().to_string(),
             bytes_total: total,
             bytes_kept: 0,
+            confirm_seconds: None,
             seconds: None,
         }
     }
 
-    fn done(staged: &Staged<'_>, ending: Ending, seconds: &[(Phase, f64)]) -> Self {
+    fn done(staged: &Staged<'_>, ending: Ending, asked: Option<u32>, seconds: &[(Phase, f64)]) -> Self {
         let of = |wanted| seconds.iter().filter(|(phase, _)| *phase == wanted).map(|(_, seconds)| seconds).sum();
         Self {
             result: if ending == Ending::Staged { "staged" } else { "armed" },
@@ -192,6 +209,7 @@ impl Installed {
             manifest_digest: staged.verified().digest().to_string(),
             bytes_total: staged.total().get(),
             bytes_kept: staged.kept().get(),
+            confirm_seconds: asked,
             seconds: Some(Seconds { write: of(Phase::Write), flush: of(Phase::Flush), read_back: of(Phase::ReadBack) }),
         }
     }
@@ -210,9 +228,17 @@ impl Report for Installed {
                 } else {
                     String::new()
                 };
+                let next = match self.confirm_seconds {
+                    None => "on trial; reboot, then run `mark-good` from it".to_owned(),
+                    Some(seconds) => {
+                        format!(
+                            "once; reboot, then run `mark-good` from it within {seconds} s, else the old slot boots"
+                        )
+                    }
+                };
                 format!(
                     "installed {version} into slot {slot}: {bytes} read back and right{kept}\n\
-                     slot {slot} boots next, on trial; reboot, then run `mark-good` from it\n"
+                     slot {slot} boots next, {next}\n"
                 )
             }
         }

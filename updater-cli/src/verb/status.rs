@@ -2,17 +2,19 @@
 
 use libupdate::apply::Outcome;
 use libupdate::boot::{self, Choice};
-use libupdate::bundle::verdict::Verdict;
+use libupdate::bundle::verdict::Reason;
 use libupdate::gpt::{CopyState, Successful};
-use libupdate::io::Window;
+use libupdate::policy::SlotFacts;
 use libupdate::slot::{self, Slot, SlotState};
 use libupdate::survey::Survey;
+use libupdate::word;
 use serde::Serialize;
 
 use crate::bench::Bench;
 use crate::exit::Failure;
 use crate::last_result::{self, LastResult};
 use crate::os::Mode;
+use crate::os::booted::PassedOver;
 use crate::output::{Printable, Report, Size};
 use crate::profile::Profile;
 use crate::session::Session;
@@ -53,6 +55,8 @@ struct SlotRow {
     compatible: Option<String>,
     rollback_index: Option<u64>,
     root_hash: Option<String>,
+    /// Seconds that a person has to confirm its trial.
+    confirm_seconds: Option<u32>,
     partitions: Vec<PartitionRow>,
 }
 
@@ -81,7 +85,7 @@ impl Status {
             Choice::Boot(boot) => Some(name(boot.candidate.slot)),
             Choice::Nothing => None,
         };
-        let rows = survey.slots.slots().iter().map(|slot| SlotRow::of(slot, survey, profile)).collect();
+        let rows = survey.slots.slots().iter().map(|slot| SlotRow::of(slot, bench, survey, profile)).collect();
         Self {
             disk: bench.disk.path().display().to_string(),
             gpt: Copies { primary: copy(survey.table.primary().state()), backup: copy(survey.table.backup().state()) },
@@ -106,9 +110,10 @@ const fn copy(state: CopyState) -> &'static str {
 }
 
 impl SlotRow {
-    fn of(slot: &Slot<'_>, survey: &Survey<'_>, profile: &Profile) -> Self {
+    fn of(slot: &Slot<'_>, bench: &mut Bench, survey: &Survey<'_>, profile: &Profile) -> Self {
         let facts = survey.facts.slot(slot.id).ok();
         let installed = facts.and_then(|facts| facts.installed.as_ref());
+        let asked = facts.and_then(|facts| asked(bench, slot, facts));
         let partition = |partition: &slot::Partition<'_>| PartitionRow {
             role: partition.role.to_owned(),
             label: partition.label.to_owned(),
@@ -127,31 +132,68 @@ impl SlotRow {
             compatible: installed.map(|_| profile.compatible.clone()),
             rollback_index: installed.map(|installed| installed.rollback_index),
             root_hash: installed.map(|installed| installed.root_hash.to_string()),
+            confirm_seconds: asked,
             partitions: slot.partitions.iter().map(partition).collect(),
         }
     }
 }
 
-/// The verdict on a slot that failed, ran out of tries, or holds nothing authentic: why the device is not running it.
+/// Seconds that a person has to confirm the trial of a slot that has or will have one.
+fn asked(bench: &mut Bench, slot: &Slot<'_>, facts: &SlotFacts) -> Option<u32> {
+    let waits = matches!(facts.state, SlotState::Trial | SlotState::Staged);
+    let installed = facts.installed.as_ref().filter(|_| waits)?;
+    let (disk, memory) = bench.disk_and_memory();
+    word::asked(disk, slot, installed.digest, memory.block)
+}
+
+/// Why the device is not running what it would run: the verdict on a slot that failed, ran out of tries, or holds nothing authentic;
+/// else what the hook said in this boot of a good slot, which it only passed over.
 fn fallback(bench: &mut Bench, survey: &Survey<'_>) -> Option<Fallback> {
     let fell = |state| matches!(state, SlotState::Failed | SlotState::Exhausted | SlotState::Unverified);
-    let facts = survey.facts.slots.iter().filter(|facts| fell(facts.state)).max_by_key(|facts| facts.bits.priority)?;
-    let extent = survey.slots.get(facts.slot).ok()?.partitions.first()?.extent;
+    let slots = survey.facts.slots.iter();
+    match slots.filter(|facts| fell(facts.state)).max_by_key(|facts| facts.bits.priority) {
+        Some(facts) => fallen(bench, survey, facts),
+        None => passed_over(bench, survey),
+    }
+}
+
+fn fallen(bench: &mut Bench, survey: &Survey<'_>, facts: &SlotFacts) -> Option<Fallback> {
+    let place = survey.slots.get(facts.slot).ok()?;
     let (disk, memory) = bench.disk_and_memory();
-    let verdict = Verdict::read(&mut Window::new(disk, extent), memory.block).ok();
-    let installed = facts.installed.as_ref();
     // A verdict on another bundle was left behind by an earlier one. Where nothing is authentic, there is none to compare.
-    let verdict = verdict.filter(|verdict| installed.is_none_or(|installed| installed.digest == verdict.manifest));
+    let verdict = match &facts.installed {
+        Some(installed) => word::about(disk, place, installed.digest, memory.block),
+        None => word::any(disk, place, memory.block),
+    };
     let (reason, detail, time) = match (verdict, facts.state) {
-        (Some(verdict), _) => {
+        (Some(verdict), _) if verdict.reason != Reason::AWAITS_PERSON => {
             (verdict.reason.to_string(), verdict.detail.as_str().to_owned(), crate::time::rfc3339(verdict.at))
         }
-        (None, SlotState::Unverified) => return None,
+        (_, SlotState::Unverified) => return None,
+        (Some(_), SlotState::Exhausted) => {
+            ("tries ran out".to_owned(), "a person was to confirm its only boot".to_owned(), None)
+        }
         (None, SlotState::Exhausted) => ("tries ran out".to_owned(), String::new(), None),
-        (None, _) => ("marked bad".to_owned(), String::new(), None),
+        _ => ("marked bad".to_owned(), String::new(), None),
     };
-    let version = installed.map(|installed| installed.version.to_string());
-    Some(Fallback { slot: facts.slot.to_string(), version, reason, detail, time })
+    Some(Fallback { slot: facts.slot.to_string(), version: version(facts), reason, detail, time })
+}
+
+fn passed_over(bench: &Bench, survey: &Survey<'_>) -> Option<Fallback> {
+    let PassedOver { slot, reason, detail } = bench.passed_over.first()?;
+    let facts = survey.facts.slot(*slot).ok()?;
+    let known = Reason::of_word(reason).map_or_else(|| reason.clone(), |reason| reason.to_string());
+    Some(Fallback {
+        slot: slot.to_string(),
+        version: version(facts),
+        reason: known,
+        detail: detail.clone(),
+        time: None,
+    })
+}
+
+fn version(facts: &SlotFacts) -> Option<String> {
+    facts.installed.as_ref().map(|installed| installed.version.to_string())
 }
 
 impl Report for Status {
@@ -167,6 +209,14 @@ impl Report for Status {
         text += "slot  state       version               prio  tries  good  partitions\n";
         for row in &self.slots {
             text += &row.line();
+        }
+        for row in &self.slots {
+            if let Some(seconds) = row.confirm_seconds {
+                text += &format!(
+                    "\nslot {} gets one boot, in which a person runs `mark-good` within {seconds} s\n",
+                    row.name
+                );
+            }
         }
         if let Some(fallback) = &self.last_fallback {
             text += &format!("\nlast fallback  from slot {}", fallback.slot);

@@ -146,11 +146,11 @@ fn a_partition_is_reached_through_its_own_node_and_is_no_disk() {
     disk.route_partition(number(1), extent(2048, 3071)).unwrap();
     disk.route_partition(number(2), extent(3072, 4095)).unwrap();
     disk.route_partition(number(3), extent(4096, 5119)).unwrap();
-    assert_eq!(disk.routes.len(), 2, "no node, no route");
+    assert_eq!(disk.map.routes.len(), 2, "no node, no route");
     // From before the first partition to past the second, in one access: five ways.
     let bytes = pattern(4096 * 512, 6);
     disk.write(Lba::new(1500), &bytes).unwrap();
-    assert!(disk.routes.iter().all(|route| matches!(route.medium, Some((_, Mode::ReadWrite)))));
+    assert!(disk.map.routes.iter().all(|route| matches!(route.medium, Some((_, Mode::ReadWrite)))));
     assert!(read(&mut disk, 1500, bytes.len()) == bytes);
     disk.flush().unwrap();
     let node = fs::read(&second).unwrap();

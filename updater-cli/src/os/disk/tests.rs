@@ -160,17 +160,19 @@ fn a_disk_opened_for_reading_refuses_writes_and_needs_no_flush() {
 fn no_write_touches_a_protected_extent() {
     let (_folder, path) = image(1 << 20);
     let mut disk = Disk::open(&path, OpenHow::read_write()).unwrap();
-    disk.protect(extent(100, 199), SlotId::B);
+    disk.protect(extent(100, 199), SlotId::B, Some(extent(180, 187)));
     for (at, blocks) in [(100, 1), (199, 1), (50, 51), (199, 5), (0, 400)] {
         let error = disk.write(Lba::new(at), &vec![1; blocks * 512]).unwrap_err();
         assert_eq!((error.fault(), error.class()), (&Fault::BootedSlot { slot: SlotId::B }, Class::Booted), "{at}");
     }
-    for (at, blocks) in [(99, 1), (200, 1), (0, 100)] {
+    for (at, blocks) in [(99, 1), (200, 1), (0, 100), (180, 8), (184, 2)] {
         disk.write(Lba::new(at), &vec![1; blocks * 512]).unwrap();
     }
     let mut back = vec![9; 100 * 512];
     disk.read(Lba::new(100), &mut back).unwrap();
-    assert!(back.iter().all(|byte| *byte == 0));
+    let spared: Vec<bool> = back.chunks(512).map(|block| block.iter().all(|byte| *byte == 1)).collect();
+    assert!((0..100).all(|block| spared[block] == (80..88).contains(&block)), "only the spared part is written");
+    assert!(back.iter().filter(|byte| **byte != 0).count() == 8 * 512);
 }
 
 #[test]
