@@ -30,7 +30,7 @@ impl Setback {
         match word.map(Self::earlier) {
             None => Self::new(Reason::EXHAUSTED, ""),
             Some(Some(earlier)) => Self::new(Reason::EXHAUSTED, earlier),
-            Some(None) => Self::new(Reason::EXHAUSTED, "a person was to confirm its only boot"),
+            Some(None) => Self::new(Reason::EXHAUSTED, "a person was to confirm it"),
         }
     }
 }
@@ -65,6 +65,6 @@ mod tests {
         );
         let waits = word(Reason::AWAITS_PERSON, "600");
         assert_eq!(Setback::earlier(&waits), None);
-        assert!(told(Some(&waits)).ends_with("(a person was to confirm its only boot)"));
+        assert!(told(Some(&waits)).ends_with("(a person was to confirm it)"));
     }
 }

@@ -1,8 +1,8 @@
 //! The word left on a slot, its [`Verdict`]: why it was passed over, or that its trial waits for a person.
 //!
 //! ```text
-//!  install, a person confirms:  sealed ─► ask, flush ─► arm with one try ─► boot ─┬─ mark-good in time ─► good
-//!                                                                                └─ not ─► restart, no try left ─► the old slot
+//!  install, a person confirms:  sealed ─► ask, flush ─► arm ─► boot ─┬─ mark-good in time ─► good
+//!                                                                  └─ not ─► mark-bad, restart ─► the old slot
 //!  a slot does not hold:        passed over, or its trial ended ─► explain, flush ─► `status` on the slot that boots instead
 //! ```
 //!
@@ -14,7 +14,6 @@
 use crate::bundle::verdict::Verdict;
 use crate::digest::Digest;
 use crate::error::{Corrupt, Error, NoSpace};
-use crate::gpt::TriesLeft;
 use crate::io::{BlockIo, Window};
 use crate::region::Block;
 use crate::slot::Slot;
@@ -63,12 +62,6 @@ pub fn ask<D: BlockIo>(
         Some(seconds) => on(disk, slot, |window| Verdict::awaiting(manifest, seconds).write(window, block)),
         None => on(disk, slot, |window| Verdict::erase(window, block)),
     }
-}
-
-/// Tries that a slot is armed with: where a person is asked, one boot is all it gets, so that no answer leads back to the old slot.
-#[must_use]
-pub fn tries(asked: Option<u32>, usual: TriesLeft) -> TriesLeft {
-    if asked.is_some() { TriesLeft::ONE } else { usual }
 }
 
 /// Leaves the word on the slot, but not the same one again: flash wears.
@@ -184,11 +177,5 @@ mod tests {
         }
         assert_eq!(about(&mut disk, &slot, MANIFEST, &mut block), None);
         assert!(about(&mut disk, &slot, Digest::new([5; 32]), &mut block).is_some());
-    }
-
-    #[test]
-    fn who_waits_for_a_person_boots_once() {
-        let usual = TriesLeft::new(3).unwrap();
-        assert_eq!((tries(None, usual), tries(Some(1), usual)), (usual, TriesLeft::ONE));
     }
 }

@@ -29,7 +29,7 @@ pub enum Act {
     Install(usize),
     /// This release into the target slot, not armed.
     InstallOnly(usize),
-    /// This release into the target slot, armed for the one boot in which a person confirms it.
+    /// This release into the target slot, armed, and a person is asked to confirm it.
     InstallAsking(usize),
     /// Arms what was installed only.
     Activate,
@@ -205,7 +205,7 @@ impl<'b> Updater<'b> {
             }
         };
         let asked = (next == Next::Ask).then_some(WITHIN);
-        let tries = word::tries(asked, self.tries());
+        let tries = self.tries();
         let [block, ..] = &mut *self.blocks;
         word::ask(disk, survey.slots.get(staged.slot())?, staged.verified().digest(), asked, block)?;
         let outcome = match next {

@@ -6,7 +6,6 @@
 //! | clear (mark-bad) | another slot good | P 0, T 0, S 0 |
 //! | stage | P 0, S 0 | T = tries |
 //! | arm | P 0, S 0 | P above all others, T = tries, S 0 |
-//! | arm once | P 0, S 0 | P above all others, T = 1, S 0 |
 //! | first good | P 0, S 0, all others zero | P 1, T = guard, S 1 |
 //! | spend | bootable, T > 0 | T - 1 |
 //! | mark good | P > 0 | T = guard, S 1 |
@@ -51,8 +50,6 @@ pub enum Step {
     Stage(usize),
     /// First in the boot order, on trial.
     Arm(usize),
-    /// First in the boot order, on trial for one boot.
-    ArmOnce(usize),
     /// The first slot of a new disk.
     FirstGood(usize),
     /// One boot less.
@@ -73,7 +70,6 @@ impl Step {
             Self::Clear,
             Self::Stage,
             Self::Arm,
-            Self::ArmOnce,
             Self::FirstGood,
             Self::Spend,
             Self::MarkGood,
@@ -98,9 +94,9 @@ pub fn take(bits: &[Bits], step: Step, tries: Tries) -> Option<Vec<Bits>> {
         Step::Clear(slot) => others_good(slot).then(|| with(slot, Bits(0, 0, 0))),
         Step::Disarm(slot) => (!in_order(bits[slot]) || others_good(slot)).then(|| with(slot, Bits(0, 1, 0))),
         Step::Stage(slot) => (!in_order(bits[slot])).then(|| with(slot, Bits(0, tries.trial, 0))),
-        Step::Arm(slot) | Step::ArmOnce(slot) if !in_order(bits[slot]) => {
+        Step::Arm(slot) if !in_order(bits[slot]) => {
             let mut after = above(bits, slot);
-            after[slot] = Bits(after[slot].0, if step == Step::Arm(slot) { tries.trial } else { 1 }, 0);
+            after[slot] = Bits(after[slot].0, tries.trial, 0);
             Some(after)
         }
         Step::FirstGood(slot) => {
@@ -117,7 +113,7 @@ pub fn take(bits: &[Bits], step: Step, tries: Tries) -> Option<Vec<Bits>> {
             (bits[slot].good() && others_good(slot)).then(|| with(slot, Bits(priority, left, 0)))
         }
         Step::Raise(slot) if bits[slot].good() => Some(above(bits, slot)),
-        Step::Arm(_) | Step::ArmOnce(_) | Step::Raise(_) => None,
+        Step::Arm(_) | Step::Raise(_) => None,
     }
 }
 

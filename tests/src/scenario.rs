@@ -132,12 +132,7 @@ impl<'b> Stage<'b> {
             scenario("install, resumed", self.half_written(2), two, &[arm]),
             scenario("install at 15", self.usual(Bits(15, 3, 1), older, Some(0)), two, &[disarm, arm]),
             scenario("install only", self.usual(GOOD_A, older, Some(0)), Act::InstallOnly(2), &[disarm, stage]),
-            scenario(
-                "install, to confirm",
-                self.usual(GOOD_A, older, Some(0)),
-                Act::InstallAsking(2),
-                &[disarm, Step::ArmOnce(B)],
-            ),
+            scenario("install, to confirm", self.usual(GOOD_A, older, Some(0)), Act::InstallAsking(2), &[disarm, arm]),
             scenario("install over damage", damaged, two, &[disarm, arm]),
             scenario("activate", staged, Act::Activate, &[arm]),
             scenario("activate at 15", self.usual(Bits(15, 3, 1), Bits(0, 2, 0), Some(2)), Act::Activate, &[arm]),

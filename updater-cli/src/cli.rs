@@ -288,7 +288,7 @@ pub struct Install {
     /// Judge the bundle and say what would be done
     #[arg(long)]
     pub dry_run: bool,
-    /// Who confirms the trial: the system, or a person with `mark-good`. Without an answer the old slot boots again
+    /// Who confirms the trial: the system, or a person with `mark-good`; without an answer in time the old slot boots again
     #[arg(long, value_enum, default_value_t = TrialOption::Auto)]
     pub trial: TrialOption,
     /// Seconds that the person has, once the system is up and healthy
@@ -307,7 +307,7 @@ pub struct Install {
 pub enum TrialOption {
     /// The system, once it is up and its health checks are good.
     Auto,
-    /// A person; the slot gets one boot.
+    /// A person.
     Manual,
 }
 

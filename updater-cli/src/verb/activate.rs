@@ -6,7 +6,7 @@ use libupdate::install;
 use libupdate::policy::Facts;
 use libupdate::slot::SlotState;
 use libupdate::survey::{self, SlotTrailer};
-use libupdate::{Error, SlotId, word};
+use libupdate::{Error, SlotId};
 
 use crate::bench::Bench;
 use crate::cli::SlotOption;
@@ -37,10 +37,8 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
         })
         .map_err(|failure| failure.doing(format!("cannot activate slot {slot}")))?;
     watch.finish();
-    let (disk, memory) = bench.disk_and_memory();
-    let asked = word::asked(disk, &place, staged.verified().digest(), memory.block);
-    let tries = word::tries(asked, device.profile.tries);
-    let outcome = bench.commit(session, |disk, specs, scratch| activate::arm(disk, specs, &staged, tries, scratch))?;
+    let outcome = bench
+        .commit(session, |disk, specs, scratch| activate::arm(disk, specs, &staged, device.profile.tries, scratch))?;
     status::after(session, &mut bench, device.profile, &outcome)
 }
 

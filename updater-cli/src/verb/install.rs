@@ -137,11 +137,10 @@ fn finish(
         TrialOption::Manual => Some(args.within),
     };
     ask(bench, session, &staged, asked)?;
-    let tries = word::tries(asked, profile.tries);
     let ending = if args.no_activate { Ending::Staged } else { Ending::Armed };
     let outcome = bench.commit(session, |disk, specs, scratch| match ending {
-        Ending::Staged => activate::keep_staged(disk, specs, &staged, tries, scratch),
-        Ending::Armed => activate::arm(disk, specs, &staged, tries, scratch),
+        Ending::Staged => activate::keep_staged(disk, specs, &staged, profile.tries, scratch),
+        Ending::Armed => activate::arm(disk, specs, &staged, profile.tries, scratch),
     })?;
     bench::tell(&session.output, &outcome);
     Ok(Installed::done(&staged, ending, asked, &seconds))
@@ -232,7 +231,7 @@ impl Report for Installed {
                     None => "on trial; reboot, then run `mark-good` from it".to_owned(),
                     Some(seconds) => {
                         format!(
-                            "once; reboot, then run `mark-good` from it within {seconds} s, else the old slot boots"
+                            "on trial; reboot, then run `mark-good` from it within {seconds} s, else the old slot boots"
                         )
                     }
                 };

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use libupdate::apply::Outcome;
 use libupdate::bundle::verdict::{Detail, Reason, Verdict};
 use libupdate::slot::SlotState;
 use libupdate::survey::Survey;
@@ -11,6 +12,7 @@ use crate::bench::Bench;
 use crate::cli::{MarkBad, MarkGood};
 use crate::exit::{Exit, Failure};
 use crate::os::{Mode, OsError};
+use crate::profile::Profile;
 use crate::session::Session;
 use crate::verb::install::meant;
 use crate::verb::status;
@@ -67,30 +69,44 @@ fn confirmed(session: &Session, slot: SlotId, seconds: u32) -> Result<(), Failur
             return session.output.result(&status::Status::of(&mut bench, &survey, device.profile));
         }
     }
-    let (_, mut bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
     let detail = format!("within {seconds} s");
-    if let Err(failure) = explain(&mut bench, &survey, slot, Reason::UNCONFIRMED, Some(&detail)) {
-        session.output.warn(&format!("the reason could not be recorded: {}", failure.why));
-    }
-    let why = format!("nobody confirmed it within {seconds} s");
-    let next = "restart: the old slot boots; or run `mark-good` if this one works after all";
+    let failed = condemn(session, slot, Reason::UNCONFIRMED, Some(&detail));
+    let why = format!("nobody confirmed it {detail}");
+    let next = match failed {
+        Ok(_) => "restart: the old slot boots; a second `install` of this version needs --retry-failed".to_owned(),
+        Err(failure) => {
+            format!("the slot keeps its bits ({}); restart: after its tries the old slot boots", failure.why)
+        }
+    };
     Err(Failure::new(Exit::Refused, format!("slot {slot} is not marked good"), why, next))
 }
 
 /// Says that a slot must not boot again, and why.
 pub fn bad(session: &Session, args: &MarkBad) -> Result<(), Failure> {
-    let what = "cannot mark a slot bad";
+    let (_, bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
+    let slot = meant(args.slot, &survey.facts, "cannot mark a slot bad")?;
+    drop(bench);
+    let (profile, mut bench, outcome) = condemn(session, slot, Reason::MARKED_BAD, args.reason.as_deref())?;
+    session.output.note(&format!("slot {slot} does not boot again"));
+    status::after(session, &mut bench, profile, &outcome)
+}
+
+/// Takes a slot out of the boot order, and leaves the reason on it.
+fn condemn(
+    session: &Session,
+    slot: SlotId,
+    reason: Reason,
+    detail: Option<&str>,
+) -> Result<(&'static Profile, Bench, Outcome), Failure> {
     let (device, mut bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
-    let slot = meant(args.slot, &survey.facts, what)?;
     let outcome = bench
         .commit(session, |disk, specs, scratch| activate::mark_bad(disk, specs, &survey.facts, slot, scratch))
         .map_err(|failure| failure.doing(format!("cannot mark slot {slot} bad")))?;
-    // The bits decide; the record only says why, and failing to write it changes nothing else.
-    if let Err(failure) = explain(&mut bench, &survey, slot, Reason::MARKED_BAD, args.reason.as_deref()) {
+    // The bits decide; the word only says why, and failing to write it changes nothing else.
+    if let Err(failure) = explain(&mut bench, &survey, slot, reason, detail) {
         session.output.warn(&format!("the reason could not be recorded: {}", failure.why));
     }
-    session.output.note(&format!("slot {slot} does not boot again"));
-    status::after(session, &mut bench, device.profile, &outcome)
+    Ok((device.profile, bench, outcome))
 }
 
 /// Leaves a reason on a slot, for `status` on the one that takes over.

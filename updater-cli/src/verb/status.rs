@@ -170,9 +170,7 @@ fn fallen(bench: &mut Bench, survey: &Survey<'_>, facts: &SlotFacts) -> Option<F
             (verdict.reason.to_string(), verdict.detail.as_str().to_owned(), crate::time::rfc3339(verdict.at))
         }
         (_, SlotState::Unverified) => return None,
-        (Some(_), SlotState::Exhausted) => {
-            ("tries ran out".to_owned(), "a person was to confirm its only boot".to_owned(), None)
-        }
+        (Some(_), SlotState::Exhausted) => ("tries ran out".to_owned(), "a person was to confirm it".to_owned(), None),
         (None, SlotState::Exhausted) => ("tries ran out".to_owned(), String::new(), None),
         _ => ("marked bad".to_owned(), String::new(), None),
     };
@@ -213,7 +211,7 @@ impl Report for Status {
         for row in &self.slots {
             if let Some(seconds) = row.confirm_seconds {
                 text += &format!(
-                    "\nslot {} gets one boot, in which a person runs `mark-good` within {seconds} s\n",
+                    "\nslot {} waits for a person: `mark-good` from it within {seconds} s, else the old slot boots\n",
                     row.name
                 );
             }
