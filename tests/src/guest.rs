@@ -42,6 +42,8 @@ pub struct Machine {
     pub acts: &'static str,
     /// A bundle on a second disk.
     pub bundle: Option<PathBuf>,
+    /// Another disk beside the board's.
+    pub twin: Option<PathBuf>,
     /// More words for the kernel.
     pub words: &'static str,
     /// Another initramfs than the board's, which is the hook alone.
@@ -91,6 +93,9 @@ impl Machine {
         drive(&mut qemu, &disk.path(), self.bus, self.medium, disk.sectors());
         if let Some(bundle) = &self.bundle {
             drive(&mut qemu, &second_disk(bundle, &folder), Bus::Virtio, Medium::Sound, BlockSize::B512);
+        }
+        if let Some(twin) = &self.twin {
+            drive(&mut qemu, twin, Bus::Virtio, Medium::Sound, BlockSize::B512);
         }
         let mut child =
             qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("qemu is installed");

@@ -20,7 +20,7 @@ mod debian;
 mod kernel;
 mod release;
 
-pub use board::{APP, Board, COMPATIBLE, SLOT_MIB, SLOT_TYPE, TRIES};
+pub use board::{APP, BOOT, Board, COMPATIBLE, SLOT_MIB, SLOT_TYPE, TRIES};
 pub use kernel::{Kernel, unpacked};
 pub use release::{Cargo, Flaw, Release, Root};
 
@@ -117,7 +117,7 @@ impl Kit {
     #[must_use]
     pub fn bundle(&self, board: &Board, release: &Release) -> PathBuf {
         self.once(&format!("{board:?}.{release:?}.bundle"), |path| {
-            let [image, app] = ["image", "app"].map(|ending| path.with_extension(ending));
+            let [image, app, boot] = ["image", "app", "boot"].map(|ending| path.with_extension(ending));
             release.image(self, board, &image);
             let key = text(&self.path("maker.key"));
             let mut create =
@@ -127,6 +127,10 @@ impl Kit {
             if board.has_app() {
                 release.app(&app);
                 create = create.and(&["--payload", &format!("app={}", app.display())]);
+            }
+            if board.has_boot() {
+                release.boot(self, board, &boot);
+                create = create.and(&["--payload", &format!("boot={}", boot.display())]);
             }
             create.run().exits(Exit::Done);
         })

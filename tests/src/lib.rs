@@ -73,6 +73,7 @@ pub mod table_oracle;
 pub mod tally;
 pub mod tool;
 pub mod tree;
+pub mod uki;
 pub mod verdict;
 pub mod witness;
 pub mod workshop;

@@ -87,20 +87,6 @@ fn the_hook_marks_good_where_the_profile_says_so() {
 }
 
 #[test]
-fn the_slots_own_kernel_starts_and_knows_its_slot() {
-    let kexec = "hand-over = \"kexec\"\nkernel = \"/boot/vmlinuz\"\ninitrd = \"/boot/initramfs\"\n";
-    let disk = GuestDisk::provisioned(Board { boot: kexec, ..Board::default() }, &ONE.with_kernel());
-    disk.install(&TWO.with_kernel());
-    let said = Machine::does("mark-good,off").run(&disk);
-    // The first hook chooses and spends; the second one, in the new kernel, only checks and maps.
-    let boots = ["slot b boots: version 2.0, trial, 2 tries left", "slot b boots: version 2.0, named, 2 tries left"];
-    let found: Vec<_> = boots.iter().map(|boot| said.find(boot)).collect();
-    assert!(found[0].is_some() && found[0] < found[1], "{said}");
-    assert!(said.contains("guest: release 2.0 runs") && said.contains("guest: mark-good ended with 0"), "{said}");
-    assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 3, 1], [2, 3, 1]));
-}
-
-#[test]
 fn a_boot_loader_that_chose_has_spent_the_try() {
     let board = Board { boot: "spends-try = \"boot-loader\"\n", ..Board::default() };
     let disk = GuestDisk::provisioned(board, &ONE);

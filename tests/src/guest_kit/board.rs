@@ -24,6 +24,9 @@ pub struct Board {
 }
 
 impl Board {
+    /// One with Debian's cloud kernel and nothing else to say.
+    pub const CLOUD: Self = Self { boot: "", more: "", kernel: Kernel::Cloud };
+
     /// One of which nothing else is said.
     pub const PLAIN: Self = Self { boot: "", more: "", kernel: Kernel::Cloud };
 
@@ -43,6 +46,12 @@ impl Board {
     #[must_use]
     pub fn has_app(&self) -> bool {
         self.more.contains(APP)
+    }
+
+    /// Whether its slots have a partition for the role "boot".
+    #[must_use]
+    pub fn has_boot(&self) -> bool {
+        self.more.contains(BOOT)
     }
 
     pub(super) fn profile(&self) -> String {
@@ -89,4 +98,13 @@ role = "app"
 label = "app-{slot}"
 type = "0fc63daf-8483-4772-8e79-3d69d8477de4"
 size = "4M"
+"#;
+
+/// A partition of each slot for its own kernel.
+pub const BOOT: &str = r#"
+[[partition]]
+role = "boot"
+label = "boot-{slot}"
+type = "0fc63daf-8483-4772-8e79-3d69d8477de4"
+size = "24M"
 "#;

@@ -42,6 +42,8 @@ impl Kernel {
                 "softdog",
                 "nvme",
                 "virtio_scsi",
+                "ext4",
+                "overlay",
                 "sd_mod",
             ],
             Self::Full => &[

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{Board, Kit, debian};
 use crate::root_image::noise;
-use crate::{tool, tree};
+use crate::{tool, tree, uki};
 
 /// What the guest's init calls.
 const APPLETS: [&str; 13] =
@@ -38,6 +38,10 @@ pub enum Cargo {
     Programs,
     /// A kernel and an initramfs with the hook, in /boot.
     Kernel,
+    /// A kernel and an initramfs as a payload of their own, which is a UKI.
+    Uki,
+    /// The same as files of a payload that is a file system.
+    BootTree,
     /// A module that makes the kernel stumble, /oops.ko.
     Oops,
     /// Debian with systemd and our units. What it does are health checks.
@@ -142,6 +146,23 @@ impl Release {
         pack(Root::Squashfs, &root, image);
     }
 
+    /// Makes the image of the payload with its kernel. What that kernel is told says where it came from.
+    pub(super) fn boot(&self, kit: &Kit, board: &Board, image: &Path) {
+        let (kernel, initramfs) = (board.kernel.image(), kit.initramfs(board));
+        let line = |from: &str| format!("console=ttyS0 quiet from={from} guest.do=line,mark-good,off\n");
+        if self.cargo == Cargo::Uki {
+            uki::make(&kernel, &initramfs, &line("uki"), image);
+            return;
+        }
+        let root = image.with_extension("boot-root");
+        fs::create_dir_all(&root).expect("the folder can be written");
+        for (from, to) in [(&kernel, "vmlinuz"), (&initramfs, "initramfs")] {
+            fs::copy(from, root.join(to)).expect("the folder can be written");
+        }
+        fs::write(root.join("cmdline"), line("tree")).expect("the folder can be written");
+        pack(Root::Squashfs, &root, image);
+    }
+
     fn plant(&self, kit: &Kit, board: &Board, root: &Path) -> std::io::Result<()> {
         for folder in FOLDERS {
             fs::create_dir_all(root.join(folder))?;
@@ -161,7 +182,7 @@ impl Release {
             fs::write(root.join("etc/do"), acts)?;
         }
         match self.cargo {
-            Cargo::Programs | Cargo::Debian => {}
+            Cargo::Programs | Cargo::Uki | Cargo::BootTree | Cargo::Debian => {}
             Cargo::Kernel => {
                 fs::create_dir(root.join("boot"))?;
                 fs::copy(board.kernel.image(), root.join("boot/vmlinuz"))?;
