@@ -64,5 +64,20 @@ fn systemd_restarts_a_trial_that_is_not_healthy_until_the_old_slot_boots() {
     assert!(said.contains("guest: release 1.0 runs"), "{said}");
     // The old slot's own boot is healthy, and marked.
     assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 3, 1], [2, 0, 0]));
-    assert_eq!(disk.status()["last_fallback"]["reason"], "tries ran out");
+    let fallback = &disk.status()["last_fallback"];
+    assert_eq!(fallback["reason"], "a health check failed");
+    assert_eq!(fallback["detail"], "15-hangs: no answer in 5 s");
+}
+
+#[test]
+fn a_restart_by_an_operator_during_a_trial_is_told() {
+    let disk = with_trial(&ONE.version("2.0").acts("30-restarts"));
+    disk.set_bits('b', [2, 1, 0]);
+    let said = runs(&disk);
+    let why = "the system was restarted before it was marked good";
+    let told = format!("slot b, version 2.0, is on trial and not marked good: {why}; its tries are spent");
+    assert!(said.contains(&told), "{said}");
+    assert!(!said.contains("not healthy: restart"), "{said}");
+    assert!(said.contains(&format!("its tries ran out without a good boot ({why})")), "{said}");
+    assert_eq!(disk.status()["last_fallback"]["reason"], why);
 }

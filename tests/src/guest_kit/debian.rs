@@ -10,9 +10,11 @@ use super::{Board, Kit, Release, printed_by};
 use crate::{tool, tree};
 
 /// Files of this tree and their places.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 9] = [
     ("initramfs-hook/health/updater-health", "usr/lib/updater/updater-health"),
     ("initramfs-hook/health/updater-fall-back", "usr/lib/updater/updater-fall-back"),
+    ("initramfs-hook/health/updater-trial-ends", "usr/lib/updater/updater-trial-ends"),
+    ("initramfs-hook/systemd/updater-trial.service", "usr/lib/systemd/system/updater-trial.service"),
     ("initramfs-hook/systemd/updater-mark-good.service", "usr/lib/systemd/system/updater-mark-good.service"),
     ("initramfs-hook/systemd/updater-fall-back.service", "usr/lib/systemd/system/updater-fall-back.service"),
     ("tests/guest/debian/fstab", "etc/fstab"),
@@ -20,7 +22,7 @@ const FILES: [(&str, &str); 7] = [
     ("tests/guest/debian/guest", "usr/lib/guest"),
 ];
 /// What is enabled, as `systemctl enable` does it.
-const ENABLED: [&str; 2] = ["updater-mark-good.service", "guest.service"];
+const ENABLED: [&str; 3] = ["updater-mark-good.service", "updater-trial.service", "guest.service"];
 /// Adds the files of a folder to a copy of an archive, and makes a file system of it.
 const PACK: &str = r#"
 cp "$1" "$2.tar"
