@@ -8,7 +8,7 @@ use libupdate::SlotId;
 /// A/B image updates that never brick.
 ///
 /// Streams a signed, dm-verity-protected image into the slot that is not booted, reads it back, and only then lets it boot, on
-/// trial. Nothing here ever writes to the booted slot.
+/// trial. Nothing here changes what the booted slot holds.
 #[derive(Parser, Debug)]
 #[command(name = "updater-cli", version, after_help = EXIT_CODES)]
 pub struct Cli {
