@@ -72,6 +72,8 @@ fn profiles() -> Vec<Vec<u8>> {
     let boards = [
         include_str!("../../hardware-profiles/qemu-x86_64.toml"),
         include_str!("../../hardware-profiles/generic-x86_64-uefi.toml"),
+        include_str!("../../hardware-profiles/raspberrypi4.toml"),
+        include_str!("../../hardware-profiles/chromebook.toml"),
     ];
     boards.iter().map(|text| text.as_bytes().to_vec()).collect()
 }

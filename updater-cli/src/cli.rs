@@ -27,7 +27,7 @@ Exit codes: 0 done, 2 usage, 3 refused by policy, 4 bundle not authentic or corr
 /// Options of every verb.
 #[derive(Args, Debug)]
 pub struct Common {
-    /// Board: a name (qemu-x86_64, generic-x86_64-uefi, or one of /etc/updater/profiles) or a file [default:
+    /// Board: a name (qemu-x86_64, another of the built-in ones, or one of /etc/updater/profiles) or a file [default:
     /// /etc/updater/profile.toml]
     #[arg(long, value_name = "NAME|FILE", global = true)]
     pub profile: Option<String>,

@@ -31,9 +31,12 @@ const FOLDERS: [&str; 2] = ["/etc/updater/profiles", "/usr/share/updater/profile
 /// What relative paths of a built-in profile start from.
 const BUILT_IN_BASE: &str = "/etc/updater";
 /// Profiles inside the program.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("qemu-x86_64", include_str!("../../hardware-profiles/qemu-x86_64.toml")),
     ("generic-x86_64-uefi", include_str!("../../hardware-profiles/generic-x86_64-uefi.toml")),
+    ("qemu-aarch64", include_str!("../../hardware-profiles/qemu-aarch64.toml")),
+    ("raspberrypi4", include_str!("../../hardware-profiles/raspberrypi4.toml")),
+    ("chromebook", include_str!("../../hardware-profiles/chromebook.toml")),
 ];
 
 /// A board.

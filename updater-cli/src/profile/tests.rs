@@ -134,23 +134,31 @@ fn without_any_role_there_is_nothing_to_update() {
 
 #[test]
 fn the_built_in_profiles_are_valid_and_named_as_their_files() {
-    for (name, text) in BUILT_IN {
+    let [x86_64, arm64, chrome_os] = [
+        "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+        "b921b045-1df0-41c3-af44-4c6f280d3fae",
+        "3cb8e202-3b7e-47dd-8a3c-7ff2a13cfcec",
+    ];
+    for ((name, text), type_guid) in BUILT_IN.iter().zip([x86_64, x86_64, arm64, arm64, chrome_os]) {
         let profile = Profile::from_text(text, name, Path::new(BUILT_IN_BASE)).unwrap();
-        assert_eq!(profile.name, name);
+        assert_eq!(profile.name, *name);
         assert_eq!(profile.slots.len(), 2);
         let root = profile.layout.iter().find(|one| one.label == "root-b").unwrap();
-        assert_eq!(root.type_guid.to_string(), "4f68bce3-e8cd-4db1-96e7-fbcaf984b709");
-        assert_eq!(root.attributes.get(), 1 << 63);
+        assert_eq!(root.type_guid.to_string(), type_guid, "{name}");
+        assert_eq!(root.attributes.get(), if type_guid == chrome_os { 0 } else { 1 << 63 });
         assert_eq!(root.attributes.slot_bits().priority, Priority::ZERO);
         assert_eq!(root.slot, Some((SlotId::B, "root".to_owned())));
         assert_eq!(profile.layout.last().map(|data| (data.label.as_str(), data.size)), Some(("data", Size::Rest)));
         assert_eq!(profile.trust.folder.as_deref(), Some(Path::new("/etc/updater/trust")));
-        assert_eq!((profile.boot.spends_try, profile.boot.mark_good), (Spender::Hook, Marker::System));
-        assert_eq!(profile.boot.on_exhausted, Exhausted::LastResort);
+        let spender = if type_guid == chrome_os { Spender::BootLoader } else { Spender::Hook };
+        assert_eq!((profile.boot.spends_try, profile.boot.mark_good), (spender, Marker::System));
     }
     let pc = Profile::find(Some("generic-x86_64-uefi"), Path::new("/nonexistent"), &[]).unwrap();
     assert_eq!((pc.layout[0].label.as_str(), pc.layout[0].size), ("esp", Size::Bytes(ByteLen::new(256 << 20))));
     assert!(matches!(pc.boot.hand_over, Start::Kexec { .. }));
+    let chromebook = Profile::find(Some("chromebook"), Path::new("/nonexistent"), &[]).unwrap();
+    let control = chromebook.partitions.iter().find(|one| one.duty == Duty::Control).unwrap();
+    assert_eq!(control.type_guid.to_string(), "fe3a2a5d-4f32-41a7-b725-accc3285a309", "what its firmware reads");
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../hardware-profiles");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut names: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
