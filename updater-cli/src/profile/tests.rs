@@ -3,7 +3,7 @@ use std::fs;
 use libupdate::ByteLen;
 use libupdate::gpt::Priority;
 
-use super::boot::{Exhausted, Marker, Spender, Start};
+use super::boot::{Marker, Spender, Start};
 use super::*;
 
 /// The least profile there is.
