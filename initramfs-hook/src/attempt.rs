@@ -12,6 +12,7 @@ use libupdate::bundle::verdict::Reason;
 use libupdate::check::{self, Buffers};
 use libupdate::digest::BLOCK_BYTES;
 use libupdate::error::Corrupt;
+use libupdate::gpt::TriesLeft;
 use libupdate::install::{self, NoDecompressor, Tools};
 use libupdate::slot::{Slot, SlotTable};
 use libupdate::survey::SlotTrailer;
@@ -74,7 +75,7 @@ pub fn run<'c>(
     around: &mut Surroundings<'_>,
 ) -> Result<Ready, Refused> {
     let unknown = |setback| Refused { setback, manifest: Digest::new([0; 32]) };
-    spend(machine, step).map_err(unknown)?;
+    let tries_left = spend(machine, step).map_err(unknown)?.get();
     around.phases.end("try");
     let missing = |_| unknown(Setback::new(Reason::UNREADABLE, "no such slot"));
     let slot = slots.get(step.slot()).map_err(missing)?;
@@ -98,7 +99,7 @@ pub fn run<'c>(
     let mut mappings = Vec::new();
     match start(machine, slot, &verified, around, &mut mappings) {
         Ok(kernel) => {
-            let report = Report { confirm_seconds, earlier, ..report(step, &verified, &mappings) };
+            let report = Report { tries_left, confirm_seconds, earlier, ..report(step, &verified, &mappings) };
             Ok(Ready { report, kernel })
         }
         Err(setback) => {
@@ -113,12 +114,14 @@ pub fn run<'c>(
     }
 }
 
-fn spend(machine: &mut Machine<'_>, step: &Step) -> Result<(), Setback> {
+/// The slot's tries as the disk has them then.
+fn spend(machine: &mut Machine<'_>, step: &Step) -> Result<TriesLeft, Setback> {
     match (step, machine.config.boot.spends_try) {
         (Step::Chosen(boot), Spender::Hook) => {
             machine.spend(boot).map_err(|error| Setback::new(Reason::TRY_NOT_SPENT, error))
         }
-        _ => Ok(()),
+        (Step::Chosen(boot), Spender::BootLoader) => Ok(boot.candidate.bits.tries_left),
+        (Step::Named(_) | Step::LastResort(_), _) => Ok(step.tries_left()),
     }
 }
 

@@ -9,7 +9,7 @@ use libupdate::boot::Boot;
 use libupdate::bundle::trailer::TRAILER_BYTES;
 use libupdate::bundle::verdict::{Detail, Verdict};
 use libupdate::digest::BLOCK_BYTES;
-use libupdate::gpt::{CopyState, Table};
+use libupdate::gpt::{CopyState, Table, TriesLeft};
 use libupdate::policy::{Compression, Facts};
 use libupdate::slot::{Partition, PartitionSpec, Slot, SlotTable};
 use libupdate::survey::{self, Memory, SlotTrailer, View};
@@ -21,6 +21,7 @@ use updater_cli::os::{AlignedBuf, Disk, Kind, Lock, OpenHow, OsError};
 use updater_cli::profile::disk::holds_slots;
 
 use crate::decide::Consequence;
+use crate::decide::Step;
 use crate::floor;
 use crate::nodes;
 use crate::setback::Setback;
@@ -100,25 +101,26 @@ impl<'c> Machine<'c> {
         }
     }
 
-    /// Spends the try that the boot costs; read back when it returns.
+    /// Spends the try that the boot costs, and gives the slot's tries as the disk has them; read back when it returns.
     ///
     /// # Errors
     /// The try of a slot on trial could not be spent. A good slot boots all the same.
-    pub fn spend(&mut self, boot: &Boot) -> Result<(), Error<OsError>> {
+    pub fn spend(&mut self, boot: &Boot) -> Result<TriesLeft, Error<OsError>> {
         let _udev = Lock::table(&self.disk);
         let attempt = activate::spend_try(&mut self.disk, self.view.specs, boot, &mut self.scratch)?;
         match attempt.spent {
             Spent::Failed(error) => {
                 eprintln!("updater: the try of slot {} could not be spent: {error}", boot.candidate.slot);
+                Ok(boot.candidate.bits.tries_left)
             }
             Spent::Yes(outcome) => {
                 if let Some(warning) = outcome.warning {
                     eprintln!("updater: {warning}");
                 }
+                Ok(Step::Chosen(*boot).tries_left())
             }
-            Spent::NotNeeded => {}
+            Spent::NotNeeded => Ok(boot.candidate.bits.tries_left),
         }
-        Ok(())
     }
 
     /// What the trailers of a slot say; `trailer` holds it.

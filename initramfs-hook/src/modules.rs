@@ -45,6 +45,9 @@ fn insert(path: &Path, parameters: &str) -> io::Result<()> {
     match rustix::system::finit_module(&file, &CString::new(parameters)?, flags) {
         // Built in, or loaded by somebody else.
         Err(Errno::EXIST) => Ok(()),
+        Err(Errno::OPNOTSUPP) if flags == COMPRESSED => {
+            Err(io::Error::other("this kernel decompresses no modules: put it there as .ko"))
+        }
         answer => Ok(answer?),
     }
 }

@@ -168,7 +168,7 @@ fn a_try_that_cannot_be_written() {
     );
     assert!(said.contains(r#""passed_over":[{"slot":"b","reason":"try-not-spent""#), "{said}");
     assert!(said.contains("updater: the try of slot a could not be spent: "), "{said}");
-    assert!(said.contains("updater: slot a boots: version 1.0, counted"), "{said}");
+    assert!(said.contains("updater: slot a boots: version 1.0, counted, 3 tries left"), "{said}");
     // The disk works again, and the trial has lost nothing.
     assert_eq!(disk.bits('b'), [2, 3, 0]);
     let said = Machine::does("off").run(&disk);
@@ -185,7 +185,7 @@ fn a_disk_that_cannot_be_written() {
     );
     assert!(said.contains(r#""passed_over":[{"slot":"b","reason":"try-not-spent""#), "{said}");
     assert!(said.contains("updater: the try of slot a could not be spent: "), "{said}");
-    assert!(said.contains("updater: slot a boots: version 1.0, counted"), "{said}");
+    assert!(said.contains("updater: slot a boots: version 1.0, counted, 3 tries left"), "{said}");
     assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 3, 1], [2, 3, 0]));
 }
 

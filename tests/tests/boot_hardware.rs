@@ -6,6 +6,7 @@ use tests::guest::Machine;
 use tests::guest_disk::GuestDisk;
 use tests::guest_kit::{Board, Kernel, Release};
 use tests::guest_medium::Bus;
+use tests::tool;
 
 /// An update is tried on this disk, marked good from inside, and the bits are seen from outside.
 fn updates(board: Board, bus: Bus, sectors: BlockSize) -> String {
@@ -50,4 +51,28 @@ fn compressed_modules_are_the_kernels_to_decompress() {
     let modules = board.kernel.module_files(&["virtio_blk"]);
     assert!(modules.iter().all(|path| path.to_string_lossy().ends_with(".ko.xz")), "{modules:?}");
     on(&updates(board, Bus::Virtio, BlockSize::B512), "/dev/vda");
+}
+
+#[test]
+fn a_kernel_that_decompresses_no_modules_has_it_told() {
+    let disk = GuestDisk::provisioned(Board::PLAIN, &Release::of("1.0"));
+    // Behind the board's own initramfs: the kernel unpacks both, and later files replace earlier ones.
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let own = disk.kit().initramfs(disk.board());
+    let [files, both] = ["files", "both"].map(|name| folder.path().join(name));
+    let list = std::fs::read_to_string(own.with_extension("tree").join("etc/updater/modules")).unwrap();
+    std::fs::create_dir_all(files.join("etc/updater")).unwrap();
+    std::fs::write(files.join("etc/updater/modules"), format!("{list}/loop.ko.xz\n")).unwrap();
+    let module = disk.board().kernel.module_files(&["loop"]).pop().unwrap();
+    let (files, both_name, own) = (files.display(), both.display(), own.display());
+    let script = format!(
+        "xz --check=crc32 -c '{}' >'{files}/loop.ko.xz'; cp '{own}' '{both_name}'; cd '{files}' && find . | cpio --quiet -o -H newc -R 0:0 >>'{both_name}'",
+        module.display()
+    );
+    tool::run("sh", &["-e", "-c", &script]);
+    let said = Machine { initramfs: Some(both), ..Machine::does("off") }.run(&disk);
+    let told =
+        "updater: the module /loop.ko.xz cannot be loaded: this kernel decompresses no modules: put it there as .ko";
+    assert!(said.contains(told), "{said}");
+    assert!(said.contains("updater: slot a boots: version 1.0, counted, 2 tries left"), "{said}");
 }
