@@ -19,9 +19,9 @@ use crate::verity::{CHUNK_BYTES, ParentCache, Superblock, Tree};
 #[derive(Debug)]
 pub struct Buffers<'b> {
     /// Image data: a whole number of 4096-byte blocks. With a whole chunk (512 KiB) each chunk is checked before it is written;
-    /// with less, block by block, it is checked right after, in a slot that cannot boot.
+    /// with several, as many compressed ones are decompressed side by side; with less than one, block by block, it is checked right after, in a slot that cannot boot.
     pub data: &'b mut [u8],
-    /// Carried bytes of a compressed chunk: 512 KiB, or nothing where there is no decompressor.
+    /// Carried bytes of compressed chunks: 512 KiB for each that is decompressed at once, or nothing where there is no decompressor.
     pub carried: &'b mut [u8],
     /// A level-0 hash block that is being built.
     pub leaf: &'b mut [u8; BLOCK_BYTES],
@@ -29,6 +29,14 @@ pub struct Buffers<'b> {
     pub block: &'b mut [u8; BLOCK_BYTES],
     /// An index page of a compressed payload.
     pub page: &'b mut [u8; BLOCK_BYTES],
+}
+
+impl Buffers<'_> {
+    /// The same buffers with the `place`th chunk of the data only.
+    pub(crate) fn nth_chunk(&mut self, place: usize) -> Buffers<'_> {
+        let data = self.data.chunks_mut(CHUNK_BYTES).nth(place).unwrap_or_default();
+        Buffers { data, carried: &mut [], leaf: self.leaf, block: self.block, page: self.page }
+    }
 }
 
 /// Whether what a partition holds is what the tree says.

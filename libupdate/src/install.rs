@@ -34,7 +34,7 @@ use crate::verity::Tree;
 
 mod payload;
 
-pub use payload::{Decompressor, NoDecompressor, Source};
+pub use payload::{Decompressor, NoDecompressor, Packed, Source};
 
 /// What a caller brings to a long act besides disk and memory.
 #[derive(Debug)]

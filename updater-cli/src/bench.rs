@@ -32,7 +32,7 @@ pub struct Bench {
     memory: Memories,
 }
 
-/// Memory of the core's acts: about 1.1 MiB, whatever the image.
+/// Memory of the core's acts: 1 MiB for each chunk that is decompressed at once, whatever the image.
 struct Memories {
     trailer: Box<[u8; TRAILER_BYTES]>,
     block: Box<[u8; BLOCK_BYTES]>,
@@ -53,7 +53,7 @@ impl Memories {
             block: block(),
             other: block(),
             page: block(),
-            data: AlignedBuf::new(CHUNK_BYTES),
+            data: AlignedBuf::new(crate::zstd::at_once() * CHUNK_BYTES),
             carried: Vec::new(),
         }
     }
@@ -63,7 +63,10 @@ impl Memories {
         watch: &mut Watch<'_>,
         act: impl FnOnce(&mut Buffers<'_>, &mut Tools<'_, Hasher, Unpacker, Watch<'_>>) -> Result<T, Error<OsError>>,
     ) -> Result<T, Failure> {
-        self.carried.resize(CHUNK_BYTES, 0);
+        if self.carried.is_empty() {
+            // Memory that is taken only where it is used.
+            self.carried = vec![0; self.data.len()];
+        }
         let mut buffers = Buffers {
             data: &mut self.data,
             carried: &mut self.carried,

@@ -3,7 +3,8 @@
 use std::io;
 
 use libupdate::bundle::writer::Compressor;
-use libupdate::install::Decompressor;
+use libupdate::install::{Decompressor, Packed};
+use rayon::prelude::*;
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter, get_error_name};
 
 use crate::exit::{Exit, Failure};
@@ -16,33 +17,50 @@ const LEVEL: i32 = 16;
 /// Sizes of the matcher's tables: what a chunk can fill. The library's own are for larger frames, 10 MiB a core.
 const TABLES: [CParameter; 2] = [CParameter::ChainLog(18), CParameter::HashLog(17)];
 
-/// Decompresses chunks.
-pub struct Unpacker {
-    context: DCtx<'static>,
+/// Decompresses chunks, several side by side.
+pub struct Unpacker(Vec<DCtx<'static>>);
+
+/// Chunks that are decompressed side by side on this machine: more would cost memory and win nothing.
+pub fn at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get).min(3)
 }
 
 impl Unpacker {
     /// A decompressor whose window is bounded.
     pub fn new() -> Result<Self, Failure> {
-        let mut context = DCtx::create();
         let next = "report this: the zstd library refuses its own bound";
-        context
-            .set_parameter(DParameter::WindowLogMax(WINDOW_LOG))
-            .map_err(|code| Failure::new(Exit::Io, "cannot decompress", get_error_name(code), next))?;
-        Ok(Self { context })
+        let context = || {
+            let mut context = DCtx::create();
+            let bound = context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG));
+            bound.map_err(|code| Failure::new(Exit::Io, "cannot decompress", get_error_name(code), next))?;
+            Ok(context)
+        };
+        (0..at_once()).map(|_| context()).collect::<Result<_, Failure>>().map(Self)
     }
+}
+
+fn unpack(context: &mut DCtx<'_>, carried: &[u8], chunk: &mut [u8]) -> Option<()> {
+    let wanted = chunk.len();
+    // One frame and nothing behind it, which names its size; the library refuses a larger window and a dictionary.
+    let one_frame = zstd::zstd_safe::find_frame_compressed_size(carried).ok() == Some(carried.len());
+    let says = zstd::zstd_safe::get_frame_content_size(carried).ok().flatten();
+    if !one_frame || says != u64::try_from(wanted).ok() {
+        return None;
+    }
+    (context.decompress(chunk, carried).ok()? == wanted).then_some(())
 }
 
 impl Decompressor for Unpacker {
     fn decompress(&mut self, carried: &[u8], chunk: &mut [u8]) -> Option<()> {
-        let wanted = chunk.len();
-        // One frame and nothing behind it, which names its size; the library refuses a larger window and a dictionary.
-        let one_frame = zstd::zstd_safe::find_frame_compressed_size(carried).ok() == Some(carried.len());
-        let says = zstd::zstd_safe::get_frame_content_size(carried).ok().flatten();
-        if !one_frame || says != u64::try_from(wanted).ok() {
-            return None;
-        }
-        (self.context.decompress(chunk, carried).ok()? == wanted).then_some(())
+        unpack(self.0.first_mut()?, carried, chunk)
+    }
+
+    fn decompress_each(&mut self, packed: &mut [Packed<'_>]) -> Result<(), usize> {
+        let share = packed.len().div_ceil(self.0.len().max(1)).max(1);
+        let done: Vec<Option<()>> = (packed.par_chunks_mut(share).zip(self.0.par_iter_mut()))
+            .flat_map_iter(|(packed, context)| packed.iter_mut().map(|one| unpack(context, one.carried, one.chunk)))
+            .collect();
+        done.iter().position(Option::is_none).map_or(Ok(()), Err)
     }
 }
 
@@ -101,6 +119,26 @@ mod tests {
         assert_eq!(out, chunk);
         assert_eq!(unpacker.decompress(&frame, &mut vec![0; chunk.len() - 1]), None);
         assert_eq!(unpacker.decompress(&frame, &mut vec![0; chunk.len() + 1]), None);
+    }
+
+    #[test]
+    fn several_are_unpacked_in_their_order_and_the_first_bad_one_is_named() {
+        let chunks: Vec<Vec<u8>> = (0..7_u8).map(|number| vec![number; 8192 + usize::from(number)]).collect();
+        let frames: Vec<Vec<u8>> = chunks.iter().map(|chunk| frame(chunk)).collect();
+        let mut unpacker = Unpacker(vec![DCtx::create(), DCtx::create(), DCtx::create()]);
+        let mut outs: Vec<Vec<u8>> = chunks.iter().map(|chunk| vec![9; chunk.len()]).collect();
+        let mut run = |frames: &[Vec<u8>]| {
+            let pairs = frames.iter().zip(&mut outs);
+            let mut packed: Vec<_> = pairs.map(|(carried, chunk)| Packed { carried, chunk }).collect();
+            unpacker.decompress_each(&mut packed)
+        };
+        assert_eq!(run(&frames), Ok(()));
+        let mut bad = frames.clone();
+        bad[5].pop();
+        assert_eq!(run(&bad), Err(5));
+        bad[2].pop();
+        assert_eq!(run(&bad), Err(2));
+        assert_eq!(outs[6], chunks[6]);
     }
 
     #[test]

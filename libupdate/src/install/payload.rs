@@ -44,7 +44,30 @@ pub trait Decompressor {
     /// Fills `chunk` from `carried`: one frame, no dictionary, a window of at most a chunk, exactly `chunk.len()` bytes.
     /// `None` where the frame is anything else.
     fn decompress(&mut self, carried: &[u8], chunk: &mut [u8]) -> Option<()>;
+
+    /// The same for several chunks, which a caller with more than one processor does side by side.
+    ///
+    /// # Errors
+    /// The place in `packed` of one that did not.
+    fn decompress_each(&mut self, packed: &mut [Packed<'_>]) -> Result<(), usize> {
+        for (place, one) in packed.iter_mut().enumerate() {
+            self.decompress(one.carried, one.chunk).ok_or(place)?;
+        }
+        Ok(())
+    }
 }
+
+/// A chunk that is to be decompressed.
+#[derive(Debug)]
+pub struct Packed<'p> {
+    /// Its carried bytes.
+    pub carried: &'p [u8],
+    /// Where it goes.
+    pub chunk: &'p mut [u8],
+}
+
+/// Chunks that are decompressed side by side, at most; what the buffers hold decides.
+const AT_ONCE: usize = 8;
 
 /// For callers that install only uncompressed bundles.
 #[derive(Clone, Copy, Default, Debug)]
@@ -77,8 +100,22 @@ where
     levels(&mut window, place, source, buffers, tools.hasher)?;
     let mut parents = ParentCache::new(place.tree);
     let mut pages = PageChain::new(place.payload);
-    for chunk in 0..place.tree.geometry.chunks() {
+    let mut chunk = 0;
+    while chunk < place.tree.geometry.chunks() {
         let carried = carried(place, chunk, source, buffers, &mut pages)?;
+        let side_by_side = if resume == Resume::Fresh { packed_from(place, chunk, buffers, &pages) } else { 0 };
+        if side_by_side > 1 {
+            let last = chunk.saturating_add(side_by_side);
+            unpack_each(place, chunk..last, source, buffers, tools.decompressor)?;
+            for (buffer, chunk) in (chunk..last).enumerate() {
+                let expected = parents.expected_chunk(&mut window, chunk, tools.hasher).map_err(not_kept)?;
+                let mut one = buffers.nth_chunk(buffer);
+                settle(&mut window, place, (chunk, carried, expected), source, &mut one, tools)?;
+                meter.done(tools.observer, check::chunk_len(&place.tree, chunk), 0)?;
+            }
+            chunk = last;
+            continue;
+        }
         let expected = parents.expected_chunk(&mut window, chunk, tools.hasher).map_err(not_kept)?;
         let len = check::chunk_len(&place.tree, chunk);
         let mut kept = 0;
@@ -86,9 +123,14 @@ where
             source.skip(u64::try_from(carried.carried_len()).unwrap_or(u64::MAX), buffers.data).map_err(lost)?;
             kept = len;
         } else {
-            fill(&mut window, place, (chunk, carried, expected), source, buffers, tools)?;
+            if let Row::Zstd { carried_len, digest } = carried {
+                let whole = place.tree.geometry.chunk_len(chunk);
+                unpack((chunk, carried_len, digest), whole, source, buffers, tools.decompressor)?;
+            }
+            settle(&mut window, place, (chunk, carried, expected), source, buffers, tools)?;
         }
         meter.done(tools.observer, len, kept)?;
+        chunk = chunk.saturating_add(1);
     }
     Ok(())
 }
@@ -161,8 +203,8 @@ fn holds<D: BlockIo, H: BlockHasher>(
     Ok(true)
 }
 
-/// Takes one chunk from the stream and writes it with its level-0 block.
-fn fill<D, R, H, Z, O>(
+/// Takes one chunk from the stream, or from the data buffer where it was decompressed into that, and writes it with its level-0 block.
+fn settle<D, R, H, Z, O>(
     window: &mut Window<'_, D>,
     place: &Place<'_>,
     (chunk, carried, expected): (u64, Row, Digest),
@@ -178,9 +220,6 @@ where
 {
     let start = place.tree.geometry.chunk_offset(chunk).ok_or(Corrupt::Chunk { chunk })?;
     let whole = place.tree.geometry.chunk_len(chunk);
-    if let Row::Zstd { carried_len, digest } = carried {
-        unpack((chunk, carried_len, digest), whole, source, buffers, tools.decompressor)?;
-    }
     let checked_first = buffers.data.len() >= whole;
     check::pieces(&place.tree, chunk, buffers, |offset, piece, digests| {
         match carried {
@@ -224,6 +263,50 @@ fn unpack<R: Source, Z: Decompressor, E>(
     let data = buffers.data.get_mut(..whole).ok_or(NoSpace::Buffer { needed: whole, got })?;
     decompressor.decompress(packed, data).ok_or(Corrupt::Decompress { chunk })?;
     Ok(())
+}
+
+/// How many chunks from `chunk` on are compressed, stand in one page, and have a place in the buffers.
+fn packed_from(place: &Place<'_>, chunk: u64, buffers: &Buffers<'_>, pages: &Option<PageChain<'_>>) -> u64 {
+    let Some(pages) = pages else { return 0 };
+    let places = buffers.data.len().min(buffers.carried.len()).checked_div(CHUNK_BYTES).unwrap_or(0).min(AT_ONCE);
+    let end = chunk.saturating_add(u64::try_from(places).unwrap_or(0)).min(pages.next_chunk());
+    let packed = |chunk: &u64| matches!(page::row(buffers.page, place.payload, *chunk), Some(Row::Zstd { .. }));
+    len_of((chunk..end).take_while(packed))
+}
+
+fn len_of(chunks: impl Iterator<Item = u64>) -> u64 {
+    u64::try_from(chunks.count()).unwrap_or(0)
+}
+
+/// Reads the carried bytes of several chunks, checks the digest of each, and only then decompresses them, each into its place of the
+/// data buffer.
+fn unpack_each<R: Source, Z: Decompressor, E>(
+    place: &Place<'_>,
+    chunks: core::ops::Range<u64>,
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    decompressor: &mut Z,
+) -> Result<(), Error<E>> {
+    let first = chunks.start;
+    let mut packed = heapless::Vec::<Packed<'_>, AT_ONCE>::new();
+    let places = buffers.carried.chunks_mut(CHUNK_BYTES).zip(buffers.data.chunks_mut(CHUNK_BYTES));
+    for (chunk, (carried, data)) in chunks.zip(places) {
+        let wrong = Corrupt::Chunk { chunk };
+        let Some(Row::Zstd { carried_len, digest }) = page::row(buffers.page, place.payload, chunk) else {
+            return Err(wrong.into());
+        };
+        let carried = carried.get_mut(..usize::try_from(carried_len).map_err(|_| wrong)?).ok_or(wrong)?;
+        source.read_exact(carried).map_err(lost)?;
+        if Digest::of(&[carried]) != digest {
+            return Err(Corrupt::CarriedDigest { chunk }.into());
+        }
+        let data = data.get_mut(..place.tree.geometry.chunk_len(chunk)).ok_or(wrong)?;
+        packed.push(Packed { carried, chunk: data }).map_err(|_| wrong)?;
+    }
+    decompressor.decompress_each(&mut packed).map_err(|place| {
+        let chunk = first.saturating_add(u64::try_from(place).unwrap_or(0));
+        Corrupt::Decompress { chunk }.into()
+    })
 }
 
 /// Writes the level-0 block in `buffers.leaf`. An image of one block has none.
