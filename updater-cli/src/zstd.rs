@@ -15,7 +15,7 @@ const WINDOW_LOG: u32 = 19;
 /// Debian root 19 gives 2.6 % less in three times the time.
 const LEVEL: i32 = 16;
 /// Sizes of the matcher's tables: what a chunk can fill. The library's own are for larger frames, 10 MiB a core.
-const TABLES: [CParameter; 2] = [CParameter::ChainLog(18), CParameter::HashLog(17)];
+const TABLES: [CParameter; 2] = [CParameter::ChainLog(18), CParameter::HashLog(16)];
 
 /// Decompresses chunks, several side by side.
 pub struct Unpacker(Vec<DCtx<'static>>);
