@@ -18,6 +18,8 @@ use crate::guest_medium::{Bus, Medium, drive};
 
 /// A guest that says nothing new for so long hangs. It is many times what a boot takes on a machine with other work.
 const PATIENCE: Duration = Duration::from_secs(150);
+/// A guest that starts over and over never ends, whatever it says.
+const LIFETIME: Duration = Duration::from_secs(20 * 60);
 const POLL: Duration = Duration::from_millis(20);
 /// UEFI firmware, of the package `ovmf`.
 const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
@@ -180,7 +182,7 @@ impl Guest {
     }
 
     fn waits_until(&self, what: &str, met: impl Fn(&str) -> bool) {
-        let (mut heard, mut until) = (0, Instant::now() + PATIENCE);
+        let (mut heard, mut until, end) = (0, Instant::now() + PATIENCE, Instant::now() + LIFETIME);
         loop {
             let said = self.said();
             if met(&said) {
@@ -189,7 +191,7 @@ impl Guest {
             if said.len() != heard {
                 (heard, until) = (said.len(), Instant::now() + PATIENCE);
             }
-            assert!(Instant::now() < until, "the guest never said {what}:\n{said}");
+            assert!(Instant::now() < until.min(end), "the guest never said {what}:\n{said}");
             thread::sleep(POLL);
         }
     }
