@@ -135,6 +135,8 @@ impl Verb {
             Self::Keygen(_) | Self::Bundle(_) | Self::Info(_) | Self::Provision(_) => false,
             Self::HookConfig(_) | Self::Demo(_) | Self::Man(_) => false,
             Self::Verify(args) => args.slot.is_some(),
+            // It may end with the booted slot taken out of the boot order.
+            Self::MarkGood(args) => !args.unattended,
             _ => true,
         }
     }

@@ -1,0 +1,90 @@
+//! Trials that a person confirms, and the words on a slot, as the program is run.
+
+use serde_json::Value;
+use tests::answer::Exit;
+use tests::device::Device;
+
+/// A device with release 0 good on a, and release 1 on b, on trial, a person asked or not.
+fn on_trial(options: &[&str]) -> Device {
+    let device = Device::new();
+    let bundle = device.workshop.bundle_text(1);
+    device.does(&[&["install"], options, &[bundle.as_str()]].concat());
+    assert_eq!(device.state("b"), "trial");
+    device.booted("b")
+}
+
+fn asked(device: &Device) -> Value {
+    device.status()["slots"][1]["confirm_seconds"].clone()
+}
+
+#[test]
+fn the_question_is_on_the_slot_until_the_next_install_takes_it_back() {
+    let device = Device::new();
+    let bundle = device.workshop.bundle_text(1);
+    let document = device.does(&["install", "--no-activate", "--trial", "manual", "--within", "90", &bundle]);
+    assert_eq!((&document["result"], &document["confirm_seconds"]), (&"staged".into(), &90.into()));
+    assert_eq!(asked(&device), 90);
+    device.does(&["activate"]);
+    assert_eq!((device.state("b").as_str(), asked(&device)), ("trial", 90.into()));
+    // Marked good, nobody is asked any more; written anew, nobody is asked.
+    device.does(&["mark-good", "--slot", "b"]);
+    assert_eq!(asked(&device), Value::Null);
+    let staged = Device::new();
+    staged.does(&["install", "--no-activate", "--trial", "manual", &bundle]);
+    assert_eq!(asked(&staged), 600);
+    staged.does(&["install", &bundle]);
+    assert_eq!((staged.state("b").as_str(), asked(&staged)), ("trial", Value::Null));
+}
+
+#[test]
+fn the_time_that_a_person_has_is_between_a_second_and_a_week() {
+    let device = Device::new();
+    let bundle = device.workshop.bundle_text(1);
+    for seconds in ["0", "604801", "-1", "soon"] {
+        device.run(&["install", "--trial", "manual", &format!("--within={seconds}"), &bundle]).exits(Exit::Usage);
+    }
+    assert_eq!(device.state("b"), "empty");
+}
+
+#[test]
+fn unattended_marks_at_once_where_nobody_is_asked() {
+    let device = on_trial(&[]);
+    device.does(&["mark-good", "--unattended"]);
+    assert_eq!(device.state("b"), "good");
+}
+
+#[test]
+fn unattended_takes_the_slot_out_where_nobody_answers() {
+    let device = on_trial(&["--trial", "manual", "--within", "1"]);
+    let answer = device.cli(&["mark-good", "--unattended", "--json"]).run().exits(Exit::Refused);
+    let answer = answer.says("nobody confirmed it within 1 s").says("slot b waits for a person");
+    // It was not left alone: it is out of the boot order.
+    assert!(!answer.stderr().contains("untouched"), "{answer}");
+    assert_eq!(device.state("b"), "failed");
+    let fallback = &device.status()["last_fallback"];
+    assert_eq!(
+        (&fallback["reason"], &fallback["detail"]),
+        (&"nobody confirmed it in time".into(), &"within 1 s".into())
+    );
+}
+
+#[test]
+fn a_note_is_left_on_a_trial_and_on_nothing_else() {
+    let device = on_trial(&[]);
+    let slot = |device: &Device| device.partition("b");
+    let before = slot(&device);
+    let document = device.does(&["note", "health-check", "20-app: \u{1b}[2J failed"]);
+    assert_eq!((&document["reason"], &document["tries_left"]), (&"health-check".into(), &3.into()));
+    // One block of the running slot, in its trailer region, and no other.
+    let after = slot(&device);
+    let changed: Vec<usize> =
+        (0..before.len() / 4096).filter(|n| before[n * 4096..][..4096] != after[n * 4096..][..4096]).collect();
+    assert_eq!(changed, [before.len() / 4096 - 8]);
+    assert_eq!(device.state("b"), "trial");
+    device.does(&["mark-good"]);
+    device.cli(&["note", "restarted", "--json"]).run().fails(Exit::Nothing, "slot b is good, not on trial");
+    device.run(&["note", "bored"]).exits(Exit::Usage);
+    device.does(&["mark-bad", "--reason", "smoke"]);
+    let fallback = &device.status()["last_fallback"];
+    assert_eq!((&fallback["reason"], &fallback["detail"]), (&"marked bad by an operator".into(), &"smoke".into()));
+}
