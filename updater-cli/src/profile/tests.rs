@@ -109,8 +109,23 @@ fn each_rule_across_keys_is_named_with_its_line() {
         ("", &two_rests, "line 16: two partitions take the rest"),
         ("keys = [\"release.pub\"]", "", "line 10: neither `keys` nor `folder`"),
         ("[trust]", "[trust]\nthreshold = 2", "line 10: a threshold of 2 cannot be reached with 1 keys"),
-        ("", "[boot]\nkernel = \"/x\"", "line 12: `kernel` and `initrd` go with"),
-        ("", "[boot]\nhand-over = \"kexec\"", "line 12: hand-over = \"kexec\" needs `kernel`"),
+        ("", "[boot]\nkernel = \"/x\"", "line 12: `payload`, `kernel`, `initrd` and `command-line` go with"),
+        ("", "[boot]\nhand-over = \"kexec\"", "line 12: hand-over = \"kexec\" needs `payload` or `kernel`"),
+        ("", "[boot]\npayload = \"x\"", "line 13: no partition has the role `x`"),
+        ("", "[boot]\npayload = \"root\"", "line 12: `payload`, `kernel`,"),
+        (
+            "",
+            "[boot]\nhand-over = \"kexec\"\npayload = \"root\"\ninitrd = \"/i\"",
+            "line 12: `initrd` and `command-line` go with",
+        ),
+        ("", "[boot]\nvar = \"x\"", "line 13: no partition without a role"),
+        ("", "[boot]\nvar = \"root-a\"", "line 13: no partition without a role"),
+        ("[slots]", "[disk]\nguid = \"00000000-0000-0000-0000-000000000000\"\n[slots]", "line 5: \"0000"),
+        (
+            "[slots]",
+            "[disk]\nbus = \"x\"\nguid = \"0f5b2c34-8d1e-4c7a-9b60-2f3a4d5e6f70\"\n[slots]",
+            "line 6: `guid` with",
+        ),
         ("", "[boot]\non-exhausted = \"recovery\"", "line 12: on-exhausted = \"recovery\" needs `recovery`"),
         ("", "[boot]\nrecovery = \"x\"", "line 13: `recovery` goes with"),
         ("", "[boot]\non-exhausted = \"recovery\"\nrecovery = \"x\"", "line 14: no partition without a role"),
@@ -184,11 +199,11 @@ fn the_readme_has_every_key_in_its_tables_section() {
     };
     let tables = [
         ("Top", format!("no-such-key = 1\n{LEAST}"), 7),
-        ("`[disk]`", format!("{LEAST}[disk]\nno-such-key = 1\n"), 2),
+        ("`[disk]`", format!("{LEAST}[disk]\nno-such-key = 1\n"), 3),
         ("`[slots]`", LEAST.replace("[slots]", "[slots]\nno-such-key = 1"), 4),
         ("`[[partition]]`", LEAST.replace("[[partition]]", "[[partition]]\nno-such-key = 1"), 5),
         ("`[trust]`", format!("{LEAST}no-such-key = 1\n"), 3),
-        ("`[boot]`", format!("{LEAST}[boot]\nno-such-key = 1\n"), 13),
+        ("`[boot]`", format!("{LEAST}[boot]\nno-such-key = 1\n"), 17),
         ("`[boot.watchdog]`", format!("{LEAST}[boot.watchdog]\nno-such-key = 1\n"), 2),
     ];
     for (title, text, count) in tables {
