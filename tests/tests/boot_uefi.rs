@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tests::guest::Machine;
 use tests::guest_disk::GuestDisk;
 use tests::guest_kit::{Board, Kernel, Kit, Release};
-use tests::tool;
+use tests::{tool, uki};
 
 const BOARD: Board = Board {
     boot: "hand-over = \"kexec\"\nkernel = \"/boot/vmlinuz\"\ninitrd = \"/boot/initramfs\"\n",
@@ -16,29 +16,21 @@ const BOARD: Board = Board {
 };
 /// What it says to the kernels; what the guests do, their releases have.
 const WORDS: &str = "console=ttyS0 quiet panic=-1";
-/// The stub of systemd with its parts, at the places that systemd-stub(7) gives them, as the file that firmware looks for.
+/// The partition of a disk, with the file that firmware looks for.
 const MAKE: &str = r#"
-printf 'ID=updater\n' >"$1/osrel"
-printf '%s' "$5" >"$1/cmdline"
-objcopy --add-section .osrel="$1/osrel" --change-section-vma .osrel=0x20000 \
-  --add-section .cmdline="$1/cmdline" --change-section-vma .cmdline=0x30000 \
-  --add-section .linux="$3" --change-section-vma .linux=0x2000000 \
-  --add-section .initrd="$4" --change-section-vma .initrd=0x3000000 \
-  /usr/lib/systemd/boot/efi/linuxx64.efi.stub "$1/bootx64.efi"
 truncate -s 36M "$2"
 mkfs.vfat "$2"
 mmd -i "$2" ::/EFI ::/EFI/BOOT
-mcopy -i "$2" "$1/bootx64.efi" ::/EFI/BOOT/BOOTX64.EFI
+mcopy -i "$2" "$1" ::/EFI/BOOT/BOOTX64.EFI
 "#;
 
 /// The content of the EFI system partition.
 fn esp() -> Vec<u8> {
     let kit = Kit::shared();
-    let [folder, image] = ["uki", "esp"].map(|name| kit.path(name));
-    fs::create_dir(&folder).expect("the folder can be written");
-    let paths = [folder, image.clone(), BOARD.kernel.image(), kit.initramfs(&BOARD)];
-    let paths = paths.each_ref().map(|path| path.to_str().expect("paths of tests are UTF-8"));
-    tool::run("sh", &[&["-e", "-c", MAKE, "make"], &paths[..], &[WORDS]].concat());
+    let [uki, image] = ["bootx64.efi", "esp"].map(|name| kit.path(name));
+    uki::make(&BOARD.kernel.image(), &kit.initramfs(&BOARD), WORDS, &uki);
+    let paths = [&uki, &image].map(|path| path.to_str().expect("paths of tests are UTF-8"));
+    tool::run("sh", &[&["-e", "-c", MAKE, "make"], &paths[..]].concat());
     fs::read(image).expect("it was made")
 }
 
