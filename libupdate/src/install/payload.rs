@@ -103,9 +103,8 @@ where
     let mut chunk = 0;
     while chunk < place.tree.geometry.chunks() {
         let carried = carried(place, chunk, source, buffers, &mut pages)?;
-        let side_by_side = if resume == Resume::Fresh { packed_from(place, chunk, buffers, &pages) } else { 0 };
-        if side_by_side > 1 {
-            let last = chunk.saturating_add(side_by_side);
+        let last = chunk.saturating_add(packed_from(place, chunk, buffers, &pages));
+        if resume == Resume::Fresh && last > chunk.saturating_add(1) {
             unpack_each(place, chunk..last, source, buffers, tools.decompressor)?;
             for (buffer, chunk) in (chunk..last).enumerate() {
                 let expected = parents.expected_chunk(&mut window, chunk, tools.hasher).map_err(not_kept)?;
@@ -123,10 +122,7 @@ where
             source.skip(u64::try_from(carried.carried_len()).unwrap_or(u64::MAX), buffers.data).map_err(lost)?;
             kept = len;
         } else {
-            if let Row::Zstd { carried_len, digest } = carried {
-                let whole = place.tree.geometry.chunk_len(chunk);
-                unpack((chunk, carried_len, digest), whole, source, buffers, tools.decompressor)?;
-            }
+            unpack((chunk, carried), place.tree.geometry.chunk_len(chunk), source, buffers, tools.decompressor)?;
             settle(&mut window, place, (chunk, carried, expected), source, buffers, tools)?;
         }
         meter.done(tools.observer, len, kept)?;
@@ -244,14 +240,15 @@ where
     leaf(window, place, chunk, buffers)
 }
 
-/// Reads the carried bytes, checks their digest, and only then decompresses them into the data buffer.
+/// Reads the carried bytes of a compressed chunk, checks their digest, and only then decompresses them into the data buffer.
 fn unpack<R: Source, Z: Decompressor, E>(
-    (chunk, carried_len, digest): (u64, u32, Digest),
+    (chunk, carried): (u64, Row),
     whole: usize,
     source: &mut R,
     buffers: &mut Buffers<'_>,
     decompressor: &mut Z,
 ) -> Result<(), Error<E>> {
+    let Row::Zstd { carried_len, digest } = carried else { return Ok(()) };
     let got = buffers.carried.len();
     let len = usize::try_from(carried_len).unwrap_or(usize::MAX);
     let packed = buffers.carried.get_mut(..len).ok_or(NoSpace::Buffer { needed: CHUNK_BYTES, got })?;
