@@ -121,14 +121,26 @@ fn a_reboot_before_it_is_marked_good() {
     falls_back_after_its_tries(&with_trial(Board::default(), &TWO.acts("reboot")));
 }
 
+/// A file that is read as a whole only later is damaged.
+fn rots(board: Board) -> String {
+    let release = TWO.acts("read,hang");
+    let disk = with_trial(board, &release);
+    let bytes = std::fs::metadata(disk.bundle(&release).replace(".bundle", ".image")).unwrap().len();
+    disk.damage('b', i64::try_from(bytes / 2).unwrap());
+    falls_back_after_its_tries(&disk)
+}
+
 #[test]
 fn a_block_that_is_damaged_later_restarts_the_machine() {
-    let disk = with_trial(Board::default(), &TWO.acts("read,hang"));
-    // In a file that is read as a whole only later.
-    let bytes = std::fs::metadata(disk.bundle(&TWO.acts("read,hang")).replace(".bundle", ".image")).unwrap().len();
-    disk.damage('b', i64::try_from(bytes / 2).unwrap());
-    let said = falls_back_after_its_tries(&disk);
+    let said = rots(Board::default());
+    assert!(said.contains("is corrupted") && !said.contains("Kernel panic"), "{said}");
+}
+
+#[test]
+fn a_block_that_is_damaged_later_panics_where_the_profile_says_so() {
+    let said = rots(Board { boot: "on-corruption = \"panic\"\n", ..Board::default() });
     assert!(said.contains("is corrupted"), "{said}");
+    assert_eq!(said.matches("Kernel panic - not syncing: dm-verity").count(), 3, "{said}");
 }
 
 #[test]
