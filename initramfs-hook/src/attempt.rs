@@ -65,6 +65,8 @@ pub struct Ready {
     pub report: Report,
     /// The slot's own kernel, where that is what runs.
     pub kernel: Option<Loadable>,
+    /// Digest of its manifest.
+    pub manifest: Digest,
 }
 
 /// Tries a slot.
@@ -89,8 +91,8 @@ pub fn run<'c>(
         around.phases.end("floor");
     }
     let word = step.is_trial().then(|| machine.word(slot)).flatten().filter(|word| word.manifest == manifest);
-    let confirm_seconds = word.as_ref().and_then(|word| word.confirm_within(manifest));
-    let earlier = word.as_ref().and_then(Setback::earlier);
+    let confirm_seconds = step.is_trial().then(|| machine.asked(slot, manifest)).flatten();
+    let earlier = word.as_ref().map(Setback::earlier);
     match step.depth() {
         Depth::Everything => everything(machine, slot, &verified, &extents, around.watchdog).map_err(refused)?,
         Depth::AsRead => first_blocks(machine, &verified, &extents, around).map_err(refused)?,
@@ -100,7 +102,7 @@ pub fn run<'c>(
     match start(machine, slot, &verified, around, &mut mappings) {
         Ok(kernel) => {
             let report = Report { tries_left, confirm_seconds, earlier, ..report(step, &verified, &mappings) };
-            Ok(Ready { report, kernel })
+            Ok(Ready { report, kernel, manifest })
         }
         Err(setback) => {
             filesystem::unmount(around.root);

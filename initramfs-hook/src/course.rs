@@ -9,7 +9,7 @@ use std::time::Duration;
 use libupdate::boot::candidates;
 use libupdate::bundle::verdict::Reason;
 use libupdate::slot::SlotTable;
-use libupdate::{Error, SlotId};
+use libupdate::{Digest, Error, SlotId};
 use rustix::system::RebootCommand;
 use updater_cli::hook_config::{self, HookConfig};
 use updater_cli::os::OsError;
@@ -25,7 +25,7 @@ use crate::machine::Machine;
 use crate::modules;
 use crate::phases::Phases;
 use crate::recovery;
-use crate::report::Trial;
+use crate::report::{Report, Trial};
 use crate::setback::Setback;
 use crate::watchdog::Watchdog;
 use crate::writable;
@@ -114,6 +114,30 @@ fn follow(machine: &mut Machine<'_>, step: &Step, reason: Reason) {
     }
 }
 
+/// Marks a trial good at its hand-over, where the profile says so and no person is asked. A kernel of the slot's own has yet to run: the
+/// hook behind it marks.
+fn marks_good(machine: &mut Machine<'_>, report: &Report) {
+    let wanted = machine.config.boot.mark_good == Marker::Hook && report.trial == Trial::Yes;
+    if wanted
+        && report.confirm_seconds.is_none()
+        && let Err(error) = machine.mark_good(report.slot)
+    {
+        eprintln!("updater: slot {} could not be marked good: {error}", report.slot);
+    }
+}
+
+/// The hand-over failed: a slot on trial has had its chance.
+fn came_back(machine: &mut Machine<'_>, step: &Step, manifest: Digest, error: &std::io::Error) {
+    let setback = Setback::new(Reason::NO_INIT, error);
+    eprintln!("updater: slot {}: {setback}", step.slot());
+    follow(machine, step, setback.reason);
+    let slots = machine.look();
+    let slot = slots.as_ref().ok().and_then(|slots| slots.get(step.slot()).ok());
+    if let Some(Err(error)) = slot.map(|slot| machine.record(slot, manifest, &setback)) {
+        eprintln!("updater: the reason could not be recorded: {error}");
+    }
+}
+
 /// What a boot carries from step to step.
 struct Course<'c> {
     called: &'c Called,
@@ -199,23 +223,21 @@ impl Course<'_> {
 
     /// Leaves everything to the slot's own system.
     fn hand_over(&mut self, machine: &mut Machine<'_>, step: &Step, ready: Ready) -> ExitCode {
-        let Ready { mut report, kernel } = ready;
+        let Ready { mut report, kernel, manifest } = ready;
         let boot = &machine.config.boot;
         let slot = report.slot;
         report.passed_over = self.passed_over.clone();
         report.passed_over.retain(|(other, _)| *other != slot);
-        if boot.mark_good == Marker::Hook
-            && report.confirm_seconds.is_none()
-            && report.trial == Trial::Yes
-            && let Err(error) = machine.mark_good(slot)
-        {
-            eprintln!("updater: slot {slot} could not be marked good: {error}");
+        if kernel.is_none() {
+            marks_good(machine, &report);
         }
         if let Err(error) = report.write() {
             eprintln!("updater: the report of this boot could not be written: {error}");
         }
         if kernel.is_none() {
-            writable::prepare(machine, &self.root);
+            // Replaying a journal takes the kernel a while.
+            self.watchdog.feed();
+            writable::prepare(machine, &self.root, step.depth());
         }
         self.watchdog.feed();
         self.phases.end("report");
@@ -245,15 +267,8 @@ impl Course<'_> {
             // A kernel that was asked for was opened before.
             (Next::Kernel(_), None, Called::Init { .. }) => std::io::Error::other("no kernel was opened"),
         };
-        self.came_back(machine, step, &error);
+        came_back(machine, step, manifest, &error);
         give_up(self.called, boot.panic)
-    }
-
-    /// The hand-over failed: a slot on trial has had its chance.
-    fn came_back(&self, machine: &mut Machine<'_>, step: &Step, error: &std::io::Error) {
-        let setback = Setback::new(Reason::NO_INIT, error);
-        eprintln!("updater: slot {}: {setback}", step.slot());
-        follow(machine, step, setback.reason);
     }
 
     fn switch_root(&self) -> ExitCode {

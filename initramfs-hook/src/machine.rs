@@ -179,6 +179,12 @@ impl<'c> Machine<'c> {
         word::explain(&mut self.disk, slot, &verdict, block)
     }
 
+    /// Seconds that a person has to confirm the trial of this manifest.
+    pub fn asked(&mut self, slot: &Slot<'_>, manifest: Digest) -> Option<u32> {
+        let [block, _] = &mut self.blocks;
+        word::asked(&mut self.disk, slot, manifest, block)
+    }
+
     /// What was left on the slot in words. It decides nothing, so one that cannot be read is none.
     pub fn word(&mut self, slot: &Slot<'_>) -> Option<Verdict> {
         let [block, _] = &mut self.blocks;

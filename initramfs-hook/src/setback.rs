@@ -19,18 +19,16 @@ impl Setback {
         Self { reason, detail: Detail::new(detail).as_str().to_owned() }
     }
 
-    /// What a word on a slot says of a boot that went before; `None` where it only waits for a person.
-    pub fn earlier(word: &Verdict) -> Option<Self> {
-        let told = Self { reason: word.reason, detail: word.detail.as_str().to_owned() };
-        Some(told).filter(|told| told.reason != Reason::AWAITS_PERSON)
+    /// What a word on a slot says of a boot that went before.
+    pub fn earlier(word: &Verdict) -> Self {
+        Self { reason: word.reason, detail: word.detail.as_str().to_owned() }
     }
 
     /// The tries ran out, and what was left on the slot says why.
     pub fn exhausted(word: Option<&Verdict>) -> Self {
         match word.map(Self::earlier) {
             None => Self::new(Reason::EXHAUSTED, ""),
-            Some(Some(earlier)) => Self::new(Reason::EXHAUSTED, earlier),
-            Some(None) => Self::new(Reason::EXHAUSTED, "a person was to confirm it"),
+            Some(earlier) => Self::new(Reason::EXHAUSTED, earlier),
         }
     }
 }
@@ -63,8 +61,5 @@ mod tests {
             told(Some(&health)),
             "its tries ran out without a good boot (a health check failed (20-app: failed))"
         );
-        let waits = word(Reason::AWAITS_PERSON, "600");
-        assert_eq!(Setback::earlier(&waits), None);
-        assert!(told(Some(&waits)).ends_with("(a person was to confirm it)"));
     }
 }

@@ -15,6 +15,8 @@ use std::path::Path;
 use rustix::mount::MountFlags;
 use updater_cli::profile::boot::Overlay;
 
+use crate::decide::Depth;
+use crate::filesystem;
 use crate::machine::Machine;
 
 const IMAGE: &str = "/run/updater/image";
@@ -22,15 +24,18 @@ const WRITABLE: &str = "/run/updater/writable";
 /// What the kernel knows.
 const KINDS: &str = "/proc/filesystems";
 
-/// Gives the mounted root its writable places.
-pub fn prepare(machine: &mut Machine<'_>, root: &Path) {
+/// Gives the mounted root its writable places. Where nobody confirmed the last boots, the partition could be why: `/var` is in memory.
+pub fn prepare(machine: &mut Machine<'_>, root: &Path, depth: Depth) {
     if machine.config.boot.overlay == Overlay::InMemory
         && let Err(error) = overlay(root)
     {
         eprintln!("updater: no overlay, the root stays read-only: {error}");
+        for at in [IMAGE, WRITABLE] {
+            filesystem::unmount(Path::new(at));
+        }
     }
     let Some(label) = machine.config.boot.var.clone() else { return };
-    if let Err(why) = var(machine, &label, &root.join("var")) {
+    if let Err(why) = var(machine, &label, &root.join("var"), depth) {
         eprintln!("updater: /var: {why}");
     }
 }
@@ -41,14 +46,10 @@ fn overlay(root: &Path) -> io::Result<()> {
     in_memory(Path::new(WRITABLE))?;
     fs::create_dir(&upper)?;
     fs::create_dir(&work)?;
-    rustix::mount::mount_move(root, IMAGE)?;
+    // Bound, not moved: under a first process that shares its mounts nothing can be moved.
+    rustix::mount::mount_bind(root, IMAGE)?;
     let options = std::ffi::CString::new(format!("lowerdir={IMAGE},upperdir={upper},workdir={work}"))?;
-    let together = rustix::mount::mount("overlay", root, "overlay", MountFlags::empty(), Some(options.as_c_str()));
-    together.or_else(|error| {
-        // The root as it was is what boots.
-        rustix::mount::mount_move(IMAGE, root)?;
-        Err(error.into())
-    })
+    Ok(rustix::mount::mount("overlay", root, "overlay", MountFlags::empty(), Some(options.as_c_str()))?)
 }
 
 fn in_memory(at: &Path) -> io::Result<()> {
@@ -56,11 +57,14 @@ fn in_memory(at: &Path) -> io::Result<()> {
     Ok(rustix::mount::mount("tmpfs", at, "tmpfs", MountFlags::NODEV | MountFlags::NOSUID, Some(c"mode=0755"))?)
 }
 
-fn var(machine: &mut Machine<'_>, label: &str, at: &Path) -> Result<(), String> {
+fn var(machine: &mut Machine<'_>, label: &str, at: &Path, depth: Depth) -> Result<(), String> {
     if !at.is_dir() {
         return Err("the root has no such folder".to_owned());
     }
-    let mounted = machine.labelled(label).and_then(|node| mount_any(node.path(), at));
+    let mounted = match depth {
+        Depth::AsRead => machine.labelled(label).and_then(|node| mount_any(node.path(), at)),
+        Depth::Everything => Err("the last boots were not confirmed, and it could be why".to_owned()),
+    };
     mounted.or_else(|why| {
         in_memory(at).map_err(|error| format!("{label}: {why}; in memory: {error}"))?;
         eprintln!("updater: /var is in memory and is gone after this boot: {label}: {why}");
@@ -72,7 +76,7 @@ fn var(machine: &mut Machine<'_>, label: &str, at: &Path) -> Result<(), String> 
 fn mount_any(node: &Path, at: &Path) -> Result<(), String> {
     let kinds = fs::read_to_string(KINDS).map_err(|error| format!("{KINDS}: {error}"))?;
     for kind in disk_kinds(&kinds) {
-        match rustix::mount::mount(node, at, kind, MountFlags::empty(), None) {
+        match rustix::mount::mount(node, at, kind, MountFlags::NODEV | MountFlags::NOSUID, None) {
             Ok(()) => return Ok(()),
             // Not this one.
             Err(rustix::io::Errno::INVAL) => {}

@@ -1,4 +1,5 @@
-//! The word left on a slot, its [`Verdict`]: why it was passed over, or that its trial waits for a person.
+//! The words left on a slot: its [`Verdict`], why it was passed over or not marked good; and the question that a person answers by
+//! confirming its trial.
 //!
 //! ```text
 //!  install, a person confirms:  sealed ─► ask, flush ─► arm ─► boot ─┬─ mark-good in time ─► good
@@ -7,8 +8,8 @@
 //! ```
 //!
 //! # Durability
-//! The word stands in a block of its own in the trailer region of the slot's first partition. No image, hash block or trailer shares
-//! it, and no decision of the chooser needs it, so a cut leaves the old word, the new one, or a torn one, which is none. A question
+//! Each stands in a block of its own in the trailer region of the slot's first partition. No image, hash block, trailer or other word
+//! shares it, and no decision of the chooser needs it, so a cut leaves the old word, the new one, or a torn one, which is none. A question
 //! is asked before the slot is armed: no trial that waits for a person boots without it, but where the cut fell before the arming.
 
 use crate::bundle::verdict::Verdict;
@@ -35,7 +36,12 @@ fn read<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, block: &mut Block) -> Result<
 
 /// Seconds that a person has to confirm the trial of this manifest; `None` where nobody needs to.
 pub fn asked<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, manifest: Digest, block: &mut Block) -> Option<u32> {
-    any(disk, slot, block).and_then(|word| word.confirm_within(manifest))
+    question(disk, slot, block).ok().and_then(|question| question.confirm_within(manifest))
+}
+
+fn question<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, block: &mut Block) -> Result<Verdict, Error<D::Error>> {
+    let partition = slot.partitions.first().ok_or(Corrupt::VerdictMissing)?;
+    Verdict::read_question(&mut Window::new(disk, partition.extent), block)
 }
 
 /// Asks a person, or nobody, to confirm the trial that is about to be armed. Touches the disk only where that is not so already; a
@@ -52,16 +58,16 @@ pub fn ask<D: BlockIo>(
     within: Option<u32>,
     block: &mut Block,
 ) -> Result<(), Error<D::Error>> {
-    let found = match read(disk, slot, block) {
-        Ok(word) => Some(word.confirm_within(manifest)),
+    let found = match question(disk, slot, block) {
+        Ok(question) => Some(question.confirm_within(manifest)),
         Err(Error::Io(_)) => None,
         Err(_) => Some(None),
     };
-    match within {
-        _ if found == Some(within) => Ok(()),
-        Some(seconds) => on(disk, slot, |window| Verdict::awaiting(manifest, seconds).write(window, block)),
-        None => on(disk, slot, |window| Verdict::erase(window, block)),
+    if found == Some(within) {
+        return Ok(());
     }
+    let question = within.map(|seconds| Verdict::awaiting(manifest, seconds));
+    on(disk, slot, |window| Verdict::write_question(question.as_ref(), window, block))
 }
 
 /// Leaves the word on the slot, but not the same one again: flash wears.
@@ -141,17 +147,27 @@ mod tests {
         }
         assert_eq!(asked(&mut disk, &slot, Digest::new([5; 32]), &mut block), None);
         ask(&mut disk, &slot, MANIFEST, None, &mut block).unwrap();
-        assert_eq!((writes(&disk), any(&mut disk, &slot, &mut block)), (2, None));
+        assert_eq!((writes(&disk), asked(&mut disk, &slot, MANIFEST, &mut block)), (2, None));
+    }
+
+    #[test]
+    fn a_word_leaves_the_question_alone() {
+        let (mut disk, slot, mut block) = (disk(), slot(), [0; 4096]);
+        ask(&mut disk, &slot, MANIFEST, Some(600), &mut block).unwrap();
+        let (reason, at, detail) = (Reason::RESTARTED, UnixSeconds::UNKNOWN, Detail::new(""));
+        explain(&mut disk, &slot, &Verdict { reason, manifest: MANIFEST, at, detail }, &mut block).unwrap();
+        assert_eq!(asked(&mut disk, &slot, MANIFEST, &mut block), Some(600));
+        assert_eq!(about(&mut disk, &slot, MANIFEST, &mut block).map(|word| word.reason), Some(reason));
     }
 
     #[test]
     fn a_block_that_cannot_be_read_is_written_and_says_nothing() {
         let (mut disk, slot, mut block) = (disk(), slot(), [0; 4096]);
-        disk.bad_reads.push(31 - 8);
+        disk.bad_reads.push(31 - 7);
         assert_eq!(asked(&mut disk, &slot, MANIFEST, &mut block), None);
         ask(&mut disk, &slot, MANIFEST, None, &mut block).unwrap();
         assert_eq!(writes(&disk), 1);
-        disk.bad_writes.push(31 - 8);
+        disk.bad_writes.push(31 - 7);
         assert!(ask(&mut disk, &slot, MANIFEST, Some(1), &mut block).is_err());
     }
 

@@ -37,6 +37,29 @@ fn the_question_is_on_the_slot_until_the_next_install_takes_it_back() {
 }
 
 #[test]
+fn a_word_on_the_slot_does_not_take_the_question_away() {
+    let device = on_trial(&["--trial", "manual", "--within", "1"]);
+    device.does(&["note", "restarted"]);
+    assert_eq!(asked(&device), 1);
+    device.run(&["mark-good", "--unattended"]).exits(Exit::Refused);
+    assert_eq!(device.state("b"), "failed");
+}
+
+#[test]
+fn who_confirms_can_be_changed_while_the_slot_is_armed() {
+    let device = Device::new();
+    let bundle = device.workshop.bundle_text(1);
+    device.does(&["install", &bundle]);
+    let document = device.does(&["install", "--trial", "manual", &bundle]);
+    assert_eq!((&document["result"], &document["confirm_seconds"]), (&"armed".into(), &600.into()));
+    assert_eq!((device.state("b").as_str(), asked(&device)), ("trial", 600.into()));
+    device.run(&["install", "--trial", "manual", &bundle]).exits(Exit::Nothing);
+    device.does(&["install", &bundle]);
+    assert_eq!(asked(&device), Value::Null);
+    device.run(&["install", &bundle]).exits(Exit::Nothing);
+}
+
+#[test]
 fn the_time_that_a_person_has_is_between_a_second_and_a_week() {
     let device = Device::new();
     let bundle = device.workshop.bundle_text(1);

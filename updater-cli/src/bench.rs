@@ -135,10 +135,12 @@ impl Bench {
     /// Sends each partition's data to its own node, and protects the booted slot's.
     fn route(&mut self, survey: &Survey<'_>) -> Result<(), Failure> {
         for slot in survey.slots.slots() {
-            for partition in &slot.partitions {
+            for (number, partition) in slot.partitions.iter().enumerate() {
                 self.disk.route_partition(partition.entry, partition.extent)?;
                 if self.view.booted == Some(slot.id) {
-                    self.disk.protect(partition.extent, slot.id, Verdict::extent(partition.extent));
+                    // Words stand on a slot's first partition.
+                    let spared = if number == 0 { Verdict::extent(partition.extent) } else { None };
+                    self.disk.protect(partition.extent, slot.id, spared);
                 }
             }
         }

@@ -26,6 +26,8 @@ use crate::limits::ENVELOPE_BYTES;
 pub const REGION_BYTES: u64 = 65536;
 /// Where the verdict stands in the region.
 pub const VERDICT_OFFSET: u64 = 32768;
+/// Where the question to a person begins in the region.
+pub const QUESTION_OFFSET: u64 = 36864;
 /// Blocks that a trailer takes.
 pub const TRAILER_BLOCKS: usize = 3;
 /// Bytes that a trailer takes.

@@ -21,7 +21,7 @@ use core::fmt::{self, Write as _};
 use heapless::String;
 
 use crate::block::{ByteOffset, Extent};
-use crate::bundle::trailer::{VERDICT_OFFSET, region_of, trailer_offset};
+use crate::bundle::trailer::{QUESTION_OFFSET, VERDICT_OFFSET, region_of, trailer_offset};
 use crate::bytes;
 use crate::digest::{BLOCK_BYTES, Digest};
 use crate::error::{Corrupt, Error, NoSpace};
@@ -274,9 +274,39 @@ impl Verdict {
         window: &mut Window<'_, D>,
         scratch: &mut [u8; BLOCK_BYTES],
     ) -> Result<Self, Error<D::Error>> {
-        let offset = place(window)?;
+        let offset = place(window, VERDICT_OFFSET)?;
         window.read(offset, scratch)?;
         Ok(Self::parse(scratch)?)
+    }
+
+    /// Reads the question to a person, which stands behind the verdict: no verdict takes its place.
+    ///
+    /// # Errors
+    /// As [`Verdict::read`].
+    pub fn read_question<D: BlockIo>(
+        window: &mut Window<'_, D>,
+        scratch: &mut [u8; BLOCK_BYTES],
+    ) -> Result<Self, Error<D::Error>> {
+        let offset = place(window, QUESTION_OFFSET)?;
+        window.read(offset, scratch)?;
+        Ok(Self::parse(scratch)?)
+    }
+
+    /// Writes the question to a person, or zeros over it. Touches the disk; durable after a flush.
+    ///
+    /// # Errors
+    /// As [`Verdict::write`].
+    pub fn write_question<D: BlockIo>(
+        question: Option<&Self>,
+        window: &mut Window<'_, D>,
+        scratch: &mut [u8; BLOCK_BYTES],
+    ) -> Result<(), Error<D::Error>> {
+        let offset = place(window, QUESTION_OFFSET)?;
+        scratch.fill(0);
+        if let Some(question) = question {
+            question.encode(scratch);
+        }
+        window.write(offset, scratch)
     }
 
     /// Writes the verdict. Touches the disk; durable after a flush.
@@ -288,7 +318,7 @@ impl Verdict {
         window: &mut Window<'_, D>,
         scratch: &mut [u8; BLOCK_BYTES],
     ) -> Result<(), Error<D::Error>> {
-        let offset = place(window)?;
+        let offset = place(window, VERDICT_OFFSET)?;
         self.encode(scratch);
         window.write(offset, scratch)
     }
@@ -301,15 +331,15 @@ impl Verdict {
         window: &mut Window<'_, D>,
         scratch: &mut [u8; BLOCK_BYTES],
     ) -> Result<(), Error<D::Error>> {
-        let offset = place(window)?;
+        let offset = place(window, VERDICT_OFFSET)?;
         scratch.fill(0);
         window.write(offset, scratch)
     }
 }
 
-fn place<D: BlockIo>(window: &Window<'_, D>) -> Result<ByteOffset, Error<D::Error>> {
+fn place<D: BlockIo>(window: &Window<'_, D>, offset: u64) -> Result<ByteOffset, Error<D::Error>> {
     let no_region = NoSpace::NoTrailerRegion { size: window.extent().len() };
-    region_of(window)?.plus(VERDICT_OFFSET).ok_or(Error::NoSpace(no_region))
+    region_of(window)?.plus(offset).ok_or(Error::NoSpace(no_region))
 }
 
 #[cfg(test)]

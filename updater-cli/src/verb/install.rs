@@ -123,21 +123,21 @@ fn finish(
     let slot = staged.slot();
     let seconds = watch.finish();
     let version = staged.verified().manifest().version().to_string();
-    if matches!(state, SlotState::Trial | SlotState::Good) || (state == SlotState::Staged && args.no_activate) {
-        let what = format!("slot {slot} holds {version} already");
-        let next = match state {
-            SlotState::Trial => "reboot to try it",
-            SlotState::Staged => "run `activate` to arm it",
-            _ => "run `rollback` to boot it next",
-        };
-        return Err(Failure::new(Exit::Nothing, what, format!("every block of it is right and it is {state}"), next));
-    }
     let asked = match args.trial {
         TrialOption::Auto => None,
         TrialOption::Manual => Some(args.within),
     };
-    ask(bench, session, &staged, asked)?;
     let ending = if args.no_activate { Ending::Staged } else { Ending::Armed };
+    let armed = matches!(state, SlotState::Trial | SlotState::Good);
+    if armed || (state == SlotState::Staged && args.no_activate) {
+        if state == SlotState::Good || question(bench, session, &staged)? == asked {
+            return Err(held(slot, &version, state));
+        }
+        // Complete already, but for who confirms its trial.
+        ask(bench, session, &staged, asked)?;
+        return Ok(Installed::done(&staged, if armed { Ending::Armed } else { ending }, asked, &seconds));
+    }
+    ask(bench, session, &staged, asked)?;
     let outcome = bench.commit(session, |disk, specs, scratch| match ending {
         Ending::Staged => activate::keep_staged(disk, specs, &staged, profile.tries, scratch),
         Ending::Armed => activate::arm(disk, specs, &staged, profile.tries, scratch),
@@ -152,6 +152,24 @@ fn ask(bench: &mut Bench, session: &Session, staged: &Staged<'_>, within: Option
     let place = survey.slots.get(staged.slot()).map_err(Error::<OsError>::from)?;
     let (disk, memory) = bench.disk_and_memory();
     Ok(word::ask(disk, place, staged.verified().digest(), within, memory.block)?)
+}
+
+/// What the slot says now.
+fn question(bench: &mut Bench, session: &Session, staged: &Staged<'_>) -> Result<Option<u32>, Failure> {
+    let survey = bench.survey_again(session)?;
+    let place = survey.slots.get(staged.slot()).map_err(Error::<OsError>::from)?;
+    let (disk, memory) = bench.disk_and_memory();
+    Ok(word::asked(disk, place, staged.verified().digest(), memory.block))
+}
+
+fn held(slot: SlotId, version: &str, state: SlotState) -> Failure {
+    let what = format!("slot {slot} holds {version} already");
+    let next = match state {
+        SlotState::Trial => "reboot to try it",
+        SlotState::Staged => "run `activate` to arm it",
+        _ => "run `rollback` to boot it next",
+    };
+    Failure::new(Exit::Nothing, what, format!("every block of it is right and it is {state}"), next)
 }
 
 /// How an installation ended.

@@ -12,13 +12,14 @@ use crate::bench::Bench;
 use crate::cli::{MarkBad, MarkGood};
 use crate::exit::{Exit, Failure};
 use crate::os::{Mode, OsError};
-use crate::profile::Profile;
-use crate::session::Session;
+use crate::session::{Device, Session};
 use crate::verb::install::meant;
 use crate::verb::status;
 
 /// Between two looks at a slot that waits for a person.
 const POLL: Duration = Duration::from_secs(1);
+/// How long the last look may fail, for example because somebody else works on the disk.
+const LATE: Duration = Duration::from_secs(30);
 
 /// Says that a slot has completed a boot.
 pub fn good(session: &Session, args: &MarkGood) -> Result<(), Failure> {
@@ -30,7 +31,7 @@ pub fn good(session: &Session, args: &MarkGood) -> Result<(), Failure> {
     {
         // The person's own `mark-good` needs the disk.
         drop(bench);
-        return confirmed(session, slot, seconds);
+        return confirmed(session, &device, slot, seconds);
     }
     let outcome = bench
         .commit(session, |disk, specs, scratch| activate::mark_good(disk, specs, slot, device.profile.guard, scratch))
@@ -52,61 +53,78 @@ fn asked(bench: &mut Bench, survey: &Survey<'_>, slot: SlotId) -> Result<Option<
     }
 }
 
-/// Waits until a person has marked the slot good.
-fn confirmed(session: &Session, slot: SlotId, seconds: u32) -> Result<(), Failure> {
+/// Waits until a person has marked the slot good. A look that fails is no answer: the next one may succeed.
+fn confirmed(session: &Session, device: &Device, slot: SlotId, seconds: u32) -> Result<(), Failure> {
     let until = Instant::now() + Duration::from_secs(seconds.into());
     session.output.warn(&format!(
         "slot {slot} waits for a person: run `updater-cli mark-good` within {seconds} s, else the old slot boots again"
     ));
-    while Instant::now() < until {
+    loop {
         if session.interrupt.requested() {
             return Err(Error::<OsError>::Interrupted.into());
         }
-        std::thread::sleep(POLL);
-        let (device, mut bench, survey) = Bench::begin(session, Mode::ReadOnly)?;
-        if survey.facts.slot(slot).map_err(Error::<OsError>::from)?.state == SlotState::Good {
-            session.output.note(&format!("slot {slot} was confirmed"));
-            return session.output.result(&status::Status::of(&mut bench, &survey, device.profile));
+        let last = Instant::now() >= until;
+        // The last look keeps everybody else out: an answer after it comes too late.
+        match look(session, device, if last { Mode::ReadWrite } else { Mode::ReadOnly }) {
+            Ok((mut bench, survey)) if is_good(&survey, slot) => {
+                session.output.note(&format!("slot {slot} was confirmed"));
+                return session.output.result(&status::Status::of(&mut bench, &survey, device.profile));
+            }
+            Ok((bench, survey)) if last => return Err(unconfirmed(session, bench, &survey, slot, seconds)),
+            Err(failure) if Instant::now() >= until + LATE => return Err(failure),
+            _ => std::thread::sleep(POLL),
         }
     }
+}
+
+fn is_good(survey: &Survey<'_>, slot: SlotId) -> bool {
+    survey.facts.slot(slot).is_ok_and(|facts| facts.state == SlotState::Good)
+}
+
+fn look(session: &Session, device: &Device, mode: Mode) -> Result<(Bench, Survey<'static>), Failure> {
+    let mut bench = Bench::open(session, device, mode)?;
+    let survey = bench.survey(session)?;
+    Ok((bench, survey))
+}
+
+/// Nobody answered: the slot is taken out, and whoever called restarts.
+fn unconfirmed(session: &Session, bench: Bench, survey: &Survey<'_>, slot: SlotId, seconds: u32) -> Failure {
     let detail = format!("within {seconds} s");
-    let failed = condemn(session, slot, Reason::UNCONFIRMED, Some(&detail));
-    let why = format!("nobody confirmed it {detail}");
-    let next = match failed {
+    let next = match condemn(session, bench, survey, (slot, Reason::UNCONFIRMED, Some(&detail))) {
         Ok(_) => "restart: the old slot boots; a second `install` of this version needs --retry-failed".to_owned(),
         Err(failure) => {
             format!("the slot keeps its bits ({}); restart: after its tries the old slot boots", failure.why)
         }
     };
-    Err(Failure::new(Exit::Refused, format!("slot {slot} is not marked good"), why, next))
+    let why = format!("nobody confirmed it {detail}");
+    Failure::new(Exit::Refused, format!("slot {slot} is not marked good"), why, next)
 }
 
 /// Says that a slot must not boot again, and why.
 pub fn bad(session: &Session, args: &MarkBad) -> Result<(), Failure> {
-    let (_, bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
+    let (device, bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
     let slot = meant(args.slot, &survey.facts, "cannot mark a slot bad")?;
-    drop(bench);
-    let (profile, mut bench, outcome) = condemn(session, slot, Reason::MARKED_BAD, args.reason.as_deref())?;
+    let why = (slot, Reason::MARKED_BAD, args.reason.as_deref());
+    let (mut bench, outcome) = condemn(session, bench, &survey, why)?;
     session.output.note(&format!("slot {slot} does not boot again"));
-    status::after(session, &mut bench, profile, &outcome)
+    status::after(session, &mut bench, device.profile, &outcome)
 }
 
 /// Takes a slot out of the boot order, and leaves the reason on it.
 fn condemn(
     session: &Session,
-    slot: SlotId,
-    reason: Reason,
-    detail: Option<&str>,
-) -> Result<(&'static Profile, Bench, Outcome), Failure> {
-    let (device, mut bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
+    mut bench: Bench,
+    survey: &Survey<'_>,
+    (slot, reason, detail): (SlotId, Reason, Option<&str>),
+) -> Result<(Bench, Outcome), Failure> {
     let outcome = bench
         .commit(session, |disk, specs, scratch| activate::mark_bad(disk, specs, &survey.facts, slot, scratch))
         .map_err(|failure| failure.doing(format!("cannot mark slot {slot} bad")))?;
     // The bits decide; the word only says why, and failing to write it changes nothing else.
-    if let Err(failure) = explain(&mut bench, &survey, slot, reason, detail) {
+    if let Err(failure) = explain(&mut bench, survey, slot, reason, detail) {
         session.output.warn(&format!("the reason could not be recorded: {}", failure.why));
     }
-    Ok((device.profile, bench, outcome))
+    Ok((bench, outcome))
 }
 
 /// Leaves a reason on a slot, for `status` on the one that takes over.

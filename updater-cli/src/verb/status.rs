@@ -166,13 +166,12 @@ fn fallen(bench: &mut Bench, survey: &Survey<'_>, facts: &SlotFacts) -> Option<F
         None => word::any(disk, place, memory.block),
     };
     let (reason, detail, time) = match (verdict, facts.state) {
-        (Some(verdict), _) if verdict.reason != Reason::AWAITS_PERSON => {
+        (Some(verdict), _) => {
             (verdict.reason.to_string(), verdict.detail.as_str().to_owned(), crate::time::rfc3339(verdict.at))
         }
-        (_, SlotState::Unverified) => return None,
-        (Some(_), SlotState::Exhausted) => ("tries ran out".to_owned(), "a person was to confirm it".to_owned(), None),
+        (None, SlotState::Unverified) => return None,
         (None, SlotState::Exhausted) => ("tries ran out".to_owned(), String::new(), None),
-        _ => ("marked bad".to_owned(), String::new(), None),
+        (None, _) => ("marked bad".to_owned(), String::new(), None),
     };
     Some(Fallback { slot: facts.slot.to_string(), version: version(facts), reason, detail, time })
 }
