@@ -21,7 +21,7 @@ bits_answer() {
   rm "$DISK"
   note binary "$(calculate "$(stat -c %s "$UPDATER") / 1048576")"
   # Where a boot test or `tests/run bench` has built it.
-  for hook in "${CARGO_TARGET_DIR:-$BENCH/../../target}"/guest/*/hook/initramfs-hook; do
+  for hook in "${CARGO_TARGET_DIR:-$BENCH/../../target}"/guest/*-musl/hook/initramfs-hook; do
     [[ ! -e $hook ]] || note hook "$(calculate "$(stat -c %s "$hook") / 1024")"
   done
 }
