@@ -1,11 +1,12 @@
 //! The trailer regions of a slot: marked when an installation begins, sealed when it is complete.
 //!
 //! ```text
-//!  trailer offset             +12288        +32768   +36864      +65536
-//!  | mark, or trailer .......... | zero ....... | verdict | zero ..... |
+//!  trailer offset             +12288        +32768    +36864     +40960      +65536
+//!  | mark, or trailer .......... | zero ....... | verdict | question | zero ..... |
 //! ```
 //!
 //! # Durability
+//! The question to a person is `word`'s: it is about one manifest, and is asked or taken back before that is armed.
 //! `forget` runs before a slot that failed gets the one try of a disarmed slot: a cut leaves a failed slot, or one that holds nothing.
 //! `begin` destroys the trailer by writing the mark over its first block, in a slot whose bits are already clear: a cut leaves the
 //! trailer, the mark, or neither, and the slot boots in no case. `seal` replaces the mark by the trailer when all that it speaks of

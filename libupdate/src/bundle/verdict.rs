@@ -274,9 +274,7 @@ impl Verdict {
         window: &mut Window<'_, D>,
         scratch: &mut [u8; BLOCK_BYTES],
     ) -> Result<Self, Error<D::Error>> {
-        let offset = place(window, VERDICT_OFFSET)?;
-        window.read(offset, scratch)?;
-        Ok(Self::parse(scratch)?)
+        Self::read_at(VERDICT_OFFSET, window, scratch)
     }
 
     /// Reads the question to a person, which stands behind the verdict: no verdict takes its place.
@@ -287,7 +285,15 @@ impl Verdict {
         window: &mut Window<'_, D>,
         scratch: &mut [u8; BLOCK_BYTES],
     ) -> Result<Self, Error<D::Error>> {
-        let offset = place(window, QUESTION_OFFSET)?;
+        Self::read_at(QUESTION_OFFSET, window, scratch)
+    }
+
+    fn read_at<D: BlockIo>(
+        offset: u64,
+        window: &mut Window<'_, D>,
+        scratch: &mut [u8; BLOCK_BYTES],
+    ) -> Result<Self, Error<D::Error>> {
+        let offset = place(window, offset)?;
         window.read(offset, scratch)?;
         Ok(Self::parse(scratch)?)
     }
