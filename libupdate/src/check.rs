@@ -105,8 +105,7 @@ pub(crate) fn hash_stored<D: BlockIo, H: BlockHasher>(
     let start = tree.geometry.chunk_offset(chunk).ok_or(Corrupt::Chunk { chunk })?;
     pieces(tree, chunk, buffers, |offset, piece, digests| {
         let at = start.plus(offset).ok_or(Corrupt::Chunk { chunk })?;
-        window.read(at, piece)?;
-        hasher.hash_blocks(tree.salt, piece, digests);
+        hasher.hash_blocks(tree.salt, window.lend(at, piece)?, digests);
         Ok(())
     })?;
     Ok(tree.digest_of_chunk(buffers.leaf, hasher))

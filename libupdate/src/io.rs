@@ -34,6 +34,15 @@ pub trait BlockIo {
     /// The device's own; `buf` is then undefined.
     fn read(&mut self, at: Lba, buf: &mut [u8]) -> Result<(), Self::Error>;
 
+    /// The bytes that [`BlockIo::read`] would give: in `buf`, or in memory of the implementation's own, which then leaves `buf` alone
+    /// and spares the copy.
+    ///
+    /// # Errors
+    /// As [`BlockIo::read`].
+    fn lend<'a>(&'a mut self, at: Lba, buf: &'a mut [u8]) -> Result<&'a [u8], Self::Error> {
+        self.read(at, buf).map(|()| &*buf)
+    }
+
     /// Writes `buf`, a whole number of blocks, from `at` on.
     ///
     /// # Errors
@@ -61,6 +70,9 @@ impl<D: BlockIo + ?Sized> BlockIo for &mut D {
     }
     fn read(&mut self, at: Lba, buf: &mut [u8]) -> Result<(), Self::Error> {
         (**self).read(at, buf)
+    }
+    fn lend<'a>(&'a mut self, at: Lba, buf: &'a mut [u8]) -> Result<&'a [u8], Self::Error> {
+        (**self).lend(at, buf)
     }
     fn write(&mut self, at: Lba, buf: &[u8]) -> Result<(), Self::Error> {
         (**self).write(at, buf)
@@ -120,6 +132,15 @@ impl<'d, D: BlockIo> Window<'d, D> {
     pub fn read(&mut self, offset: ByteOffset, buf: &mut [u8]) -> Result<(), Error<D::Error>> {
         let at = self.locate(offset, buf)?;
         read(self.disk, at, buf)
+    }
+
+    /// The bytes that [`Window::read`] would give, in `buf` or in memory of the disk's own, see [`BlockIo::lend`].
+    ///
+    /// # Errors
+    /// As [`Window::read`].
+    pub fn lend<'a>(&'a mut self, offset: ByteOffset, buf: &'a mut [u8]) -> Result<&'a [u8], Error<D::Error>> {
+        let at = self.locate(offset, buf)?;
+        self.disk.lend(at, buf).map_err(|cause| Error::Io(IoError { access: Access::Read, at, cause }))
     }
 
     /// Writes `buf` at `offset`. Durable after [`Window::flush`].

@@ -216,6 +216,23 @@ fn within(buf: &mut [u8], left: u64) -> &mut [u8] {
 }
 
 impl Source for BundleSource {
+    /// Lends a piece that the file's thread has read.
+    fn lend<'a>(&'a mut self, buf: &'a mut [u8]) -> Result<&'a [u8], ReadExactError<SourceError>> {
+        let failed = |error| ReadExactError::Other(SourceError(error));
+        let at_hand = match self.parts.first_mut() {
+            Some(Part::File(file)) => file.has_at_hand(buf.len()).map_err(failed)?,
+            _ => false,
+        };
+        if !at_hand {
+            embedded_io::Read::read_exact(self, buf)?;
+            return Ok(buf);
+        }
+        match self.parts.first_mut() {
+            Some(Part::File(file)) => file.take_at_hand(buf.len()).map_err(failed),
+            _ => Err(ReadExactError::UnexpectedEof),
+        }
+    }
+
     /// Seeks where the bytes are in a file; the core has the same bytes in the target already.
     fn skip(&mut self, bytes: u64, scratch: &mut [u8]) -> Result<(), ReadExactError<SourceError>> {
         let mut left = bytes;

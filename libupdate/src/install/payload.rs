@@ -11,7 +11,7 @@ use crate::block::ByteOffset;
 use crate::bundle::page::{self, PageChain, Row};
 use crate::bytes::len_u64;
 use crate::check::{self, Buffers};
-use crate::digest::{BLOCK_BYTES, BlockHasher, Digest};
+use crate::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest};
 use crate::error::{Corrupt, Error, NoSpace};
 use crate::install::{Place, Tools, not_kept};
 use crate::io::{BlockIo, Window};
@@ -21,6 +21,14 @@ use crate::verity::{CHUNK_BYTES, ParentCache, Superblock};
 
 /// A bundle's bytes, from front to end.
 pub trait Source: Read {
+    /// The next `buf.len()` bytes: in `buf`, or in memory of the source's own, which then leaves `buf` alone and spares the copy.
+    ///
+    /// # Errors
+    /// As [`Read::read_exact`].
+    fn lend<'a>(&'a mut self, buf: &'a mut [u8]) -> Result<&'a [u8], ReadExactError<Self::Error>> {
+        self.read_exact(buf).map(|()| &*buf)
+    }
+
     /// Leaves out the next `bytes` bytes. `scratch` is memory to read them into where the source cannot seek.
     ///
     /// # Errors
@@ -216,28 +224,62 @@ where
 {
     let start = place.tree.geometry.chunk_offset(chunk).ok_or(Corrupt::Chunk { chunk })?;
     let whole = place.tree.geometry.chunk_len(chunk);
-    let checked_first = buffers.data.len() >= whole;
-    check::pieces(&place.tree, chunk, buffers, |offset, piece, digests| {
-        match carried {
-            Row::Raw { .. } => source.read_exact(piece).map_err(lost)?,
-            Row::Zero => piece.fill(0),
-            Row::Zstd { .. } => {}
+    match buffers.data.get_mut(..whole) {
+        Some(data) => {
+            let data = match carried {
+                Row::Raw { .. } => source.lend(data).map_err(lost)?,
+                Row::Zero => zeros(data),
+                Row::Zstd { .. } => data,
+            };
+            check_whole(place, (chunk, expected), data, buffers.leaf, tools.hasher)?;
+            window.write(start, data)?;
         }
-        tools.hasher.hash_blocks(place.tree.salt, piece, digests);
-        if checked_first {
-            return Ok(());
-        }
-        window.write(start.plus(offset).ok_or(Corrupt::Chunk { chunk })?, piece)
-    })?;
-    if place.tree.digest_of_chunk(buffers.leaf, tools.hasher) != expected {
-        return Err(Corrupt::Chunk { chunk }.into());
-    }
-    if checked_first {
-        let got = buffers.data.len();
-        let data = buffers.data.get(..whole).ok_or(NoSpace::Buffer { needed: whole, got })?;
-        window.write(start, data)?;
+        None => settle_in_pieces(window, place, (chunk, carried, expected), source, buffers, tools.hasher)?,
     }
     leaf(window, place, chunk, buffers)
+}
+
+/// Whether `data` is the chunk that the tree expects. Leaves its level-0 block in `leaf`.
+fn check_whole<H: BlockHasher>(
+    place: &Place<'_>,
+    (chunk, expected): (u64, Digest),
+    data: &[u8],
+    leaf: &mut [u8; BLOCK_BYTES],
+    hasher: &mut H,
+) -> Result<(), Corrupt> {
+    let wrong = Corrupt::Chunk { chunk };
+    leaf.fill(0);
+    let digests = (data.len() / BLOCK_BYTES).saturating_mul(DIGEST_BYTES);
+    hasher.hash_blocks(place.tree.salt, data, leaf.get_mut(..digests).ok_or(wrong)?);
+    if place.tree.digest_of_chunk(leaf, hasher) == expected { Ok(()) } else { Err(wrong) }
+}
+
+/// The same where memory holds less than a chunk: each piece is written before all of it is checked, in a slot that cannot boot.
+fn settle_in_pieces<D: BlockIo, R: Source, H: BlockHasher>(
+    window: &mut Window<'_, D>,
+    place: &Place<'_>,
+    (chunk, carried, expected): (u64, Row, Digest),
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    hasher: &mut H,
+) -> Result<(), Error<D::Error>> {
+    let wrong = Corrupt::Chunk { chunk };
+    let start = place.tree.geometry.chunk_offset(chunk).ok_or(wrong)?;
+    check::pieces(&place.tree, chunk, buffers, |offset, piece, digests| {
+        let piece = match carried {
+            Row::Raw { .. } => source.lend(piece).map_err(lost)?,
+            Row::Zero => zeros(piece),
+            Row::Zstd { .. } => piece,
+        };
+        hasher.hash_blocks(place.tree.salt, piece, digests);
+        window.write(start.plus(offset).ok_or(wrong)?, piece)
+    })?;
+    if place.tree.digest_of_chunk(buffers.leaf, hasher) == expected { Ok(()) } else { Err(wrong.into()) }
+}
+
+fn zeros(bytes: &mut [u8]) -> &[u8] {
+    bytes.fill(0);
+    bytes
 }
 
 /// Reads the carried bytes of a compressed chunk, checks their digest, and only then decompresses them into the data buffer.

@@ -15,8 +15,8 @@ use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use libupdate::bytes::len_u64;
-use libupdate::gpt::{DiskEnds, EntryNumber, PROBE_BYTES, detect_block_size};
-use libupdate::{BlockCount, BlockIo, BlockSize, ByteLen, Extent, Lba, SlotId};
+use libupdate::gpt::EntryNumber;
+use libupdate::{BlockCount, BlockIo, BlockSize, Extent, Lba, SlotId};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
@@ -29,6 +29,7 @@ pub use super::medium::Caching;
 
 mod map;
 mod route;
+mod sectors;
 
 use map::Map;
 use route::{Route, device};
@@ -107,11 +108,11 @@ impl Disk {
         let mut bounce = Bounce::default();
         let bytes = whole.file().seek(SeekFrom::End(0)).map_err(|error| OsError::io(path, "measure", &error))?;
         let (block_size, physical) = match kind {
-            Kind::Device(_) => device_sizes(&whole, how.sector_size)?,
+            Kind::Device(_) => sectors::of_device(&whole, how.sector_size)?,
             Kind::File => {
                 let size = match how.sector_size {
                     Some(size) => size,
-                    None => probe(&whole, bytes, &mut bounce)?,
+                    None => sectors::of_file(&whole, bytes, &mut bounce)?,
                 };
                 (size, size)
             }
@@ -311,6 +312,20 @@ impl BlockIo for Disk {
         Ok(())
     }
 
+    fn lend<'a>(&'a mut self, at: Lba, buf: &'a mut [u8]) -> Result<&'a [u8], OsError> {
+        self.check(at, buf)?;
+        let (index, len) = self.piece(at, len_u64(buf));
+        let held = match self.way(index, at, Mode::ReadOnly)? {
+            (place, _, Some(queue)) if len == len_u64(buf) => queue.hold(place, buf.len())?,
+            _ => false,
+        };
+        if !held {
+            self.read(at, buf)?;
+            return Ok(buf);
+        }
+        Ok(self.queue.as_ref().map_or(&[], |queue| queue.held()))
+    }
+
     fn write(&mut self, mut at: Lba, buf: &[u8]) -> Result<(), OsError> {
         self.check_write(at, buf)?;
         let mut rest = buf;
@@ -345,34 +360,6 @@ const fn flags(mode: Mode) -> OFlags {
     match mode {
         Mode::ReadOnly => OFlags::RDONLY,
         Mode::ReadWrite => OFlags::RDWR,
-    }
-}
-
-/// Logical and physical block size of a device.
-fn device_sizes(whole: &Medium, asked: Option<BlockSize>) -> Result<(BlockSize, BlockSize), OsError> {
-    let failed = |errno| OsError::call(whole.path(), "query the sector size of", errno);
-    let logical = rustix::fs::ioctl_blksszget(whole.file()).map_err(failed)?;
-    let device =
-        BlockSize::new(logical).ok_or_else(|| OsError::new(whole.path(), Fault::SectorSize { found: logical }))?;
-    if let Some(asked) = asked.filter(|asked| *asked != device) {
-        return Err(OsError::new(whole.path(), Fault::SectorSizeDiffers { asked, device }));
-    }
-    // Physical blocks of 1024 to 64 Ki bytes exist; all that the GPT writer asks is whether a neighbour may be torn.
-    let physical = rustix::fs::ioctl_blkpbszget(whole.file()).map_err(failed)?;
-    Ok((device, if physical > 512 { BlockSize::B4096 } else { device }))
-}
-
-/// The sector size of a disk image file: where a valid GPT header stands; 512 where there is none.
-fn probe(whole: &Medium, bytes: u64, bounce: &mut Bounce) -> Result<BlockSize, OsError> {
-    let mut ends = [[0; PROBE_BYTES]; 2];
-    let [head, tail] = &mut ends;
-    let len = memory(bytes).min(PROBE_BYTES);
-    let (head, tail) = (head.get_mut(..len).unwrap_or_default(), tail.get_mut(..len).unwrap_or_default());
-    whole.read(0, head, bounce)?;
-    whole.read(bytes.saturating_sub(len_u64(tail)), tail, bounce)?;
-    match detect_block_size(DiskEnds { head, tail, len: ByteLen::new(bytes) }) {
-        Ok(found) => Ok(found.unwrap_or(BlockSize::B512)),
-        Err(_) => Err(OsError::new(whole.path(), Fault::SectorSizeAmbiguous)),
     }
 }
 

@@ -25,6 +25,15 @@ pub trait InFlight: std::fmt::Debug {
     /// An earlier write's, or this read's.
     fn read(&mut self, place: Place<'_>, out: &mut [u8], bounce: &mut Bounce) -> Result<(), OsError>;
 
+    /// Whether the next `len` bytes from the place on were read ahead as one piece, and are held now, until the next access.
+    ///
+    /// # Errors
+    /// An earlier write's.
+    fn hold(&mut self, place: Place<'_>, len: usize) -> Result<bool, OsError>;
+
+    /// The bytes that are held.
+    fn held(&self) -> &[u8];
+
     /// Waits until every write is done, and forgets what was read ahead: what is read behind a barrier comes from the device.
     ///
     /// # Errors

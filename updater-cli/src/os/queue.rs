@@ -75,6 +75,8 @@ pub struct Queue {
     given_up: Vec<u64>,
     gathered: Option<Gathered>,
     ahead: [Ahead; 2],
+    /// What the act looks at in place, and how much of it.
+    held: Option<(AlignedBuf, usize)>,
     failed: Option<OsError>,
 }
 
@@ -98,6 +100,7 @@ impl Default for Queue {
             given_up: Vec::new(),
             gathered: None,
             ahead: [Ahead::new(CHUNK_BYTES, 5), Ahead::new(SMALL_BYTES, 2)],
+            held: None,
             failed: None,
         }
     }
@@ -195,6 +198,12 @@ impl Queue {
         }
     }
 
+    fn let_go(&mut self) {
+        if let Some((buf, _)) = self.held.take() {
+            self.give_back(buf);
+        }
+    }
+
     fn give_back(&mut self, buf: AlignedBuf) {
         if let Some(size) = BYTES.iter().position(|bytes| *bytes == buf.len()) {
             self.free[size].push(buf);
@@ -204,6 +213,7 @@ impl Queue {
 
 impl InFlight for Queue {
     fn write(&mut self, place: Place<'_>, bytes: &[u8]) -> Result<(), OsError> {
+        self.let_go();
         let range = Range::new(place.medium, place.at, bytes.len());
         for size in [0, 1] {
             self.forget_ahead(size, Some(&range));
@@ -229,6 +239,7 @@ impl InFlight for Queue {
     }
 
     fn read(&mut self, place: Place<'_>, out: &mut [u8], bounce: &mut Bounce) -> Result<(), OsError> {
+        self.let_go();
         let range = Range::new(place.medium, place.at, out.len());
         self.launch_gathered_at(&range)?;
         self.wait_for(&range)?;
@@ -247,7 +258,27 @@ impl InFlight for Queue {
         if in_a_row { self.read_ahead(size, place) } else { Ok(()) }
     }
 
+    fn hold(&mut self, place: Place<'_>, len: usize) -> Result<bool, OsError> {
+        self.let_go();
+        let range = Range::new(place.medium, place.at, len);
+        let size = size_of(len);
+        if !self.ahead[size].follows(&range) {
+            return Ok(false);
+        }
+        self.launch_gathered_at(&range)?;
+        self.wait_for(&range)?;
+        let Some(buf) = self.take_whole(size, &range) else { return Ok(false) };
+        self.held = Some((buf, len));
+        self.ahead[size].passed(range);
+        self.read_ahead(size, place).map(|()| true)
+    }
+
+    fn held(&self) -> &[u8] {
+        self.held.as_ref().and_then(|(buf, len)| buf.get(..*len)).unwrap_or_default()
+    }
+
     fn settle(&mut self) -> Result<(), OsError> {
+        self.let_go();
         self.launch_gathered()?;
         while !self.writes.is_empty() {
             self.land();

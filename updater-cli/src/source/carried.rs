@@ -63,11 +63,28 @@ impl Carried {
             self.ahead = Some(Ahead::of(&self.file, self.at));
         }
         let got = match &mut self.ahead {
-            Some(ahead) => ahead.read(self.at, buf)?,
+            Some(ahead) => copy(ahead.from(self.at)?, buf),
             None => self.file.read_at(buf, self.at)?,
         };
         self.at = self.at.saturating_add(u64::try_from(got).unwrap_or(u64::MAX));
         Ok(got)
+    }
+
+    /// Whether the next `len` bytes are in memory as one piece, or are as soon as the thread brings it.
+    pub(super) fn has_at_hand(&mut self, len: usize) -> io::Result<bool> {
+        let inside = u64::try_from(len).is_ok_and(|len| len <= self.end.saturating_sub(self.at));
+        match &mut self.ahead {
+            Some(ahead) if inside => Ok(ahead.from(self.at)?.len() >= len),
+            _ => Ok(false),
+        }
+    }
+
+    /// The next `len` bytes, of which [`Carried::has_at_hand`] was true.
+    pub(super) fn take_at_hand(&mut self, len: usize) -> io::Result<&[u8]> {
+        let Some(ahead) = &mut self.ahead else { return Err(gone()) };
+        let taken = ahead.from(self.at)?.get(..len).ok_or_else(gone)?;
+        self.at = self.at.saturating_add(len_u64(taken));
+        Ok(taken)
     }
 
     /// Moves on by at most `wanted` bytes, not past the end. 0 at the end, and where it is no regular file.
@@ -101,7 +118,8 @@ impl Ahead {
         Self { pieces, used, current: None, position }
     }
 
-    fn read(&mut self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+    /// The bytes from `at` on of the piece that holds it; none at the end.
+    fn from(&mut self, at: u64) -> io::Result<&[u8]> {
         let piece = loop {
             match self.current.take() {
                 Some(piece) if piece.bytes.is_empty() || at < piece.end() => break self.current.insert(piece),
@@ -109,17 +127,23 @@ impl Ahead {
                 Some(piece) => drop(self.used.send(piece.bytes)),
                 None => {}
             }
-            let gone = || io::Error::other("the thread that reads the file has ended");
             self.current = Some(self.pieces.recv().map_err(|_| gone())??);
         };
         let skip = usize::try_from(at.saturating_sub(piece.at)).unwrap_or(usize::MAX);
-        let from = piece.bytes.get(skip..).unwrap_or_default();
-        let len = from.len().min(buf.len());
-        if let (Some(to), Some(from)) = (buf.get_mut(..len), from.get(..len)) {
-            to.copy_from_slice(from);
-        }
-        Ok(len)
+        Ok(piece.bytes.get(skip..).unwrap_or_default())
     }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the thread that reads the file has ended")
+}
+
+fn copy(from: &[u8], to: &mut [u8]) -> usize {
+    let len = from.len().min(to.len());
+    if let (Some(to), Some(from)) = (to.get_mut(..len), from.get(..len)) {
+        to.copy_from_slice(from);
+    }
+    len
 }
 
 impl Piece {
@@ -196,10 +220,15 @@ mod tests {
         let end = bound.map_or(bytes.len(), |bound| usize::try_from(bound).unwrap().min(bytes.len()));
         let (mut at, mut buf) = (0, vec![0; step]);
         while at < end {
-            let got = carried.read(&mut buf).unwrap();
-            assert!(got > 0, "{at} of {end}");
-            assert_eq!(buf[..got], bytes[at..at + got]);
-            at += got;
+            if carried.has_at_hand(step).unwrap() {
+                assert_eq!(carried.take_at_hand(step).unwrap(), &bytes[at..at + step]);
+                at += step;
+            } else {
+                let got = carried.read(&mut buf).unwrap();
+                assert!(got > 0, "{at} of {end}");
+                assert_eq!(buf[..got], bytes[at..at + got]);
+                at += got;
+            }
             at += usize::try_from(carried.skip(len_u64(&buf)).unwrap()).unwrap();
         }
         assert_eq!((at, carried.read(&mut buf).unwrap(), carried.read(&mut buf).unwrap()), (end, 0, 0));
@@ -215,6 +244,20 @@ mod tests {
         every_other(&bytes[..100_000], None, 5000);
         every_other(&[], None, 5000);
         every_other(&[], None, 70_000);
+    }
+
+    #[test]
+    fn a_piece_that_was_read_is_at_hand_and_the_bound_is_kept() {
+        let bytes = content(5 << 20);
+        let mut carried = Carried::new(file(&bytes), Some(2 << 20));
+        assert!(!carried.has_at_hand(PIECE).unwrap(), "no thread reads it yet");
+        assert_eq!(carried.read(&mut vec![0; PIECE]).unwrap(), PIECE);
+        for at in [PIECE, 2 * PIECE, 3 * PIECE] {
+            assert!(carried.has_at_hand(PIECE).unwrap(), "{at}");
+            assert_eq!(carried.take_at_hand(PIECE).unwrap(), &bytes[at..at + PIECE]);
+        }
+        assert!(!carried.has_at_hand(PIECE).unwrap());
+        assert_eq!(carried.read(&mut [0; 10]).unwrap(), 0);
     }
 
     #[test]

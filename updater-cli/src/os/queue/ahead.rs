@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use libupdate::bytes::len_u64;
 
 use super::crew::What;
-use super::{Place, Queue, Range};
+use super::{AlignedBuf, Place, Queue, Range};
 use crate::os::error::OsError;
 
 /// Accesses of one size: where the next one in a row begins, and what is read of what follows.
@@ -90,6 +90,23 @@ impl Queue {
             }
         }
         self.told().map(|()| got)
+    }
+
+    /// The buffer that was read ahead where it holds exactly `range`; none where that failed.
+    pub(super) fn take_whole(&mut self, size: usize, range: &Range) -> Option<AlignedBuf> {
+        let block = self.ahead[size].blocks.front()?;
+        let ticket = block.ticket;
+        if block.range.at != range.at || block.range.end != range.end {
+            return None;
+        }
+        while !self.read.contains_key(&ticket) {
+            self.land();
+        }
+        if self.read.get(&ticket)?.result.is_err() {
+            return None;
+        }
+        self.ahead[size].blocks.pop_front();
+        self.read.remove(&ticket).map(|done| done.buf)
     }
 
     /// Sends reads of what follows.

@@ -49,7 +49,11 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
     (0..len.div_ceil(8)).flat_map(|_| next()).take(len).collect()
 }
 
+/// Looks at the bytes in place where the queue holds them, and reads them where it does not.
 fn read(queue: &mut Queue, place: Place<'_>, len: usize) -> Result<Vec<u8>, OsError> {
+    if queue.hold(place, len)? {
+        return Ok(queue.held().to_vec());
+    }
     let mut bytes = AlignedBuf::new(len);
     queue.read(place, &mut bytes, &mut Bounce::default())?;
     Ok(bytes.to_vec())
@@ -120,6 +124,21 @@ fn what_cannot_be_read_fails_where_it_is_asked_for_and_not_before() {
     }
     read(&mut queue, place(bench.end), 524_288).unwrap_err();
     assert!(read(&mut queue, place(0), 4096).is_ok(), "a read that failed is over");
+}
+
+#[test]
+fn chunks_in_a_row_are_held_and_not_copied() {
+    let bench = Bench::new(Caching::Direct);
+    let mut queue = Queue::default();
+    read(&mut queue, bench.at(0), 524_288).unwrap();
+    read(&mut queue, bench.at(524_288), 524_288).unwrap();
+    for at in (1 << 20..bench.end).step_by(524_288) {
+        assert!(queue.hold(bench.at(at), 524_288).unwrap(), "at byte {at}");
+        assert!(queue.held() == bench.bytes(at, 524_288));
+    }
+    assert!(!queue.hold(bench.at(bench.end), 4096).unwrap());
+    assert_eq!(queue.held(), [0; 0]);
+    assert!(queue.made[0] <= LARGE);
 }
 
 #[test]
