@@ -5,5 +5,6 @@ device_round() {
   local count
   warm "$IMAGE"
   for count in 2 8; do measure "write-$count" "$BENCH/streams" "$IMAGE" "$count" "$TARGET"; done
+  measure write-read "$BENCH/streams" "$IMAGE" 8 "$TARGET" back
   for count in 1 2 8; do measure "read-$count" "$BENCH/streams" "$TARGET" "$count"; done
 }
