@@ -2,13 +2,12 @@
 //!
 //! A block of zeros is hashed once for each salt: sparse images cost the time to see that they are.
 
-use std::num::NonZeroUsize;
-use std::thread;
-
 use libupdate::bytes::all_zero;
 use libupdate::digest::{BLOCK_BYTES, DIGEST_BYTES};
 use libupdate::{BlockHasher, Salt};
 use rayon::prelude::*;
+
+use crate::cores;
 
 /// Fewer blocks than this are hashed faster by one core than two cores are woken.
 const WORTH_A_THREAD: usize = 32;
@@ -27,16 +26,8 @@ pub struct Hasher {
 
 impl Default for Hasher {
     fn default() -> Self {
-        Self { cores: thread::available_parallelism().map_or(1, NonZeroUsize::get), zero: None }
+        Self { cores: cores::count(), zero: None }
     }
-}
-
-/// Makes the calling thread one of those that share the work, so that it works instead of waiting for them. Once, before the first
-/// batch; where it is not done, others share the work.
-pub fn join_in() {
-    let threads = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
-    // A pool that cannot be made now is made with the first batch.
-    drop(threads);
 }
 
 impl BlockHasher for Hasher {

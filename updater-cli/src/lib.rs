@@ -8,6 +8,8 @@
 mod bench;
 #[cfg(feature = "program")]
 mod cli;
+#[cfg(feature = "program")]
+mod cores;
 pub mod exit;
 #[cfg(feature = "program")]
 mod hasher;

@@ -8,7 +8,7 @@ use crate::cli::Cli;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::session::Session;
-use crate::{hasher, output, verb};
+use crate::{output, verb};
 
 /// Runs the program with the arguments of this process.
 #[must_use]
@@ -23,7 +23,6 @@ pub fn run() -> ExitCode {
         Ok(session) => session,
         Err(failure) => return early(&failure),
     };
-    hasher::join_in();
     match verb::run(&session, verb) {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {

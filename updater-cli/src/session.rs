@@ -33,7 +33,7 @@ impl Session {
     /// Starts listening to signals and opens the output.
     pub fn start(common: Common) -> Result<Self, Failure> {
         let settings = settings(&common);
-        let next = "report this with the system's version";
+        let next = "allow it a thread: raise ulimit -u, or TasksMax where systemd runs it";
         let interrupt =
             Interrupt::listen().map_err(|error| Failure::new(Exit::Io, "cannot listen to signals", error, next))?;
         Ok(Self { output: Output::new(settings)?, interrupt, common })

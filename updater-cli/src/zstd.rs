@@ -7,6 +7,7 @@ use libupdate::install::{Decompressor, Packed};
 use rayon::prelude::*;
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter, get_error_name};
 
+use crate::cores;
 use crate::exit::{Exit, Failure};
 
 /// Windows are one chunk, 2^19 bytes, at most.
@@ -22,7 +23,7 @@ pub struct Unpacker(Vec<DCtx<'static>>);
 
 /// Chunks that are decompressed side by side on this machine: more would cost memory and win nothing.
 pub fn at_once() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get).min(3)
+    cores::count().min(3)
 }
 
 impl Unpacker {
@@ -56,7 +57,11 @@ impl Decompressor for Unpacker {
     }
 
     fn decompress_each(&mut self, packed: &mut [Packed<'_>]) -> Result<(), usize> {
-        let share = packed.len().div_ceil(self.0.len().max(1)).max(1);
+        if self.0.len() < 2 {
+            let alone = packed.iter_mut().position(|one| self.decompress(one.carried, one.chunk).is_none());
+            return alone.map_or(Ok(()), Err);
+        }
+        let share = packed.len().div_ceil(self.0.len());
         let done: Vec<Option<()>> = (packed.par_chunks_mut(share).zip(self.0.par_iter_mut()))
             .flat_map_iter(|(packed, context)| packed.iter_mut().map(|one| unpack(context, one.carried, one.chunk)))
             .collect();
@@ -70,15 +75,12 @@ pub struct Packer;
 
 impl Compressor for Packer {
     fn compress(&mut self, chunks: &[&[u8]], frames: &mut [Vec<u8>]) -> io::Result<()> {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let share = chunks.len().div_ceil(cores).max(1);
-        std::thread::scope(|scope| {
-            let shares = chunks.chunks(share).zip(frames.chunks_mut(share));
-            let workers: Vec<_> = shares.map(|(chunks, frames)| scope.spawn(move || pack(chunks, frames))).collect();
-            let joined =
-                workers.into_iter().map(|worker| worker.join().map_err(|_| io::Error::other("a worker panicked"))?);
-            joined.collect()
-        })
+        let share = chunks.len().div_ceil(cores::count()).max(1);
+        if share == chunks.len() {
+            return pack(chunks, frames);
+        }
+        let shares = chunks.par_chunks(share).zip(frames.par_chunks_mut(share));
+        shares.try_for_each(|(chunks, frames)| pack(chunks, frames))
     }
 }
 

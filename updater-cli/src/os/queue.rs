@@ -91,8 +91,14 @@ const BYTES: [usize; 2] = [CHUNK_BYTES, SMALL_BYTES];
 impl Default for Queue {
     /// Nothing in flight.
     fn default() -> Self {
+        Self::of(crew::threads())
+    }
+}
+
+impl Queue {
+    fn of(threads: usize) -> Self {
         Self {
-            crew: Crew::new(),
+            crew: Crew::new(threads),
             free: [Vec::new(), Vec::new()],
             made: [0; 2],
             writes: HashMap::new(),
@@ -104,9 +110,7 @@ impl Default for Queue {
             failed: None,
         }
     }
-}
 
-impl Queue {
     fn gather(&mut self, range: Range, bytes: &[u8]) -> Result<(), OsError> {
         let follows = |gathered: &Gathered| {
             let filled = gathered.range.end.saturating_sub(gathered.range.at).saturating_add(len_u64(bytes));

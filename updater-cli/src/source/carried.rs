@@ -1,4 +1,5 @@
-//! A file that is read from front to end by a thread of its own, so that its device and the target's work at the same time.
+//! A file that is read from front to end by a thread of its own, so that its device and the target's work at the same time. Where the
+//! system gives no thread, the act reads.
 //!
 //! ```text
 //!  file ── thread: 512 KiB pieces ──► at most 1 waits ──► the act, which gives each one back
@@ -21,6 +22,8 @@ use rustix::io::Errno;
 const PIECE: usize = 512 << 10;
 /// Pieces that wait to be taken.
 const WAITING: usize = 1;
+/// Bytes of the thread's stack: it makes calls, and computes nothing.
+const STACK: usize = 128 << 10;
 /// Who reads less at a time reads little: no thread for that.
 const WORTH_A_THREAD: usize = 64 << 10;
 
@@ -60,7 +63,7 @@ impl Carried {
         let room = usize::try_from(self.end.saturating_sub(self.at)).map_or(buf.len(), |left| left.min(buf.len()));
         let buf = buf.get_mut(..room).unwrap_or_default();
         if buf.len() >= WORTH_A_THREAD && self.ahead.is_none() {
-            self.ahead = Some(Ahead::of(&self.file, self.at));
+            self.ahead = Ahead::of(&self.file, self.at);
         }
         let got = match &mut self.ahead {
             Some(ahead) => copy(ahead.from(self.at)?, buf),
@@ -109,13 +112,14 @@ impl io::Read for Carried {
 }
 
 impl Ahead {
-    fn of(file: &Arc<File>, at: u64) -> Self {
+    fn of(file: &Arc<File>, at: u64) -> Option<Self> {
         let (filled, pieces) = mpsc::sync_channel(WAITING);
         let (used, empty) = mpsc::channel();
         let position = Arc::new(AtomicU64::new(at));
         let (file, from) = (Arc::clone(file), Arc::clone(&position));
-        thread::spawn(move || read_all(&file, &from, &filled, &empty));
-        Self { pieces, used, current: None, position }
+        let read = move || read_all(&file, &from, &filled, &empty);
+        thread::Builder::new().stack_size(STACK).spawn(read).ok()?;
+        Some(Self { pieces, used, current: None, position })
     }
 
     /// The bytes from `at` on of the piece that holds it; none at the end.

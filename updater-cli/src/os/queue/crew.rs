@@ -1,4 +1,4 @@
-//! Threads that carry accesses to the kernel, several at once.
+//! Threads that carry accesses to the kernel, several at once. Where the system gives no thread, the act carries its own.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -14,6 +14,9 @@ use crate::os::medium::{Bounce, Calls, Medium};
 /// Accesses that run at once. Measured: four saturate a device that two do not; more gain nothing.
 const THREADS: usize = 4;
 
+/// Bytes of a thread's stack: it makes calls, and computes nothing.
+const STACK: usize = 128 << 10;
+
 /// The calls of the crew: vectored, of one vector, so that who traces the program can tell them from the act's own.
 const VECTORED: Calls = Calls {
     read: |file, buf, at| rustix::io::preadv(file, &mut [IoSliceMut::new(buf)], at),
@@ -21,7 +24,7 @@ const VECTORED: Calls = Calls {
 };
 
 /// A single core has one access in flight beside what it computes.
-fn threads() -> usize {
+pub(super) fn threads() -> usize {
     if thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) { THREADS } else { 1 }
 }
 
@@ -54,7 +57,7 @@ pub(super) struct Done {
 /// What is yet to be done, for the next thread that is free.
 type Orders = Mutex<Receiver<(u64, Order)>>;
 
-/// The threads. They are started with the first access.
+/// The threads. They are started with the first access; while none can be, [`Crew::send`] does the work.
 #[derive(Debug)]
 pub(super) struct Crew {
     orders: Option<Sender<(u64, Order)>>,
@@ -62,36 +65,47 @@ pub(super) struct Crew {
     /// For threads that are yet to be started.
     hiring: Option<(Arc<Orders>, Sender<Done>)>,
     threads: Vec<JoinHandle<()>>,
+    most: usize,
     next: u64,
     out: usize,
 }
 
 impl Crew {
-    pub(super) fn new() -> Self {
+    /// `most` threads; none: the act does it all.
+    pub(super) fn new(most: usize) -> Self {
         let (orders, taken) = mpsc::channel();
         let (told, done) = mpsc::channel();
         let hiring = Some((Arc::new(Mutex::new(taken)), told));
-        Self { orders: Some(orders), done, hiring, threads: Vec::new(), next: 0, out: 0 }
+        Self { orders: Some(orders), done, hiring, threads: Vec::new(), most, next: 0, out: 0 }
     }
 
     /// Sends an access on its way. Returns the ticket that it comes back with.
     pub(super) fn send(&mut self, order: Order) -> u64 {
-        if let Some((orders, told)) = self.hiring.take() {
-            self.threads = (0..threads())
-                .map(|_| {
-                    let (orders, told) = (Arc::clone(&orders), told.clone());
-                    thread::spawn(move || work(&orders, &told))
-                })
-                .collect();
-        }
         let ticket = self.next;
         self.next = self.next.wrapping_add(1);
-        if let Some(orders) = &self.orders
-            && orders.send((ticket, order)).is_ok()
-        {
+        let sent = match self.hire() {
+            Some(told) => told.send(carry(ticket, order, &mut Bounce::with(VECTORED))).is_ok(),
+            None => self.orders.as_ref().is_some_and(|orders| orders.send((ticket, order)).is_ok()),
+        };
+        if sent {
             self.out += 1;
         }
         ticket
+    }
+
+    /// Starts the threads where there are none. Returns where to tell what the act does itself, where not one was to be had.
+    fn hire(&mut self) -> Option<&Sender<Done>> {
+        if let Some((orders, told)) = &self.hiring {
+            let start = || {
+                let (orders, told) = (Arc::clone(orders), told.clone());
+                thread::Builder::new().stack_size(STACK).spawn(move || work(&orders, &told)).ok()
+            };
+            self.threads = (0..self.most).map_while(|_| start()).collect();
+        }
+        if !self.threads.is_empty() {
+            self.hiring = None;
+        }
+        self.hiring.as_ref().map(|(_, told)| told)
     }
 
     /// Whether an access is under way.
@@ -122,15 +136,19 @@ fn work(orders: &Orders, told: &Sender<Done>) {
     loop {
         let order = orders.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((ticket, order)) = order else { return };
-        let Order { what, medium, at, len, mut buf } = order;
-        let short = || OsError::call(medium.path(), "carry", Errno::INVAL);
-        let result = match what {
-            What::Read => buf.get_mut(..len).ok_or_else(short).and_then(|bytes| medium.read(at, bytes, &mut bounce)),
-            What::Write => buf.get(..len).ok_or_else(short).and_then(|bytes| medium.write(at, bytes, &mut bounce)),
-            What::Zero => medium.zero(at, len, &mut bounce),
-        };
-        if told.send(Done { ticket, buf, result }).is_err() {
+        if told.send(carry(ticket, order, &mut bounce)).is_err() {
             return;
         }
     }
+}
+
+fn carry(ticket: u64, order: Order, bounce: &mut Bounce) -> Done {
+    let Order { what, medium, at, len, mut buf } = order;
+    let short = || OsError::call(medium.path(), "carry", Errno::INVAL);
+    let result = match what {
+        What::Read => buf.get_mut(..len).ok_or_else(short).and_then(|bytes| medium.read(at, bytes, bounce)),
+        What::Write => buf.get(..len).ok_or_else(short).and_then(|bytes| medium.write(at, bytes, bounce)),
+        What::Zero => medium.zero(at, len, bounce),
+    };
+    Done { ticket, buf, result }
 }

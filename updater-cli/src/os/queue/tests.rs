@@ -62,10 +62,10 @@ fn read(queue: &mut Queue, place: Place<'_>, len: usize) -> Result<Vec<u8>, OsEr
 /// Random accesses of all sizes, against the same done to memory.
 #[test]
 fn reads_see_every_write_whatever_is_in_flight() {
-    for (seed, caching) in [(7, Caching::Direct), (8, Caching::Buffered), (9, Caching::Direct)] {
+    for (seed, caching, threads) in [(7, Caching::Direct, 4), (8, Caching::Buffered, 4), (9, Caching::Direct, 0)] {
         let bench = Bench::new(caching);
         let mut model = noise(1, LEN);
-        let mut queue = Queue::default();
+        let mut queue = Queue::of(threads);
         let dice = noise(seed, 3 * 8 * 600);
         let mut rolls = dice.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
         let (mut row, sizes) = ([0_u64; 2], [4096, 8192, 65_536, 131_072, 524_288, 1_048_576]);
@@ -103,8 +103,8 @@ fn a_write_that_failed_is_told_and_nothing_is_settled_after_it() {
     // A descriptor that takes no writes.
     let medium = Medium::open(&path, OFlags::RDONLY, Caching::Buffered).unwrap();
     let place = |at| Place { medium: &medium, at, end: len_u64(&[0; LEN]) };
-    for len in [4096, 524_288] {
-        let mut queue = Queue::default();
+    for (len, threads) in [(4096, 0), (524_288, 0), (4096, 4), (524_288, 4)] {
+        let mut queue = Queue::of(threads);
         let first = queue.write(place(0), &vec![1; len]);
         assert!(first.is_err() || queue.settle().is_err());
         queue.settle().unwrap_err();
