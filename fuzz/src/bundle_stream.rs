@@ -107,7 +107,7 @@ fn resigned(input: &mut Input<'_>) {
     let mut device = DEVICE.clone();
     if device.install(&mut source, willing(None), Then::Arm, room).is_ok() {
         let manifest = Manifest::decode(&manifest).expect("it was installed");
-        let payload = &manifest.payloads()[0];
+        let payload = manifest.payloads().first().expect("it has one");
         let len = payload.image_len().get() as usize;
         let image = device.partition(1, 0, len.next_multiple_of(BLOCK));
         let (root, _) = naive_tree(&image, payload.salt().as_bytes());

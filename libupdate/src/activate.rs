@@ -25,8 +25,7 @@ use crate::id::SlotId;
 use crate::install::Staged;
 use crate::io::BlockIo;
 use crate::policy::Facts;
-use crate::slot::{self, BitEdits, PartitionSpec, Slot, SlotState, SlotTable};
-use crate::survey;
+use crate::slot::{self, BitEdits, PartitionSpec, Slot, SlotState};
 
 /// Makes the staged slot the next one, on trial for `tries` boots.
 ///
@@ -41,11 +40,10 @@ pub fn arm<D: BlockIo>(
     tries: TriesLeft,
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
-    let mut slots = SlotTable::empty();
-    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
-    flip::unarmed(&slots, staged.slot())?;
-    let edits = slot::arm(&flip::bits(&slots), staged.slot(), tries)?;
-    flip::commit(disk, &table, &slots, &edits, scratch)
+    flip::commit(disk, specs, scratch, &|slots| {
+        flip::unarmed(slots, staged.slot())?;
+        Ok(slot::arm(&flip::bits(slots), staged.slot(), tries)?)
+    })
 }
 
 /// Leaves the staged slot complete but out of the boot order, for a later `activate`.
@@ -61,10 +59,10 @@ pub fn keep_staged<D: BlockIo>(
     tries: TriesLeft,
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
-    let mut slots = SlotTable::empty();
-    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
-    flip::unarmed(&slots, staged.slot())?;
-    flip::commit(disk, &table, &slots, &flip::one(staged.slot(), slot::stage(tries))?, scratch)
+    flip::commit(disk, specs, scratch, &|slots| {
+        flip::unarmed(slots, staged.slot())?;
+        Ok(flip::one(staged.slot(), slot::stage(tries))?)
+    })
 }
 
 /// Makes the first slot of a provisioned disk good: there is nothing to fall back to yet.
@@ -80,19 +78,17 @@ pub fn first_good<D: BlockIo>(
     guard: Guard,
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
-    let mut slots = SlotTable::empty();
-    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
-    flip::unarmed(&slots, staged.slot())?;
-    let other = |slot: &&Slot<'_>| slot.id != staged.slot() && slot.bits() != SlotBits::default();
-    if let Some(slot) = slots.slots().iter().find(other) {
-        return Err(
-            Rejected::SlotState { slot: slot.id, needed: "empty, as on a disk that is being provisioned" }.into()
-        );
-    }
-    let armed = slot::arm(&flip::bits(&slots), staged.slot(), guard.tries())?;
-    let good = armed.iter().map(|(id, bits)| Ok((*id, slot::mark_good(*id, *bits, guard.tries())?)));
-    let edits = good.collect::<Result<BitEdits, Rejected>>()?;
-    flip::commit(disk, &table, &slots, &edits, scratch)
+    flip::commit(disk, specs, scratch, &|slots| {
+        flip::unarmed(slots, staged.slot())?;
+        let other = |slot: &&Slot<'_>| slot.id != staged.slot() && slot.bits() != SlotBits::default();
+        if let Some(slot) = slots.slots().iter().find(other) {
+            let needed = "empty, as on a disk that is being provisioned";
+            return Err(Rejected::SlotState { slot: slot.id, needed }.into());
+        }
+        let armed = slot::arm(&flip::bits(slots), staged.slot(), guard.tries())?;
+        let good = armed.iter().map(|(id, bits)| Ok((*id, slot::mark_good(*id, *bits, guard.tries())?)));
+        Ok(good.collect::<Result<BitEdits, Rejected>>()?)
+    })
 }
 
 /// The proof that a boot may go on: its try is spent and read back, or the boot costs none. Made only by [`spend_try`].
@@ -169,11 +165,11 @@ fn spend<D: BlockIo>(
     left: TriesLeft,
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
-    let mut slots = SlotTable::empty();
-    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
     let (id, bits) = (boot.candidate.slot, boot.candidate.bits);
-    flip::expect_bits(&slots, id, bits)?;
-    flip::commit(disk, &table, &slots, &flip::one(id, SlotBits { tries_left: left, ..bits })?, scratch)
+    flip::commit(disk, specs, scratch, &|slots| {
+        flip::expect_bits(slots, id, bits)?;
+        Ok(flip::one(id, SlotBits { tries_left: left, ..bits })?)
+    })
 }
 
 /// Says that the slot has completed a boot.
@@ -189,10 +185,9 @@ pub fn mark_good<D: BlockIo>(
     guard: Guard,
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
-    let mut slots = SlotTable::empty();
-    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
-    let bits = slot::mark_good(id, slots.get(id)?.bits(), guard.tries())?;
-    flip::commit(disk, &table, &slots, &flip::one(id, bits)?, scratch)
+    flip::commit(disk, specs, scratch, &|slots| {
+        Ok(flip::one(id, slot::mark_good(id, slots.get(id)?.bits(), guard.tries())?)?)
+    })
 }
 
 /// Says that the slot must not boot again.
@@ -209,10 +204,10 @@ pub fn mark_bad<D: BlockIo>(
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
     facts.another_is_good(id)?;
-    let mut slots = SlotTable::empty();
-    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
-    flip::unchanged(&slots, facts)?;
-    flip::commit(disk, &table, &slots, &flip::one(id, slot::mark_bad())?, scratch)
+    flip::commit(disk, specs, scratch, &|slots| {
+        flip::unchanged(slots, facts)?;
+        Ok(flip::one(id, slot::mark_bad())?)
+    })
 }
 
 /// Takes a good slot's success away: a block of it turned out damaged. Without tries left it no longer boots by itself.
@@ -229,11 +224,10 @@ pub fn withdraw<D: BlockIo>(
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
     facts.another_is_good(id)?;
-    let mut slots = SlotTable::empty();
-    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
-    flip::unchanged(&slots, facts)?;
-    let bits = slot::withdraw(slots.get(id)?.bits());
-    flip::commit(disk, &table, &slots, &flip::one(id, bits)?, scratch)
+    flip::commit(disk, specs, scratch, &|slots| {
+        flip::unchanged(slots, facts)?;
+        Ok(flip::one(id, slot::withdraw(slots.get(id)?.bits()))?)
+    })
 }
 
 /// Puts a good slot first, on purpose.
@@ -252,9 +246,8 @@ pub fn rollback<D: BlockIo>(
     if facts.slot(id)?.state != SlotState::Good {
         return Err(Rejected::SlotState { slot: id, needed: "good" }.into());
     }
-    let mut slots = SlotTable::empty();
-    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
-    flip::unchanged(&slots, facts)?;
-    let edits = slot::raise(&flip::bits(&slots), id)?;
-    flip::commit(disk, &table, &slots, &edits, scratch)
+    flip::commit(disk, specs, scratch, &|slots| {
+        flip::unchanged(slots, facts)?;
+        Ok(slot::raise(&flip::bits(slots), id)?)
+    })
 }

@@ -7,11 +7,12 @@ use crate::digest::BLOCK_BYTES;
 use crate::error::TableFault;
 use crate::error::{Error, NoSpace};
 use crate::flip;
+use crate::gpt::SlotBits;
+use crate::id::SlotId;
 use crate::io::BlockIo;
 use crate::policy::Admitted;
 use crate::region;
-use crate::slot::{self, PartitionSpec, SlotTable};
-use crate::survey;
+use crate::slot::{self, PartitionSpec};
 
 /// An admitted bundle whose target slot cannot boot any more. Made only by [`disarm`].
 #[derive(Debug)]
@@ -46,20 +47,40 @@ pub fn disarm<'a, D: BlockIo>(
     admitted: Admitted<'a>,
     scratch: &mut [u8],
 ) -> Result<(Disarmed<'a>, Outcome), Error<D::Error>> {
-    let mut slots = SlotTable::empty();
-    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
-    flip::expect_bits(&slots, admitted.slot(), admitted.bits())?;
-    if !slot::spent(admitted.bits()) {
-        let outcome = flip::commit(disk, &table, &slots, &flip::one(admitted.slot(), slot::disarm())?, scratch)?;
-        return Ok((Disarmed { admitted }, outcome));
-    }
-    let failed = flip::commit(disk, &table, &slots, &flip::one(admitted.slot(), slot::mark_bad())?, scratch)?;
+    let (id, bits) = (admitted.slot(), admitted.bits());
+    let outcome = if slot::spent(bits) {
+        forget(disk, specs, &admitted, scratch)?
+    } else {
+        change(disk, specs, id, [bits, slot::disarm()], scratch)?
+    };
+    Ok((Disarmed { admitted }, outcome))
+}
+
+/// Takes out a slot whose content failed, and the content with it.
+fn forget<D: BlockIo>(
+    disk: &mut D,
+    specs: &[PartitionSpec<'_>],
+    admitted: &Admitted<'_>,
+    scratch: &mut [u8],
+) -> Result<Outcome, Error<D::Error>> {
+    let (id, bits) = (admitted.slot(), admitted.bits());
+    let failed = change(disk, specs, id, [bits, slot::mark_bad()], scratch)?;
     let (verified, got) = (admitted.verified(), scratch.len());
     let block = scratch.first_chunk_mut().ok_or(NoSpace::Buffer { needed: BLOCK_BYTES, got })?;
     region::forget(disk, admitted.extents(), (verified.digest(), verified.envelope()), block)?;
-    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
-    flip::expect_bits(&slots, admitted.slot(), slot::mark_bad())?;
-    let disarmed = flip::commit(disk, &table, &slots, &flip::one(admitted.slot(), slot::disarm())?, scratch)?;
-    let outcome = Outcome { repaired: failed.repaired.or(disarmed.repaired), ..disarmed };
-    Ok((Disarmed { admitted }, outcome))
+    let disarmed = change(disk, specs, id, [slot::mark_bad(), slot::disarm()], scratch)?;
+    Ok(Outcome { repaired: failed.repaired.or(disarmed.repaired), ..disarmed })
+}
+
+fn change<D: BlockIo>(
+    disk: &mut D,
+    specs: &[PartitionSpec<'_>],
+    id: SlotId,
+    [from, to]: [SlotBits; 2],
+    scratch: &mut [u8],
+) -> Result<Outcome, Error<D::Error>> {
+    flip::commit(disk, specs, scratch, &|slots| {
+        flip::expect_bits(slots, id, from)?;
+        Ok(flip::one(id, to)?)
+    })
 }

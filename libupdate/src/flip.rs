@@ -9,7 +9,8 @@ use crate::id::SlotId;
 use crate::io::BlockIo;
 use crate::limits::SLOTS;
 use crate::policy::Facts;
-use crate::slot::{self, BitEdits, SlotTable};
+use crate::slot::{self, BitEdits, PartitionSpec, SlotTable};
+use crate::survey;
 
 pub(crate) fn one(id: SlotId, bits: SlotBits) -> Result<BitEdits, Rejected> {
     let mut edits = BitEdits::new();
@@ -62,17 +63,40 @@ impl<E> From<Refused> for Error<E> {
     }
 }
 
+/// What [`commit`] writes, decided: no slot is in memory any more.
+struct Change {
+    table: Table,
+    edits: Vec<Edit, SLOTS>,
+}
+
+/// Reads table and slots anew, lets `decide` say which bits they shall have, and makes that durable.
+///
+/// # Errors
+/// Those of `decide`; of [`survey::find_into`]; of [`apply::commit`].
 pub(crate) fn commit<D: BlockIo>(
     disk: &mut D,
-    table: &Table,
-    slots: &SlotTable<'_>,
-    edits: &BitEdits,
+    specs: &[PartitionSpec<'_>],
     scratch: &mut [u8],
+    decide: &dyn Fn(&SlotTable<'_>) -> Result<BitEdits, Refused>,
 ) -> Result<Outcome, Error<D::Error>> {
-    let mut entries = Vec::<Edit, SLOTS>::new();
-    for (id, bits) in edits {
-        let edit = Edit { entry: slots.get(*id)?.control, bits: *bits };
-        entries.push(edit).map_err(|_| Rejected::NoSuchSlot { slot: *id })?;
+    let change = decided(disk, specs, scratch, decide)?;
+    apply::commit(disk, &change.table, &change.edits, scratch)
+}
+
+// Not inlined: on a small stack the slots must be gone before the commit begins.
+#[inline(never)]
+fn decided<D: BlockIo>(
+    disk: &mut D,
+    specs: &[PartitionSpec<'_>],
+    scratch: &mut [u8],
+    decide: &dyn Fn(&SlotTable<'_>) -> Result<BitEdits, Refused>,
+) -> Result<Change, Error<D::Error>> {
+    let mut slots = SlotTable::empty();
+    let table = survey::find_into(disk, specs, &mut slots, scratch)?;
+    let mut edits = Vec::new();
+    for (id, bits) in decide(&slots)? {
+        let edit = Edit { entry: slots.get(id)?.control, bits };
+        edits.push(edit).map_err(|_| Rejected::NoSuchSlot { slot: id })?;
     }
-    apply::commit(disk, table, &entries, scratch)
+    Ok(Change { table, edits })
 }

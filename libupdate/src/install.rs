@@ -203,8 +203,7 @@ fn places<'a>(verified: &Verified<'a>, extents: &[Extent]) -> Result<Vec<Place<'
     if payloads.len() != extents.len() {
         return Err(Corrupt::Roles);
     }
-    let place =
-        |(payload, extent): (&Payload<'a>, &Extent)| Place { payload: *payload, tree: payload.tree(), extent: *extent };
+    let place = |(payload, extent): (Payload<'a>, &Extent)| Place { payload, tree: payload.tree(), extent: *extent };
     Ok(payloads.iter().zip(extents).map(place).collect())
 }
 

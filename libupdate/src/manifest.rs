@@ -29,37 +29,38 @@
 //!
 //! Nothing here is authentic by itself: see [`bundle`](crate::bundle).
 
-use heapless::Vec;
-
 use crate::error::Corrupt;
-use crate::limits::{COMPATIBLES, EXTENSIONS, PAYLOADS};
 use crate::time::UnixSeconds;
 
 mod extension;
+mod list;
 mod name;
 mod payload;
 mod wire;
 
 pub use extension::{Extension, ExtensionId};
+pub use list::{Items, List};
 pub use name::Name;
 pub use payload::{Encoding, Payload};
 
-/// The statement, borrowed from its bytes.
+use wire::Item;
+
+/// The statement, borrowed from its bytes: a few words that point into them, whatever it lists.
 ///
 /// # Invariants
 /// A value keeps every rule of the [module](self): `decode` and `new` are the only ways to one.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Manifest<'a> {
-    compatibles: Vec<Name<'a>, COMPATIBLES>,
+    encoded: &'a [u8],
+    compatibles: List<'a, Name<'a>>,
     version: Name<'a>,
     rollback_index: u64,
     build_time: UnixSeconds,
-    payloads: Vec<Payload<'a>, PAYLOADS>,
-    extensions: Vec<Extension<'a>, EXTENSIONS>,
+    payloads: List<'a, Payload<'a>>,
+    extensions: List<'a, Extension<'a>>,
 }
 
-const _: () =
-    assert!(size_of::<Manifest<'_>>() <= 2048, "the manifest must stay small enough for a boot loader's stack");
+const _: () = assert!(size_of::<Manifest<'_>>() <= 128, "a boot loader's stack holds several manifests at once");
 
 /// What a manifest is made from, where it is written rather than read.
 #[derive(Clone, Copy, Debug)]
@@ -79,47 +80,35 @@ pub struct Statement<'a, 's> {
 }
 
 impl<'a> Manifest<'a> {
-    /// Makes a manifest of its parts.
+    /// Makes a manifest of its parts: its encoding goes to the start of `out`.
     ///
     /// # Errors
-    /// [`Corrupt`]: a list over its bound, an empty list, two payloads of one role, two extensions of one id.
-    pub fn new(statement: &Statement<'a, '_>) -> Result<Self, Corrupt> {
-        let manifest = Self {
-            compatibles: Vec::from_slice(statement.compatibles).map_err(|_| Corrupt::ManifestTooMany)?,
-            version: statement.version,
-            rollback_index: statement.rollback_index,
-            build_time: statement.build_time,
-            payloads: Vec::from_slice(statement.payloads).map_err(|_| Corrupt::ManifestTooMany)?,
-            extensions: Vec::from_slice(statement.extensions).map_err(|_| Corrupt::ManifestTooMany)?,
-        };
-        manifest.cross_check()?;
-        Ok(manifest)
+    /// [`Corrupt::ManifestTooLong`] where `out` is too short; a list over its bound, an empty list, two payloads of one role, two
+    /// extensions of one id.
+    pub fn new(statement: &Statement<'_, '_>, out: &'a mut [u8]) -> Result<Self, Corrupt> {
+        Self::decode(wire::encode(statement, out)?)
     }
 
     /// Decodes the manifest that is the whole of `bytes`.
     ///
     /// # Errors
     /// [`Corrupt`], the first rule that is broken in the order of the [module](self).
-    // Not inlined: its frame and those of its steps would add up on a small stack.
-    #[inline(never)]
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Corrupt> {
-        let manifest = wire::Manifest::decode(bytes)?.judged()?;
+        let manifest = wire::decode(bytes)?;
         manifest.cross_check()?;
         Ok(manifest)
     }
 
-    /// Writes the canonical encoding to the start of `out` and says how long it is.
-    ///
-    /// # Errors
-    /// [`Corrupt::ManifestTooLong`] where `out` is too short; it then holds a part.
-    pub fn encode(&self, out: &mut [u8]) -> Result<usize, Corrupt> {
-        wire::Manifest::of(self).encode(out)
+    /// Its only encoding: the bytes that it was decoded from.
+    #[must_use]
+    pub const fn encoded(&self) -> &'a [u8] {
+        self.encoded
     }
 
     /// The devices it is for: one of these equals the profile's.
     #[must_use]
-    pub fn compatibles(&self) -> &[Name<'a>] {
-        &self.compatibles
+    pub const fn compatibles(&self) -> List<'a, Name<'a>> {
+        self.compatibles
     }
 
     /// Version of the release.
@@ -142,30 +131,30 @@ impl<'a> Manifest<'a> {
 
     /// The images, in the order in which the bundle carries them.
     #[must_use]
-    pub fn payloads(&self) -> &[Payload<'a>] {
-        &self.payloads
+    pub const fn payloads(&self) -> List<'a, Payload<'a>> {
+        self.payloads
     }
 
     /// The image for `role`.
     #[must_use]
-    pub fn payload(&self, role: &str) -> Option<&Payload<'a>> {
+    pub fn payload(&self, role: &str) -> Option<Payload<'a>> {
         self.payloads.iter().find(|payload| payload.role().as_str() == role)
     }
 
     /// Extensions, known or not.
     #[must_use]
-    pub fn extensions(&self) -> &[Extension<'a>] {
-        &self.extensions
+    pub const fn extensions(&self) -> List<'a, Extension<'a>> {
+        self.extensions
     }
 
     fn cross_check(&self) -> Result<(), Corrupt> {
         if self.compatibles.is_empty() || self.payloads.is_empty() {
             return Err(Corrupt::ManifestEmptyList);
         }
-        if repeats(&self.payloads, Payload::role) {
+        if repeats(self.payloads, Payload::role) {
             return Err(Corrupt::ManifestDuplicateRole);
         }
-        if repeats(&self.extensions, Extension::id) {
+        if repeats(self.extensions, Extension::id) {
             return Err(Corrupt::ManifestDuplicateExtension);
         }
         Ok(())
@@ -173,8 +162,14 @@ impl<'a> Manifest<'a> {
 }
 
 /// Whether two items have one key. The lists have at most eight items.
-fn repeats<T, K: PartialEq>(items: &[T], key: fn(&T) -> K) -> bool {
-    items.iter().enumerate().any(|(at, item)| items.iter().take(at).any(|earlier| key(earlier) == key(item)))
+fn repeats<'a, T: Item<'a>, K: PartialEq>(items: List<'a, T>, key: fn(&T) -> K) -> bool {
+    let mut later = items.iter();
+    while let Some(one) = later.next() {
+        if later.clone().any(|other| key(&other) == key(&one)) {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]

@@ -84,8 +84,6 @@ pub fn find<'p, D: BlockIo>(
 ///
 /// # Errors
 /// As [`find`]; what is in `slots` then is not to be used.
-// Not inlined: the finder lives only as long as the search.
-#[inline(never)]
 pub fn find_into<'p, D: BlockIo>(
     disk: &mut D,
     specs: &'p [PartitionSpec<'p>],
@@ -93,10 +91,22 @@ pub fn find_into<'p, D: BlockIo>(
     scratch: &mut [u8],
 ) -> Result<Table, Error<D::Error>> {
     let table = Table::read(disk, scratch)?;
+    find_in(&table, disk, specs, slots, scratch)?;
+    Ok(table)
+}
+
+// Not inlined: the finder lives only as long as the search.
+#[inline(never)]
+fn find_in<'p, D: BlockIo>(
+    table: &Table,
+    disk: &mut D,
+    specs: &'p [PartitionSpec<'p>],
+    slots: &mut SlotTable<'p>,
+    scratch: &mut [u8],
+) -> Result<(), Error<D::Error>> {
     let mut finder = SlotFinder::new(specs);
     table.entries(disk, scratch, |entry| finder.see(entry))?;
-    finder.fill(slots)?;
-    Ok(table)
+    Ok(finder.fill(slots)?)
 }
 
 /// Reads table, slots and trailers.
@@ -124,13 +134,30 @@ pub fn facts<'p, D: BlockIo>(
     slots: &SlotTable<'p>,
     memory: &mut Memory<'_>,
 ) -> Result<Facts<'p>, Error<D::Error>> {
-    let mut facts =
-        Facts { compatible: view.compatible, compression: view.compression, booted: view.booted, slots: Vec::new() };
+    let mut facts = Facts::nothing();
+    facts_into(disk, view, slots, &mut facts, memory)?;
+    Ok(facts)
+}
+
+/// [`facts`] into the caller's memory, for small stacks.
+///
+/// # Errors
+/// As [`facts`]; what is in `facts` then is not to be used.
+pub fn facts_into<'p, D: BlockIo>(
+    disk: &mut D,
+    view: &View<'p>,
+    slots: &SlotTable<'p>,
+    facts: &mut Facts<'p>,
+    memory: &mut Memory<'_>,
+) -> Result<(), Error<D::Error>> {
+    let View { compatible, compression, booted, .. } = *view;
+    (facts.compatible, facts.compression, facts.booted) = (compatible, compression, booted);
+    facts.slots.clear();
     for slot in slots.slots() {
         let row = slot_facts(disk, slot, view, memory)?;
         facts.slots.push(row).map_err(|_| crate::error::Rejected::NoSuchSlot { slot: slot.id })?;
     }
-    Ok(facts)
+    Ok(())
 }
 
 // Not inlined: what one slot needs is given back before the next.

@@ -48,7 +48,7 @@ impl RawManifest {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let manifest = Manifest::decode(bytes).expect("a good manifest");
-        let payload = |payload: &libupdate::manifest::Payload<'_>| RawPayload {
+        let payload = |payload: libupdate::manifest::Payload<'_>| RawPayload {
             role: payload.role().as_str().into(),
             image_len: payload.image_len().get(),
             data_blocks: payload.data_blocks(),

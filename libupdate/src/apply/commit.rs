@@ -87,6 +87,8 @@ impl fmt::Display for Warning {
 /// [`TableFault::ChangedUnderUs`], [`TableFault::NoSuchEntry`] for an unused entry, [`TableFault::TooManyEdits`],
 /// [`Error::NoSpace`] for the scratch: nothing was written. [`Error::Io`] and [`TableFault::ReadBack`]: the change may
 /// or may not have happened, and the old or the new table is there.
+// Not inlined, and neither are its steps: on a small stack the memory of one is to be gone before the next.
+#[inline(never)]
 pub fn commit<D: BlockIo>(
     disk: &mut D,
     table: &Table,
@@ -113,6 +115,7 @@ pub fn commit<D: BlockIo>(
 }
 
 /// The blocks that the edits change, and the checksum of the array afterwards.
+#[inline(never)]
 fn preview<D: BlockIo>(
     disk: &mut D,
     table: &Table,
@@ -135,6 +138,7 @@ fn preview<D: BlockIo>(
 type MadeEqual = (Table, Option<CopyId>, Option<Warning>);
 
 /// Writes a bad copy anew, so that the change starts from two that are valid and equal, or from one and a warning.
+#[inline(never)]
 fn make_equal<D: BlockIo>(disk: &mut D, table: &Table, scratch: &mut [u8]) -> Result<MadeEqual, Error<D::Error>> {
     let needs = |state| matches!(state, CopyState::Faulty(_) | CopyState::Differs);
     let target = match table.chosen() {

@@ -98,6 +98,7 @@ fn is_bad(table: &Table, copy: CopyId) -> bool {
 }
 
 /// Writes `target` anew from the copy that serves.
+#[inline(never)]
 pub(super) fn rewrite<D: BlockIo>(
     disk: &mut D,
     table: &Table,

@@ -43,6 +43,7 @@ use crate::block::ByteLen;
 use crate::bundle::UpdaterVersion;
 use crate::bytes::len_u64;
 use crate::digest::{BlockHasher, Digest, RootHash, Salt};
+use crate::limits::ENVELOPE_BYTES;
 use crate::manifest::{Encoding, Extension, Manifest, Name, Payload, Statement};
 use crate::time::UnixSeconds;
 
@@ -148,7 +149,8 @@ where
     H: BlockHasher,
 {
     let salts = default_salts(spec, images);
-    let head_len = Sealed::len_with(&spec.manifest(&salts, images, &[])?, signers.len())?;
+    let mut encoded = [0; ENVELOPE_BYTES];
+    let head_len = Sealed::len_with(&spec.manifest(&salts, images, &[], &mut encoded)?, signers.len())?;
     let start = out.stream_position().map_err(WriteError::Output)?;
     write_zeros(out, head_len)?;
     let mut done = ByteLen::default();
@@ -159,7 +161,8 @@ where
         carried.push(carry(source, salt, &mut image.carriage, out, tools)?);
     }
     let end = out.stream_position().map_err(WriteError::Output)?;
-    let sealed = Sealed::new(&spec.manifest(&salts, images, &carried)?, spec.minimum_updater)?.signed_by(signers)?;
+    let manifest = spec.manifest(&salts, images, &carried, &mut encoded)?;
+    let sealed = Sealed::new(&manifest, spec.minimum_updater)?.signed_by(signers)?;
     for patch in carried.iter().flat_map(Carried::patches) {
         write_at(out, patch.at, patch.bytes)?;
     }
@@ -196,7 +199,9 @@ where
         let hashed = HashedImage::of(source, image.salt.unwrap_or(Salt::from(default)), tools, |_| Ok(()))?;
         carried.push(Carried::raw(hashed));
     }
-    let sealed = Sealed::new(&spec.manifest(&salts, images, &carried)?, spec.minimum_updater)?.signed_by(signers)?;
+    let mut encoded = [0; ENVELOPE_BYTES];
+    let manifest = spec.manifest(&salts, images, &carried, &mut encoded)?;
+    let sealed = Sealed::new(&manifest, spec.minimum_updater)?.signed_by(signers)?;
     let mut len = len_u64(sealed.envelope());
     out.write_all(sealed.envelope()).map_err(WriteError::Output)?;
     for patch in carried.iter().flat_map(Carried::patches) {
@@ -208,17 +213,18 @@ where
 
 impl<'a> BundleSpec<'a> {
     /// The manifest over `images`; with zeros for what is not yet in `carried`, which has no influence on its length.
-    fn manifest<'m, R>(
+    fn manifest<'s, 'm, R>(
         &self,
-        salts: &'m [Digest],
+        salts: &'s [Digest],
         images: &[Image<'a, '_, R>],
         carried: &[Carried],
+        out: &'m mut [u8; ENVELOPE_BYTES],
     ) -> Result<Manifest<'m>, WriteError>
     where
-        'a: 'm,
+        'a: 's,
     {
         let unknown = Digest::new([0; 32]);
-        let payload = |(number, (image, default)): (usize, (&Image<'a, '_, R>, &'m Digest))| {
+        let payload = |(number, (image, default)): (usize, (&Image<'a, '_, R>, &'s Digest))| {
             let known = carried.get(number);
             let root_hash = known.map_or(RootHash::new(unknown), |carried| carried.root_hash());
             let encoding = match image.carriage {
@@ -231,15 +237,15 @@ impl<'a> BundleSpec<'a> {
             Payload::new(image.role, image.len, salt, root_hash, encoding)
         };
         let payloads = images.iter().zip(salts).enumerate().map(payload).collect::<Result<Vec<_>, _>>();
-        Manifest::new(&Statement {
+        let statement = Statement {
             compatibles: &self.compatibles,
             version: self.version,
             rollback_index: self.rollback_index,
             build_time: self.build_time,
             payloads: &payloads.map_err(WriteError::Statement)?,
             extensions: &self.extensions,
-        })
-        .map_err(WriteError::Statement)
+        };
+        Manifest::new(&statement, out).map_err(WriteError::Statement)
     }
 }
 

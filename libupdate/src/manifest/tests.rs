@@ -111,7 +111,10 @@ impl Raw {
 fn every_field_arrives() {
     let bytes = Raw::good().bytes();
     let manifest = Manifest::decode(&bytes).unwrap();
-    assert_eq!(manifest.compatibles(), [Name::new("acme-box").unwrap(), Name::new("acme-box+2").unwrap()]);
+    assert_eq!(
+        manifest.compatibles().iter().collect::<Vec<_>>(),
+        [Name::new("acme-box").unwrap(), Name::new("acme-box+2").unwrap()]
+    );
     assert_eq!(manifest.version().as_str(), "1.2.3~rc1");
     assert_eq!(manifest.rollback_index(), 300);
     assert_eq!(manifest.build_time(), UnixSeconds::new(1_700_000_000));
@@ -121,31 +124,35 @@ fn every_field_arrives() {
     assert_eq!(root.salt(), Salt::new(&[9; 32]).unwrap());
     assert_eq!(root.root_hash(), RootHash::new(Digest::new([0xaa; 32])));
     assert_eq!(root.encoding(), Encoding::Raw);
-    let boot = manifest.payloads()[1];
+    let boot = manifest.payloads().get(1).unwrap();
     assert_eq!(boot.role().as_str(), "boot");
     assert_eq!(boot.encoding(), Encoding::Zstd { first_page: Digest::new([5; 32]) });
     assert_eq!(manifest.payload("data"), None);
-    assert_eq!(manifest.extensions()[0].id(), ExtensionId(7));
-    assert_eq!(manifest.extensions()[0].bytes(), b"seven");
+    assert_eq!(manifest.extensions().first(), Some(Extension::new(ExtensionId(7), b"seven").unwrap()));
+    assert_eq!((manifest.extensions().len(), manifest.extensions().get(2)), (2, None));
 }
 
 #[test]
 fn encoding_gives_the_same_bytes_as_by_hand() {
     let bytes = Raw::good().bytes();
     let manifest = Manifest::decode(&bytes).unwrap();
-    let mut out = [0; 1024];
-    let len = manifest.encode(&mut out).unwrap();
-    assert_eq!(out[..len], bytes);
-    assert_eq!(manifest.encode(&mut out[..len - 1]), Err(Corrupt::ManifestTooLong));
-    let again = Manifest::new(&Statement {
-        compatibles: manifest.compatibles(),
+    assert_eq!(again(&manifest, &mut [0; 1024]).map(|again| again.encoded().to_vec()), Ok(bytes.clone()));
+    assert_eq!(again(&manifest, &mut [0; 1024]), Ok(manifest));
+    assert_eq!(again(&manifest, &mut vec![0; bytes.len()]), Ok(manifest));
+    assert_eq!(again(&manifest, &mut vec![0; bytes.len() - 1]), Err(Corrupt::ManifestTooLong));
+}
+
+/// A manifest of the values of `manifest`.
+fn again<'o>(manifest: &Manifest<'_>, out: &'o mut [u8]) -> Result<Manifest<'o>, Corrupt> {
+    let statement = Statement {
+        compatibles: &manifest.compatibles().iter().collect::<Vec<_>>(),
         version: manifest.version(),
         rollback_index: manifest.rollback_index(),
         build_time: manifest.build_time(),
-        payloads: manifest.payloads(),
-        extensions: manifest.extensions(),
-    });
-    assert_eq!(again, Ok(manifest));
+        payloads: &manifest.payloads().iter().collect::<Vec<_>>(),
+        extensions: &manifest.extensions().iter().collect::<Vec<_>>(),
+    };
+    Manifest::new(&statement, out)
 }
 
 #[test]
@@ -336,9 +343,7 @@ fn no_two_byte_strings_are_one_manifest() {
             let mut bytes = good.clone();
             bytes[at] ^= flip;
             if let Ok(manifest) = Manifest::decode(&bytes) {
-                let mut out = [0; 1024];
-                let len = manifest.encode(&mut out).unwrap();
-                assert_eq!(out[..len], bytes);
+                assert_eq!(again(&manifest, &mut [0; 1024]).unwrap().encoded(), bytes);
                 accepted += 1;
             }
         }

@@ -1,8 +1,7 @@
-//! The manifest's encoding: these structs, field by field, are the format.
+//! The manifest's encoding: the fields in the order of [`decode`], the structs here field by field, are the format.
 //!
-//! Values of this module are decoded but not judged; [`Manifest::judged`] makes the public types of them.
+//! Nothing here holds a whole manifest: each value is decoded, compared with its only encoding, and given back.
 
-use heapless::Vec;
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
@@ -10,26 +9,27 @@ use crate::block::ByteLen;
 use crate::digest::{DIGEST_BYTES, Digest, RootHash, Salt};
 use crate::error::Corrupt;
 use crate::limits::{COMPATIBLES, EXTENSIONS, PAYLOADS};
-use crate::manifest::{self, Encoding, ExtensionId, Name};
+use crate::manifest::{self, Encoding, ExtensionId, List, Manifest, Name, Statement};
 use crate::time::UnixSeconds;
 
 const RAW: u8 = 0;
 const ZSTD: u8 = 1;
 const NO_PAGE: [u8; DIGEST_BYTES] = [0; DIGEST_BYTES];
 
-#[derive(Serialize, Deserialize)]
-pub(super) struct Manifest<'a> {
-    #[serde(borrow)]
-    compatible: Vec<&'a str, COMPATIBLES>,
-    version: &'a str,
-    rollback_index: u64,
-    build_time: u64,
-    payloads: Vec<Payload<'a>, PAYLOADS>,
-    extensions: Vec<Extension<'a>, EXTENSIONS>,
+/// An item of a list: what is encoded of it, and the rules that make a value of that.
+pub trait Item<'a>: Copy {
+    /// Decoded but not judged.
+    type Wire: Serialize + Deserialize<'a>;
+
+    /// The rules of a single value.
+    fn judged(wire: &Self::Wire) -> Result<Self, Corrupt>;
+
+    /// What is encoded.
+    fn wire(&self) -> Self::Wire;
 }
 
 #[derive(Serialize, Deserialize)]
-struct Payload<'a> {
+pub struct Payload<'a> {
     role: &'a str,
     image_len: u64,
     data_blocks: u64,
@@ -40,101 +40,174 @@ struct Payload<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Extension<'a> {
+pub struct Extension<'a> {
     id: u16,
     bytes: &'a [u8],
 }
 
-impl<'a> Manifest<'a> {
-    /// Decodes the whole of `bytes`, which must be the canonical encoding.
-    // Not inlined, like `judged`: the two frames would add up on a small stack.
+/// Decodes the whole of `encoded`, which must be the canonical encoding, and judges each value by itself.
+pub(super) fn decode(encoded: &[u8]) -> Result<Manifest<'_>, Corrupt> {
+    let mut reader = Reader { rest: encoded, canonical: true };
+    let compatibles = reader.list::<Name<'_>>(COMPATIBLES)?;
+    let version = reader.value::<&str>()?;
+    let rollback_index = reader.value()?;
+    let build_time = UnixSeconds::new(reader.value()?);
+    let payloads = reader.list::<manifest::Payload<'_>>(PAYLOADS)?;
+    let extensions = reader.list::<manifest::Extension<'_>>(EXTENSIONS)?;
+    reader.end()?;
+    judge(&compatibles)?;
+    let version = Name::new(version)?;
+    judge(&payloads)?;
+    judge(&extensions)?;
+    Ok(Manifest { encoded, compatibles, version, rollback_index, build_time, payloads, extensions })
+}
+
+/// Encodes to the start of `out` and gives that part back.
+pub(super) fn encode<'o>(statement: &Statement<'_, '_>, out: &'o mut [u8]) -> Result<&'o [u8], Corrupt> {
+    let mut writer = Writer { out, used: 0 };
+    writer.list(statement.compatibles)?;
+    writer.value(&statement.version.as_str())?;
+    writer.value(&statement.rollback_index)?;
+    writer.value(&statement.build_time.get())?;
+    writer.list(statement.payloads)?;
+    writer.list(statement.extensions)?;
+    writer.out.get(..writer.used).ok_or(Corrupt::ManifestTooLong)
+}
+
+/// The item that `encoded` begins with, and what follows it.
+// Not inlined: what it decodes is given back before the caller goes on.
+#[inline(never)]
+pub(super) fn item<'a, T: Item<'a>>(encoded: &'a [u8]) -> Result<(T, &'a [u8]), Corrupt> {
+    let (wire, rest) = postcard::take_from_bytes(encoded).map_err(|_| Corrupt::ManifestEncoding)?;
+    Ok((T::judged(&wire)?, rest))
+}
+
+fn judge<'a, T: Item<'a>>(list: &List<'a, T>) -> Result<(), Corrupt> {
+    let mut rest = list.encoded();
+    for _ in 0..list.len() {
+        (_, rest) = item::<T>(rest)?;
+    }
+    Ok(())
+}
+
+/// Values one after the other.
+struct Reader<'a> {
+    rest: &'a [u8],
+    /// Whether each value so far stood in its only encoding.
+    canonical: bool,
+}
+
+impl<'a> Reader<'a> {
     #[inline(never)]
-    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Corrupt> {
-        let (manifest, rest) = postcard::take_from_bytes::<Self>(bytes).map_err(|error| match error {
-            // The bounded lists are the only part of these structs that raises a custom error.
-            postcard::Error::SerdeDeCustom => Corrupt::ManifestTooMany,
-            _ => Corrupt::ManifestEncoding,
-        })?;
-        if !rest.is_empty() {
-            return Err(Corrupt::ManifestTrailingBytes);
+    fn value<T: Serialize + Deserialize<'a>>(&mut self) -> Result<T, Corrupt> {
+        let (value, rest) = postcard::take_from_bytes::<T>(self.rest).map_err(|_| Corrupt::ManifestEncoding)?;
+        let used = self.rest.get(..self.rest.len().saturating_sub(rest.len())).unwrap_or_default();
+        self.canonical &= postcard::serialize_with_flavor(&value, Compare { rest: used }).is_ok();
+        self.rest = rest;
+        Ok(value)
+    }
+
+    fn list<T: Item<'a>>(&mut self, bound: usize) -> Result<List<'a, T>, Corrupt> {
+        let claimed = self.value::<u64>()?;
+        let (start, mut len) = (self.rest, 0_usize);
+        for _ in 0..claimed {
+            self.value::<T::Wire>()?;
+            len = len.saturating_add(1);
+            if len > bound {
+                return Err(Corrupt::ManifestTooMany);
+            }
         }
-        postcard::serialize_with_flavor(&manifest, Compare { rest: bytes })
-            .map_err(|_| Corrupt::ManifestNotCanonical)?;
-        Ok(manifest)
+        let used = start.len().saturating_sub(self.rest.len());
+        Ok(List::new(start.get(..used).unwrap_or_default(), len))
     }
 
-    pub(super) fn encode(&self, out: &mut [u8]) -> Result<usize, Corrupt> {
-        postcard::to_slice(self, out).map(|used| used.len()).map_err(|_| Corrupt::ManifestTooLong)
-    }
-
-    /// The rules of single values, in the order of the fields.
-    #[inline(never)]
-    pub(super) fn judged(&self) -> Result<manifest::Manifest<'a>, Corrupt> {
-        Ok(manifest::Manifest {
-            compatibles: self.compatible.iter().map(|text| Name::new(text)).collect::<Result<_, _>>()?,
-            version: Name::new(self.version)?,
-            rollback_index: self.rollback_index,
-            build_time: UnixSeconds::new(self.build_time),
-            payloads: self.payloads.iter().map(Payload::judged).collect::<Result<_, _>>()?,
-            extensions: self.extensions.iter().map(Extension::judged).collect::<Result<_, _>>()?,
-        })
-    }
-
-    pub(super) fn of(manifest: &manifest::Manifest<'a>) -> Self {
-        Self {
-            compatible: manifest.compatibles.iter().map(Name::as_str).collect(),
-            version: manifest.version.as_str(),
-            rollback_index: manifest.rollback_index,
-            build_time: manifest.build_time.get(),
-            payloads: manifest.payloads.iter().map(Payload::of).collect(),
-            extensions: manifest.extensions.iter().map(Extension::of).collect(),
+    const fn end(&self) -> Result<(), Corrupt> {
+        match (self.rest.is_empty(), self.canonical) {
+            (false, _) => Err(Corrupt::ManifestTrailingBytes),
+            (true, false) => Err(Corrupt::ManifestNotCanonical),
+            (true, true) => Ok(()),
         }
     }
 }
 
-impl<'a> Payload<'a> {
-    fn judged(&self) -> Result<manifest::Payload<'a>, Corrupt> {
-        let role = Name::new(self.role)?;
-        let salt = Salt::new(self.salt).ok_or(Corrupt::ManifestSalt)?;
-        let encoding = match (self.encoding, self.first_page) {
+struct Writer<'o> {
+    out: &'o mut [u8],
+    used: usize,
+}
+
+impl Writer<'_> {
+    fn value<T: Serialize>(&mut self, value: &T) -> Result<(), Corrupt> {
+        let room = self.out.get_mut(self.used..).unwrap_or_default();
+        let used = postcard::to_slice(value, room).map_err(|_| Corrupt::ManifestTooLong)?;
+        self.used = self.used.saturating_add(used.len());
+        Ok(())
+    }
+
+    fn list<'a, T: Item<'a>>(&mut self, items: &[T]) -> Result<(), Corrupt> {
+        self.value(&items.len())?;
+        items.iter().try_for_each(|item| self.value(&item.wire()))
+    }
+}
+
+impl<'a> Item<'a> for Name<'a> {
+    type Wire = &'a str;
+
+    fn judged(wire: &Self::Wire) -> Result<Self, Corrupt> {
+        Self::new(wire)
+    }
+
+    fn wire(&self) -> Self::Wire {
+        self.as_str()
+    }
+}
+
+impl<'a> Item<'a> for manifest::Payload<'a> {
+    type Wire = Payload<'a>;
+
+    fn judged(wire: &Self::Wire) -> Result<Self, Corrupt> {
+        let role = Name::new(wire.role)?;
+        let salt = Salt::new(wire.salt).ok_or(Corrupt::ManifestSalt)?;
+        let encoding = match (wire.encoding, wire.first_page) {
             (RAW, NO_PAGE) => Encoding::Raw,
             (RAW, _) => return Err(Corrupt::ManifestFirstPage),
             (ZSTD, digest) => Encoding::Zstd { first_page: Digest::new(digest) },
             (encoding, _) => return Err(Corrupt::ManifestPayloadEncoding { encoding }),
         };
-        let root_hash = RootHash::new(Digest::new(self.root_hash));
-        let payload = manifest::Payload::new(role, ByteLen::new(self.image_len), salt, root_hash, encoding)?;
-        if payload.data_blocks() != self.data_blocks {
-            let (image_len, data_blocks) = (self.image_len, self.data_blocks);
+        let root_hash = RootHash::new(Digest::new(wire.root_hash));
+        let payload = Self::new(role, ByteLen::new(wire.image_len), salt, root_hash, encoding)?;
+        if payload.data_blocks() != wire.data_blocks {
+            let (image_len, data_blocks) = (wire.image_len, wire.data_blocks);
             return Err(Corrupt::ManifestImageLength { image_len, data_blocks });
         }
         Ok(payload)
     }
 
-    fn of(payload: &manifest::Payload<'a>) -> Self {
-        let (encoding, first_page) = match payload.encoding() {
+    fn wire(&self) -> Self::Wire {
+        let (encoding, first_page) = match self.encoding() {
             Encoding::Raw => (RAW, NO_PAGE),
             Encoding::Zstd { first_page } => (ZSTD, *first_page.as_bytes()),
         };
-        Self {
-            role: payload.role().as_str(),
-            image_len: payload.image_len().get(),
-            data_blocks: payload.data_blocks(),
-            salt: payload.salt().as_bytes(),
-            root_hash: *payload.root_hash().digest().as_bytes(),
+        Payload {
+            role: self.role().as_str(),
+            image_len: self.image_len().get(),
+            data_blocks: self.data_blocks(),
+            salt: self.salt().as_bytes(),
+            root_hash: *self.root_hash().digest().as_bytes(),
             encoding,
             first_page,
         }
     }
 }
 
-impl<'a> Extension<'a> {
-    fn judged(&self) -> Result<manifest::Extension<'a>, Corrupt> {
-        manifest::Extension::new(ExtensionId(self.id), self.bytes)
+impl<'a> Item<'a> for manifest::Extension<'a> {
+    type Wire = Extension<'a>;
+
+    fn judged(wire: &Self::Wire) -> Result<Self, Corrupt> {
+        Self::new(ExtensionId(wire.id), wire.bytes)
     }
 
-    fn of(extension: &manifest::Extension<'a>) -> Self {
-        Self { id: extension.id().0, bytes: extension.bytes() }
+    fn wire(&self) -> Self::Wire {
+        Extension { id: self.id().0, bytes: self.bytes() }
     }
 }
 

@@ -91,6 +91,12 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    /// A device without slots: memory for [`survey::facts_into`](crate::survey::facts_into).
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self { compatible: "", compression: Compression::None, booted: None, slots: Vec::new() }
+    }
+
     /// The facts of one slot.
     ///
     /// # Errors

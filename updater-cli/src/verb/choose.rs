@@ -85,7 +85,7 @@ impl Chosen {
             number: partition.entry.get(),
             start_bytes: partition.extent.first().get() * partition.extent.block_size().bytes_u64(),
             size_bytes: partition.extent.len().get(),
-            verity: manifest.and_then(|manifest| manifest.payload(partition.role)).map(Verity::of),
+            verity: manifest.and_then(|manifest| manifest.payload(partition.role)).map(|payload| Verity::of(&payload)),
         };
         let (kind, left) = match boot.kind {
             Kind::Trial { left } => ("trial", left),

@@ -103,12 +103,12 @@ impl Described {
         Self {
             trust,
             version: manifest.version().to_string(),
-            compatible: manifest.compatibles().iter().map(ToString::to_string).collect(),
+            compatible: manifest.compatibles().iter().map(|name| name.to_string()).collect(),
             rollback_index: manifest.rollback_index(),
             build_time: crate::time::rfc3339(manifest.build_time()),
             manifest_digest: unverified.digest().to_string(),
             signed_by,
-            payloads: manifest.payloads().iter().map(Image::of).collect(),
+            payloads: manifest.payloads().iter().map(|payload| Image::of(&payload)).collect(),
         }
     }
 }

@@ -27,10 +27,8 @@ impl Sealed {
     /// # Errors
     /// [`WriteError::Statement`] where the manifest does not fit.
     pub fn new(manifest: &Manifest<'_>, minimum_updater: UpdaterVersion) -> Result<Self, WriteError> {
-        let mut encoded = [0; ENVELOPE_BYTES];
-        let len = manifest.encode(&mut encoded).map_err(WriteError::Statement)?;
-        let prefix = Prefix::new(len, required_features(manifest), minimum_updater).map_err(WriteError::Statement)?;
-        let (encoded, _) = encoded.split_at(len);
+        let (encoded, features) = (manifest.encoded(), required_features(manifest));
+        let prefix = Prefix::new(encoded.len(), features, minimum_updater).map_err(WriteError::Statement)?;
         Ok(Self::assembled(&[&prefix.encode()[..], encoded].concat(), &[]))
     }
 

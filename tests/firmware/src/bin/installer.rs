@@ -44,7 +44,7 @@ static ROOM: Once<Room> = Once::new(Room {
 });
 
 static ANCHORS: Once<MaybeUninit<Anchors>> = Once::new(MaybeUninit::uninit());
-static FACTS: Once<MaybeUninit<Facts<'static>>> = Once::new(MaybeUninit::uninit());
+static FACTS: Once<Facts<'static>> = Once::new(Facts::nothing());
 
 /// The step that failed; its number is the exit code.
 #[derive(Clone, Copy)]
@@ -82,10 +82,12 @@ fn install(room: &'static mut Room) -> Result<SlotId, Step> {
     let Room { slots, envelope, trailer, data, leaf, block, page } = room;
     let anchors = trust(ANCHORS.take().ok_or(Step::Open)?)?;
     let facts = FACTS.take().ok_or(Step::Open)?;
-    let facts = look(&mut disk, anchors, slots, facts, &mut Memory { trailer, block, other: page })?;
+    look(&mut disk, anchors, slots, facts, &mut Memory { trailer, block, other: page })?;
     let admitted = admit(&mut bundle, (envelope, anchors), (facts, slots))?;
     let mut buffers = Buffers { data, carried: &mut [], leaf, block, page };
-    disarm_and_stage(&mut disk, admitted, &mut bundle, &mut buffers)
+    let disarmed = disarm_target(&mut disk, admitted, buffers.data)?;
+    let staged = stage_target(&mut disk, disarmed, &mut bundle, &mut buffers)?;
+    arm(&mut disk, &staged, buffers.data)
 }
 
 #[inline(never)]
@@ -102,9 +104,9 @@ fn look(
     disk: &mut host::HostDisk,
     anchors: &'static Anchors,
     slots: &mut SlotTable<'static>,
-    room: &'static mut MaybeUninit<Facts<'static>>,
+    facts: &mut Facts<'static>,
     memory: &mut Memory<'_>,
-) -> Result<&'static Facts<'static>, Step> {
+) -> Result<(), Step> {
     let view = View {
         compatible: board::COMPATIBLE,
         specs: &board::PARTITIONS,
@@ -116,7 +118,7 @@ fn look(
     if table.backup().state() != CopyState::Valid {
         host::say("the backup table needs repair\n");
     }
-    Ok(room.write(survey::facts(disk, &view, slots, memory).map_err(|_| Step::Survey)?))
+    survey::facts_into(disk, &view, slots, facts, memory).map_err(|_| Step::Survey)
 }
 
 #[inline(never)]
@@ -131,25 +133,23 @@ fn admit<'r>(
 }
 
 #[inline(never)]
-fn disarm_and_stage(
-    disk: &mut host::HostDisk,
-    admitted: Admitted<'_>,
-    bundle: &mut host::HostFile,
-    buffers: &mut Buffers<'_>,
-) -> Result<SlotId, Step> {
-    let disarmed = disarm_target(disk, admitted, buffers.data)?;
-    let mut tools = Tools { hasher: &mut SoftHasher, decompressor: &mut NoDecompressor, observer: &mut Silent };
-    let staged = install::stage(disk, disarmed, bundle, buffers, &mut tools).map_err(|_| Step::Stage)?;
-    arm(disk, &staged, buffers.data)
-}
-
-#[inline(never)]
 fn disarm_target<'r>(
     disk: &mut host::HostDisk,
     admitted: Admitted<'r>,
     scratch: &mut [u8],
 ) -> Result<Disarmed<'r>, Step> {
     disarm(disk, &board::PARTITIONS, admitted, scratch).map(|(disarmed, _)| disarmed).map_err(|_| Step::Disarm)
+}
+
+#[inline(never)]
+fn stage_target<'r>(
+    disk: &mut host::HostDisk,
+    disarmed: Disarmed<'r>,
+    bundle: &mut host::HostFile,
+    buffers: &mut Buffers<'_>,
+) -> Result<Staged<'r>, Step> {
+    let mut tools = Tools { hasher: &mut SoftHasher, decompressor: &mut NoDecompressor, observer: &mut Silent };
+    install::stage(disk, disarmed, bundle, buffers, &mut tools).map_err(|_| Step::Stage)
 }
 
 #[inline(never)]
