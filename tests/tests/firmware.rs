@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use libupdate::bundle::trailer::{self, TRAILER_BYTES};
 use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Signer as _, Tools};
-use libupdate::bundle::{Anchors, UpdaterVersion, trailer::TRAILER_BYTES};
-use libupdate::gpt::Guid;
+use libupdate::bundle::{Anchors, UpdaterVersion};
+use libupdate::error::TableFault;
+use libupdate::gpt::{CopyState, Guid, Table};
 use libupdate::manifest::Name;
 use libupdate::policy::{Compression, Facts};
 use libupdate::slot::{Duty, PartitionSpec, SlotState};
 use libupdate::survey::{self, Memory, View};
-use libupdate::{BlockCount, BlockSize, ByteLen, SlotId, SoftHasher, UnixSeconds};
+use libupdate::{BlockCount, BlockSize, ByteLen, Extent, Lba, SlotId, SoftHasher, UnixSeconds, Window};
 use tests::file_disk::FileDisk;
 use tests::{tool, tree};
 
@@ -35,30 +37,42 @@ const NOT_STAGED: i32 = 8;
 struct Ended {
     code: Option<i32>,
     said: String,
-    stack: usize,
 }
 
 /// A folder with what the programs read: `disk.img`, `bundle`, `trust.der`.
 struct Bench {
     folder: tempfile::TempDir,
     image: Vec<u8>,
+    key: LocalKey,
     anchors: Anchors,
 }
 
 impl Bench {
-    /// A disk with a good slot a and an empty slot b, and a bundle for it.
+    /// A disk with a good slot a, of which only the trailer is there, and an empty slot b, and a bundle for it.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        make_disk(&folder.path().join("disk.img"));
         let key = LocalKey::from_scalar(&[7; 32]).unwrap();
         let image: Vec<u8> = (0..IMAGE_LEN).map(|at| u8::try_from(at / 4096 % 251).unwrap()).collect();
-        std::fs::write(folder.path().join("bundle"), bundle(&image, &key)).unwrap();
         std::fs::write(folder.path().join("trust.der"), key.public_key().to_spki()).unwrap();
         let anchors = Anchors::new(&[*key.public_key()], NonZeroUsize::MIN).unwrap();
-        Self { folder, image, anchors }
+        let bench = Self { folder, image, key, anchors };
+        make_disk(&bench.folder.path().join("disk.img"));
+        let envelope = bench.deliver("1.0");
+        let slot_a = Extent::new(Lba::new(2048), Lba::new(18431), BlockSize::B512).unwrap();
+        trailer::write(&mut Window::new(&mut bench.disk(), slot_a), &envelope, &mut [0; 4096]).unwrap();
+        bench.deliver("2.0");
+        bench
     }
 
-    fn run(&self, program: &str) -> Ended {
+    /// Makes the bundle of this version; gives its envelope.
+    fn deliver(&self, version: &str) -> Vec<u8> {
+        let (bundle, envelope) = bundle(version, &self.image, &self.key);
+        std::fs::write(self.folder.path().join("bundle"), bundle).unwrap();
+        envelope
+    }
+
+    /// Runs it, and holds it to the stack it may use, whatever it does.
+    fn run(&self, program: &str, occasion: &str) -> Ended {
         let qemu = "qemu-system-arm";
         let output = Command::new("timeout")
             .args([
@@ -79,9 +93,11 @@ impl Bench {
             .output()
             .unwrap_or_else(|error| panic!("{qemu} cannot be run: {error}"));
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        let stack = said.lines().find_map(|line| line.strip_prefix("stack ")?.parse().ok());
+        let stack = said.lines().find_map(|line| line.strip_prefix("stack ")?.parse::<usize>().ok());
         let stack = stack.unwrap_or_else(|| panic!("{program} did not end by itself ({}): {said}", output.status));
-        Ended { code: output.status.code(), said, stack }
+        eprintln!("\nresult: {program}, {occasion}: stack {stack} bytes of at most {STACK_BUDGET}");
+        assert!(stack <= STACK_BUDGET, "{program}, {occasion}, used {stack} bytes of stack");
+        Ended { code: output.status.code(), said }
     }
 
     fn disk(&self) -> FileDisk {
@@ -107,12 +123,22 @@ impl Bench {
         (slot.state, slot.bits.priority.get(), slot.bits.tries_left.get())
     }
 
-    fn damage_bundle(&self, from_end: usize) {
-        let path = self.folder.path().join("bundle");
+    /// What the updater finds of the table's backup.
+    fn backup(&self) -> CopyState {
+        Table::read(&mut self.disk(), &mut [0; 4096]).unwrap().backup().state()
+    }
+
+    fn damage(&self, file: &str, from_end: usize) {
+        let path = self.folder.path().join(file);
         let mut bytes = std::fs::read(&path).unwrap();
         let at = bytes.len() - from_end;
         bytes[at] ^= 1;
         std::fs::write(&path, bytes).unwrap();
+    }
+
+    fn holds_the_image(&self) -> bool {
+        let disk = std::fs::read(self.folder.path().join("disk.img")).unwrap();
+        disk[SLOT_B_OFFSET..][..IMAGE_LEN] == self.image
     }
 }
 
@@ -124,10 +150,10 @@ fn make_disk(path: &Path) {
     tool::run("sgdisk", &[&slots[..], &good, &[path.to_str().unwrap()]].concat());
 }
 
-fn bundle(image: &[u8], key: &LocalKey) -> Vec<u8> {
+fn bundle(version: &str, image: &[u8], key: &LocalKey) -> (Vec<u8>, Vec<u8>) {
     let spec = BundleSpec {
         compatibles: vec![Name::new(COMPATIBLE).unwrap()],
-        version: Name::new("2.0").unwrap(),
+        version: Name::new(version).unwrap(),
         rollback_index: 1,
         build_time: UnixSeconds::UNKNOWN,
         extensions: vec![],
@@ -137,8 +163,8 @@ fn bundle(image: &[u8], key: &LocalKey) -> Vec<u8> {
     let image = Image { role: Name::new("root").unwrap(), len, source: image, salt: None, carriage: Carriage::Raw };
     let mut out = std::io::Cursor::new(Vec::new());
     let mut tools = Tools { hasher: SoftHasher, progress: &mut |_| {} };
-    writer::write(&spec, &mut [image], &[key], &mut out, &mut tools).unwrap();
-    out.into_inner()
+    let written = writer::write(&spec, &mut [image], &[key], &mut out, &mut tools).unwrap();
+    (out.into_inner(), written.envelope)
 }
 
 /// The folder of the two programs, built once in a run of these tests.
@@ -150,47 +176,58 @@ fn programs() -> &'static Path {
     })
 }
 
-fn hold_the_stack(program: &str, ended: &Ended) {
-    eprintln!("\nresult: {program}: stack {} bytes of at most {STACK_BUDGET}", ended.stack);
-    assert!(ended.stack <= STACK_BUDGET, "{program} used {} bytes of stack", ended.stack);
-}
-
 #[test]
 fn a_slot_is_installed_tried_three_times_and_left() {
-    let bench = Bench::new();
-    let installed = bench.run("installer");
+    let mut bench = Bench::new();
+    let installed = bench.run("installer", "an empty slot");
     assert_eq!(installed.code, Some(0), "{}", installed.said);
     assert!(installed.said.contains("armed b"), "{}", installed.said);
     assert_eq!(bench.slot_b(), (SlotState::Trial, 2, 3));
-    let disk = std::fs::read(bench.folder.path().join("disk.img")).unwrap();
-    assert!(disk[SLOT_B_OFFSET..][..IMAGE_LEN] == bench.image, "slot b does not hold the image");
-    hold_the_stack("installer", &installed);
+    assert!(bench.holds_the_image(), "slot b does not hold the image");
 
     for left in [2, 1, 0] {
-        let chosen = bench.run("chooser");
+        let chosen = bench.run("chooser", "a trial");
         assert!(chosen.said.contains("boot b"), "{}", chosen.said);
         assert_eq!(bench.slot_b().2, left);
-        if left == 0 {
-            hold_the_stack("chooser", &chosen);
-        }
     }
     assert_eq!(bench.slot_b().0, SlotState::Exhausted);
-    let fallback = bench.run("chooser");
+    let fallback = bench.run("chooser", "a fallback");
     assert!(fallback.said.contains("boot a"), "{}", fallback.said);
 
-    // The same bundle once more: its trailer is read and verified in the survey, which is the deepest stack of all.
-    let refused = bench.run("installer");
+    // The same bundle once more: its trailer is read and verified in the survey.
+    let refused = bench.run("installer", "the bundle that failed");
     assert_eq!(refused.code, Some(REFUSED), "{}", refused.said);
-    hold_the_stack("installer, over an exhausted slot", &refused);
+
+    // Another one: what failed is forgotten before its slot gets a try again, which takes two commits.
+    bench.image.reverse();
+    bench.deliver("2.1");
+    let installed = bench.run("installer", "a slot that failed");
+    assert_eq!(installed.code, Some(0), "{}", installed.said);
+    assert_eq!(bench.slot_b(), (SlotState::Trial, 2, 3));
+    assert!(bench.holds_the_image(), "slot b does not hold the other image");
+}
+
+#[test]
+fn a_damaged_backup_is_written_anew_by_whoever_commits() {
+    let bench = Bench::new();
+    for (program, did) in [("installer", "armed b"), ("chooser", "boot b")] {
+        // In the header's own GUIDs: the last block of the disk.
+        bench.damage("disk.img", 512 - 60);
+        assert_eq!(bench.backup(), CopyState::Faulty(TableFault::HeaderCrc));
+        let ended = bench.run(program, "a damaged backup");
+        assert!(ended.said.contains("needs repair") && ended.said.contains(did), "{}", ended.said);
+        assert_eq!(bench.backup(), CopyState::Valid);
+    }
+    assert_eq!(bench.slot_b(), (SlotState::Trial, 2, 2));
 }
 
 #[test]
 fn a_damaged_image_leaves_a_slot_that_does_not_boot() {
     let bench = Bench::new();
-    bench.damage_bundle(1);
-    assert_eq!(bench.run("installer").code, Some(NOT_STAGED));
+    bench.damage("bundle", 1);
+    assert_eq!(bench.run("installer", "a damaged image").code, Some(NOT_STAGED));
     assert_eq!(bench.slot_b(), (SlotState::Disarmed, 0, 1));
-    assert!(bench.run("chooser").said.contains("boot a"));
+    assert!(bench.run("chooser", "a disarmed slot").said.contains("boot a"));
 }
 
 #[test]
@@ -199,7 +236,7 @@ fn a_damaged_manifest_is_refused_before_the_disk_is_touched() {
     let before = std::fs::read(bench.folder.path().join("disk.img")).unwrap();
     let bundle_len = std::fs::read(bench.folder.path().join("bundle")).unwrap().len();
     // A byte of the version string, behind the prefix of 40 bytes and the compatible.
-    bench.damage_bundle(bundle_len - 40 - COMPATIBLE.len() - 4);
-    assert_eq!(bench.run("installer").code, Some(NOT_AUTHENTIC));
+    bench.damage("bundle", bundle_len - 40 - COMPATIBLE.len() - 4);
+    assert_eq!(bench.run("installer", "a damaged manifest").code, Some(NOT_AUTHENTIC));
     assert!(std::fs::read(bench.folder.path().join("disk.img")).unwrap() == before, "the disk was written");
 }
