@@ -32,10 +32,11 @@ pub struct Buffers<'b> {
 }
 
 impl Buffers<'_> {
-    /// The same buffers with the `place`th chunk of the data only.
+    /// The same buffers with the `place`th chunk of the data, and its carried bytes, only.
     pub(crate) fn nth_chunk(&mut self, place: usize) -> Buffers<'_> {
         let data = self.data.chunks_mut(CHUNK_BYTES).nth(place).unwrap_or_default();
-        Buffers { data, carried: &mut [], leaf: self.leaf, block: self.block, page: self.page }
+        let carried = self.carried.chunks_mut(CHUNK_BYTES).nth(place).unwrap_or_default();
+        Buffers { data, carried, leaf: self.leaf, block: self.block, page: self.page }
     }
 }
 

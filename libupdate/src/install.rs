@@ -12,8 +12,8 @@
 //! # Durability
 //! The slot's bits were cleared and flushed before the first write here, and only `arm` sets them again, after everything here is
 //! durable. So a cut anywhere in [`stage`] leaves a slot that cannot boot and other slots that nobody touched. The mark makes the
-//! next run re-hash what is in the target and write only what differs; without the mark it writes everything. Either way it
-//! trusts nothing that it did not hash in that run.
+//! next run re-hash what is in the target before it takes a chunk from the stream, and write only what differs; without the mark it takes
+//! every chunk, and writes it unless a look finds it there. Either way it trusts nothing that it did not hash or compare in that run.
 
 use heapless::Vec;
 
@@ -32,6 +32,7 @@ use crate::observe::{Meter, Observer, Phase};
 use crate::region::{self, Resume};
 use crate::verity::Tree;
 
+mod looks;
 mod payload;
 
 pub use payload::{Decompressor, NoDecompressor, Packed, Source};

@@ -3,6 +3,10 @@
 use serde_json::Value;
 use tests::answer::Exit;
 use tests::device::Device;
+use tests::strace::{WRITES, counted};
+
+const CHUNK: u64 = 512 << 10;
+const CHUNK_BYTES: usize = 512 << 10;
 
 /// Nothing to do: the disk is as it was, and somebody is told why.
 fn nothing_to_do(device: &Device, arguments: &[&str], why: &str) {
@@ -37,6 +41,32 @@ fn another_manifest_of_the_same_image_is_installed() {
     device.installs(1);
     assert_eq!(device.slot("b").version.as_deref(), Some("1.0"));
     assert_eq!(device.slot("b").root_hash, device.slot("a").root_hash);
+}
+
+/// What stands in the slot already is not written, be the bundle another one and compressed or not.
+#[test]
+fn chunks_that_the_last_version_had_in_the_same_place_are_not_written() {
+    let device = Device::new();
+    let image: Vec<u8> = (0..8 * CHUNK / 8).flat_map(|at: u64| (at / 3 + 1).to_le_bytes()).collect();
+    let mut changed = image.clone();
+    changed[5 * CHUNK_BYTES + 100] ^= 1;
+    let install = |version: &str, image: &[u8], codec: &str| {
+        let path = device.workshop.put_new("image", image);
+        let recipe = device.workshop.release(2).image(&path).version(version).with(&["--compression", codec]);
+        let bundle = recipe.create();
+        let cli = device.cli(&["--json", "install", bundle.to_str().unwrap()]);
+        let (answer, written) = counted(cli, device.disk(), &[WRITES[1]]);
+        let done = answer.exits(Exit::Done).json();
+        assert!(device.partition("b").starts_with(image), "{version}");
+        device.does(&["verify", "--slot", "b"]);
+        let chunks = written.iter().filter(|bytes| **bytes == CHUNK).count();
+        (done["bytes_kept"].as_u64().unwrap() / CHUNK, chunks)
+    };
+    assert_eq!(install("2", &image, "none"), (0, 8));
+    assert_eq!(install("2.1", &image, "none"), (8, 0));
+    // The one behind the chunk that changed is not looked at.
+    assert_eq!(install("2.2", &changed, "zstd"), (6, 2));
+    assert_eq!(install("2.3", &changed, "zstd"), (8, 0));
 }
 
 /// With nothing booted the only good slot is not the target because it holds the bundle: the other one gets it too.

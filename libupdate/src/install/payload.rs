@@ -13,6 +13,7 @@ use crate::bytes::len_u64;
 use crate::check::{self, Buffers};
 use crate::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest};
 use crate::error::{Corrupt, Error, NoSpace};
+use crate::install::looks::{Found, Looks, look};
 use crate::install::{Place, Tools, not_kept};
 use crate::io::{BlockIo, Window};
 use crate::observe::{Meter, Observer};
@@ -108,6 +109,7 @@ where
     levels(&mut window, place, source, buffers, tools.hasher)?;
     let mut parents = ParentCache::new(place.tree);
     let mut pages = PageChain::new(place.payload);
+    let mut looks = Looks::default();
     let mut chunk = 0;
     while chunk < place.tree.geometry.chunks() {
         let carried = carried(place, chunk, source, buffers, &mut pages)?;
@@ -116,22 +118,21 @@ where
             unpack_each(place, chunk..last, source, buffers, tools.decompressor)?;
             for (buffer, chunk) in (chunk..last).enumerate() {
                 let expected = parents.expected_chunk(&mut window, chunk, tools.hasher).map_err(not_kept)?;
-                let mut one = buffers.nth_chunk(buffer);
-                settle(&mut window, place, (chunk, carried, expected), source, &mut one, tools)?;
-                meter.done(tools.observer, check::chunk_len(&place.tree, chunk), 0)?;
+                let one = (&mut buffers.nth_chunk(buffer), &mut looks);
+                let kept = settle(&mut window, place, (chunk, carried, expected), source, one, tools)?;
+                meter.done(tools.observer, check::chunk_len(&place.tree, chunk), kept)?;
             }
             chunk = last;
             continue;
         }
         let expected = parents.expected_chunk(&mut window, chunk, tools.hasher).map_err(not_kept)?;
         let len = check::chunk_len(&place.tree, chunk);
-        let mut kept = 0;
+        let mut kept = len;
         if resume == Resume::Rehash && holds(&mut window, place, chunk, expected, buffers, tools.hasher)? {
             source.skip(u64::try_from(carried.carried_len()).unwrap_or(u64::MAX), buffers.data).map_err(lost)?;
-            kept = len;
         } else {
             unpack((chunk, carried), place.tree.geometry.chunk_len(chunk), source, buffers, tools.decompressor)?;
-            settle(&mut window, place, (chunk, carried, expected), source, buffers, tools)?;
+            kept = settle(&mut window, place, (chunk, carried, expected), source, (buffers, &mut looks), tools)?;
         }
         meter.done(tools.observer, len, kept)?;
         chunk = chunk.saturating_add(1);
@@ -208,20 +209,22 @@ fn holds<D: BlockIo, H: BlockHasher>(
 }
 
 /// Takes one chunk from the stream, or from the data buffer where it was decompressed into that, and writes it with its level-0 block.
+/// Returns how many bytes of data stood in the target already.
 fn settle<D, R, H, Z, O>(
     window: &mut Window<'_, D>,
     place: &Place<'_>,
     (chunk, carried, expected): (u64, Row, Digest),
     source: &mut R,
-    buffers: &mut Buffers<'_>,
+    (buffers, looks): (&mut Buffers<'_>, &mut Looks),
     tools: &mut Tools<'_, H, Z, O>,
-) -> Result<(), Error<D::Error>>
+) -> Result<u64, Error<D::Error>>
 where
     D: BlockIo,
     R: Source,
     H: BlockHasher,
     Z: Decompressor,
 {
+    let mut kept = 0;
     let start = place.tree.geometry.chunk_offset(chunk).ok_or(Corrupt::Chunk { chunk })?;
     let whole = place.tree.geometry.chunk_len(chunk);
     match buffers.data.get_mut(..whole) {
@@ -232,11 +235,15 @@ where
                 Row::Zstd { .. } => data,
             };
             check_whole(place, (chunk, expected), data, buffers.leaf, tools.hasher)?;
-            window.write(start, data)?;
+            match look(window, (start, data), looks, [&mut *buffers.block, &mut *buffers.carried])? {
+                Found::Same => kept = len_u64(data),
+                Found::Other => window.write(start, data)?,
+            }
         }
         None => settle_in_pieces(window, place, (chunk, carried, expected), source, buffers, tools.hasher)?,
     }
-    leaf(window, place, chunk, buffers)
+    leaf(window, place, chunk, buffers)?;
+    Ok(kept)
 }
 
 /// Whether `data` is the chunk that the tree expects. Leaves its level-0 block in `leaf`.
