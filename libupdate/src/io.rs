@@ -11,8 +11,8 @@ use crate::error::{Access, Error, IoError, NoSpace};
 ///
 /// # Durability
 /// A write is not durable until a later `flush` returned `Ok`. Until then any of its blocks, and of every other write since
-/// the last flush, may or may not be on the medium, in any order. An implementation may also report a failed write only at the
-/// next `write` or `flush`. After a failed flush nothing is known about those writes, and no caller in this crate tries again.
+/// the last flush, may or may not be on the medium, in any order. An implementation may also report a failed write only at a
+/// later access, at the latest at the next `flush`. After a failed flush nothing is known about those writes, and no caller in this crate tries again.
 pub trait BlockIo {
     /// What the device reports.
     type Error: core::error::Error;

@@ -213,14 +213,22 @@ impl Disk {
     }
 
     /// Has accesses in flight through `queue` while `act` runs: a write returns before it is done, and reads go ahead. Nothing is in
-    /// flight any more when this returns.
+    /// flight any more when this returns; where `act` failed, what had not begun is left out.
     ///
     /// # Errors
-    /// Those of `act`; a write that failed is told at the next one, or at the next flush.
-    pub fn in_flight<T>(&mut self, queue: Box<dyn InFlight>, act: impl FnOnce(&mut Self) -> T) -> T {
+    /// Those of `act`; a write that failed is told at a later access, at the latest at the next flush, or here.
+    pub fn in_flight<T, E: From<OsError>>(
+        &mut self,
+        queue: Box<dyn InFlight>,
+        act: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
         self.queue = Some(queue);
         let done = act(self);
-        self.queue = None;
+        let settled = match (&done, self.queue.take()) {
+            (Ok(_), Some(mut queue)) => queue.settle(),
+            _ => Ok(()),
+        };
+        settled?;
         done
     }
 

@@ -24,6 +24,15 @@ pub enum Fault {
         /// The kernel's answer.
         errno: Errno,
     },
+    /// A system call failed that was in flight when its act went on.
+    Earlier {
+        /// What was tried, as a verb.
+        act: &'static str,
+        /// Byte of the file or node.
+        at: u64,
+        /// The kernel's answer.
+        errno: Errno,
+    },
     /// A file of the system (sysfs, procfs, a report of the hook) does not say what it must.
     Unexpected {
         /// What was looked for in it.
@@ -124,6 +133,15 @@ impl OsError {
         Self::new(path, Fault::Call { act, errno })
     }
 
+    /// The same of an access in flight, at byte `at`, which a later access tells.
+    #[must_use]
+    pub fn told_later(self, at: u64) -> Self {
+        match self.fault {
+            Fault::Call { act, errno } => Self { fault: Fault::Earlier { act, at, errno }, ..self },
+            _ => self,
+        }
+    }
+
     /// A failed call of the standard library on `path`.
     pub fn io(path: &Path, act: &'static str, error: &io::Error) -> Self {
         Self::call(path, act, Errno::from_io_error(error).unwrap_or(Errno::IO))
@@ -137,7 +155,7 @@ impl OsError {
     /// The kernel's answer, where a call failed.
     pub const fn errno(&self) -> Option<Errno> {
         match self.fault {
-            Fault::Call { errno, .. } => Some(errno),
+            Fault::Call { errno, .. } | Fault::Earlier { errno, .. } => Some(errno),
             _ => None,
         }
     }
@@ -145,7 +163,7 @@ impl OsError {
     /// What the caller can do about it.
     pub fn class(&self) -> Class {
         match &self.fault {
-            Fault::Call { errno, .. } => class_of(*errno),
+            Fault::Call { errno, .. } | Fault::Earlier { errno, .. } => class_of(*errno),
             Fault::Unexpected { .. } | Fault::Ended => Class::Io,
             Fault::OpenedForReading => Class::Denied,
             Fault::BootedSlot { .. } => Class::Booted,
@@ -179,6 +197,9 @@ impl fmt::Display for OsError {
         let path = self.path.display();
         match &self.fault {
             Fault::Call { act, errno } => write!(f, "cannot {act} {path}: {}", io::Error::from(*errno)),
+            Fault::Earlier { act, at, errno } => {
+                write!(f, "an access made earlier: cannot {act} {path} at byte {at}: {}", io::Error::from(*errno))
+            }
             Fault::Unexpected { wanted } => write!(f, "{path} does not hold {wanted}"),
             Fault::Ended => write!(f, "{path} ended early: it was made shorter meanwhile"),
             Fault::NotADisk => write!(f, "{path} is neither a block device nor a file"),

@@ -82,7 +82,9 @@ impl Medium {
         let buffered = open(path, flags)?;
         let direct = match caching {
             Caching::Buffered => None,
-            Caching::Direct => Direct::open(path, flags.difference(OFlags::EXCL))?,
+            Caching::Direct => {
+                Direct::open(path, flags.difference(OFlags::EXCL))?.filter(|direct| direct.is(&buffered))
+            }
         };
         Ok(Self(Arc::new(Opened { path: path.to_owned(), buffered, direct, refused: AtomicBool::new(false) })))
     }
@@ -192,15 +194,23 @@ impl Direct {
             Err(Errno::INVAL) => return Ok(None),
             Err(errno) => return Err(OsError::call(path, "open", errno)),
         };
-        let facts = rustix::fs::statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN)
-            .map_err(|errno| OsError::call(path, "query", errno))?;
-        let told = facts.stx_mask & StatxFlags::DIOALIGN.bits() != 0;
-        match (told, facts.stx_dio_offset_align) {
-            (true, 0) => Ok(None),
-            (true, alignment) => Ok(Some(Self { file, alignment: u64::from(alignment) })),
+        let facts = match rustix::fs::statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN) {
+            Ok(facts) => Some(facts).filter(|facts| facts.stx_mask & StatxFlags::DIOALIGN.bits() != 0),
+            Err(Errno::NOSYS) => None,
+            Err(errno) => return Err(OsError::call(path, "query", errno)),
+        };
+        match facts.map(|facts| facts.stx_dio_offset_align) {
+            Some(0) => Ok(None),
+            Some(alignment) => Ok(Some(Self { file, alignment: u64::from(alignment) })),
             // Kernels before 6.1 do not tell; whole pages suit every device.
-            (false, _) => Ok(Some(Self { file, alignment: 4096 })),
+            None => Ok(Some(Self { file, alignment: 4096 })),
         }
+    }
+
+    /// Whether both were opened on one file: a path may have got another one in between.
+    fn is(&self, buffered: &File) -> bool {
+        let identity = |file: &File| rustix::fs::fstat(file).map(|facts| (facts.st_dev, facts.st_ino)).ok();
+        identity(&self.file).is_some_and(|one| identity(buffered) == Some(one))
     }
 }
 

@@ -11,7 +11,9 @@
 //!    written.
 //! 2. Two writes that touch are never in flight together: the later one waits.
 //! 3. [`Queue::settle`] waits for all of them, so a barrier behind it covers them: what [`BlockIo`](libupdate::BlockIo) promises.
-//! 4. Memory is bounded: [`LARGE`] buffers of a chunk, [`SMALL`] of 64 KiB. Where all are in flight, the act waits.
+//! 4. Memory is bounded: [`LARGE`] buffers of a chunk, [`SMALL`] of 64 KiB; and so are the [`ZEROS`] requests to zero. Where all are in
+//!    flight, the act waits.
+//! 5. A queue that is dropped waits for what is under way, and leaves out what is not.
 
 use std::collections::HashMap;
 
@@ -36,6 +38,9 @@ const SMALL_BYTES: usize = 64 << 10;
 const LARGE: usize = 9;
 /// Buffers for small accesses.
 const SMALL: usize = 6;
+
+/// Requests to zero.
+const ZEROS: usize = 8;
 
 /// Bytes of a medium.
 #[derive(Clone, Debug)]
@@ -69,6 +74,7 @@ pub struct Queue {
     /// Free buffers, and how many there are in all.
     free: [Vec<AlignedBuf>; 2],
     made: [usize; 2],
+    zeros: usize,
     writes: HashMap<u64, Range>,
     /// Reads that have come back, or were given up, by ticket.
     read: HashMap<u64, Done>,
@@ -101,6 +107,7 @@ impl Queue {
             crew: Crew::new(threads),
             free: [Vec::new(), Vec::new()],
             made: [0; 2],
+            zeros: 0,
             writes: HashMap::new(),
             read: HashMap::new(),
             given_up: Vec::new(),
@@ -164,6 +171,8 @@ impl Queue {
     /// Waits for one access to come back.
     fn land(&mut self) {
         let done = self.crew.receive();
+        // Only a request to zero has no buffer.
+        self.zeros = self.zeros.saturating_sub(usize::from(done.buf.is_empty()));
         let written = self.writes.remove(&done.ticket).is_some();
         let given_up = self.given_up.iter().position(|ticket| *ticket == done.ticket);
         match (written, given_up) {
@@ -229,6 +238,10 @@ impl InFlight for Queue {
         self.launch_gathered_at(&range)?;
         self.wait_for(&range)?;
         if all_zero(bytes) {
+            while self.zeros >= ZEROS {
+                self.land();
+            }
+            self.zeros += 1;
             self.launch(What::Zero, range, bytes.len(), AlignedBuf::new(0));
             return self.told();
         }
@@ -289,6 +302,10 @@ impl InFlight for Queue {
         }
         for size in [0, 1] {
             self.forget_ahead(size, None);
+        }
+        // Where there is no direct access, a read under way could leave in the page cache what the barrier is to drop from it.
+        while !self.given_up.is_empty() {
+            self.land();
         }
         self.told()
     }

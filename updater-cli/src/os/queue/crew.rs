@@ -1,6 +1,7 @@
 //! Threads that carry accesses to the kernel, several at once. Where the system gives no thread, the act carries its own.
 
 use std::io::{IoSlice, IoSliceMut};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -57,6 +58,9 @@ pub(super) struct Done {
 /// What is yet to be done, for the next thread that is free.
 type Orders = Mutex<Receiver<(u64, Order)>>;
 
+/// Set where nobody waits for what is yet to be done.
+type Abandoned = Arc<AtomicBool>;
+
 /// The threads. They are started with the first access; while none can be, [`Crew::send`] does the work.
 #[derive(Debug)]
 pub(super) struct Crew {
@@ -66,6 +70,7 @@ pub(super) struct Crew {
     hiring: Option<(Arc<Orders>, Sender<Done>)>,
     threads: Vec<JoinHandle<()>>,
     most: usize,
+    abandoned: Abandoned,
     next: u64,
     out: usize,
 }
@@ -76,7 +81,16 @@ impl Crew {
         let (orders, taken) = mpsc::channel();
         let (told, done) = mpsc::channel();
         let hiring = Some((Arc::new(Mutex::new(taken)), told));
-        Self { orders: Some(orders), done, hiring, threads: Vec::new(), most, next: 0, out: 0 }
+        Self {
+            orders: Some(orders),
+            done,
+            hiring,
+            threads: Vec::new(),
+            most,
+            abandoned: Abandoned::default(),
+            next: 0,
+            out: 0,
+        }
     }
 
     /// Sends an access on its way. Returns the ticket that it comes back with.
@@ -97,8 +111,8 @@ impl Crew {
     fn hire(&mut self) -> Option<&Sender<Done>> {
         if let Some((orders, told)) = &self.hiring {
             let start = || {
-                let (orders, told) = (Arc::clone(orders), told.clone());
-                thread::Builder::new().stack_size(STACK).spawn(move || work(&orders, &told)).ok()
+                let (orders, told, abandoned) = (Arc::clone(orders), told.clone(), Arc::clone(&self.abandoned));
+                thread::Builder::new().stack_size(STACK).spawn(move || work(&orders, &told, &abandoned)).ok()
             };
             self.threads = (0..self.most).map_while(|_| start()).collect();
         }
@@ -122,8 +136,10 @@ impl Crew {
 }
 
 impl Drop for Crew {
-    /// Nothing is written any more once the queue is gone: the lock that protects the disk may go next.
+    /// Nothing is written any more once the queue is gone: the lock that protects the disk may go next. What no thread has begun is
+    /// left out, so that who gave up does not wait for it.
     fn drop(&mut self) {
+        self.abandoned.store(true, Ordering::Relaxed);
         self.orders = None;
         for thread in self.threads.drain(..) {
             drop(thread.join());
@@ -131,12 +147,12 @@ impl Drop for Crew {
     }
 }
 
-fn work(orders: &Orders, told: &Sender<Done>) {
+pub(super) fn work(orders: &Orders, told: &Sender<Done>, abandoned: &AtomicBool) {
     let mut bounce = Bounce::with(VECTORED);
     loop {
         let order = orders.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((ticket, order)) = order else { return };
-        if told.send(carry(ticket, order, &mut bounce)).is_err() {
+        if abandoned.load(Ordering::Relaxed) || told.send(carry(ticket, order, &mut bounce)).is_err() {
             return;
         }
     }
@@ -150,5 +166,6 @@ fn carry(ticket: u64, order: Order, bounce: &mut Bounce) -> Done {
         What::Write => buf.get(..len).ok_or_else(short).and_then(|bytes| medium.write(at, bytes, bounce)),
         What::Zero => medium.zero(at, len, bounce),
     };
+    let result = result.map_err(|error| error.told_later(at));
     Done { ticket, buf, result }
 }

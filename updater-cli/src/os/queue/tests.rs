@@ -1,6 +1,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, mpsc};
 
 use rustix::fs::OFlags;
 use tempfile::TempDir;
@@ -158,4 +160,36 @@ fn zeros_leave_a_hole_a_hole_and_erase_data() {
     queue.settle().unwrap();
     assert_eq!(bench.bytes(1 << 20, 1 << 20), vec![0; 1 << 20]);
     assert_eq!(bench.bytes(0, 1 << 20), noise(1, LEN)[..1 << 20]);
+}
+
+/// Who gave up does not wait for what no thread has begun.
+#[test]
+fn what_is_abandoned_is_not_begun() {
+    for abandoned in [true, false] {
+        let bench = Bench::new(Caching::Direct);
+        let before = bench.bytes(0, 524_288);
+        let (orders, taken) = mpsc::channel();
+        let (told, done) = mpsc::channel();
+        for ticket in 0..3 {
+            let (medium, buf) = (bench.medium.clone(), AlignedBuf::new(524_288));
+            orders.send((ticket, Order { what: What::Write, medium, at: 0, len: buf.len(), buf })).unwrap();
+        }
+        drop(orders);
+        crew::work(&Mutex::new(taken), &told, &AtomicBool::new(abandoned));
+        assert_eq!(
+            (done.try_iter().count(), bench.bytes(0, 524_288) == before),
+            if abandoned { (0, true) } else { (3, false) }
+        );
+    }
+}
+
+#[test]
+fn a_write_that_failed_says_where() {
+    let bench = Bench::new(Caching::Buffered);
+    let medium = Medium::open(&bench.path, OFlags::RDONLY, Caching::Buffered).unwrap();
+    let mut queue = Queue::default();
+    let place = Place { medium: &medium, at: 1 << 20, end: bench.end };
+    let told = queue.write(place, &vec![1; 524_288]).and_then(|()| queue.settle()).unwrap_err();
+    assert!(told.to_string().contains("an access made earlier: cannot write"), "{told}");
+    assert!(told.to_string().contains("at byte 1048576: Bad file descriptor"), "{told}");
 }

@@ -8,6 +8,12 @@ use rustix::io::Errno;
 use crate::os::error::OsError;
 use crate::os::medium::{Bounce, Medium, length, retry};
 
+/// Zeros for who must carry them after all, on an address that direct access takes. All threads write the same ones.
+#[repr(align(4096))]
+struct Zeros([u8; 64 << 10]);
+
+static ZEROS: Zeros = Zeros([0; 64 << 10]);
+
 impl Medium {
     /// Whether two are the same descriptors.
     pub(super) fn is(&self, other: &Self) -> bool {
@@ -29,9 +35,20 @@ impl Medium {
         let how = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
         match retry(|| rustix::fs::fallocate(self.file(), how, at, length(len))) {
             Ok(()) => Ok(()),
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => self.write(at, &vec![0; len], bounce),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => self.carry_zeros(at, len, bounce),
             Err(errno) => Err(OsError::call(self.path(), "zero", errno)),
         }
+    }
+
+    fn carry_zeros(&self, mut at: u64, len: usize, bounce: &mut Bounce) -> Result<(), OsError> {
+        let Zeros(zeros) = &ZEROS;
+        let mut left = len;
+        while let Some(piece) = zeros.get(..left.min(zeros.len())).filter(|piece| !piece.is_empty()) {
+            self.write(at, piece, bounce)?;
+            at = at.saturating_add(length(piece.len()));
+            left = left.saturating_sub(piece.len());
+        }
+        Ok(())
     }
 
     fn is_regular(&self) -> bool {
