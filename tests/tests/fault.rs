@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use tests::answer::{Answer, Exit};
+use tests::device::Device;
 use tests::kill_site::Site;
 use tests::strace::{self, Deed, READS, When, counted, disturbed};
 
@@ -129,6 +130,23 @@ fn an_error_at_each_read_of_the_disk() {
     let outcome = each(disk, &[ahead], Deed::Fails("EIO"), |answer| panic!("not read again\n{answer}"));
     let (calls, well) = outcome.tell("EIO at reads ahead", ", read again");
     assert!(calls > 8 && calls == well);
+}
+
+/// What cannot be read in a slot that holds the bundle is written, and may be readable then.
+#[test]
+fn a_bundle_that_is_there_and_cannot_be_read_is_installed_again() {
+    let device = Device::new();
+    let bundle = device.workshop.bundle_text(2);
+    let install = || device.cli(&["--json", "install", "--no-activate", &bundle]);
+    drop(install().run().exits(Exit::Done));
+    let [waited, _] = READS;
+    let (answer, lengths) = counted(install(), device.disk(), &[waited]);
+    drop(answer.exits(Exit::Nothing));
+    let chunk = lengths.iter().position(|bytes| *bytes > 64 << 10).expect("its first chunk is read");
+    let bad = disturbed(install(), device.disk(), waited, When::Nth(chunk + 1), Deed::Fails("EIO"));
+    assert_eq!(bad.run().exits(Exit::Done).json()["result"], "staged");
+    device.does(&["verify", "--slot", "b"]);
+    assert_eq!(device.state("b"), "staged");
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Memories {
             block: block(),
             other: block(),
             page: block(),
-            data: AlignedBuf::new(crate::zstd::at_once() * CHUNK_BYTES),
+            data: AlignedBuf::new(0),
             carried: Vec::new(),
         }
     }
@@ -63,8 +63,9 @@ impl Memories {
         watch: &mut Watch<'_>,
         act: impl FnOnce(&mut Buffers<'_>, &mut Tools<'_, Hasher, Unpacker, Watch<'_>>) -> Result<T, Error<OsError>>,
     ) -> Result<T, Failure> {
-        if self.carried.is_empty() {
-            // Memory that is taken only where it is used.
+        if self.data.is_empty() {
+            // Memory, and threads, that are taken only where they are used.
+            self.data = AlignedBuf::new(crate::zstd::at_once() * CHUNK_BYTES);
             self.carried = vec![0; self.data.len()];
         }
         let mut buffers = Buffers {

@@ -106,8 +106,8 @@ fn already<'a>(
         .work(watch, |disk, buffers, tools| install::restage(disk, admitted.verified().clone(), place, buffers, tools));
     match checked {
         Ok(staged) => Ok(Some(staged)),
-        // What the slot holds is not what its trailer says: it is written anew.
-        Err(failure) if failure.code == Exit::NotAuthentic => Ok(None),
+        // What the slot holds is not what its trailer says, or cannot be read: it is written anew, which heals a bad sector.
+        Err(failure) if matches!(failure.code, Exit::NotAuthentic | Exit::Io) => Ok(None),
         Err(failure) => Err(failure),
     }
 }
