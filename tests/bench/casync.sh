@@ -10,6 +10,6 @@ casync_round() {
   rm -f "$WORK/new"
   measure casync "$BENCH/durable" "$WORK/new" \
     casync --store="$WORK/store.castr" extract "$WORK/image.caibx" "$WORK/new"
-  cmp "$IMAGE" "$WORK/new"
+  installed "$WORK/new"
   rm "$WORK/new"
 }

@@ -1,5 +1,5 @@
 # RAUC: bundles in format plain, as mksquashfs makes them and without compression; the service on a bus of its own.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2016,SC2154
 
 RAUC=$WORK/rauc
 
@@ -35,26 +35,42 @@ END
 }
 
 rauc_round() {
+  SERVICE=
+  # A service that a failed installation left behind would answer in the next round.
+  trap rauc_service_stop EXIT
   rauc_install default
   rauc_install uncompressed
 }
 
 # rauc_install NAME: the work is the service's, so the memory and the writes are asked of it.
 rauc_install() {
-  local service
-  export DBUS_SYSTEM_BUS_ADDRESS
-  DBUS_SYSTEM_BUS_ADDRESS=$(cat "$RAUC/bus")
-  rauc --conf="$RAUC/system.conf" --override-boot-slot=a service &>"$RAUC/service.log" &
-  service=$!
-  until rauc status &>/dev/null; do kill -0 "$service"; sleep 0.1; done
+  rauc_service_start
   warm "$RAUC/$1.raucb"
   scribble_target
   measure "rauc-$1-client" "$BENCH/durable" "$TARGET" rauc install "$RAUC/$1.raucb"
-  note "rauc-$1" "$(last_field 2)" "$(awk '/^VmHWM/ { print $2 }' "/proc/$service/status")" \
-    "$(awk '/^write_bytes/ { print $2 }' "/proc/$service/io")"
-  kill "$service"
-  wait "$service" || true
-  cmp "$IMAGE" "$TARGET"
+  note "rauc-$1" "$(last_field 2)" "$(awk '/^VmHWM/ { print $2 }' "/proc/$SERVICE/status")" \
+    "$(awk '/^write_bytes/ { print $2 }' "/proc/$SERVICE/io")"
+  rauc_service_stop
+  installed "$TARGET"
+}
+
+# It has 30 seconds to answer.
+rauc_service_start() {
+  export DBUS_SYSTEM_BUS_ADDRESS
+  DBUS_SYSTEM_BUS_ADDRESS=$(cat "$RAUC/bus")
+  rauc --conf="$RAUC/system.conf" --override-boot-slot=a service &>"$RAUC/service.log" &
+  SERVICE=$!
+  if ! timeout 30 bash -c 'until rauc status; do kill -0 "$0" || exit; sleep 0.1; done' "$SERVICE" &>/dev/null; then
+    { echo "the RAUC service does not answer:"; tail -n 20 "$RAUC/service.log"; } >&2
+    return 1
+  fi
+}
+
+rauc_service_stop() {
+  [[ -n $SERVICE ]] || return 0
+  kill "$SERVICE" || true
+  wait "$SERVICE" || true
+  SERVICE=
 }
 
 rauc_stop() {

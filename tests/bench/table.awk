@@ -1,10 +1,11 @@
-# table.awk ROWS RESULTS: a Markdown table. ROWS tells the rows and their order, separated by tabs: id, unit, the row to divide by,
-# goal, words. RESULTS has a line for each measurement: id, value, peak RSS in KiB, bytes written. A goal is held against the
-# ratio where there is one, else against the largest value of memory and the median of time.
+# table.awk ROWS RESULTS, with -v rounds=N: a Markdown table. ROWS tells the rows and their order, separated by tabs: id, unit, the row
+# to divide by, goal, how many measurements there must be (a number, or "rounds"), words. RESULTS has a line for each measurement: id,
+# value, peak RSS in KiB, bytes written. A goal is held against the ratio where there is a row to divide by, else against the largest
+# value of memory and the median of time. What lacks a figure is "not measured", and never judged by another one.
 BEGIN { FS = "\t" }
 FNR == 1 { file++ }
 file == 1 && !/^#/ { row[++rows] = $0 }
-file == 2 {
+file == 2 && $2 ~ /^[0-9]/ {
   at = ++count[$1]
   value[$1, at] = $2
   if ($3 > rss[$1]) rss[$1] = $3
@@ -16,24 +17,43 @@ END {
   for (at = 1; at <= rows; at++) {
     split(row[at], field, "\t")
     if (field[1] == "=") print "| **" field[2] "** | | | | | | |"
-    else print_row(field[1], field[2], field[3], field[4], field[5])
+    else print_row(field[1], field[2], field[3], field[4], field[5], field[6])
   }
 }
 
-function print_row(id, unit, beside, goal, words,    middle, ratio, judged) {
-  if (!count[id]) { print "| " words " | not measured | | | | | |"; return }
+function print_row(id, unit, beside, goal, times, words,    middle, ratio, judged) {
+  if (!count[id]) {
+    print "| " words " | not measured | | |" (goal == "-" ? "" : " " goal ", not measured") " | | |"
+    return
+  }
   sort(id)
   middle = unit == "sum" ? count[id] : median(id)
   judged = unit == "MiB" ? value[id, count[id]] : unit == "ms" ? middle * 1000 : middle
-  if (beside != "-" && count[beside]) {
-    sort(beside)
-    judged = middle / median(beside)
-    ratio = sprintf("%.2f x %s", judged, beside)
+  if (beside != "-") {
+    judged = ratio_to(beside, middle)
+    ratio = (judged == "" ? "not measured:" : sprintf("%.2f x", judged)) " " beside
   }
-  if (goal != "-") goal = goal (meets(judged, goal) ? "" : ", **missed**")
-  else goal = ""
-  printf "| %s | %s | %s | %s | %s | %s | %s |\n", words, shown(middle, unit), spread(id, unit), ratio, goal, \
-    mebi(rss[id] * 1024, 1), mebi(written[id], 0)
+  printf "| %s | %s | %s | %s | %s | %s | %s |\n", words few(id, times), shown(middle, unit), spread(id, unit), ratio, \
+    verdict(judged, goal), mebi(rss[id] * 1024, 1), mebi(written[id], 0)
+}
+
+# Nothing where there is no figure to divide by.
+function ratio_to(beside, middle) {
+  if (!count[beside]) return ""
+  sort(beside)
+  return median(beside) > 0 ? middle / median(beside) : ""
+}
+
+function verdict(judged, goal) {
+  if (goal == "-") return ""
+  if (judged == "") return goal ", not measured"
+  return goal (meets(judged, goal) ? "" : ", **missed**")
+}
+
+# A contestant that failed now and then must not go unnoticed.
+function few(id, times,    wanted) {
+  wanted = times == "rounds" ? rounds : times
+  return count[id] == wanted ? "" : " (" count[id] " of " wanted " " (times == "rounds" ? "rounds" : "times") ")"
 }
 
 # Insertion: there are few.

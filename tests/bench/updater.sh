@@ -37,9 +37,13 @@ write_at() {
 
 # measure_install ROW SOURCE: all of it, the part until every byte is durable, and the read-back.
 measure_install() {
+  local write flush read_back
   measure "$1" "${ON_DISK[@]}" install "$2"
-  note "$1-durable" "$(calculate "$(json_number write) + $(json_number flush)")"
-  note "$1-read-back" "$(json_number read_back)"
+  write=$(json_number write)
+  flush=$(json_number flush)
+  read_back=$(json_number read_back)
+  note "$1-durable" "$(calculate "$write + $flush")"
+  note "$1-read-back" "$read_back"
 }
 
 updater_prepare() {
@@ -56,6 +60,7 @@ updater_prepare() {
 }
 
 updater_round() {
+  local kept total
   new_disk "$(slot_mib "$MIB")"
   warm "$IMAGE" "$RAW" "$ZSTD"
   measure_install install-new "$IMAGE"
@@ -69,7 +74,9 @@ updater_round() {
   old_disk
   half_install
   measure_install install-resumed "$RAW"
-  note resumed-kept "$(calculate "$(json_number bytes_kept) / $(json_number bytes_total)")"
+  kept=$(json_number bytes_kept)
+  total=$(json_number bytes_total)
+  note resumed-kept "$(calculate "$kept / $total")"
 }
 
 # The source ends in the middle.

@@ -1,7 +1,7 @@
 # only where it is named: speed and memory beside dd, veritysetup, swupdate, RAUC, casync; 20 minutes, 12 GiB
 # shellcheck shell=bash disable=SC2034
 packages=(binutils casync cargo-web cpio cryptsetup-bin dbus-daemon erofs-utils fdisk musl-tools openssl
-  rauc rust-web-src rustc-web squashfs-tools swupdate time util-linux)
+  python3 rauc rust-web-src rustc-web squashfs-tools swupdate time util-linux)
 
 part() {
   local table=$LOGS/bench-table.md status=0
