@@ -1,9 +1,11 @@
-# rustdoc without a warning, the README's commands carried out, links
+# rustdoc without a warning, the README's commands carried out, the released program's size, links
 # shellcheck shell=bash disable=SC2034
-packages=(cgpt cryptsetup-bin erofs-utils gdisk git openssl squashfs-tools)
+packages=(cgpt cryptsetup-bin erofs-utils gdisk git openssl python3 squashfs-tools)
 
 part() {
   check "rustdoc" env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps --all-features
   test_targets docs
   cargo_tests "README and links" -p tests "${TARGETS[@]}"
+  # Built by the README's first command.
+  check "updater-cli fits, stripped, with TLS and zstd" tests/shell/fits.sh "$TARGET/tmp/readme/target/release/updater-cli" $((4 << 20))
 }

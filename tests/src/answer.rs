@@ -27,6 +27,8 @@ pub enum Exit {
     Io,
     /// Interrupted.
     Interrupted,
+    /// The bundle's server, or the way to it.
+    Network,
     /// Disk or table not usable.
     Disk,
 }
@@ -45,6 +47,7 @@ impl Exit {
             Self::Nothing => 7,
             Self::Io => 8,
             Self::Interrupted => 9,
+            Self::Network => 10,
             Self::Disk => 11,
         }
     }
@@ -60,6 +63,7 @@ impl Exit {
             Self::Nothing => "nothing-to-do",
             Self::Io => "io",
             Self::Interrupted => "interrupted",
+            Self::Network => "network",
             Self::Disk => "disk",
         }
     }

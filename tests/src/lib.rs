@@ -10,6 +10,7 @@
 //! - [`workshop`]: keys, profiles, images and bundles; [`root_image`]: images of real file systems.
 //! - [`bundle_parts`], [`packed_bundle`], [`raw_manifest`], [`gpt_copy`]: bundles and tables in pieces, to be broken.
 //! - [`device`]: a disk with a booted slot; [`witness`]: what must hold after every failure.
+//! - [`nginx`]: a server, its [`certificates`], and a [`relay`] before it that fails.
 //! - [`kill_site`]: an installation that something happens to; [`strace`]: what makes it happen.
 //!
 //! The boot, on real kernels in qemu:
@@ -36,6 +37,7 @@ pub mod acts;
 pub mod answer;
 pub mod board;
 pub mod bundle_parts;
+pub mod certificates;
 pub mod chance;
 pub mod cli;
 pub mod crash;
@@ -59,8 +61,10 @@ pub mod markdown;
 pub mod medium;
 pub mod models;
 pub mod mounted;
+pub mod nginx;
 pub mod packed_bundle;
 pub mod raw_manifest;
+pub mod relay;
 pub mod root_image;
 pub mod rules;
 pub mod rust_source;

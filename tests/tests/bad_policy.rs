@@ -207,7 +207,7 @@ fn a_usage_error_changes_nothing() {
         vec!["--sector-size", "4096", "--profile", "/nowhere.toml", "install", &bundle],
         vec!["install", "--reboot", &bundle],
         vec!["install", "--no-activate", "--reboot", &bundle],
-        vec!["install", "https://example.org/x.bundle"],
+        vec!["install", "ftp://example.org/x.bundle"],
         vec!["install", "/nowhere/x.bundle"],
         vec!["--progress-fd", "99", "install", &bundle],
         vec!["--booted", "none", "mark-good"],

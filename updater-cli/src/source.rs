@@ -1,10 +1,11 @@
-//! The bytes of a bundle: a file, a pipe, or a raw image with its detached head in front.
+//! The bytes of a bundle: a file, a pipe, a file on a server, or a raw image with its detached head in front.
 //!
 //! ```text
 //!  update.bundle                      | the bundle |
 //!  -                                  | the bundle, from stdin |
 //!  a FIFO, <(curl ..)                 | the bundle |
 //!  image.raw + image.raw.manifest     | head | image | zeros to a whole block |
+//!  https://host/..                    either of them, from a server
 //! ```
 //! What the bytes are decides, never the name.
 
@@ -22,15 +23,27 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use crate::cli::Fetch;
 use crate::exit::{Exit, Failure};
 use crate::os::Interrupt;
+use crate::session::Session;
+
+use self::remote::Remote;
+use self::remote::fault::{Fault, Outlook};
+use self::url::Url;
 
 mod carried;
+mod remote;
+mod url;
 
 pub use carried::Carried;
+pub use url::shown;
 
 /// What every bundle begins with.
 const MAGIC: &[u8; 8] = b"LUBUNDLE";
+
+/// What the name of a detached head has behind its image's.
+const HEAD: &str = ".manifest";
 
 /// A silent pipe is asked again this often, so that Ctrl-C is heard.
 const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -44,6 +57,7 @@ pub struct BundleSource {
 enum Part {
     File(Carried),
     Pipe(File),
+    Remote(Box<Remote>),
     Zeros(u64),
 }
 
@@ -62,6 +76,7 @@ impl embedded_io::Error for SourceError {
         match self.0.kind() {
             io::ErrorKind::Interrupted => ErrorKind::Interrupted,
             io::ErrorKind::TimedOut => ErrorKind::TimedOut,
+            io::ErrorKind::NotConnected => ErrorKind::NotConnected,
             io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
             _ => ErrorKind::Other,
         }
@@ -70,22 +85,67 @@ impl embedded_io::Error for SourceError {
 
 impl BundleSource {
     /// Opens what the user named.
-    pub fn open(path: &Path, interrupt: &Interrupt) -> Result<Self, Failure> {
-        let interrupt = interrupt.clone();
-        if path == Path::new("-") {
+    pub fn open(path: &Path, fetch: &Fetch, session: &Session) -> Result<Self, Failure> {
+        let interrupt = session.interrupt.clone();
+        let parts = if path == Path::new("-") {
             // The descriptor itself: the standard library's own stdin holds bytes back in a buffer that no poll sees.
             let pipe = io::stdin().as_fd().try_clone_to_owned().map_err(|error| unreadable(path, &error))?;
-            return Ok(Self { parts: vec![Part::Pipe(pipe.into())], interrupt });
-        }
-        let name = path.to_string_lossy();
-        if name.contains("://") {
-            let why = "this updater does not fetch";
-            let next = format!("fetch it with another program: curl -fsS '{name}' | updater-cli install -");
-            return Err(Failure::new(Exit::Usage, format!("cannot install {name}"), why, next));
-        }
-        let parts = parts(path)?;
+            vec![Part::Pipe(pipe.into())]
+        } else if url::is_url(path) {
+            remote_parts(path, fetch, session)?
+        } else {
+            parts(path)?
+        };
         Ok(Self { parts, interrupt })
     }
+
+    /// A failure of the act, in the words of the server where that is what failed.
+    pub fn explained(&self, failure: Failure) -> Failure {
+        let remotes =
+            self.parts.iter().filter_map(|part| if let Part::Remote(remote) = part { Some(remote) } else { None });
+        let told = remotes.filter(|_| failure.code == Exit::Network).find_map(|remote| remote.failure());
+        told.unwrap_or(failure)
+    }
+}
+
+/// The same as [`parts`], from a server.
+fn remote_parts(path: &Path, fetch: &Fetch, session: &Session) -> Result<Vec<Part>, Failure> {
+    let refused = |refusal: url::Refusal| {
+        let what = format!("cannot fetch {}", shown(path));
+        Failure::new(Exit::Usage, what, refusal, "give it as https://HOST/PATH, or fetch it with another program")
+    };
+    let url = Url::parse(&path.to_string_lossy()).map_err(refused)?;
+    let open = |url: &Url| -> Result<Result<Remote, Fault>, Failure> {
+        let stopped = |error: io::Error| {
+            let code = if error.kind() == io::ErrorKind::Interrupted { Exit::Interrupted } else { Exit::Io };
+            Failure::new(code, format!("cannot fetch {url}"), error, "run the same command again")
+        };
+        Remote::open(url.clone(), fetch, session).map_err(stopped)
+    };
+    let image = open(&url)?.map_err(|fault| fault.failure(&url))?;
+    if image.front().starts_with(MAGIC) {
+        return Ok(vec![Part::Remote(Box::new(image))]);
+    }
+    let head_url = url.with_suffix(HEAD).map_err(refused)?;
+    let head = open(&head_url)?.map_err(|fault| match fault.outlook {
+        Outlook::Missing => no_head(&url.to_string(), &head_url.to_string()),
+        Outlook::Passing | Outlook::Lasting => fault.failure(&head_url),
+    })?;
+    let unknown = || Fault::lasting("the server does not say how long the image is", "make it a bundle in one file");
+    let len = image.len().ok_or_else(|| unknown().failure(&url))?;
+    Ok(vec![Part::Remote(Box::new(head)), Part::Remote(Box::new(image)), Part::Zeros(padding(len))])
+}
+
+/// What is read is neither a bundle nor an image that has a head.
+fn no_head(what: &str, head: &str) -> Failure {
+    let why = format!("it is no bundle, and there is no {head}");
+    let next = "make one: updater-cli bundle create --detached --image FILE ..";
+    Failure::new(Exit::NotAuthentic, format!("cannot read {what}"), why, next)
+}
+
+/// Zeros behind an image, to a whole block.
+fn padding(len: u64) -> u64 {
+    len.next_multiple_of(len_u64(&[0; BLOCK_BYTES])).saturating_sub(len)
 }
 
 fn parts(path: &Path) -> Result<Vec<Part>, Failure> {
@@ -103,17 +163,15 @@ fn parts(path: &Path) -> Result<Vec<Part>, Failure> {
         return Err(Failure::new(Exit::NotAuthentic, format!("cannot read {}", path.display()), why, next));
     }
     let len = image.metadata().map_err(|error| unreadable(path, &error))?.len();
-    let block = len_u64(&[0; BLOCK_BYTES]);
-    let padding = len.next_multiple_of(block).saturating_sub(len);
     let head = Part::File(Carried::new(open(&head)?, None));
     // An image that grows while it is read must not push the padding out of its place.
-    Ok(vec![head, Part::File(Carried::new(image, Some(len))), Part::Zeros(padding)])
+    Ok(vec![head, Part::File(Carried::new(image, Some(len))), Part::Zeros(padding(len))])
 }
 
 /// The detached head that belongs to an image.
 pub fn head_of(image: &Path) -> PathBuf {
     let mut name = image.as_os_str().to_owned();
-    name.push(".manifest");
+    name.push(HEAD);
     PathBuf::from(name)
 }
 
@@ -200,6 +258,7 @@ impl Part {
         match self {
             Self::Pipe(pipe) => pipe.read(buf),
             Self::File(file) => file.read(buf),
+            Self::Remote(remote) => remote.read(buf),
             Self::Zeros(left) => {
                 let zeros = within(buf, *left);
                 zeros.fill(0);
@@ -239,6 +298,7 @@ impl Source for BundleSource {
         while left > 0 {
             let skipped = match self.parts.first_mut() {
                 Some(Part::File(file)) => file.skip(left).map_err(|e| ReadExactError::Other(SourceError(e)))?,
+                Some(Part::Remote(remote)) => remote.skip(left),
                 _ => 0,
             };
             left = left.saturating_sub(skipped);

@@ -15,16 +15,17 @@ use crate::exit::Failure;
 use crate::os::OsError;
 use crate::output::{Printable, Report, Size};
 use crate::session::Session;
-use crate::source::BundleSource;
+use crate::source::{BundleSource, shown};
 use crate::verb::bundle::unwritable;
 
 /// Shows the manifest. With keys it says whether they signed; without, that nothing is verified.
 pub fn run(session: &Session, args: &Info) -> Result<(), Failure> {
-    let what = format!("cannot read {}", args.file.display());
+    let what = format!("cannot read {}", shown(&args.file));
     let named = |fault| Failure::from(Error::<OsError>::from(fault)).doing(&what);
-    let mut source = BundleSource::open(&args.file, &session.interrupt)?;
+    let mut source = BundleSource::open(&args.file, &args.fetch, session)?;
     let mut head = Box::new([0; ENVELOPE_BYTES]);
-    let unverified = Unverified::read(&mut source, &mut head).map_err(named)?;
+    let read = Unverified::read(&mut source, &mut head);
+    let unverified = read.map_err(|fault| source.explained(named(fault)))?;
     if let Some(folder) = &args.signatures {
         export(&unverified, folder)?;
     }

@@ -20,11 +20,11 @@ use crate::os::{Mode, OsError};
 use crate::output::{Printable, Report, Size, Watch};
 use crate::profile::Profile;
 use crate::session::Session;
-use crate::source::BundleSource;
+use crate::source::{BundleSource, shown};
 
 /// Installs, and remembers how it ended.
 pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
-    let what = format!("cannot install {}", args.source.display());
+    let what = format!("cannot install {}", shown(&args.source));
     let answer = install(session, args).map_err(|failure| match failure.code {
         Exit::Usage | Exit::Nothing => failure,
         _ => failure.doing(what),
@@ -45,9 +45,10 @@ fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
         return Err(Failure::new(Exit::Usage, "cannot reboot", "this is a disk image file", "leave out --reboot"));
     }
     let survey = bench.survey(session)?;
-    let mut source = BundleSource::open(&args.source, &session.interrupt)?;
+    let mut source = BundleSource::open(&args.source, &args.fetch, session)?;
     let mut head = Box::new([0; ENVELOPE_BYTES]);
-    let unverified = Unverified::read(&mut source, &mut head).map_err(Error::<OsError>::from)?;
+    let read = Unverified::read(&mut source, &mut head);
+    let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
     let verified = unverified.verify(device.anchors).map_err(Error::<OsError>::from)?;
     let admitted = policy::admit::<OsError>(verified, &survey.facts, &survey.slots, wishes(args))?;
     let slot = admitted.slot();
@@ -69,7 +70,8 @@ fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
         bench.commit(session, |disk, specs, scratch| disarm::disarm(disk, specs, admitted, scratch))?;
     bench::tell(&session.output, &outcome);
     let staged =
-        bench.work(&mut watch, |disk, buffers, tools| install::stage(disk, disarmed, &mut source, buffers, tools))?;
+        bench.work(&mut watch, |disk, buffers, tools| install::stage(disk, disarmed, &mut source, buffers, tools));
+    let staged = staged.map_err(|failure| source.explained(failure))?;
     finish(session, &mut bench, device.profile, args, (staged, SlotState::Disarmed), watch)
 }
 

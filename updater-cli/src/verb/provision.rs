@@ -47,9 +47,10 @@ pub fn run(session: &Session, args: &Provision) -> Result<(), Failure> {
 fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Failure> {
     let device = session.device()?;
     // The bundle is judged before anything of the disk is touched.
-    let mut source = BundleSource::open(&args.bundle, &session.interrupt)?;
+    let mut source = BundleSource::open(&args.bundle, &args.fetch, session)?;
     let mut head = Box::new([0; ENVELOPE_BYTES]);
-    let unverified = Unverified::read(&mut source, &mut head).map_err(Error::<OsError>::from)?;
+    let read = Unverified::read(&mut source, &mut head);
+    let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
     let verified = unverified.verify(device.anchors).map_err(Error::<OsError>::from)?;
     policy::compatible(&verified, &device.profile.compatible).map_err(Error::<OsError>::from)?;
     file_of_size(args, path)?;
@@ -68,7 +69,8 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     let (disarmed, _) = bench.commit(session, |disk, specs, scratch| disarm::disarm(disk, specs, admitted, scratch))?;
     let mut watch = Watch::new(&session.output, &session.interrupt);
     let staged =
-        bench.work(&mut watch, |disk, buffers, tools| install::stage(disk, disarmed, &mut source, buffers, tools))?;
+        bench.work(&mut watch, |disk, buffers, tools| install::stage(disk, disarmed, &mut source, buffers, tools));
+    let staged = staged.map_err(|failure| source.explained(failure))?;
     watch.finish();
     let outcome = bench.commit(session, |disk, specs, scratch| {
         activate::first_good(disk, specs, &staged, device.profile.guard, scratch)

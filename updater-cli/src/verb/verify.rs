@@ -16,12 +16,12 @@ use crate::os::{Mode, OsError};
 use crate::output::{Printable, Report, Size, Watch};
 use crate::scratch_disk::ScratchDisk;
 use crate::session::Session;
-use crate::source::BundleSource;
+use crate::source::{BundleSource, shown};
 
 /// Checks what was named.
 pub fn run(session: &Session, args: &Verify) -> Result<(), Failure> {
     let verified = match (&args.file, args.slot) {
-        (Some(file), _) => bundle(session, file).map_err(|failure| named(failure, &file.to_string_lossy()))?,
+        (Some(file), _) => bundle(session, file, args).map_err(|failure| named(failure, &shown(file)))?,
         (None, Some(id)) => slot(session, id).map_err(|failure| named(failure, &format!("slot {id}")))?,
         (None, None) => return Err(bench::no_slot("cannot verify")),
     };
@@ -51,20 +51,22 @@ impl Report for Checked {
 }
 
 /// Reads a bundle to its end. A profile is not needed: only the keys decide.
-fn bundle(session: &Session, file: &Path) -> Result<Checked, Failure> {
+fn bundle(session: &Session, file: &Path, args: &Verify) -> Result<Checked, Failure> {
     let anchors = session.anchors_without_profile()?;
-    let mut source = BundleSource::open(file, &session.interrupt)?;
+    let mut source = BundleSource::open(file, &args.fetch, session)?;
     let mut head = Box::new([0; ENVELOPE_BYTES]);
-    let unverified = Unverified::read(&mut source, &mut head).map_err(Error::<OsError>::from)?;
+    let read = Unverified::read(&mut source, &mut head);
+    let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
     let verified = unverified.verify(&anchors).map_err(Error::<OsError>::from)?;
     let geometries = verified.manifest().payloads().iter().map(|payload| payload.geometry());
     let (mut scratch, extents) = ScratchDisk::for_images(geometries);
     let mut watch = Watch::new(&session.output, &session.interrupt);
-    bench::with_tools(&mut watch, |buffers, tools| {
+    let rehearsed = bench::with_tools(&mut watch, |buffers, tools| {
         install::rehearse(&mut scratch, &verified, &extents, &mut source, buffers, tools)
-    })?;
+    });
+    rehearsed.map_err(|failure| source.explained(failure))?;
     watch.finish();
-    Ok(Checked::of(&file.to_string_lossy(), &verified))
+    Ok(Checked::of(&shown(file), &verified))
 }
 
 /// Reads a slot, every byte of image and hash tree.

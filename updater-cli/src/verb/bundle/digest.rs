@@ -11,16 +11,17 @@ use crate::exit::Failure;
 use crate::os::OsError;
 use crate::output::Report;
 use crate::session::Session;
-use crate::source::BundleSource;
+use crate::source::{BundleSource, shown};
 use crate::verb::bundle::file::NewFile;
 
 /// Writes the message where asked to, and its digest.
 pub fn run(session: &Session, args: &BundleDigest) -> Result<(), Failure> {
-    let what = format!("cannot read {}", args.file.display());
-    let mut source = BundleSource::open(&args.file, &session.interrupt)?;
+    let what = format!("cannot read {}", shown(&args.file));
+    let mut source = BundleSource::open(&args.file, &args.fetch, session)?;
     let mut head = Box::new([0; ENVELOPE_BYTES]);
-    let unverified = Unverified::read(&mut source, &mut head);
-    let sealed = Sealed::from(&unverified.map_err(|fault| Failure::from(Error::<OsError>::from(fault)).doing(what))?);
+    let read = Unverified::read(&mut source, &mut head);
+    let named = |fault| Failure::from(Error::<OsError>::from(fault)).doing(what);
+    let sealed = Sealed::from(&read.map_err(|fault| source.explained(named(fault)))?);
     if let Some(path) = &args.output {
         let mut new = NewFile::beside(path, true)?;
         let written = std::io::Write::write_all(new.file(), &sealed.message());

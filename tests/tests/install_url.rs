@@ -1,0 +1,196 @@
+//! `install URL` from a real server: what comes over http and https, and what a server or the way to it may do wrong.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tests::answer::Exit;
+use tests::certificates::{Authority, EXPIRED, NOT_YET, VALID};
+use tests::cli::Cli;
+use tests::device::Device;
+use tests::nginx::{Nginx, free_port};
+use tests::root_image::noise;
+use tests::witness::Witness;
+use tests::workshop::MAKER;
+
+/// A server with release 2 as `update.bundle`.
+fn serving(device: &Device, locations: &str) -> Nginx {
+    let server = Nginx::start(locations, &[]);
+    server.put("update.bundle", &fs::read(device.workshop.bundle(2)).unwrap());
+    server
+}
+
+/// Slot b holds release 2, all of it is right, and it boots next.
+fn holds_release_2(device: &Device) {
+    assert!(device.partition("b").starts_with(&device.workshop.image(2).padded()));
+    device.does(&["verify", "--slot", "b"]);
+    assert_eq!((device.state("b").as_str(), device.next().as_str()), ("trial", "b"));
+}
+
+#[test]
+fn a_bundle_comes_over_http() {
+    let device = Device::new();
+    let server = serving(&device, "");
+    device.does(&["install", &server.url("update.bundle")]);
+    holds_release_2(&device);
+    assert_eq!((server.asked(1)[0].status, server.asked(1)[0].range.as_str()), (200, "-"));
+    let again = device.run(&["install", "--json", &server.url("update.bundle")]);
+    again.fails(Exit::Nothing, "every block of it is right");
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_other_verbs_read_a_url_too() {
+    let device = Device::new();
+    let server = serving(&device, "");
+    let (before, url) = (device.bytes(), server.url("update.bundle"));
+    assert_eq!(device.does(&["install", "--dry-run", &url])["result"], "would-install");
+    assert!(before == device.bytes(), "a dry run wrote");
+    let key = device.workshop.text(&format!("{MAKER}.pub"));
+    for verb in ["info", "verify"] {
+        let answer = Cli::new(&["--trust", &key, "--json", verb, &url]).run().exits(Exit::Done);
+        assert_eq!(answer.json()["version"], "2.0");
+    }
+    let disk = device.on(&device.workshop.path("from-a-url.img"));
+    disk.run(&["provision", "--size", "20M", &url]).exits(Exit::Done);
+    assert_eq!(disk.slot("a").version.as_deref(), Some("2.0"));
+    fs::remove_file(disk.disk()).unwrap();
+}
+
+/// The image beside its head, of a length that is no whole number of blocks; compressed bundles; a body of unknown length.
+#[test]
+fn other_forms_of_a_bundle() {
+    let device = Device::new();
+    let server = serving(&device, "");
+    let bytes = noise("raw", 1_000_001);
+    let image = device.workshop.put_new("raw", &bytes);
+    let head = device.workshop.release(2).image(&image).create_detached();
+    server.put("image.raw", &bytes);
+    device.refuses_untouched(&["install", &server.url("image.raw")], Exit::NotAuthentic, "there is no http://");
+    server.put("image.raw.manifest", &fs::read(head).unwrap());
+    device.does(&["install", &server.url("image.raw?token=1")]);
+    assert!(device.partition("b").starts_with(&bytes));
+    device.does(&["verify", "--slot", "b"]);
+
+    let packed = Device::new();
+    let bundle = packed.workshop.release(2).with(&["--compression", "zstd"]).create();
+    server.put("packed.bundle", &fs::read(bundle).unwrap());
+    packed.does(&["install", &server.url("packed.bundle")]);
+    holds_release_2(&packed);
+}
+
+#[test]
+fn https_with_an_authority_that_is_named() {
+    let device = Device::new();
+    let authority = Authority::new(&device.workshop.path(&format!("authority-{}", free_port())));
+    let server = Nginx::start("", &[authority.vouches("good", "localhost", VALID)]);
+    server.put("update.bundle", &fs::read(device.workshop.bundle(2)).unwrap());
+    let url = server.tls_url(0, "update.bundle");
+    device.does(&["install", "--ca", &authority.certificate(), &url]);
+    holds_release_2(&device);
+
+    let device = Device::new();
+    let environment = format!("SSL_CERT_FILE={}", authority.certificate());
+    device.cli(&["install", &url]).under(&["env", &environment]).run().exits(Exit::Done);
+    holds_release_2(&device);
+}
+
+#[test]
+fn a_server_that_cannot_prove_its_name_is_refused_at_once() {
+    let device = Device::new();
+    let room = free_port();
+    let authority = Authority::new(&device.workshop.path(&format!("authority-{room}")));
+    let stranger = Authority::new(&device.workshop.path(&format!("stranger-{room}")));
+    let server = Nginx::start(
+        "",
+        &[
+            authority.vouches("other", "elsewhere.test", VALID),
+            authority.vouches("old", "localhost", EXPIRED),
+            authority.vouches("new", "localhost", NOT_YET),
+            stranger.vouches("stranger", "localhost", VALID),
+        ],
+    );
+    server.put("update.bundle", &fs::read(device.workshop.bundle(2)).unwrap());
+    let reasons = ["is for another name", "has expired", "is not valid yet", "not signed by an authority"];
+    for (certificate, why) in reasons.into_iter().enumerate() {
+        let url = server.tls_url(certificate, "update.bundle");
+        let arguments = ["install", "--ca", &authority.certificate(), &url];
+        let answer = device.refuses_untouched(&arguments, Exit::Network, why);
+        assert!(!answer.stderr().contains("trying again"), "{answer}");
+    }
+    let none = device.workshop.put_new("pem", b"no certificate");
+    let arguments = ["install", "--ca", none.to_str().unwrap(), &server.tls_url(0, "update.bundle")];
+    device.refuses_untouched(&arguments, Exit::Network, "there is no certificate of an authority");
+}
+
+#[test]
+fn an_answer_without_a_file() {
+    let device = Device::new();
+    let server = serving(&device, "location /500 { return 500; }\nlocation /403 { return 403; }");
+    for (name, why) in [("nothing", "HTTP status 404"), ("403", "HTTP status 403")] {
+        device.refuses_untouched(&["install", &server.url(name)], Exit::Network, why);
+    }
+    assert_eq!(server.asked(2)[1].status, 403);
+    // That may pass, and is asked for again.
+    let answer =
+        device.refuses_untouched(&["install", "--retries", "1", &server.url("500")], Exit::Network, "HTTP status 500");
+    assert!(answer.stderr().contains("trying again in 1 s"), "{answer}");
+    assert_eq!(server.asked(4)[3].path, "/500");
+    // A page for people.
+    server.put("page", b"<!doctype html><html></html>");
+    device.refuses_untouched(&["install", &server.url("page")], Exit::NotAuthentic, "it is no bundle");
+    let nobody = format!("http://127.0.0.1:{}/x", free_port());
+    device.refuses_untouched(&["install", "--retries", "0", &nobody], Exit::Network, "refuses the connection");
+    let unknown = "http://no-such-host.invalid/x";
+    device.refuses_untouched(&["install", "--retries", "0", unknown], Exit::Network, "no-such-host.invalid");
+}
+
+#[test]
+fn redirects_are_followed_but_not_everywhere() {
+    let device = Device::new();
+    let authority = Authority::new(&device.workshop.path(&format!("authority-{}", free_port())));
+    let locations = "location /moved { return 302 /update.bundle; }\nlocation /loop { return 301 /loop; }\n\
+                     location /file { return 302 file:///etc/passwd; }\n\
+                     location /down { return 307 http://localhost/update.bundle; }";
+    let server = Nginx::start(locations, &[authority.vouches("good", "localhost", VALID)]);
+    server.put("update.bundle", &fs::read(device.workshop.bundle(2)).unwrap());
+    device.refuses_untouched(&["install", &server.url("loop")], Exit::Network, "redirects more than 5 times");
+    assert_eq!(server.asked(6)[5].path, "/loop");
+    device.refuses_untouched(&["install", &server.url("file")], Exit::Network, "only http:// and https://");
+    let down = ["install", "--ca", &authority.certificate(), &server.tls_url(0, "down")];
+    device.refuses_untouched(&down, Exit::Network, "from https to http");
+    device.does(&["install", &server.url("moved")]);
+    holds_release_2(&device);
+}
+
+#[test]
+fn user_and_password_reach_the_server_and_nobody_else() {
+    let device = Device::new();
+    let server = serving(&device, "if ($http_authorization != \"Basic dXNlcjpzZWNyZXQ=\") { return 401; }");
+    let url = |user: &str| server.url("update.bundle?token=secret").replace("http://", &format!("http://{user}@"));
+    let answer = device.refuses_untouched(&["install", &url("user:wrong-secret")], Exit::Network, "HTTP status 401");
+    assert!(!answer.stderr().contains("secret") && !answer.stdout().contains("secret"), "{answer}");
+    let answer = device.run(&["install", &url("user:secret")]).exits(Exit::Done);
+    assert!(!answer.stderr().contains("secret") && !answer.stdout().contains("secret"), "{answer}");
+    holds_release_2(&device);
+}
+
+/// One that says nothing is given up, and does not keep a person waiting who wants to stop.
+#[test]
+fn a_signal_ends_the_wait_for_a_silent_server() {
+    let device = Device::new();
+    let witness = Witness::of(&device);
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://127.0.0.1:{}/x", silent.local_addr().unwrap().port());
+    let running = device.cli(&["install", "--json", &url]).start();
+    running.catches_signals();
+    let _connection = silent.accept().unwrap();
+    let since = Instant::now();
+    running.signal(Signal::INT);
+    running.wait_with_stdin_open().fails(Exit::Interrupted, "");
+    assert!(since.elapsed() < Duration::from_millis(200), "took {:?}", since.elapsed());
+    let since = Instant::now();
+    let given_up = ["install", "--timeout", "1", "--retries", "0", &url];
+    device.refuses_untouched(&given_up, Exit::Network, "the server stalls");
+    assert!(since.elapsed() >= Duration::from_secs(1) && since.elapsed() < Duration::from_secs(3));
+    witness.testifies(&device);
+}

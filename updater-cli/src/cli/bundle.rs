@@ -1,0 +1,96 @@
+//! The command line of `bundle`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::Fetch;
+
+/// `bundle`.
+#[derive(Subcommand, Debug)]
+pub enum Bundle {
+    /// Make a bundle from images
+    Create(BundleCreate),
+    /// Write the message that a signature is made over, and its SHA-256, for signing elsewhere
+    Digest(BundleDigest),
+    /// Add a signature that was made elsewhere
+    AttachSignature(AttachSignature),
+}
+
+/// `bundle create`.
+#[derive(Args, Debug)]
+pub struct BundleCreate {
+    /// Image of the role `root`
+    #[arg(long, value_name = "F")]
+    pub image: Option<PathBuf>,
+    /// Image of another role; may be given again
+    #[arg(long, value_name = "ROLE=FILE", value_parser = payload)]
+    pub payload: Vec<(String, PathBuf)>,
+    /// Version of the release
+    #[arg(long, value_name = "V")]
+    pub version: String,
+    /// Devices it is for; may be given again
+    #[arg(long, value_name = "C", required = true)]
+    pub compatible: Vec<String>,
+    /// Private key (PKCS#8 PEM); may be given again; without one the bundle is unsigned, to be signed elsewhere
+    #[arg(long, value_name = "K")]
+    pub key: Vec<PathBuf>,
+    /// The bundle to write
+    #[arg(short, long, value_name = "OUT", required_unless_present = "detached", conflicts_with = "detached")]
+    pub output: Option<PathBuf>,
+    /// Leave the image as it is and write F.manifest beside it
+    #[arg(long)]
+    pub detached: bool,
+    /// How chunks are carried
+    #[arg(long, value_enum, default_value_t = CompressionOption::None)]
+    pub compression: CompressionOption,
+    /// Salt of the hash trees, in hex [default: made from compatible and role]
+    #[arg(long, value_name = "HEX")]
+    pub salt: Option<String>,
+    /// Devices refuse an index lower than that of their good slots
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub rollback_index: u64,
+    /// Replace OUT where it exists
+    #[arg(long)]
+    pub force: bool,
+}
+
+fn payload(text: &str) -> Result<(String, PathBuf), String> {
+    let (role, file) = text.split_once('=').ok_or("not of the form ROLE=FILE")?;
+    Ok((role.to_owned(), PathBuf::from(file)))
+}
+
+/// `--compression`.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CompressionOption {
+    /// As they are.
+    None,
+    /// Each chunk on its own, with zstd.
+    Zstd,
+}
+
+/// `bundle digest`.
+#[derive(Args, Debug)]
+pub struct BundleDigest {
+    /// Bundle or detached head
+    pub file: PathBuf,
+    /// The message to write, for `openssl dgst -sha256 -sign`
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+    /// Where it is a URL.
+    #[command(flatten)]
+    pub fetch: Fetch,
+}
+
+/// `bundle attach-signature`.
+#[derive(Args, Debug)]
+pub struct AttachSignature {
+    /// Bundle or detached head, changed in place
+    pub file: PathBuf,
+    /// The signature, DER or 64 bytes r and s
+    #[arg(long, value_name = "SIG")]
+    pub signature: PathBuf,
+    /// The signer's public key
+    #[arg(long, value_name = "PUB")]
+    pub public_key: PathBuf,
+}

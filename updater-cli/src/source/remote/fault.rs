@@ -1,0 +1,211 @@
+//! What goes wrong between here and a server: in words, with what helps, and whether it may be right a moment later.
+
+use std::io;
+
+use rustls::CertificateError as Certificate;
+use ureq::Timeout;
+use ureq::http::StatusCode;
+
+use super::identity::Mismatch;
+use crate::exit::{Exit, Failure};
+use crate::source::url::{Refusal, Url};
+
+/// A file that does not come.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// What becomes of it.
+    pub outlook: Outlook,
+    why: String,
+    next: String,
+}
+
+/// What becomes of a fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outlook {
+    /// It may go away by itself.
+    Passing,
+    /// It stays until somebody does something.
+    Lasting,
+    /// There is no such file.
+    Missing,
+}
+
+const AGAIN: &str = "see whether the server and the network work, then run the same command again, it resumes";
+
+impl Fault {
+    fn new(outlook: Outlook, why: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { outlook, why: why.into(), next: next.into() }
+    }
+
+    /// One that may go away by itself.
+    pub fn passing(why: impl Into<String>) -> Self {
+        Self::new(Outlook::Passing, why, AGAIN)
+    }
+
+    /// One that stays.
+    pub fn lasting(why: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::new(Outlook::Lasting, why, next)
+    }
+
+    /// A redirect that nobody follows.
+    pub fn redirect(refusal: &Refusal) -> Self {
+        let why = format!("the server redirects to another place, which is not followed: {refusal}");
+        Self::lasting(why, "ask who keeps the server, or give the URL that it should lead to")
+    }
+
+    /// The words for it.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// As the program ends with it.
+    pub fn failure(self, url: &Url) -> Failure {
+        Failure::new(Exit::Network, format!("cannot fetch {url}"), self.why, self.next)
+    }
+
+    /// What an answer without a file means.
+    pub fn status(status: StatusCode) -> Self {
+        let why = |text: &str| format!("{text} (HTTP status {})", status.as_u16());
+        match status.as_u16() {
+            404 | 410 => Self::new(Outlook::Missing, why("the server has no such file"), "check the URL"),
+            401 | 403 => Self::lasting(why("the server refuses"), "check the URL, its user and its password or token"),
+            407 => Self::lasting(why("the proxy wants a password"), "give it in HTTPS_PROXY or HTTP_PROXY"),
+            408 | 429 => Self::passing(why("the server asks to wait")),
+            500..=599 => Self::passing(why("the server failed")),
+            _ => Self::lasting(why("the server does not give the file"), "check the URL"),
+        }
+    }
+}
+
+impl From<Mismatch> for Fault {
+    fn from(mismatch: Mismatch) -> Self {
+        match mismatch {
+            Mismatch::Changed => {
+                let why = "the file on the server changed while it was fetched";
+                Self::lasting(why, "run the same command again: it takes the file that is there now")
+            }
+            Mismatch::Nonsense => {
+                let why = "the server answers a range that was not asked for";
+                Self::lasting(why, "ask who keeps the server, or a proxy before it")
+            }
+        }
+    }
+}
+
+/// What the connection, or the way to it, says.
+pub fn of_ureq(error: ureq::Error, url: &Url) -> Fault {
+    use ureq::Error as E;
+    let host = url.host();
+    match error {
+        E::HostNotFound => Fault::passing(format!("no address is known for {host}")),
+        E::Timeout(Timeout::Connect | Timeout::Resolve) => Fault::passing(format!("{host} does not answer")),
+        E::Timeout(_) => Fault::passing("the server stalls: it sent nothing for as long as --timeout says"),
+        E::Io(error) => of_io(error, host),
+        E::Rustls(error) => of_tls(&error, host),
+        E::Tls(text) => Fault::lasting(format!("no TLS with {host}: {text}"), "check the URL"),
+        E::ConnectProxyFailed(why) => Fault::passing(format!("the proxy does not connect: {why}")),
+        E::InvalidProxyUrl => Fault::lasting("the proxy's URL is wrong", "check HTTPS_PROXY and HTTP_PROXY"),
+        error => Fault::passing(error.to_string()),
+    }
+}
+
+fn of_io(error: io::Error, host: &str) -> Fault {
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return of_tls(tls, host);
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Fault::passing(format!("{host} refuses the connection")),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            Fault::passing("the connection was cut")
+        }
+        // The resolver's: its words are the system's.
+        _ => Fault::passing(format!("no connection to {host}: {error}")),
+    }
+}
+
+fn of_tls(error: &rustls::Error, host: &str) -> Fault {
+    let rustls::Error::InvalidCertificate(kind) = error else {
+        return match error {
+            rustls::Error::PeerIncompatible(_) | rustls::Error::AlertReceived(_) => {
+                Fault::lasting(format!("no TLS with {host}: {error}"), "check the URL; the server wants another TLS")
+            }
+            // Bytes that turned on the way.
+            _ => Fault::passing(format!("TLS with {host} failed: {error}")),
+        };
+    };
+    let why = |text: &str| format!("the certificate of {host} {text}");
+    match kind {
+        // The second: by one that took a trusted one's name.
+        Certificate::UnknownIssuer | Certificate::BadSignature => Fault::lasting(
+            why("is not signed by an authority that is trusted here"),
+            "give the authority's certificate with --ca FILE, or install the system's (ca-certificates)",
+        ),
+        Certificate::Expired | Certificate::ExpiredContext { .. } => {
+            Fault::lasting(why("has expired"), "check this device's clock; else the server needs a new certificate")
+        }
+        Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
+            Fault::lasting(why("is not valid yet"), "check this device's clock")
+        }
+        Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+            Fault::lasting(why("is for another name"), "check the URL: somebody else may answer in the server's place")
+        }
+        other => Fault::lasting(why(&format!("is not valid: {other}")), "ask who keeps the server"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url() -> Url {
+        Url::parse("https://u:p@h/x").unwrap()
+    }
+
+    #[test]
+    fn each_status_has_its_outlook() {
+        for (code, outlook) in [
+            (404, Outlook::Missing),
+            (410, Outlook::Missing),
+            (401, Outlook::Lasting),
+            (403, Outlook::Lasting),
+            (418, Outlook::Lasting),
+            (304, Outlook::Lasting),
+            (408, Outlook::Passing),
+            (429, Outlook::Passing),
+            (500, Outlook::Passing),
+            (503, Outlook::Passing),
+        ] {
+            let fault = Fault::status(StatusCode::from_u16(code).unwrap());
+            assert_eq!(fault.outlook, outlook, "{code}");
+            assert!(fault.why().contains(&code.to_string()) && !fault.next.is_empty(), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_never_asked_twice_for() {
+        let tls = |kind| {
+            let inner = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(kind));
+            of_ureq(ureq::Error::Io(inner), &url())
+        };
+        for (kind, word) in [
+            (Certificate::UnknownIssuer, "authority"),
+            (Certificate::BadSignature, "authority"),
+            (Certificate::Expired, "expired"),
+            (Certificate::NotValidYet, "yet"),
+            (Certificate::NotValidForName, "another name"),
+            (Certificate::Revoked, "not valid"),
+        ] {
+            let fault = tls(kind);
+            assert!(fault.outlook == Outlook::Lasting && fault.why().contains(word), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_cut_passes() {
+        for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset, io::ErrorKind::ConnectionRefused] {
+            assert_eq!(of_ureq(ureq::Error::Io(kind.into()), &url()).outlook, Outlook::Passing);
+        }
+        let failure = of_ureq(ureq::Error::HostNotFound, &url()).failure(&url());
+        assert_eq!((failure.code, failure.what.as_str()), (Exit::Network, "cannot fetch https://h/x"));
+    }
+}

@@ -1,0 +1,214 @@
+//! The place of a bundle on a server.
+//!
+//! ```text
+//!  https://user:word@host:8443/releases/update.bundle?token=1#part
+//!          used,     shown                           used,   left out
+//!          not shown                                 not shown
+//! ```
+//! 1. `http` and `https` only. What is fetched is signed, so that `http` is as safe against a forger; who listens sees what it is.
+//! 2. A redirect leads to another such place, never from `https` to `http`.
+
+use std::fmt;
+use std::path::Path;
+
+use ureq::http::Uri;
+
+/// A URL that can be fetched.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Url {
+    uri: Uri,
+}
+
+/// How the bytes come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scheme {
+    /// As they are.
+    Http,
+    /// Encrypted, from a server that proved its name.
+    Https,
+}
+
+/// Why a URL cannot be fetched.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// It is no URL.
+    Malformed(String),
+    /// Neither `http` nor `https`.
+    Scheme,
+    /// A redirect from `https` to `http`.
+    Downgrade,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(why) => write!(f, "it is not a URL: {why}"),
+            Self::Scheme => f.write_str("only http:// and https:// can be fetched"),
+            Self::Downgrade => f.write_str("it leads from https to http"),
+        }
+    }
+}
+
+/// Whether what the user named is a URL, and no file. A file of such a name is reached as `./NAME`.
+pub fn is_url(path: &Path) -> bool {
+    path.to_string_lossy().contains("://")
+}
+
+/// What may be shown of it: a file's path, or a URL without user, password and query.
+pub fn shown(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let Some((scheme, rest)) = text.split_once("://") else { return path.display().to_string() };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_once('/').map_or((rest, None), |(authority, path)| (authority, Some(path)));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
+}
+
+impl Url {
+    /// # Errors
+    /// Where it cannot be fetched.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let text = text.split('#').next().unwrap_or_default();
+        if !text
+            .split_once(':')
+            .is_some_and(|(scheme, _)| matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https"))
+        {
+            return Err(Refusal::Scheme);
+        }
+        let uri: Uri =
+            text.parse().map_err(|error: ureq::http::uri::InvalidUri| Refusal::Malformed(error.to_string()))?;
+        match uri.host() {
+            None | Some("") => Err(Refusal::Malformed("it names no host".to_owned())),
+            Some(_) => Ok(Self { uri }),
+        }
+    }
+
+    /// How the bytes come.
+    pub fn scheme(&self) -> Scheme {
+        if self.uri.scheme_str() == Some("https") { Scheme::Https } else { Scheme::Http }
+    }
+
+    /// The server's name.
+    pub fn host(&self) -> &str {
+        self.uri.host().unwrap_or_default()
+    }
+
+    /// What goes to the server, secrets included.
+    pub const fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The same place with more at the end of its path.
+    pub fn with_suffix(&self, suffix: &str) -> Result<Self, Refusal> {
+        let query = self.uri.query().map_or(String::new(), |query| format!("?{query}"));
+        Self::parse(&format!("{}{}{suffix}{query}", self.origin(), self.uri.path()))
+    }
+
+    /// Where the server sends on to: an absolute URL, or one that is relative to this one.
+    ///
+    /// # Errors
+    /// Where nobody follows.
+    pub fn redirected(&self, location: &str) -> Result<Self, Refusal> {
+        let scheme = self.uri.scheme_str().unwrap_or_default();
+        let folder = self.uri.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        let to = if has_scheme(location) {
+            location.to_owned()
+        } else if location.starts_with("//") {
+            format!("{scheme}:{location}")
+        } else if location.starts_with('/') {
+            format!("{}{location}", self.origin())
+        } else if location.starts_with('?') {
+            format!("{}{}{location}", self.origin(), self.uri.path())
+        } else {
+            format!("{}{folder}/{location}", self.origin())
+        };
+        let to = Self::parse(&to)?;
+        match (self.scheme(), to.scheme()) {
+            (Scheme::Https, Scheme::Http) => Err(Refusal::Downgrade),
+            _ => Ok(to),
+        }
+    }
+
+    /// Scheme and server, with user and password: a redirect on the same server needs them too.
+    fn origin(&self) -> String {
+        let scheme = self.uri.scheme_str().unwrap_or_default();
+        let authority = self.uri.authority().map_or("", |authority| authority.as_str());
+        format!("{scheme}://{authority}")
+    }
+}
+
+/// RFC 3986, 3.1: a letter, then letters, digits, `+`, `-`, `.`, before a colon.
+fn has_scheme(location: &str) -> bool {
+    let letters = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    location
+        .split_once(':')
+        .is_some_and(|(scheme, _)| scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && letters(scheme))
+}
+
+impl fmt::Display for Url {
+    /// As [`shown`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(Path::new(&self.uri.to_string())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let cases = [
+            ("https://u:p@h:8443/a/b.bundle?token=1#x", "https://h:8443/a/b.bundle"),
+            ("https://u:p@q@h/a@b", "https://h/a@b"),
+            ("http://h", "http://h"),
+            ("http://u:p@h?x=/secret", "http://h"),
+            ("ftp://u:p@h/x", "ftp://h/x"),
+            ("https://u:p @h/\u{1b}", "https://h/\u{1b}"),
+            ("a/file?x#y@z", "a/file?x#y@z"),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(shown(Path::new(given)), expected);
+        }
+        assert_eq!(Url::parse("https://u:p@h/x?token=1").unwrap().to_string(), "https://h/x");
+    }
+
+    #[test]
+    fn only_what_can_be_fetched_is_a_url() {
+        for text in ["file:///etc/passwd", "ftp://h/x", "FILE:///x", "", "h/x://"] {
+            assert_eq!(Url::parse(text), Err(Refusal::Scheme), "{text}");
+        }
+        for text in ["https://", "http:///x", "https://h/a b", "https://h/\u{e4}", "http:x"] {
+            Url::parse(text).unwrap_err();
+        }
+        assert_eq!(Url::parse("HTTPS://h/x").unwrap().scheme(), Scheme::Https);
+    }
+
+    #[test]
+    fn a_redirect_is_absolute_or_relative() {
+        let from = Url::parse("http://u:p@h:81/a/b?q=1").unwrap();
+        let cases = [
+            ("https://other/x", "https://other/x"),
+            ("//other/x?y#z", "http://other/x?y"),
+            ("/x", "http://u:p@h:81/x"),
+            ("x:1/y", "scheme"),
+            ("./x:1", "http://u:p@h:81/a/./x:1"),
+            ("c", "http://u:p@h:81/a/c"),
+            ("?r", "http://u:p@h:81/a/b?r"),
+            ("file:///etc/passwd", "scheme"),
+        ];
+        for (location, expected) in cases {
+            let to = from.redirected(location).map(|to| to.uri().to_string());
+            assert_eq!(to.unwrap_or_else(|_| "scheme".to_owned()), expected, "{location}");
+        }
+        let secure = Url::parse("https://h/a").unwrap();
+        assert_eq!(secure.redirected("http://h/a"), Err(Refusal::Downgrade));
+        assert_eq!(secure.redirected("/b").unwrap().scheme(), Scheme::Https);
+    }
+
+    #[test]
+    fn a_suffix_goes_before_the_query() {
+        let image = Url::parse("https://h/a.raw?t=1").unwrap();
+        assert_eq!(image.with_suffix(".manifest").unwrap().uri().to_string(), "https://h/a.raw.manifest?t=1");
+    }
+}
