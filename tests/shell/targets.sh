@@ -4,7 +4,7 @@
 part_of() {
   case $1 in
     house | layers | tally) echo layers ;;
-    demo | health | manual | spine_oracle | slot_oracle | bad_* | install_*) echo cli ;;
+    demo | health | manual | spine_oracle | slot_oracle | bad_* | create_* | install_*) echo cli ;;
     conformance_* | foreign_readers) echo conformance ;;
     firmware) echo nostd ;;
     boot | boot_*) echo boot ;;

@@ -34,12 +34,21 @@ impl NewFile {
         &mut self.file
     }
 
-    /// Makes it durable and gives it its name: a cut leaves the old file, or the whole new one.
+    /// Gives it its name: a cut leaves the old file, or the whole new one.
+    ///
+    /// # Durability
+    /// The file is flushed before it takes its name, and its folder after.
     pub fn commit(mut self) -> Result<(), Failure> {
-        let done = self.file.sync_all().and_then(|()| fs::rename(&self.path, &self.wanted));
-        done.map_err(|error| unwritable(&self.wanted, &error))?;
+        let failed = |error| unwritable(&self.wanted, &error);
+        let folder = match self.wanted.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        // Opened before the name changes: who may not read the folder is told while there is nothing to be undone.
+        let folder = File::open(folder).map_err(failed)?;
+        self.file.sync_all().and_then(|()| fs::rename(&self.path, &self.wanted)).map_err(failed)?;
         self.done = true;
-        Ok(())
+        folder.sync_all().map_err(failed)
     }
 }
 
