@@ -102,3 +102,16 @@ pub fn counted(cli: Cli, file: &Path, calls: &[&str]) -> (Answer, Vec<u64>) {
     };
     (answer, ends.map(result).collect())
 }
+
+/// The command line on a machine with this many cores, as the program sees it; 63 at most.
+///
+/// # Panics
+/// With more.
+#[must_use]
+pub fn with_cores(cli: Cli, cores: u32) -> Cli {
+    let mask = 1_u64.checked_shl(cores).expect("a mask of 64 bits").wrapping_sub(1);
+    let bytes: String = mask.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let call = "sched_getaffinity";
+    let inject = format!("inject={call}:retval=8:poke_exit=@arg3={bytes}");
+    cli.under(&["strace", "-f", "-qqq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject])
+}

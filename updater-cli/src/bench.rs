@@ -75,7 +75,7 @@ impl Memories {
             block: &mut self.other,
             page: &mut self.page,
         };
-        let (mut hasher, mut decompressor) = (Hasher::default(), Unpacker::new()?);
+        let (mut hasher, mut decompressor) = (Hasher::default(), Unpacker::new());
         let mut tools = Tools { hasher: &mut hasher, decompressor: &mut decompressor, observer: watch };
         Ok(act(&mut buffers, &mut tools)?)
     }

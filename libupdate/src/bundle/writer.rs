@@ -5,7 +5,7 @@
 //! zeros keep the place of envelope, levels and index pages, and the envelope with its magic is written last. Output that was
 //! cut short does not look like a bundle.
 //!
-//! Memory: one batch of 4 chunks, or as many as there are cores, and per GiB of image about 70 KiB of levels and, compressed, 160 KiB of index.
+//! Memory: one batch of 3 or 4 chunks, however many cores there are, and per GiB of image about 70 KiB of levels and, compressed, 160 KiB of index.
 //!
 //! ```
 //! use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Signer as _, Tools};

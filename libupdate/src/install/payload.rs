@@ -50,7 +50,8 @@ impl Source for &[u8] {}
 
 /// Decompresses one chunk: the seam for zstd. Called only with carried bytes whose digest is authenticated.
 pub trait Decompressor {
-    /// Fills `chunk` from `carried`: one frame, no dictionary, a window of at most a chunk, exactly `chunk.len()` bytes.
+    /// Fills `chunk` from `carried`: one frame, exactly `chunk.len()` bytes, whose header says this size, no dictionary id and a window
+    /// of at most 2^19 bytes. A library's bound of the window may hold for streams alone: then the caller looks at the header itself.
     /// `None` where the frame is anything else.
     fn decompress(&mut self, carried: &[u8], chunk: &mut [u8]) -> Option<()>;
 

@@ -16,7 +16,7 @@ use crate::verity::CHUNK_BYTES;
 /// Makes zstd frames: one frame per chunk, no dictionary, a window no larger than a chunk, the content size in the header. The
 /// same chunk always gives the same frame, or bundles cannot be made again.
 pub trait Compressor: fmt::Debug {
-    /// Replaces each of `frames` by the frame of its chunk, on as many cores as there are.
+    /// Replaces each of `frames` by the frame of its chunk; there are at most 4, which may be made side by side.
     ///
     /// # Errors
     /// The compressor's own; the bundle is then not made.

@@ -11,10 +11,11 @@ use crate::error::Corrupt;
 use crate::manifest::Name;
 use crate::verity::{CHUNK_BYTES, Geometry};
 
-/// Bytes that are read, hashed, compressed and written in one step: a chunk for each core, and some where there are few.
+/// Bytes that are read, hashed, compressed and written in one step: a chunk for each core, of which three work on chunks at most; two
+/// have two each. So memory does not grow with the machine.
 fn batch_bytes() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, core::num::NonZeroUsize::get);
-    CHUNK_BYTES.saturating_mul(cores.clamp(4, 64))
+    CHUNK_BYTES.saturating_mul(if cores > 2 { 3 } else { 4 })
 }
 
 /// The bytes of one image, and how many of all images are done.

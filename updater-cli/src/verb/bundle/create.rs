@@ -1,6 +1,7 @@
-//! `bundle create`: images into one signed bundle, or a detached head beside an image.
+//! `bundle create`: images into one signed bundle, or a detached head beside an image. A signal ends it, with nothing left behind.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use libupdate::bundle::UpdaterVersion;
@@ -13,11 +14,12 @@ use crate::cli::{BundleCreate, CompressionOption};
 use crate::exit::{Exit, Failure};
 use crate::hasher::Hasher;
 use crate::keys;
+use crate::os::Interrupt;
 use crate::output::{Printable, Report, Size, Step};
 use crate::session::Session;
 use crate::source;
 use crate::verb::bundle::file::NewFile;
-use crate::zstd::Packer;
+use crate::zstd::{Contexts, Packer};
 
 /// The role of `--image`.
 const ROOT: &str = "root";
@@ -31,6 +33,8 @@ pub fn run(session: &Session, args: &BundleCreate) -> Result<(), Failure> {
     let spec = spec(args).map_err(|failure| failure.doing(&what))?;
     let keys = args.key.iter().map(|path| local_key(path)).collect::<Result<Vec<_>, _>>()?;
     let signers: Vec<&dyn Signer> = keys.iter().map(|key| -> &dyn Signer { key }).collect();
+    // Dropped after `new`: the first signal ends the making, and no second one comes before the unfinished file is removed.
+    let _shield = session.interrupt.shield();
     let mut new = NewFile::beside(&out, args.force)?;
     let written = write(session, args, &spec, &images, salt.as_deref(), &signers, new.file())
         .map_err(|failure| failure.doing(&what))?;
@@ -121,7 +125,8 @@ fn write(
     signers: &[&dyn Signer],
     out: &mut File,
 ) -> Result<Written, Failure> {
-    let mut packers: Vec<Packer> = images.iter().map(|_| Packer).collect();
+    let contexts = Contexts::default();
+    let mut packers: Vec<_> = images.iter().map(|_| Packer::new(&contexts, &session.interrupt)).collect();
     let mut inputs = Vec::new();
     for ((role, path), packer) in images.iter().zip(&mut packers) {
         let file = source::open(path)?;
@@ -135,7 +140,7 @@ fn write(
         inputs.push(Image {
             role,
             len: ByteLen::new(len),
-            source: source::Carried::new(file, None),
+            source: Stoppable { file: source::Carried::new(file, None), interrupt: &session.interrupt },
             salt: salt.and_then(Salt::new),
             carriage,
         });
@@ -148,14 +153,30 @@ fn write(
         [image] if args.detached => writer::write_detached_head(spec, image, signers, out, &mut tools),
         images => writer::write(spec, images, signers, out, &mut tools),
     };
-    let written = written.map_err(|error| not_written(&error))?;
+    let written = written.map_err(|error| not_written(&error, &session.interrupt))?;
     progress.finish();
     Ok(written)
 }
 
-fn not_written(error: &writer::WriteError) -> Failure {
+/// An image whose bytes end with an error where somebody asked to stop.
+struct Stoppable<'i> {
+    file: source::Carried,
+    interrupt: &'i Interrupt,
+}
+
+impl Read for Stoppable<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        // Not `ErrorKind::Interrupted`, after which who reads tries again.
+        if self.interrupt.requested() { Err(io::Error::other("interrupted")) } else { self.file.read(buf) }
+    }
+}
+
+fn not_written(error: &writer::WriteError, interrupt: &Interrupt) -> Failure {
     use writer::WriteError as E;
     let (code, next) = match error {
+        E::Image { .. } | E::Compressor(_) if interrupt.requested() => {
+            return Failure::new(Exit::Interrupted, "", "interrupted", "run the same command again, it begins anew");
+        }
         E::Image { .. } => (Exit::Io, "check the image"),
         E::ImageLength { .. } => (Exit::Io, "make the bundle when nothing writes to the image any more"),
         E::Output(cause) if cause.kind() == std::io::ErrorKind::StorageFull => (Exit::NoSpace, "make room"),
