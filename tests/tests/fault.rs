@@ -151,8 +151,11 @@ fn a_bundle_that_is_there_and_cannot_be_read_is_installed_again() {
 
 #[test]
 fn an_error_at_each_read_of_the_bundle() {
-    let outcome =
-        each(bundle, &["read", READS[0], READS[1]], Deed::Fails("EIO"), |answer| ends_as(answer, &[Exit::Io]));
+    let outcome = each(bundle, &["read", READS[0], READS[1]], Deed::Fails("EIO"), |answer| {
+        ends_as(answer, &[Exit::Io]);
+        let told = answer.stderr();
+        assert!(told.contains("bundle") && told.contains("Input/output error"), "{answer}");
+    });
     let (calls, well) = outcome.tell("EIO at reads of the bundle", "");
     assert!(calls > 5 && well == 0);
 }

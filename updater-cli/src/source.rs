@@ -50,8 +50,11 @@ const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// A bundle as a stream.
 pub struct BundleSource {
+    name: String,
     parts: Vec<Part>,
     interrupt: Interrupt,
+    /// The system's words for why the last read failed.
+    fault: Option<String>,
 }
 
 enum Part {
@@ -96,15 +99,27 @@ impl BundleSource {
         } else {
             parts(path)?
         };
-        Ok(Self { parts, interrupt })
+        Ok(Self { name: shown(path), parts, interrupt, fault: None })
     }
 
-    /// A failure of the act, in the words of the server where that is what failed.
+    /// A failure of the act, in the words of the server, or of the system, where a read is what failed.
     pub fn explained(&self, failure: Failure) -> Failure {
         let remotes =
             self.parts.iter().filter_map(|part| if let Part::Remote(remote) = part { Some(remote) } else { None });
         let told = remotes.filter(|_| failure.code == Exit::Network).find_map(|remote| remote.failure());
-        told.unwrap_or(failure)
+        match (told, &self.fault) {
+            (Some(told), _) => told,
+            (None, Some(fault)) if failure.code == Exit::Io => {
+                let next = "check the medium that it is on, then run the same command again, it resumes";
+                Failure { why: format!("{} could not be read: {fault}", self.name), next: next.to_owned(), ..failure }
+            }
+            (None, _) => failure,
+        }
+    }
+
+    fn failed(&mut self, error: io::Error) -> SourceError {
+        self.fault = Some(error.to_string());
+        SourceError(error)
     }
 }
 
@@ -231,7 +246,7 @@ impl embedded_io::Read for BundleSource {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted && !self.interrupt.requested() => {}
                 // Another reader of the FIFO was quicker.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(SourceError(error)),
+                Err(error) => return Err(self.failed(error)),
             }
         }
         Ok(0)
@@ -277,17 +292,18 @@ fn within(buf: &mut [u8], left: u64) -> &mut [u8] {
 impl Source for BundleSource {
     /// Lends a piece that the file's thread has read.
     fn lend<'a>(&'a mut self, buf: &'a mut [u8]) -> Result<&'a [u8], ReadExactError<SourceError>> {
-        let failed = |error| ReadExactError::Other(SourceError(error));
         let at_hand = match self.parts.first_mut() {
-            Some(Part::File(file)) => file.has_at_hand(buf.len()).map_err(failed)?,
-            _ => false,
+            Some(Part::File(file)) => file.has_at_hand(buf.len()),
+            _ => Ok(false),
         };
-        if !at_hand {
+        if !at_hand.map_err(|error| ReadExactError::Other(self.failed(error)))? {
             embedded_io::Read::read_exact(self, buf)?;
             return Ok(buf);
         }
         match self.parts.first_mut() {
-            Some(Part::File(file)) => file.take_at_hand(buf.len()).map_err(failed),
+            Some(Part::File(file)) => {
+                file.take_at_hand(buf.len()).map_err(|error| ReadExactError::Other(SourceError(error)))
+            }
             _ => Err(ReadExactError::UnexpectedEof),
         }
     }
