@@ -28,7 +28,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 2 usage, 3 refused by policy, 4 bundle not authentic or corrupt, 5 no space, 6 busy, 7 nothing to do,
-8 I/O error, 9 interrupted (run again, it resumes), 10 network, 11 disk or GPT not usable.";
+8 I/O error, 9 interrupted (run it again: an installation resumes), 10 network, 11 disk or GPT not usable.";
 
 /// Options of every verb.
 #[derive(Args, Debug)]
