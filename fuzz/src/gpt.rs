@@ -9,7 +9,7 @@ use libupdate::apply::{self, BackupPlace, Edit, Effect, Relocate};
 use libupdate::gpt::{
     Attributes, CopyId, CopyState, DiskEnds, Entry, EntryNumber, PROBE_BYTES, Survey, Table, detect_block_size,
 };
-use libupdate::{BlockIo, BlockSize, ByteLen, Error};
+use libupdate::{BlockIo, BlockSize, ByteLen, Error, Lba};
 
 use crate::disk::{Disk, Failed, Fault};
 use crate::input::Input;
@@ -267,6 +267,16 @@ fn no_partition_is_touched(disk: &Disk, entries: &[Entry]) {
     }
 }
 
+/// Whether the backup stands where only the primary's header leads: docs/POWER.md, a disk that grew.
+fn strays(disk: &Disk, table: &Table) -> bool {
+    table.backup().place().is_some_and(|at| at.get() + 1 < disk.block_count().get())
+}
+
+/// Whether the drive lost the block, and not only what was to be written to it.
+fn is_lost(disk: &mut Disk, block: u64) -> bool {
+    disk.read(Lba::new(block), &mut vec![0; disk.block_size().bytes()]).is_err()
+}
+
 /// Old or new, and never no table, where the act had two copies to work with: a copy that the disk refuses to write is none.
 fn after_a_cut(disk: &mut Disk, table: &Table, scratch: &mut [u8], allowed: &[&[u8]], seed: u64) {
     let two = [table.primary(), table.backup()]
@@ -276,9 +286,13 @@ fn after_a_cut(disk: &mut Disk, table: &Table, scratch: &mut [u8], allowed: &[&[
         return;
     }
     let story = disk.cut(seed);
-    let now = Table::read(disk, scratch).unwrap_or_else(|error| {
-        panic!("{error} after a cut: {story}\nprimary {:?}\nbackup {:?}", table.primary(), table.backup())
-    });
+    let now = match Table::read(disk, scratch) {
+        Ok(now) => now,
+        Err(_) if strays(disk, table) && is_lost(disk, 1) => return,
+        Err(error) => {
+            panic!("{error} after a cut: {story}\nprimary {:?}\nbackup {:?}", table.primary(), table.backup())
+        }
+    };
     let found = raw(disk, &now);
     assert!(allowed.iter().any(|one| *one == found), "neither old nor new after a cut");
 }
