@@ -44,10 +44,9 @@ pub const fn len_u64(bytes: &[u8]) -> u64 {
 /// Whether every byte is zero: padding is checked, not skipped.
 #[must_use]
 pub fn all_zero(bytes: &[u8]) -> bool {
-    // A piece at a time: a loop that may end at every byte cannot be vectorised.
-    let (pieces, rest) = bytes.as_chunks::<128>();
-    pieces.iter().all(|piece| piece.iter().fold(0, |so_far, byte| so_far | byte) == 0)
-        && rest.iter().all(|byte| *byte == 0)
+    // A word at a time, for compilers that are told to make it small too: a loop over bytes took a tenth of hashing them.
+    let (words, rest) = bytes.as_chunks::<16>();
+    words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
 }
 
 #[cfg(test)]
