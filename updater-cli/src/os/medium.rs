@@ -207,7 +207,8 @@ impl Direct {
         }
     }
 
-    /// Whether both were opened on one file: a path may have got another one in between.
+    /// Whether both were opened on one file: a path may have got another one in between. One that does not tell counts as another: then
+    /// the page cache serves.
     fn is(&self, buffered: &File) -> bool {
         let identity = |file: &File| rustix::fs::fstat(file).map(|facts| (facts.st_dev, facts.st_ino)).ok();
         identity(&self.file).is_some_and(|one| identity(buffered) == Some(one))
