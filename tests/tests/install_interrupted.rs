@@ -35,12 +35,22 @@ fn rest(device: &Device, read: usize) -> Vec<u8> {
 /// Three of five chunks are in the target.
 const MIDDLE: usize = 3 * CHUNK + 8192;
 
+/// Waits until they do: what was read may be in flight still, and a run that ends by an error begins no more writes.
+fn three_chunks_stand(device: &Device) {
+    let (until, image) = (Instant::now() + Duration::from_secs(20), device.workshop.image(2).padded());
+    while !device.partition("b").starts_with(&image[..3 * CHUNK]) {
+        assert!(Instant::now() < until, "three chunks are not written");
+        sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn a_signal_ends_it_and_the_next_run_resumes() {
     for signal in [Signal::INT, Signal::TERM] {
         let device = Device::new();
         let witness = Witness::of(&device);
         let running = stalled(&device, MIDDLE);
+        three_chunks_stand(&device);
         let since = Instant::now();
         running.signal(signal);
         let answer = running.wait_with_stdin_open().fails(Exit::Interrupted, "");
@@ -73,12 +83,7 @@ fn a_killed_run_is_resumed_too_and_its_lock_is_gone() {
     let device = Device::new();
     let witness = Witness::of(&device);
     let running = stalled(&device, MIDDLE);
-    // What was read may be in flight still.
-    let (until, image) = (Instant::now() + Duration::from_secs(20), device.workshop.image(2).padded());
-    while !device.partition("b").starts_with(&image[..3 * 524_288]) {
-        assert!(Instant::now() < until, "three chunks are not written");
-        sleep(Duration::from_millis(5));
-    }
+    three_chunks_stand(&device);
     running.signal(Signal::KILL);
     running.wait_with_stdin_open().killed_by(9);
     witness.testifies(&device);
@@ -106,7 +111,9 @@ fn resumed_and_interrupted_again_and_then_another_bundle() {
 fn a_pipe_that_breaks_is_a_truncated_bundle() {
     let device = Device::new();
     let witness = Witness::of(&device);
-    stalled(&device, MIDDLE).wait().fails(Exit::NotAuthentic, &Corrupt::Truncated.to_string());
+    let running = stalled(&device, MIDDLE);
+    three_chunks_stand(&device);
+    running.wait().fails(Exit::NotAuthentic, &Corrupt::Truncated.to_string());
     witness.testifies(&device);
     assert!(device.installs(2)["bytes_kept"].as_u64().unwrap() >= 3 * 524_288);
 }
