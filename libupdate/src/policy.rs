@@ -178,11 +178,20 @@ fn readable(verified: &Verified<'_>, facts: &Facts<'_>) -> Result<(), Incompatib
     Ok(())
 }
 
-fn target(facts: &Facts<'_>, wishes: Wishes, digest: Digest) -> Result<SlotId, Rejected> {
+/// Whether anything may be installed now, whatever the bundle: a slot on trial keeps the old one to fall back to.
+///
+/// # Errors
+/// [`Rejected::TrialRunning`].
+pub fn no_trial_runs(facts: &Facts<'_>) -> Result<(), Rejected> {
     let booted = facts.booted.and_then(|slot| facts.slot(slot).ok());
-    if let Some(booted) = booted.filter(|booted| booted.state == SlotState::Trial) {
-        return Err(Rejected::TrialRunning { slot: booted.slot });
+    match booted.filter(|booted| booted.state == SlotState::Trial) {
+        Some(booted) => Err(Rejected::TrialRunning { slot: booted.slot }),
+        None => Ok(()),
     }
+}
+
+fn target(facts: &Facts<'_>, wishes: Wishes, digest: Digest) -> Result<SlotId, Rejected> {
+    no_trial_runs(facts)?;
     let holds = |facts: &&SlotFacts| facts.installed.as_ref().is_some_and(|installed| installed.digest == digest);
     let may_go = |one: &&SlotFacts| out_of_order(one.bits) || facts.another_is_good(one.slot).is_ok();
     let holder = facts.slots.iter().filter(|one| Some(one.slot) != facts.booted).filter(may_go).find(holds);

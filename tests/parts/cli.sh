@@ -1,6 +1,6 @@
 # the real program: oracles after each act, and bad input
 # shellcheck shell=bash disable=SC2034
-packages=(busybox-static cgpt cryptsetup-bin diffutils erofs-utils fdisk gdisk mount nginx-light openssl squashfs-tools strace systemd time)
+packages=(busybox-static cgpt cryptsetup-bin diffutils erofs-utils fdisk gdisk mount nginx-light openssl squashfs-tools strace systemd time tinyproxy-bin)
 
 part() {
   test_targets cli

@@ -7,7 +7,7 @@ part_of() {
     demo | health | manual | spine_oracle | slot_oracle | bad_* | create_* | install_*) echo cli ;;
     conformance_* | foreign_readers) echo conformance ;;
     firmware) echo nostd ;;
-    boot | boot_*) echo boot ;;
+    boot) echo boot ;;
     links | readme) echo docs ;;
     fault | kill) echo kill ;;
     power | power_*) echo power ;;

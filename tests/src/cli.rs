@@ -51,6 +51,10 @@ fn built() -> PathBuf {
     folder.join("updater-cli")
 }
 
+/// Variables that name a proxy.
+pub const PROXIES: [&str; 8] =
+    ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"];
+
 /// A command line of the program.
 #[derive(Debug)]
 pub struct Cli(Command);
@@ -61,6 +65,10 @@ impl Cli {
     pub fn new<A: AsRef<OsStr>>(arguments: &[A]) -> Self {
         let mut command = Command::new(binary());
         command.args(arguments).env_remove("SOURCE_DATE_EPOCH");
+        // A proxy that this machine needs is none that the tests' servers can be reached by.
+        for name in PROXIES {
+            command.env_remove(name);
+        }
         Self(command)
     }
 

@@ -10,7 +10,7 @@
 //! - [`workshop`]: keys, profiles, images and bundles; [`root_image`]: images of real file systems.
 //! - [`bundle_parts`], [`packed_bundle`], [`raw_manifest`], [`gpt_copy`]: bundles and tables in pieces, to be broken.
 //! - [`device`]: a disk with a booted slot; [`witness`]: what must hold after every failure.
-//! - [`nginx`]: a server, its [`certificates`], and a [`relay`] before it that fails.
+//! - [`nginx`]: a server, its [`certificates`], and a [`relay`] before it that fails; [`tinyproxy`].
 //! - [`kill_site`]: an installation that something happens to; [`strace`]: what makes it happen.
 //!
 //! The boot, on real kernels in qemu:
@@ -75,6 +75,7 @@ pub mod strace;
 pub mod superuser;
 pub mod table_oracle;
 pub mod tally;
+pub mod tinyproxy;
 pub mod tool;
 pub mod tree;
 pub mod uki;

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use libupdate::BlockSize;
@@ -121,6 +122,27 @@ fn the_lock_goes_with_the_process() {
     first.signal(Signal::KILL);
     first.wait_with_stdin_open().killed_by(9);
     device.does(&["mark-good"]);
+}
+
+/// A boot must not stay unmarked because something else is at work.
+#[test]
+fn a_boot_service_waits_for_the_lock() {
+    let device = Device::new();
+    let first = holder(&device);
+    let waits = device.cli(&["mark-good", "--unattended"]).start();
+    sleep(Duration::from_secs(2));
+    first.signal(Signal::KILL);
+    first.wait_with_stdin_open().killed_by(9);
+    let answer = waits.wait().exits(Exit::Done);
+    assert!(answer.stderr().contains("waiting for at most 600 s"), "{answer}");
+
+    let first = holder(&device);
+    let waits = device.cli(&["mark-good", "--unattended"]).start();
+    waits.catches_signals();
+    waits.signal(Signal::TERM);
+    waits.wait_with_stdin_open().exits(Exit::Interrupted);
+    first.signal(Signal::KILL);
+    first.wait_with_stdin_open().killed_by(9);
 }
 
 /// Another program that has the disk image locked: an emulator, say.

@@ -73,12 +73,12 @@ fn a_file_that_changed_is_not_joined() {
         let witness = Witness::of(&device);
         let (server, image) = serving(&device, locations);
         let relay = Relay::before(server.port, &[Manner::Cuts(MIDDLE)]);
+        let changed = server.put("another", &fs::read(large(&device).0).unwrap());
+        let times = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000));
+        fs::File::options().write(true).open(&changed).unwrap().set_times(times).unwrap();
         let running = device.cli(&["install", "--json", &relay.url("update.bundle")]).start();
         relay.has_failed(1);
-        let bundle = large(&device).0;
-        let changed = server.put("update.bundle", &fs::read(bundle).unwrap());
-        let times = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000));
-        fs::File::options().write(true).open(changed).unwrap().set_times(times).unwrap();
+        fs::rename(&changed, changed.with_file_name("update.bundle")).unwrap();
         running.wait().fails(Exit::Network, "changed while it was fetched");
         witness.testifies(&device);
         assert_eq!((device.state("b").as_str(), device.next().as_str()), ("disarmed", "a"));
@@ -114,7 +114,7 @@ fn a_run_that_ended_is_resumed_and_fetches_only_what_is_missing() {
             let since = Instant::now();
             running.signal(Signal::TERM);
             running.wait_with_stdin_open().fails(end, "");
-            assert!(since.elapsed() < Duration::from_millis(200), "took {:?}", since.elapsed());
+            assert!(since.elapsed() < Duration::from_secs(1), "took {:?}", since.elapsed());
         } else {
             running.wait().fails(end, "the server stalls");
         }

@@ -137,3 +137,16 @@ fn every_test_file_is_run_by_a_part() {
     files.sort();
     assert_eq!(shown.said.lines().collect::<Vec<_>>(), files);
 }
+
+/// A module that its program does not name is never compiled.
+#[test]
+fn every_module_of_a_test_file_is_named_in_it() {
+    let files = tree::files();
+    let modules: Vec<_> =
+        files.iter().filter(|file| file.starts_with("tests/tests") && file.components().count() == 4).collect();
+    for module in &modules {
+        let program = tree::text(&module.parent().unwrap().with_extension("rs"));
+        assert!(program.contains(&format!("mod {};", stem(module))), "{} is not compiled", module.display());
+    }
+    assert!(modules.len() > 10, "{modules:?}");
+}

@@ -260,7 +260,8 @@ pub struct MarkGood {
     /// The slot, where it is not clear which one is meant
     #[arg(long, value_name = "a|b", value_parser = slot)]
     pub slot: Option<SlotId>,
-    /// As a boot service: where a person is to confirm the trial, wait for that person as long as `install --within` said
+    /// As a boot service: where a person is to confirm the trial, wait for that person as long as `install --within` said; and
+    /// for whoever else works on the disk, up to ten minutes
     #[arg(long, conflicts_with = "slot")]
     pub unattended: bool,
 }

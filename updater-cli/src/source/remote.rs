@@ -4,13 +4,15 @@
 //! ```text
 //!  server ── thread: 64 KiB pieces ──► at most 16 wait ──► the act, which gives each one back
 //!    ▲  |            ◄── position: what the act skips is not fetched
-//!    |  cut, stalled, 5xx: a pause of 1, 2, 4, 8, 16 s
+//!    |  cut, stalled, 5xx: a pause of 1, 2, 4, 8, 16 s, or as long as the server says
 //!    └── Range: bytes=N-, If-Range: the same file
 //! ```
-//! 1. A fault that may pass is tried again, as often as told without a byte in between; one that lasts ends it.
+//! 1. A fault that may pass is tried again, as often as told without 64 KiB in between; one that lasts ends it. No two devices pause alike.
 //! 2. What comes after a pause is joined only if the server says that it is the same file: [`Identity`].
 //! 3. Bytes that the act leaves out are read and dropped where they are few, else a new request begins behind them.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,6 +38,8 @@ mod server;
 
 /// Bytes of a piece.
 const PIECE: usize = 64 << 10;
+/// A connection that brought less is no better than none.
+const PROGRESS: u64 = 64 << 10;
 /// Pieces that wait to be taken.
 const WAITING: usize = 16;
 /// To leave out more than this takes longer than to ask again.
@@ -208,6 +212,13 @@ struct Download {
     at: u64,
 }
 
+/// Between none and a half of a pause: devices that were cut off together do not come back together.
+fn scatter() -> f64 {
+    // Seeded at random in each process.
+    let random = RandomState::new().build_hasher().finish();
+    f64::from(u8::try_from(random & 0x7f).unwrap_or_default()) / 256.0
+}
+
 /// How a connection ended well.
 enum End {
     /// Everything was read, or nobody wants more.
@@ -223,19 +234,23 @@ impl Download {
             let before = self.at;
             let fault = match self.connect() {
                 Ok(End::Done) => return,
-                Ok(End::Elsewhere) => continue,
+                Ok(End::Elsewhere) => {
+                    misses = 0;
+                    continue;
+                }
                 Err(fault) => fault,
             };
-            misses = if self.at > before { 0 } else { misses };
+            misses = if self.at.saturating_sub(before) >= PROGRESS { 0 } else { misses };
             if fault.outlook != Outlook::Passing || misses >= self.retries {
                 drop(self.told.send(Told::Failed(fault)));
                 return;
             }
             let pause = PAUSE.saturating_mul(1_u32.checked_shl(misses).unwrap_or(u32::MAX)).min(LONGEST_PAUSE);
+            let pause = pause.max(fault.wait.unwrap_or_default());
             misses = misses.saturating_add(1);
             let (why, at) = (fault.why(), Size(self.at));
             self.output.note(&format!("{why}, after {at}; trying again in {} s", pause.as_secs()));
-            thread::sleep(pause);
+            thread::sleep(pause.saturating_add(pause.mul_f64(scatter())));
         }
     }
 

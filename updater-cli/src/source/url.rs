@@ -6,11 +6,13 @@
 //!          not shown                                 not shown
 //! ```
 //! 1. `http` and `https` only. What is fetched is signed, so that `http` is as safe against a forger; who listens sees what it is.
-//! 2. A redirect leads to another such place, never from `https` to `http`.
+//! 2. A redirect leads to another such place, never from `https` to `http`; user and password go along to the same server only.
+//! 3. Both are percent-encoded where they hold `/`, `?`, `#`, `@` or `%`. What looks as if they were not is neither fetched nor shown.
 
 use std::fmt;
 use std::path::Path;
 
+use percent_encoding::percent_decode_str;
 use ureq::http::Uri;
 
 /// A URL that can be fetched.
@@ -58,16 +60,31 @@ pub fn is_url(path: &Path) -> bool {
 pub fn shown(path: &Path) -> String {
     let text = path.to_string_lossy();
     let Some((scheme, rest)) = text.split_once("://") else { return path.display().to_string() };
+    if has_bare_password(rest) {
+        return format!("{scheme}://");
+    }
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (authority, path) = rest.split_once('/').map_or((rest, None), |(authority, path)| (authority, Some(path)));
     let host = authority.rsplit('@').next().unwrap_or_default();
     path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
 }
 
+/// Whether what follows `://` may hold a password that is not percent-encoded: `u:pa/ss@h/x` would be the port `pa` of a host `u`.
+fn has_bare_password(rest: &str) -> bool {
+    let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let port = authority.rsplit_once(':').filter(|_| !authority.contains('@') && !authority.ends_with(']'));
+    port.is_some_and(|(_, port)| behind.contains('@') || !port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 impl Url {
     /// # Errors
     /// Where it cannot be fetched.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
+        if text.split_once("://").is_some_and(|(_, rest)| has_bare_password(rest)) {
+            let why =
+                "behind the host stands no port; `/`, `?`, `#`, `@` and `%` of a password must be percent-encoded";
+            return Err(Refusal::Malformed(why.to_owned()));
+        }
         let text = text.split('#').next().unwrap_or_default();
         if !text
             .split_once(':')
@@ -99,6 +116,13 @@ impl Url {
         &self.uri
     }
 
+    /// User and password, decoded, with a colon between them.
+    pub fn login(&self) -> Option<Vec<u8>> {
+        let (login, _) = self.uri.authority()?.as_str().rsplit_once('@')?;
+        let (user, password) = login.split_once(':').unwrap_or((login, ""));
+        Some(percent_decode_str(user).chain(percent_decode_str(":")).chain(percent_decode_str(password)).collect())
+    }
+
     /// The same place with more at the end of its path.
     pub fn with_suffix(&self, suffix: &str) -> Result<Self, Refusal> {
         let query = self.uri.query().map_or(String::new(), |query| format!("?{query}"));
@@ -123,11 +147,27 @@ impl Url {
         } else {
             format!("{}{folder}/{location}", self.origin())
         };
-        let to = Self::parse(&to)?;
+        let mut to = Self::parse(&to)?;
+        if to.place() == self.place() && to.login().is_none() {
+            to.uri = self.with(&to.uri)?;
+        }
         match (self.scheme(), to.scheme()) {
             (Scheme::Https, Scheme::Http) => Err(Refusal::Downgrade),
             _ => Ok(to),
         }
+    }
+
+    /// Which server it is, and how it is spoken to.
+    fn place(&self) -> (Scheme, String, u16) {
+        let usual = if self.scheme() == Scheme::Https { 443 } else { 80 };
+        (self.scheme(), self.host().to_ascii_lowercase(), self.uri.port_u16().unwrap_or(usual))
+    }
+
+    /// Another place on this one's server, with its user and password.
+    fn with(&self, to: &Uri) -> Result<Uri, Refusal> {
+        let mut parts = to.clone().into_parts();
+        parts.authority = self.uri.authority().cloned();
+        Uri::from_parts(parts).map_err(|error| Refusal::Malformed(error.to_string()))
     }
 
     /// Scheme and server, with user and password: a redirect on the same server needs them too.
@@ -167,6 +207,13 @@ mod tests {
             ("ftp://u:p@h/x", "ftp://h/x"),
             ("https://u:p @h/\u{1b}", "https://h/\u{1b}"),
             ("a/file?x#y@z", "a/file?x#y@z"),
+            ("https://u:pa/ss@h/x", "https://"),
+            ("https://u:1/ss@h/x", "https://"),
+            ("https://u:1?s@h/x", "https://"),
+            ("https://u:p#s@h/x", "https://"),
+            ("https://u:p%2Fs@h/x", "https://h/x"),
+            ("http://[::1]:81/x", "http://[::1]:81/x"),
+            ("http://[::1]/x@y", "http://[::1]/x@y"),
         ];
         for (given, expected) in cases {
             assert_eq!(shown(Path::new(given)), expected);
@@ -181,6 +228,10 @@ mod tests {
         }
         for text in ["https://", "http:///x", "https://h/a b", "https://h/a\nb", "http:x"] {
             Url::parse(text).unwrap_err();
+        }
+        for text in ["https://u:pa/ss@h/x", "https://u:1/ss@h/x", "http://u:p#s@h"] {
+            let refusal = Url::parse(text).unwrap_err().to_string();
+            assert!(refusal.contains("percent-encoded") && !refusal.contains("u:"), "{refusal}");
         }
         assert_eq!(Url::parse("HTTPS://h/x").unwrap().scheme(), Scheme::Https);
         // Sent as it stands: the server knows what its files are called.
@@ -207,6 +258,25 @@ mod tests {
         let secure = Url::parse("https://h/a").unwrap();
         assert_eq!(secure.redirected("http://h/a"), Err(Refusal::Downgrade));
         assert_eq!(secure.redirected("/b").unwrap().scheme(), Scheme::Https);
+    }
+
+    #[test]
+    fn user_and_password_stay_with_their_server() {
+        let from = Url::parse("http://u:p%40s%3A@h/a").unwrap();
+        assert_eq!(from.login().as_deref(), Some(&b"u:p@s:"[..]));
+        for (location, login) in [
+            ("http://h/b", Some(&b"u:p@s:"[..])),
+            ("http://H:80/b", Some(b"u:p@s:")),
+            ("http://x:y@h/b", Some(b"x:y")),
+            ("http://h:81/b", None),
+            ("https://h/b", None),
+            ("http://h.test/b", None),
+            ("//g/b", None),
+        ] {
+            assert_eq!(from.redirected(location).unwrap().login().as_deref(), login, "{location}");
+        }
+        assert_eq!(from.redirected("http://h/b?c").unwrap().uri().to_string(), "http://u:p%40s%3A@h/b?c");
+        assert_eq!(Url::parse("http://u@h/").unwrap().login().as_deref(), Some(&b"u:"[..]));
     }
 
     #[test]

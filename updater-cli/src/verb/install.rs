@@ -45,6 +45,8 @@ fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
         return Err(Failure::new(Exit::Usage, "cannot reboot", "this is a disk image file", "leave out --reboot"));
     }
     let survey = bench.survey(session)?;
+    // Before a server is waited for: `mark-good` of this very boot needs the lock.
+    policy::no_trial_runs(&survey.facts).map_err(Error::<OsError>::from)?;
     let mut source = BundleSource::open(&args.source, &args.fetch, session)?;
     let mut head = Box::new([0; ENVELOPE_BYTES]);
     let read = Unverified::read(&mut source, &mut head);

@@ -18,13 +18,16 @@ use crate::verb::status;
 
 /// Between two looks at a slot that waits for a person.
 const POLL: Duration = Duration::from_secs(1);
+/// How long somebody else may work on the disk.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// How long the last look may fail, for example because somebody else works on the disk.
 const LATE: Duration = Duration::from_secs(30);
 
 /// Says that a slot has completed a boot.
 pub fn good(session: &Session, args: &MarkGood) -> Result<(), Failure> {
     let what = "cannot mark a slot good";
-    let (device, mut bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
+    let (device, mut bench, survey) =
+        if args.unattended { patiently(session)? } else { Bench::begin(session, Mode::ReadWrite)? };
     let slot = meant(args.slot, &survey.facts, what)?;
     if args.unattended
         && let Some(seconds) = asked(&mut bench, &survey, slot)?
@@ -38,6 +41,26 @@ pub fn good(session: &Session, args: &MarkGood) -> Result<(), Failure> {
         .map_err(|failure| failure.doing(format!("cannot mark slot {slot} good")))?;
     session.output.note(&format!("slot {slot} is good"));
     status::after(session, &mut bench, device.profile, &outcome)
+}
+
+/// Waits until nobody else works on the disk: a boot that is not marked good because an installation runs would count as a bad one.
+fn patiently(session: &Session) -> Result<(Device, Bench, Survey<'static>), Failure> {
+    let until = Instant::now() + PATIENCE;
+    let mut told = false;
+    loop {
+        match Bench::begin(session, Mode::ReadWrite) {
+            Err(failure) if failure.code == Exit::Busy && Instant::now() < until => {
+                if !std::mem::replace(&mut told, true) {
+                    session.output.warn(&format!("{}; waiting for at most {} s", failure.why, PATIENCE.as_secs()));
+                }
+            }
+            answer => return answer,
+        }
+        if session.interrupt.requested() {
+            return Err(Error::<OsError>::Interrupted.into());
+        }
+        std::thread::sleep(POLL);
+    }
 }
 
 /// Seconds that a person has to confirm a slot on trial.

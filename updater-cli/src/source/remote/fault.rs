@@ -1,10 +1,11 @@
 //! What goes wrong between here and a server: in words, with what helps, and whether it may be right a moment later.
 
 use std::io;
+use std::time::Duration;
 
 use rustls::CertificateError as Certificate;
 use ureq::Timeout;
-use ureq::http::StatusCode;
+use ureq::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::identity::Mismatch;
 use crate::exit::{Exit, Failure};
@@ -15,6 +16,8 @@ use crate::source::url::{Refusal, Url};
 pub struct Fault {
     /// What becomes of it.
     pub outlook: Outlook,
+    /// How long the server wants to be left alone, if it says so.
+    pub wait: Option<Duration>,
     why: String,
     next: String,
 }
@@ -30,11 +33,13 @@ pub enum Outlook {
     Missing,
 }
 
+/// No server is waited for that wants to be left alone for longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
 const AGAIN: &str = "see whether the server and the network work, then run the same command again, it resumes";
 
 impl Fault {
     fn new(outlook: Outlook, why: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { outlook, why: why.into(), next: next.into() }
+        Self { outlook, wait: None, why: why.into(), next: next.into() }
     }
 
     /// One that may go away by itself.
@@ -64,15 +69,66 @@ impl Fault {
     }
 
     /// What an answer without a file means.
-    pub fn status(status: StatusCode) -> Self {
+    pub fn answer(status: StatusCode, headers: &HeaderMap) -> Self {
+        // Seconds; the header's other form, a date, would need clocks that agree.
+        let wait = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let wait = wait.map(Duration::from_secs);
+        match wait {
+            Some(wait) if wait > LONGEST_WAIT => {
+                let why = format!("the server asks to wait {} s (HTTP status {})", wait.as_secs(), status.as_u16());
+                Self::lasting(why, "run the same command again then, it resumes")
+            }
+            _ => Self { wait, ..Self::status(status) },
+        }
+    }
+
+    fn status(status: StatusCode) -> Self {
         let why = |text: &str| format!("{text} (HTTP status {})", status.as_u16());
         match status.as_u16() {
             404 | 410 => Self::new(Outlook::Missing, why("the server has no such file"), "check the URL"),
             401 | 403 => Self::lasting(why("the server refuses"), "check the URL, its user and its password or token"),
-            407 => Self::lasting(why("the proxy wants a password"), "give it in HTTPS_PROXY or HTTP_PROXY"),
+            407 => Self::password(),
             408 | 429 => Self::passing(why("the server asks to wait")),
             500..=599 => Self::passing(why("the server failed")),
             _ => Self::lasting(why("the server does not give the file"), "check the URL"),
+        }
+    }
+}
+
+impl Fault {
+    fn password() -> Self {
+        let next = "give them where the proxy is named: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT";
+        Self::lasting("the proxy wants a user and a password", next)
+    }
+
+    /// The proxy in the environment speaks something that this program does not.
+    pub fn socks() -> Self {
+        let next = "unset ALL_PROXY, or name one that speaks http in its place";
+        Self::lasting("the environment names a SOCKS proxy, which is not supported", next)
+    }
+
+    /// An environment variable names no proxy that can be understood.
+    pub fn proxy(variable: &str) -> Self {
+        Self::lasting(format!("{variable} holds no URL of a proxy"), "let it be http://HOST:PORT, or unset it")
+    }
+
+    /// The file does not come as it is.
+    pub fn coding(coding: &HeaderValue) -> Self {
+        let why = format!("the server sends the file with Content-Encoding {coding:?}, which was not asked for");
+        Self::lasting(why, "store it there as it is, without that encoding")
+    }
+
+    /// What a proxy says that does not connect.
+    fn connect(why: &str) -> Self {
+        let status = why.rsplit('/').next().and_then(|status| status.parse::<u16>().ok());
+        match status {
+            // Some say the server's word for it.
+            Some(401 | 407) => Self::password(),
+            Some(status @ (400..=407 | 409..=428 | 430..=499)) => {
+                let why = format!("the proxy refuses to connect (HTTP status {status})");
+                Self::lasting(why, "have it allow CONNECT to the server's port, or name the server in NO_PROXY")
+            }
+            _ => Self::passing(format!("the proxy does not connect: {why}")),
         }
     }
 }
@@ -92,40 +148,42 @@ impl From<Mismatch> for Fault {
     }
 }
 
-/// What the connection, or the way to it, says.
-pub fn of_ureq(error: ureq::Error, url: &Url) -> Fault {
+/// What the connection, or the way to it, says: `next` is who is called, the server or a proxy.
+pub fn of_ureq(error: ureq::Error, url: &Url, next: &str) -> Fault {
     use ureq::Error as E;
     let host = url.host();
     match error {
-        E::HostNotFound => Fault::passing(format!("no address is known for {host}")),
-        E::Timeout(Timeout::Connect | Timeout::Resolve) => Fault::passing(format!("{host} does not answer")),
+        E::HostNotFound => Fault::passing(format!("no address is known for {next}")),
+        E::Timeout(Timeout::Connect | Timeout::Resolve) => Fault::passing(format!("{next} does not answer")),
         E::Timeout(_) => Fault::passing("the server stalls: it sent nothing for as long as --timeout says"),
-        E::Io(error) => of_io(error, host),
+        E::Io(error) => of_io(error, host, next),
         E::Rustls(error) => of_tls(&error, host),
         E::Tls(text) => Fault::lasting(format!("no TLS with {host}: {text}"), "check the URL"),
-        E::ConnectProxyFailed(why) => Fault::passing(format!("the proxy does not connect: {why}")),
-        E::InvalidProxyUrl => Fault::lasting("the proxy's URL is wrong", "check HTTPS_PROXY and HTTP_PROXY"),
+        E::ConnectProxyFailed(why) => Fault::connect(&why),
         error => Fault::passing(error.to_string()),
     }
 }
 
-fn of_io(error: io::Error, host: &str) -> Fault {
+fn of_io(error: io::Error, host: &str, next: &str) -> Fault {
     if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return of_tls(tls, host);
     }
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => Fault::passing(format!("{host} refuses the connection")),
+        io::ErrorKind::ConnectionRefused => Fault::passing(format!("{next} refuses the connection")),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
             Fault::passing("the connection was cut")
         }
         // The resolver's: its words are the system's.
-        _ => Fault::passing(format!("no connection to {host}: {error}")),
+        _ => Fault::passing(format!("no connection to {next}: {error}")),
     }
 }
 
 fn of_tls(error: &rustls::Error, host: &str) -> Fault {
     let rustls::Error::InvalidCertificate(kind) = error else {
         return match error {
+            rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
+                Fault::lasting(format!("{host} does not speak TLS there"), "check the URL: is it an http:// one?")
+            }
             rustls::Error::PeerIncompatible(_) | rustls::Error::AlertReceived(_) => {
                 Fault::lasting(format!("no TLS with {host}: {error}"), "check the URL; the server wants another TLS")
             }
@@ -182,10 +240,24 @@ mod tests {
     }
 
     #[test]
+    fn a_server_says_how_long_to_wait_or_nothing_that_is_understood() {
+        for (value, wait) in
+            [("7", Some(7)), ("-1", None), ("", None), ("Sun, 22 Nov 2026 19:00:00 GMT", None), ("600", Some(600))]
+        {
+            let headers = HeaderMap::from_iter([(header::RETRY_AFTER, value.parse().unwrap())]);
+            let fault = Fault::answer(StatusCode::SERVICE_UNAVAILABLE, &headers);
+            assert_eq!((fault.wait, fault.outlook), (wait.map(Duration::from_secs), Outlook::Passing), "{value}");
+        }
+        let headers = HeaderMap::from_iter([(header::RETRY_AFTER, "601".parse().unwrap())]);
+        let fault = Fault::answer(StatusCode::TOO_MANY_REQUESTS, &headers);
+        assert!(fault.outlook == Outlook::Lasting && fault.why().contains("wait 601 s"), "{fault:?}");
+    }
+
+    #[test]
     fn a_certificate_is_never_asked_twice_for() {
         let tls = |kind| {
             let inner = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(kind));
-            of_ureq(ureq::Error::Io(inner), &url())
+            of_ureq(ureq::Error::Io(inner), &url(), "h")
         };
         for (kind, word) in [
             (Certificate::UnknownIssuer, "authority"),
@@ -201,11 +273,25 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_that_refuses_goes_on_refusing() {
+        for (why, outlook) in [
+            ("proxy server responded 403/403", Outlook::Lasting),
+            ("proxy server responded 407/407", Outlook::Lasting),
+            ("proxy server responded 429/429", Outlook::Passing),
+            ("proxy server responded 502/502", Outlook::Passing),
+            ("proxy server did not respond", Outlook::Passing),
+        ] {
+            let fault = of_ureq(ureq::Error::ConnectProxyFailed(why.to_owned()), &url(), "the proxy p");
+            assert_eq!(fault.outlook, outlook, "{fault:?}");
+        }
+    }
+
+    #[test]
     fn a_cut_passes() {
         for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset, io::ErrorKind::ConnectionRefused] {
-            assert_eq!(of_ureq(ureq::Error::Io(kind.into()), &url()).outlook, Outlook::Passing);
+            assert_eq!(of_ureq(ureq::Error::Io(kind.into()), &url(), "h").outlook, Outlook::Passing);
         }
-        let failure = of_ureq(ureq::Error::HostNotFound, &url()).failure(&url());
+        let failure = of_ureq(ureq::Error::HostNotFound, &url(), "h").failure(&url());
         assert_eq!((failure.code, failure.what.as_str()), (Exit::Network, "cannot fetch https://h/x"));
     }
 }

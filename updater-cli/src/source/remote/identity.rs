@@ -60,7 +60,13 @@ impl Identity {
     /// # Errors
     /// Where it does not.
     pub fn continued(&self, at: u64, status: StatusCode, headers: &HeaderMap) -> Result<Begins, Mismatch> {
-        if status == StatusCode::RANGE_NOT_SATISFIABLE || !self.same(&Self::of(status, headers)) {
+        let now = Self::of(status, headers);
+        // RFC 9110, 15.3.7: a part that was asked for with `If-Range` comes without a date, but not without its tag.
+        let lost = match status {
+            StatusCode::PARTIAL_CONTENT => self.etag.is_some() && now.etag.is_none(),
+            _ => self.if_range().is_some() && now.etag.is_none() && now.modified.is_none(),
+        };
+        if status == StatusCode::RANGE_NOT_SATISFIABLE || lost || !self.same(&now) {
             return Err(Mismatch::Changed);
         }
         match (status, range(headers)) {
@@ -74,9 +80,7 @@ impl Identity {
         fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
             one.zip(other).is_some_and(|(one, other)| one != other)
         }
-        let lost = self.if_range().is_some() && now.etag.is_none() && now.modified.is_none();
-        !lost
-            && !differ(self.etag.as_ref(), now.etag.as_ref())
+        !differ(self.etag.as_ref(), now.etag.as_ref())
             && !differ(self.modified.as_ref(), now.modified.as_ref())
             && !differ(self.len.as_ref(), now.len.as_ref())
     }
@@ -119,6 +123,7 @@ mod tests {
         assert_eq!(continued(&FIRST, 206, &[rest[0], ("content-range", "bytes 7-99/*")]), Ok(Begins::ThereAlready));
         assert_eq!(continued(&FIRST, 200, &FIRST), Ok(Begins::AtTheFront));
         assert_eq!(continued(&[], 206, &rest), Ok(Begins::ThereAlready));
+        assert_eq!(continued(&FIRST[1..], 206, &[rest[1]]), Ok(Begins::ThereAlready));
         assert_eq!(continued(&[FIRST[2]], 200, &[FIRST[2]]), Ok(Begins::AtTheFront));
     }
 
@@ -136,6 +141,7 @@ mod tests {
         }
         assert_eq!(continued(&FIRST, 200, &[FIRST[0], ("content-length", "99")]), Err(Mismatch::Changed));
         assert_eq!(continued(&FIRST, 200, &[FIRST[2]]), Err(Mismatch::Changed));
+        assert_eq!(continued(&FIRST[1..], 200, &[FIRST[2]]), Err(Mismatch::Changed));
         assert_eq!(continued(&FIRST, 416, &[]), Err(Mismatch::Changed));
     }
 

@@ -3,12 +3,14 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use rustls::pki_types::CertificateDer;
 use ureq::http::{Response, StatusCode, header};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, Body, BodyReader};
+use ureq::{Agent, Body, BodyReader, Proxy, ProxyProtocol};
 
 use super::fault::{Fault, of_ureq};
 use super::identity::{Begins, Identity};
@@ -18,6 +20,9 @@ use crate::source::url::{Scheme, Url};
 const REDIRECTS: u32 = 5;
 /// The connection's own memory. TLS sends pieces of at most 16 KiB.
 const BUFFER: usize = 64 << 10;
+
+/// A piece takes at most so many times the timeout.
+const DRIP: u32 = 10;
 
 /// Where the file is, and how to get at it.
 #[derive(Debug)]
@@ -58,10 +63,15 @@ impl Server {
                 known.continued(at, status, headers)?
             }
             (None, StatusCode::OK) => Begins::ThereAlready,
-            _ => return Err(Fault::status(status)),
+            _ => return Err(Fault::answer(status, headers)),
         };
+        if let Some(coding) = headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+            return Err(Fault::coding(coding));
+        }
         let told = headers.get(header::ACCEPT_RANGES).is_some_and(|unit| unit == "bytes");
-        let ranges = if told || status == StatusCode::PARTIAL_CONTENT { Ranges::Told } else { Ranges::Unknown };
+        // One that says so and gives all of it would have to give it again for each part.
+        let gives = status == StatusCode::PARTIAL_CONTENT || (told && begins == Begins::ThereAlready);
+        let ranges = if gives { Ranges::Told } else { Ranges::Unknown };
         let identity = known.cloned().unwrap_or_else(|| Identity::of(status, headers));
         let mut body = response.into_body().into_reader();
         if begins == Begins::AtTheFront {
@@ -70,14 +80,18 @@ impl Server {
         Ok(Rest { body, identity, ranges })
     }
 
-    /// Fills the front of `bytes`; less only at the file's end, or before a fault.
+    /// Fills the front of `bytes`; less only at the file's end, or before a fault. A server that drips is left like one that is silent.
     pub fn fill(&self, body: &mut BodyReader<'_>, bytes: &mut [u8]) -> (usize, Option<Fault>) {
         let mut got = 0;
+        let until = Instant::now().checked_add(self.timeout.saturating_mul(DRIP));
         while let Some(room) = bytes.get_mut(got..).filter(|room| !room.is_empty()) {
+            if until.is_some_and(|until| Instant::now() > until) {
+                return (got, Some(Fault::passing(format!("the server drips: {got} bytes in {DRIP} times --timeout"))));
+            }
             match body.read(room) {
                 Ok(0) => break,
                 Ok(more) => got = got.saturating_add(more),
-                Err(error) => return (got, Some(of_ureq(error.into(), &self.url))),
+                Err(error) => return (got, Some(of_ureq(error.into(), &self.url, self.url.host()))),
             }
         }
         (got, None)
@@ -115,18 +129,22 @@ impl Server {
     }
 
     fn ask(&mut self, url: &Url, at: u64, known: Option<&Identity>) -> Result<Response<Body>, Fault> {
-        let mut request = self.agent(url)?.get(url.uri()).header(header::ACCEPT_ENCODING, "identity");
+        let way = Way::to(url)?;
+        let mut request = self.agent(url, &way)?.get(url.uri()).header(header::ACCEPT_ENCODING, "identity");
         if at > 0 {
             request = request.header(header::RANGE, format!("bytes={at}-"));
             if let Some(validator) = known.and_then(Identity::if_range) {
                 request = request.header(header::IF_RANGE, validator);
             }
         }
-        request.call().map_err(|error| of_ureq(error, url))
+        if let Some(login) = url.login() {
+            request = request.header(header::AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(login)));
+        }
+        request.call().map_err(|error| of_ureq(error, url, way.next(url)))
     }
 
     /// The certificates of authorities are read when they are needed, and once.
-    fn agent(&mut self, url: &Url) -> Result<Agent, Fault> {
+    fn agent(&mut self, url: &Url, way: &Way) -> Result<Agent, Fault> {
         let known = match url.scheme() {
             Scheme::Http => &mut self.plain,
             Scheme::Https => &mut self.secure,
@@ -134,11 +152,50 @@ impl Server {
         if let Some(agent) = known {
             return Ok(agent.clone());
         }
-        let tls = match url.scheme() {
-            Scheme::Http => TlsConfig::default(),
-            Scheme::Https => tls(self.authority.as_deref())?,
+        let tls = match (url.scheme(), way) {
+            (Scheme::Http, Way::Direct | Way::Proxy { tls: false, .. }) => TlsConfig::default(),
+            _ => tls(self.authority.as_deref())?,
         };
         Ok(known.insert(agent(self.timeout, tls)).clone())
+    }
+}
+
+/// Who is called.
+#[derive(PartialEq, Eq, Debug)]
+enum Way {
+    Direct,
+    /// A proxy that the environment names.
+    Proxy {
+        name: String,
+        tls: bool,
+    },
+}
+
+/// What may name one; the first that can be understood counts.
+const PROXIES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+
+impl Way {
+    fn to(url: &Url) -> Result<Self, Fault> {
+        let Some(proxy) = Proxy::try_from_env() else {
+            let set = |name: &&&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            return PROXIES.iter().find(set).map_or(Ok(Self::Direct), |name| Err(Fault::proxy(name)));
+        };
+        if proxy.is_no_proxy(url.uri()) {
+            return Ok(Self::Direct);
+        }
+        let tls = match proxy.protocol() {
+            ProxyProtocol::Http => false,
+            ProxyProtocol::Https => true,
+            _ => return Err(Fault::socks()),
+        };
+        Ok(Self::Proxy { name: format!("the proxy {}", proxy.host()), tls })
+    }
+
+    fn next<'a>(&'a self, url: &'a Url) -> &'a str {
+        match self {
+            Self::Direct => url.host(),
+            Self::Proxy { name, .. } => name,
+        }
     }
 }
 
@@ -150,6 +207,7 @@ fn agent(timeout: Duration, tls: TlsConfig) -> Agent {
         .max_redirects_will_error(false)
         .timeout_resolve(timeout)
         .timeout_connect(timeout)
+        .timeout_recv_response(timeout)
         .timeout_per_read(timeout)
         .timeout_per_write(timeout)
         .input_buffer_size(BUFFER)

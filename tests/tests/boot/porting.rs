@@ -39,8 +39,8 @@ fn the_tests_that_it_names_exist() {
     let (_, table) = text.split_once("| in qemu |").expect("the last table has a column of tests");
     let names: Vec<&str> = table.split('`').skip(1).step_by(2).filter(|word| word.starts_with("a_")).collect();
     assert!(names.len() >= 3, "{names:?}");
-    let tests: String = ["boot_disk", "boot_fallback"]
-        .map(|file| tree::text(Path::new("tests/tests").join(format!("{file}.rs")).as_path()))
+    let tests: String = ["disk", "fallback"]
+        .map(|file| tree::text(Path::new("tests/tests/boot").join(format!("{file}.rs")).as_path()))
         .concat();
     for name in names {
         assert!(tests.contains(&format!("fn {name}(")), "there is no test {name}");
