@@ -196,9 +196,10 @@ impl Bench {
         ) -> Result<T, Error<OsError>>,
     ) -> Result<T, Failure> {
         let Self { disk, memory, .. } = self;
-        disk.in_flight(Box::new(Queue::default()), |disk| {
-            memory.with_tools(watch, |buffers, tools| act(disk, buffers, tools))
-        })
+        // What came before a bundle broke off, or broke, is right: the next run need not fetch it.
+        let bundle_failed = |failure: &Failure| matches!(failure.code, Exit::NotAuthentic | Exit::Network);
+        let act = |disk: &mut Disk| memory.with_tools(watch, |buffers, tools| act(disk, buffers, tools));
+        disk.in_flight(Box::new(Queue::default()), act, bundle_failed)
     }
 
     /// Memory for reading one slot's trailers.

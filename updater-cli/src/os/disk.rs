@@ -213,7 +213,7 @@ impl Disk {
     }
 
     /// Has accesses in flight through `queue` while `act` runs: a write returns before it is done, and reads go ahead. Nothing is in
-    /// flight any more when this returns; where `act` failed, what had not begun is left out.
+    /// flight any more when this returns. Where `act` failed, what had not begun is left out, but for a failure that makes it `worth` doing.
     ///
     /// # Errors
     /// Those of `act`; a write that failed is told at a later access, at the latest at the next flush, or here.
@@ -221,14 +221,16 @@ impl Disk {
         &mut self,
         queue: Box<dyn InFlight>,
         act: impl FnOnce(&mut Self) -> Result<T, E>,
+        worth: impl FnOnce(&E) -> bool,
     ) -> Result<T, E> {
         self.queue = Some(queue);
         let done = act(self);
-        let settled = match (&done, self.queue.take()) {
-            (Ok(_), Some(mut queue)) => queue.settle(),
-            _ => Ok(()),
-        };
-        settled?;
+        match (&done, self.queue.take()) {
+            (Ok(_), Some(mut queue)) => queue.settle()?,
+            // The first failure is the one to tell.
+            (Err(error), Some(mut queue)) if worth(error) => queue.settle().unwrap_or_default(),
+            _ => {}
+        }
         done
     }
 

@@ -1,7 +1,9 @@
 //! Disk image files.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
+use std::rc::Rc;
 
 use tempfile::TempDir;
 
@@ -195,4 +197,45 @@ fn the_sector_size_of_a_file_is_where_its_table_says() {
     let open = |sector_size| Disk::open(&path, OpenHow { sector_size, ..OpenHow::read_only() }).unwrap().block_size();
     assert_eq!(open(None), BlockSize::B512);
     assert_eq!(open(Some(BlockSize::B4096)), BlockSize::B4096, "--sector-size decides for files");
+}
+
+/// Tells how often it was waited for.
+#[derive(Clone, Debug, Default)]
+struct Waited(Rc<Cell<u32>>);
+
+impl InFlight for Waited {
+    fn write(&mut self, _: Place<'_>, _: &[u8]) -> Result<(), OsError> {
+        Ok(())
+    }
+
+    fn read(&mut self, _: Place<'_>, _: &mut [u8], _: &mut Bounce) -> Result<(), OsError> {
+        Ok(())
+    }
+
+    fn hold(&mut self, _: Place<'_>, _: usize) -> Result<bool, OsError> {
+        Ok(false)
+    }
+
+    fn held(&self) -> &[u8] {
+        &[]
+    }
+
+    fn settle(&mut self) -> Result<(), OsError> {
+        self.0.set(self.0.get() + 1);
+        Err(OsError::call(Path::new("disk"), "write", Errno::IO))
+    }
+}
+
+#[test]
+fn what_is_in_flight_is_waited_for_where_that_is_worth_it() {
+    let (_folder, path) = image(1 << 20);
+    let mut disk = Disk::open(&path, OpenHow::read_write()).unwrap();
+    let ours = || OsError::call(Path::new("bundle"), "read", Errno::PIPE);
+    for (ends, worth, waited, errno) in
+        [(Ok(()), false, 1, Errno::IO), (Err(ours()), true, 1, Errno::PIPE), (Err(ours()), false, 0, Errno::PIPE)]
+    {
+        let queue = Waited::default();
+        let told = disk.in_flight(Box::new(queue.clone()), |_| ends, |_| worth).unwrap_err();
+        assert_eq!((queue.0.get(), told.errno()), (waited, Some(errno)));
+    }
 }
