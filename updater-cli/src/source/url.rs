@@ -120,7 +120,10 @@ impl Url {
     pub fn login(&self) -> Option<Vec<u8>> {
         let (login, _) = self.uri.authority()?.as_str().rsplit_once('@')?;
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
-        Some(percent_decode_str(user).chain(percent_decode_str(":")).chain(percent_decode_str(password)).collect())
+        let mut decoded: Vec<u8> = percent_decode_str(user).collect();
+        decoded.push(b':');
+        decoded.extend(percent_decode_str(password));
+        Some(decoded)
     }
 
     /// The same place with more at the end of its path.

@@ -129,8 +129,8 @@ impl Server {
     }
 
     fn ask(&mut self, url: &Url, at: u64, known: Option<&Identity>) -> Result<Response<Body>, Fault> {
-        let way = Way::to(url)?;
-        let mut request = self.agent(url, &way)?.get(url.uri()).header(header::ACCEPT_ENCODING, "identity");
+        let next = next(url)?;
+        let mut request = self.agent(url)?.get(url.uri()).header(header::ACCEPT_ENCODING, "identity");
         if at > 0 {
             request = request.header(header::RANGE, format!("bytes={at}-"));
             if let Some(validator) = known.and_then(Identity::if_range) {
@@ -140,11 +140,11 @@ impl Server {
         if let Some(login) = url.login() {
             request = request.header(header::AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(login)));
         }
-        request.call().map_err(|error| of_ureq(error, url, way.next(url)))
+        request.call().map_err(|error| of_ureq(error, url, &next))
     }
 
     /// The certificates of authorities are read when they are needed, and once.
-    fn agent(&mut self, url: &Url, way: &Way) -> Result<Agent, Fault> {
+    fn agent(&mut self, url: &Url) -> Result<Agent, Fault> {
         let known = match url.scheme() {
             Scheme::Http => &mut self.plain,
             Scheme::Https => &mut self.secure,
@@ -152,51 +152,33 @@ impl Server {
         if let Some(agent) = known {
             return Ok(agent.clone());
         }
-        let tls = match (url.scheme(), way) {
-            (Scheme::Http, Way::Direct | Way::Proxy { tls: false, .. }) => TlsConfig::default(),
-            _ => tls(self.authority.as_deref())?,
+        let tls = match url.scheme() {
+            Scheme::Http if !proxy_speaks_tls() => TlsConfig::default(),
+            Scheme::Http | Scheme::Https => tls(self.authority.as_deref())?,
         };
         Ok(known.insert(agent(self.timeout, tls)).clone())
     }
 }
 
-/// Who is called.
-#[derive(PartialEq, Eq, Debug)]
-enum Way {
-    Direct,
-    /// A proxy that the environment names.
-    Proxy {
-        name: String,
-        tls: bool,
-    },
-}
-
-/// What may name one; the first that can be understood counts.
+/// What may name a proxy; the first that can be understood counts.
 const PROXIES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
-impl Way {
-    fn to(url: &Url) -> Result<Self, Fault> {
-        let Some(proxy) = Proxy::try_from_env() else {
-            let set = |name: &&&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-            return PROXIES.iter().find(set).map_or(Ok(Self::Direct), |name| Err(Fault::proxy(name)));
-        };
-        if proxy.is_no_proxy(url.uri()) {
-            return Ok(Self::Direct);
-        }
-        let tls = match proxy.protocol() {
-            ProxyProtocol::Http => false,
-            ProxyProtocol::Https => true,
-            _ => return Err(Fault::socks()),
-        };
-        Ok(Self::Proxy { name: format!("the proxy {}", proxy.host()), tls })
+/// Who is called: the server, or the proxy that the environment names for it.
+fn next(url: &Url) -> Result<String, Fault> {
+    let Some(proxy) = Proxy::try_from_env() else {
+        let set = |name: &&&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        return PROXIES.iter().find(set).map_or(Ok(url.host().to_owned()), |name| Err(Fault::proxy(name)));
+    };
+    match proxy.protocol() {
+        _ if proxy.is_no_proxy(url.uri()) => Ok(url.host().to_owned()),
+        ProxyProtocol::Http | ProxyProtocol::Https => Ok(format!("the proxy {}", proxy.host())),
+        _ => Err(Fault::socks()),
     }
+}
 
-    fn next<'a>(&'a self, url: &'a Url) -> &'a str {
-        match self {
-            Self::Direct => url.host(),
-            Self::Proxy { name, .. } => name,
-        }
-    }
+/// Whether TLS is spoken on the way even to a server that speaks none.
+fn proxy_speaks_tls() -> bool {
+    Proxy::try_from_env().is_some_and(|proxy| proxy.protocol() == ProxyProtocol::Https)
 }
 
 fn agent(timeout: Duration, tls: TlsConfig) -> Agent {
