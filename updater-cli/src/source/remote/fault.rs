@@ -72,13 +72,13 @@ impl Fault {
     pub fn answer(status: StatusCode, headers: &HeaderMap) -> Self {
         // Seconds; the header's other form, a date, would need clocks that agree.
         let wait = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let wait = wait.map(Duration::from_secs);
-        match wait {
-            Some(wait) if wait > LONGEST_WAIT => {
+        let fault = Self { wait: wait.map(Duration::from_secs), ..Self::status(status) };
+        match fault.wait {
+            Some(wait) if wait > LONGEST_WAIT && fault.outlook == Outlook::Passing => {
                 let why = format!("the server asks to wait {} s (HTTP status {})", wait.as_secs(), status.as_u16());
                 Self::lasting(why, "run the same command again then, it resumes")
             }
-            _ => Self { wait, ..Self::status(status) },
+            _ => fault,
         }
     }
 
@@ -93,9 +93,7 @@ impl Fault {
             _ => Self::lasting(why("the server does not give the file"), "check the URL"),
         }
     }
-}
 
-impl Fault {
     fn password() -> Self {
         let next = "give them where the proxy is named: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT";
         Self::lasting("the proxy wants a user and a password", next)
@@ -251,6 +249,7 @@ mod tests {
         let headers = HeaderMap::from_iter([(header::RETRY_AFTER, "601".parse().unwrap())]);
         let fault = Fault::answer(StatusCode::TOO_MANY_REQUESTS, &headers);
         assert!(fault.outlook == Outlook::Lasting && fault.why().contains("wait 601 s"), "{fault:?}");
+        assert_eq!(Fault::answer(StatusCode::NOT_FOUND, &headers).outlook, Outlook::Missing);
     }
 
     #[test]
