@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use libupdate::apply::{self, Edit, FreshTable, Relocate};
+use libupdate::apply::{self, Backup, Edit, FreshTable, Relocate};
 use libupdate::boot::{self, Boot, Choice, Guard};
 use libupdate::bundle::Unverified;
 use libupdate::bundle::trailer::TRAILER_BYTES;
@@ -355,7 +355,7 @@ impl Device {
     pub fn force(&mut self, slot: usize, bits: SlotBits) -> Done<()> {
         let (table, slots) = survey::find(&mut self.disk, self.shape.specs(), &mut [0; SCRATCH])?;
         let edit = Edit { entry: slots.get(id(slot))?.control, bits };
-        apply::commit(&mut self.disk, &table, &[edit], &mut [0; SCRATCH]).map(|_| ())
+        apply::commit(&mut self.disk, &table, &[edit], Backup::Required, &mut [0; SCRATCH]).map(|_| ())
     }
 
     /// The first bytes of a slot's partition.

@@ -11,16 +11,17 @@
 //! | [`mark_bad`] | P = T = S = 0 | another slot is good |
 //! | [`withdraw`] | S = 0 | another slot is good |
 //! | [`rollback`] | P above all others | the slot is good |
+//! | [`settle`] | unchanged | what an act finds done |
 //!
 //! # Durability
 //! Each act reads the table anew, decides, and hands all changed entries to one [`apply::commit`](crate::apply::commit): a cut leaves
 //! the old bits or the new ones. Where several slots change at once, their entries stand in one write on 512-byte sectors.
 
-use crate::apply::Outcome;
+use crate::apply::{self, Backup, Outcome};
 use crate::boot::{Boot, Guard, Kind};
 use crate::error::{Error, Rejected};
 use crate::flip;
-use crate::gpt::{SlotBits, TriesLeft};
+use crate::gpt::{SlotBits, Table, TriesLeft};
 use crate::id::SlotId;
 use crate::install::Staged;
 use crate::io::BlockIo;
@@ -41,7 +42,7 @@ pub fn arm<D: BlockIo>(
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
     flip::commit(disk, specs, scratch, &|slots| {
-        flip::unarmed(slots, staged.slot())?;
+        flip::unarmed(slots, staged)?;
         Ok(slot::arm(&flip::bits(slots), staged.slot(), tries)?)
     })
 }
@@ -60,7 +61,7 @@ pub fn keep_staged<D: BlockIo>(
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
     flip::commit(disk, specs, scratch, &|slots| {
-        flip::unarmed(slots, staged.slot())?;
+        flip::unarmed(slots, staged)?;
         Ok(flip::one(staged.slot(), slot::stage(tries))?)
     })
 }
@@ -79,7 +80,7 @@ pub fn first_good<D: BlockIo>(
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
     flip::commit(disk, specs, scratch, &|slots| {
-        flip::unarmed(slots, staged.slot())?;
+        flip::unarmed(slots, staged)?;
         let other = |slot: &&Slot<'_>| slot.id != staged.slot() && slot.bits() != SlotBits::default();
         if let Some(slot) = slots.slots().iter().find(other) {
             let needed = "empty, as on a disk that is being provisioned";
@@ -89,6 +90,18 @@ pub fn first_good<D: BlockIo>(
         let good = armed.iter().map(|(id, bits)| Ok((*id, slot::mark_good(*id, *bits, guard.tries())?)));
         Ok(good.collect::<Result<BitEdits, Rejected>>()?)
     })
+}
+
+/// Makes durable what is there already, and both copies of the table equal: for an act that finds nothing to do. An earlier act may have been
+/// killed, or its flush may have failed, so that what reads as done is in the disk's cache alone.
+///
+/// # Durability
+/// A flush; after it at most one copy of the table is written anew from the other.
+/// # Errors
+/// [`Error::Io`]: nothing is known to be durable. [`Error::Table`].
+pub fn settle<D: BlockIo>(disk: &mut D, scratch: &mut [u8]) -> Result<Outcome, Error<D::Error>> {
+    let table = Table::read(disk, scratch)?;
+    apply::commit(disk, &table, &[], Backup::Required, scratch)
 }
 
 /// The proof that a boot may go on: its try is spent and read back, or the boot costs none. Made only by [`spend_try`].
@@ -166,7 +179,7 @@ fn spend<D: BlockIo>(
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
     let (id, bits) = (boot.candidate.slot, boot.candidate.bits);
-    flip::commit(disk, specs, scratch, &|slots| {
+    flip::commit_or(disk, specs, Backup::Optional, scratch, &|slots| {
         flip::expect_bits(slots, id, bits)?;
         Ok(flip::one(id, SlotBits { tries_left: left, ..bits })?)
     })

@@ -8,7 +8,6 @@ use crate::error::TableFault;
 use crate::error::{Error, NoSpace};
 use crate::flip;
 use crate::gpt::SlotBits;
-use crate::id::SlotId;
 use crate::io::BlockIo;
 use crate::policy::Admitted;
 use crate::region;
@@ -35,11 +34,12 @@ impl<'a> Disarmed<'a> {
 /// Takes the target slot out of the boot order: the first act of an installation.
 ///
 /// # Durability
-/// One commit, or none where an earlier run disarmed the slot. A cut leaves the slot as it was, with its old content untouched, or
+/// One commit; where an earlier run disarmed the slot, its flush alone: the first write to the slot needs a disk that has nothing of an earlier
+/// act in its cache. A cut leaves the slot as it was, with its old content untouched, or
 /// disarmed. A slot whose tries ran out, or that failed, keeps no try until its trailers are gone: it becomes failed, its trailers are
 /// erased, and then it gets its try. A cut leaves it failed, empty, or disarmed, never staged with what failed in it.
 /// # Errors
-/// [`TableFault::ChangedUnderUs`] where the slot's bits are not the admitted ones; [`Error::Io`]; [`NoSpace::Buffer`] for less than a block of
+/// [`TableFault::ChangedUnderUs`] where the slot's bits or places are not the admitted ones; [`Error::Io`]; [`NoSpace::Buffer`] for less than a block of
 /// `scratch`.
 pub fn disarm<'a, D: BlockIo>(
     disk: &mut D,
@@ -47,11 +47,11 @@ pub fn disarm<'a, D: BlockIo>(
     admitted: Admitted<'a>,
     scratch: &mut [u8],
 ) -> Result<(Disarmed<'a>, Outcome), Error<D::Error>> {
-    let (id, bits) = (admitted.slot(), admitted.bits());
+    let bits = admitted.bits();
     let outcome = if slot::spent(bits) {
         forget(disk, specs, &admitted, scratch)?
     } else {
-        change(disk, specs, id, [bits, slot::disarm()], scratch)?
+        change(disk, specs, &admitted, [bits, slot::disarm()], scratch)?
     };
     Ok((Disarmed { admitted }, outcome))
 }
@@ -63,24 +63,25 @@ fn forget<D: BlockIo>(
     admitted: &Admitted<'_>,
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
-    let (id, bits) = (admitted.slot(), admitted.bits());
-    let failed = change(disk, specs, id, [bits, slot::mark_bad()], scratch)?;
+    let failed = change(disk, specs, admitted, [admitted.bits(), slot::mark_bad()], scratch)?;
     let (verified, got) = (admitted.verified(), scratch.len());
     let block = scratch.first_chunk_mut().ok_or(NoSpace::Buffer { needed: BLOCK_BYTES, got })?;
     region::forget(disk, admitted.extents(), (verified.digest(), verified.envelope()), block)?;
-    let disarmed = change(disk, specs, id, [slot::mark_bad(), slot::disarm()], scratch)?;
+    let disarmed = change(disk, specs, admitted, [slot::mark_bad(), slot::disarm()], scratch)?;
     Ok(Outcome { repaired: failed.repaired.or(disarmed.repaired), ..disarmed })
 }
 
 fn change<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
-    id: SlotId,
+    admitted: &Admitted<'_>,
     [from, to]: [SlotBits; 2],
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
+    let id = admitted.slot();
     flip::commit(disk, specs, scratch, &|slots| {
         flip::expect_bits(slots, id, from)?;
+        flip::in_place(slots.get(id)?, admitted.verified(), admitted.entry(), admitted.extents())?;
         Ok(flip::one(id, to)?)
     })
 }

@@ -2,14 +2,17 @@
 
 use heapless::Vec;
 
-use crate::apply::{self, Edit, Outcome};
+use crate::apply::{self, Backup, Edit, Outcome};
+use crate::block::Extent;
+use crate::bundle::Verified;
 use crate::error::{Error, Rejected, TableFault};
-use crate::gpt::{SlotBits, Table};
+use crate::gpt::{EntryNumber, SlotBits, Table};
 use crate::id::SlotId;
+use crate::install::Staged;
 use crate::io::BlockIo;
 use crate::limits::SLOTS;
-use crate::policy::Facts;
-use crate::slot::{self, BitEdits, PartitionSpec, SlotTable};
+use crate::policy::{self, Facts};
+use crate::slot::{self, BitEdits, PartitionSpec, Slot, SlotTable};
 use crate::survey;
 
 pub(crate) fn one(id: SlotId, bits: SlotBits) -> Result<BitEdits, Rejected> {
@@ -27,13 +30,31 @@ pub(crate) fn expect_bits(slots: &SlotTable<'_>, id: SlotId, bits: SlotBits) -> 
 }
 
 pub(crate) fn unchanged(slots: &SlotTable<'_>, facts: &Facts<'_>) -> Result<(), Refused> {
-    facts.slots.iter().try_for_each(|facts| expect_bits(slots, facts.slot, facts.bits))
+    facts.slots.iter().try_for_each(|facts| {
+        expect_bits(slots, facts.slot, facts.bits)?;
+        let moved = slots.get(facts.slot)?.places() != facts.places;
+        if moved { Err(TableFault::ChangedUnderUs.into()) } else { Ok(()) }
+    })
 }
 
-/// A slot that is about to be armed has no bits, or a staged slot's.
-pub(crate) fn unarmed(slots: &SlotTable<'_>, id: SlotId) -> Result<(), Refused> {
-    let bits = slots.get(id)?.bits();
-    if slot::out_of_order(bits) { Ok(()) } else { Err(TableFault::ChangedUnderUs.into()) }
+/// A slot that is about to be armed has no bits, or a staged slot's, and is where its images were read back: somebody else may have moved
+/// its partitions meanwhile.
+pub(crate) fn unarmed(slots: &SlotTable<'_>, staged: &Staged<'_>) -> Result<(), Refused> {
+    let slot = slots.get(staged.slot())?;
+    in_place(slot, staged.verified(), staged.entry(), staged.extents())?;
+    if slot::out_of_order(slot.bits()) { Ok(()) } else { Err(TableFault::ChangedUnderUs.into()) }
+}
+
+/// Whether the images of `verified` still belong to these extents of the slot.
+pub(crate) fn in_place(
+    slot: &Slot<'_>,
+    verified: &Verified<'_>,
+    control: EntryNumber,
+    extents: &[Extent],
+) -> Result<(), TableFault> {
+    let now = policy::extents(verified.manifest(), slot);
+    let same = slot.control == control && now.is_ok_and(|now| now == extents);
+    if same { Ok(()) } else { Err(TableFault::ChangedUnderUs) }
 }
 
 /// Two classes that the checks here can give.
@@ -79,8 +100,22 @@ pub(crate) fn commit<D: BlockIo>(
     scratch: &mut [u8],
     decide: &dyn Fn(&SlotTable<'_>) -> Result<BitEdits, Refused>,
 ) -> Result<Outcome, Error<D::Error>> {
+    commit_or(disk, specs, Backup::Required, scratch, decide)
+}
+
+/// [`commit`] for a boot too, which goes on where the disk refuses the backup.
+///
+/// # Errors
+/// As [`commit`].
+pub(crate) fn commit_or<D: BlockIo>(
+    disk: &mut D,
+    specs: &[PartitionSpec<'_>],
+    on_error: Backup,
+    scratch: &mut [u8],
+    decide: &dyn Fn(&SlotTable<'_>) -> Result<BitEdits, Refused>,
+) -> Result<Outcome, Error<D::Error>> {
     let change = decided(disk, specs, scratch, decide)?;
-    apply::commit(disk, &change.table, &change.edits, scratch)
+    apply::commit(disk, &change.table, &change.edits, on_error, scratch)
 }
 
 // Not inlined: on a small stack the slots must be gone before the commit begins.

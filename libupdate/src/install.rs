@@ -57,6 +57,7 @@ pub struct Staged<'a> {
     verified: Verified<'a>,
     slot: SlotId,
     entry: EntryNumber,
+    extents: Vec<Extent, PAYLOADS>,
     kept: ByteLen,
     total: ByteLen,
 }
@@ -77,6 +78,12 @@ impl<'a> Staged<'a> {
     #[must_use]
     pub const fn entry(&self) -> EntryNumber {
         self.entry
+    }
+
+    /// Where each payload is, in the manifest's order.
+    #[must_use]
+    pub fn extents(&self) -> &[Extent] {
+        &self.extents
     }
 
     /// Bytes of images that were in the target already and were not written.
@@ -132,8 +139,8 @@ where
     flushed.done(tools.observer, total(&places).get(), 0)?;
     check_all(disk, &places, buffers, tools).map_err(not_kept)?;
     region::seal(disk, admitted.extents(), envelope, [&mut *buffers.leaf, &mut *buffers.block])?;
-    let (slot, entry) = (admitted.slot(), admitted.entry());
-    Ok(Staged { verified: disarmed.into_verified(), slot, entry, kept, total: total(&places) })
+    let (slot, entry, extents) = (admitted.slot(), admitted.entry(), kept_extents(admitted.extents())?);
+    Ok(Staged { verified: disarmed.into_verified(), slot, entry, extents, kept, total: total(&places) })
 }
 
 /// Reads every byte of a slot that claims to hold `verified`, and makes it staged again.
@@ -158,7 +165,7 @@ where
     let places = places(&verified, extents)?;
     let total = total(&places);
     check_all(disk, &places, buffers, tools)?;
-    Ok(Staged { verified, slot, entry, kept: total, total })
+    Ok(Staged { verified, slot, entry, extents: kept_extents(extents)?, kept: total, total })
 }
 
 /// Reads a bundle to its end and checks every byte of it, as [`stage`] does, without a slot: `disk` is scratch space that keeps what is
@@ -206,6 +213,10 @@ fn places<'a>(verified: &Verified<'a>, extents: &[Extent]) -> Result<Vec<Place<'
     }
     let place = |(payload, extent): (Payload<'a>, &Extent)| Place { payload, tree: payload.tree(), extent: *extent };
     Ok(payloads.iter().zip(extents).map(place).collect())
+}
+
+fn kept_extents(extents: &[Extent]) -> Result<Vec<Extent, PAYLOADS>, Corrupt> {
+    Vec::from_slice(extents).map_err(|_| Corrupt::Roles)
 }
 
 fn total(places: &[Place<'_>]) -> ByteLen {

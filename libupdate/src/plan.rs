@@ -1,14 +1,19 @@
 //! The steps of a change to the partition table, decided before the first of them is taken. Pure: no IO.
 //!
-//! E are the entries, H the header, 1 the primary, 2 the backup, `|` a flush and a read-back.
+//! E are the entries, H the header, 1 the primary, 2 the backup, `|` a flush and a read-back, `=` a comparison: what is about to be
+//! replaced, or copied, is still what the plan was made on.
 //!
 //! | act | steps | a cut leaves |
 //! |---|---|---|
-//! | [`commit`], 512-byte blocks | E2 H2 `\|` H1 with E1 in one write `\|` | the old primary; then a new backup |
-//! | [`commit`], otherwise | E2 H2 `\|` H1 `\|` E1 `\|` | the same |
-//! | [`rewrite`] | H `\|` E `\|` of the bad copy | the good copy, which is not touched |
-//! | [`relocate`] | E2 H2 at the new place `\|` H1 `\|` | the primary, then the new backup in the last block |
+//! | [`commit`], 512-byte blocks | = E2 H2 `\|` = H1 with E1 in one write `\|` | the old primary; then a new backup |
+//! | [`commit`], otherwise | = E2 H2 `\|` = H1 `\|` E1 `\|` | the same |
+//! | [`rewrite`] | = H `\|` E `\|` of the bad copy | the good copy, which is not touched |
+//! | [`relocate`] | = E2 H2 at the new place `\|` = H1 `\|` | the primary, then the new backup in the last block |
 //! | [`fresh`] | E2 H2 `\|` MBR E1 `\|` H1 `\|` | an old primary, then the new backup in the last block |
+//!
+//! Each table starts from a disk whose cache is empty: the acts of [`apply`](crate::apply) flush before their first step. Without that flush
+//! the first writes would share a window with those of an earlier act that was killed or whose flush failed, and a cut could tear
+//! both copies.
 //!
 //! This crate's reader does not need H1 and E1 in one write: it takes the backup. Others do not: Linux without `gpt` on
 //! the command line, and GRUB, which refuses a backup that differs from a valid primary header.
@@ -30,6 +35,8 @@ pub enum Step {
     Write(Region),
     /// Make every earlier write durable.
     Flush,
+    /// Read a copy again, header and entries: it must still be what the plan was made on.
+    Compare(CopyId),
     /// Read a header again, and compare it.
     ReadBackHeader(CopyId),
     /// Read a copy again, header and entries, and compare them.
@@ -90,6 +97,7 @@ pub struct Plan(heapless::Vec<Step, STEPS>);
 pub fn commit(facts: &CommitFacts<'_>) -> Result<Plan, TableFault> {
     let mut plan = Plan::new();
     if let Some(backup) = facts.backup {
+        plan.push(Step::Compare(CopyId::Backup))?;
         for region in facts.entry_runs(CopyId::Backup, backup) {
             plan.write_joined(region, facts.scratch_blocks)?;
         }
@@ -98,6 +106,7 @@ pub fn commit(facts: &CommitFacts<'_>) -> Result<Plan, TableFault> {
         plan.push(Step::ReadBack(CopyId::Backup))?;
     }
     if let Some(primary) = facts.primary {
+        plan.push(Step::Compare(CopyId::Primary))?;
         if let Some(region) = facts.single_write(primary) {
             plan.push(Step::Write(region))?;
         } else {
@@ -123,6 +132,7 @@ pub fn commit(facts: &CommitFacts<'_>) -> Result<Plan, TableFault> {
 /// None in practice: the plan is short.
 pub fn rewrite(target: CopyId, header: Lba, entries: Option<Region>) -> Result<Plan, TableFault> {
     let mut plan = Plan::new();
+    plan.push(Step::Compare(target.other()))?;
     plan.push(Step::Write(header_of(target, header)))?;
     plan.push(Step::Flush)?;
     if let Some(entries) = entries {
@@ -140,10 +150,12 @@ pub fn rewrite(target: CopyId, header: Lba, entries: Option<Region>) -> Result<P
 /// None in practice: the plan is short.
 pub fn relocate(to: CopyPlace, entry_blocks: u64) -> Result<Plan, TableFault> {
     let mut plan = Plan::new();
+    plan.push(Step::Compare(CopyId::Primary))?;
     plan.push(Step::Write(Region { copy: CopyId::Backup, first: to.entries, blocks: entry_blocks }))?;
     plan.push(Step::Write(header_of(CopyId::Backup, to.header)))?;
     plan.push(Step::Flush)?;
     plan.push(Step::ReadBack(CopyId::Backup))?;
+    plan.push(Step::Compare(CopyId::Primary))?;
     plan.push(Step::Write(header_of(CopyId::Primary, PRIMARY_LBA)))?;
     plan.push(Step::Flush)?;
     plan.push(Step::ReadBack(CopyId::Primary))?;

@@ -90,12 +90,27 @@ impl Slot<'_> {
         self.attributes.slot_bits()
     }
 
+    /// Where its partitions are now.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        let mut sum = crc32fast::Hasher::new();
+        for partition in &self.partitions {
+            let numbers = [partition.extent.first().get(), partition.extent.last().get(), partition.entry.get().into()];
+            numbers.iter().for_each(|number| sum.update(&number.to_le_bytes()));
+        }
+        Places(sum.finalize())
+    }
+
     /// The partition that holds `role`.
     #[must_use]
     pub fn partition(&self, role: &str) -> Option<&Partition<'_>> {
         self.partitions.iter().find(|partition| partition.role == role)
     }
 }
+
+/// Entry numbers and extents of a slot's partitions, as a checksum: tells whether somebody moved them between two looks.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Places(u32);
 
 /// Every slot of the profile, found in the table, in the profile's order.
 ///

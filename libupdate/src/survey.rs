@@ -176,7 +176,7 @@ fn slot_facts<D: BlockIo>(
     };
     let standing = if view.booted == Some(slot.id) { Standing::Booted } else { Standing::NotBooted };
     let state = SlotState::of(slot.bits(), seen, standing);
-    Ok(SlotFacts { slot: slot.id, entry: slot.control, bits: slot.bits(), state, installed })
+    Ok(SlotFacts { slot: slot.id, entry: slot.control, places: slot.places(), bits: slot.bits(), state, installed })
 }
 
 /// Reads the trailers of one slot and checks signatures, compatible, roles and sizes. `trailer` holds what is found.

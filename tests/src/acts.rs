@@ -9,7 +9,7 @@ use libupdate::bundle::verdict::{Detail, Reason, Verdict};
 use libupdate::check::Buffers;
 use libupdate::disarm;
 use libupdate::error::Rejected;
-use libupdate::gpt::{Guid, Table, TriesLeft};
+use libupdate::gpt::{CopyReport, CopyState, Guid, Table, TriesLeft};
 use libupdate::install::{self, NoDecompressor, Staged, Tools};
 use libupdate::observe::Silent;
 use libupdate::policy::{self, Compression, Wishes};
@@ -191,7 +191,7 @@ impl<'b> Updater<'b> {
         if held && matches!(facts.state, SlotState::Staged | SlotState::Trial | SlotState::Good) {
             let checked = self.restage(disk, admitted.verified().clone(), survey.slots.get(admitted.slot())?);
             staged = match checked {
-                Ok(_) if facts.state != SlotState::Staged || next == Next::Keep => return Ok(Ending::NothingToDo),
+                Ok(_) if facts.state != SlotState::Staged || next == Next::Keep => return self.settle(disk),
                 Ok(staged) => Some(staged),
                 Err(Error::Corrupt(_)) => None,
                 Err(error) => return Err(error),
@@ -215,10 +215,15 @@ impl<'b> Updater<'b> {
         Ok(ending(&outcome))
     }
 
+    /// Nothing to do: what there is becomes durable.
+    fn settle<D: BlockIo>(&mut self, disk: &mut D) -> Result<Ending, Failure<D>> {
+        activate::settle(disk, &mut self.scratch).map(|outcome| ending(&outcome))
+    }
+
     fn activate<D: BlockIo>(&mut self, disk: &mut D) -> Result<Ending, Failure<D>> {
         let survey = self.survey(disk)?;
         let staged = survey.facts.slots.iter().find(|facts| facts.state == SlotState::Staged);
-        let Some(facts) = staged else { return Ok(Ending::NothingToDo) };
+        let Some(facts) = staged else { return self.settle(disk) };
         let slot = survey.slots.get(facts.slot)?;
         let mut trailer = Box::new([0; TRAILER_BYTES]);
         let view = self.view();
@@ -246,8 +251,11 @@ impl<'b> Updater<'b> {
     /// do if nobody confirmed its last boots, and whose try could be spent if it is on trial.
     fn boot<D: BlockIo>(&mut self, disk: &mut D) -> Result<Option<SlotId>, Failure<D>> {
         let table = Table::read(disk, &mut self.scratch)?;
-        // A copy that cannot be repaired does not keep a device from booting.
-        let _repaired = apply::repair(disk, &table, Relocate::No, &mut self.scratch).is_ok();
+        let sound = |copy: CopyReport| matches!(copy.state(), CopyState::Valid | CopyState::Ignored);
+        if !sound(table.primary()) || !sound(table.backup()) {
+            // A copy that cannot be repaired does not keep a device from booting.
+            let _repaired = apply::repair(disk, &table, Relocate::No, &mut self.scratch).is_ok();
+        }
         let (_, slots) = survey::find(disk, self.board.specs, &mut self.scratch)?;
         for boot in boot::order(&boot::candidates(&slots), self.guard()) {
             if self.holds(disk, slots.get(boot.candidate.slot)?, boot.kind)? && self.spend(disk, &boot) {

@@ -226,6 +226,7 @@ fn rollback(disk: &mut SimDisk) {
     let of = |slot: &slot::Slot<'_>| SlotFacts {
         slot: slot.id,
         entry: slot.control,
+        places: slot.places(),
         bits: slot.bits(),
         state: if slot.id.index() < 2 { SlotState::Good } else { SlotState::Empty },
         installed: None,

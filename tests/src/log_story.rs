@@ -28,7 +28,11 @@ pub fn tell(board: &Board, blocks: BlockCount, log: &[Event]) -> String {
             None => words.push((word, 1)),
         }
     }
-    let word = |(word, count): &(String, usize)| if *count == 1 { word.clone() } else { format!("{count} {word}") };
+    let word = |(word, count): &(String, usize)| match (word.as_str(), *count) {
+        (_, 1) => word.clone(),
+        ("|", count) => "|".repeat(count),
+        (_, count) => format!("{count} {word}"),
+    };
     words.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 

@@ -99,6 +99,12 @@ impl SimDisk {
         &self.log
     }
 
+    /// Whether nothing was written; it may have been flushed.
+    #[must_use]
+    pub fn is_unwritten(&self) -> bool {
+        self.log.iter().all(|event| matches!(event, Event::Flush))
+    }
+
     /// How often.
     #[must_use]
     pub const fn accesses(&self) -> Accesses {

@@ -1,7 +1,7 @@
 //! Catalogue of gpt-slots.md section 9, letter U: what acts do to bits. U4 and U5 are in `conformance_prioritize.rs`.
 
 use libupdate::activate::{self, spend_try};
-use libupdate::apply::{Edit, Effect, commit};
+use libupdate::apply::{Backup, Edit, Effect, commit};
 use libupdate::boot::{Choice, Guard, candidates, choose};
 use libupdate::error::{Rejected, TableFault};
 use libupdate::gpt::{EntryNumber, Table, TriesLeft};
@@ -30,6 +30,7 @@ fn facts(disk: &mut SimDisk, booted: SlotId, states: [SlotState; 3]) -> Facts<'s
     let of = |slot: &libupdate::slot::Slot<'_>| SlotFacts {
         slot: slot.id,
         entry: slot.control,
+        places: slot.places(),
         bits: slot.bits(),
         state: states[slot.id.index()],
         installed: None,
@@ -67,7 +68,7 @@ fn u2_a_good_slot_is_marked_bad_only_beside_another() {
         let one = facts(&mut disk, SlotId::A, [SlotState::Good, SlotState::Failed, SlotState::Empty]);
         let refused = activate::mark_bad(&mut disk, &specs(), &one, SlotId::A, &mut [0; 4096]);
         assert_eq!(refused, Err(Error::Rejected(Rejected::LastGoodSlot { slot: SlotId::A })));
-        assert!(disk.log().is_empty());
+        assert!(disk.is_unwritten());
         assert_eq!(activate::mark_bad(&mut disk, &specs(), &both, SlotId::A, &mut [0; 4096]).unwrap().warning, None);
         assert_eq!(slots_of(&mut disk), [(0, 0, 0), (1, 3, 1), (0, 0, 0)]);
     }
@@ -83,12 +84,12 @@ fn u3_an_invalid_target_writes_nothing() {
         for number in [2, 128, 129, u32::MAX] {
             let bad = Edit { entry: EntryNumber::new(number).unwrap(), bits: slot_bits((1, 1, 1)) };
             let fault = TableFault::NoSuchEntry { entry: number };
-            assert_eq!(commit(&mut disk, &table, &[good, bad], &mut [0; 4096]), Err(fault.into()));
+            assert_eq!(commit(&mut disk, &table, &[good, bad], Backup::Required, &mut [0; 4096]), Err(fault.into()));
         }
         let absent = SlotId::from_index(5).unwrap();
         let refused = activate::mark_good(&mut disk, &specs(), absent, guard(), &mut [0; 4096]);
         assert_eq!(refused, Err(Error::Rejected(Rejected::NoSuchSlot { slot: absent })));
-        assert!(disk.log().is_empty());
+        assert!(disk.is_unwritten());
     }
 }
 
@@ -164,7 +165,7 @@ fn u11_good_already_is_no_write() {
         let mut disk = disk(size, [(2, 3, 1), (1, 0, 1), (0, 0, 0)]);
         let done = activate::mark_good(&mut disk, &specs(), SlotId::A, guard(), &mut [0; 4096]).unwrap();
         assert_eq!(done.effect, Effect::Unchanged);
-        assert!(disk.log().is_empty());
+        assert!(disk.is_unwritten());
         let done = activate::mark_good(&mut disk, &specs(), SlotId::B, guard(), &mut [0; 4096]).unwrap();
         assert_eq!((done.effect, slots_of(&mut disk)[1]), (Effect::Written, (1, 3, 1)), "the guard is restored");
     }

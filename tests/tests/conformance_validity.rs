@@ -143,7 +143,7 @@ fn r1_to_r19_what_a_repair_writes() {
             };
             let done = repair(&mut disk, &table, Relocate::No, &mut [0; 4096]).unwrap();
             assert_eq!(done.repaired.as_slice(), written, "{name}");
-            assert_eq!(disk.log().is_empty(), written.is_empty(), "{name}");
+            assert_eq!(disk.is_unwritten(), written.is_empty(), "{name}");
             let half = u64::try_from(made.bytes.len() / size.bytes() / 2).unwrap();
             for (lba, blocks) in tests::gpt_disk::writes(disk.log()).into_iter().filter(|write| *write != (0, 0)) {
                 let of = if lba < half { CopyId::Primary } else { CopyId::Backup };

@@ -9,7 +9,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use gpt::disk::LogicalBlockSize;
-use libupdate::apply::{BackupPlace, Edit, Effect, FreshTable, Relocate, commit, create, repair};
+use libupdate::apply::{Backup, BackupPlace, Edit, Effect, FreshTable, Relocate, commit, create, repair};
 use libupdate::gpt::{
     Attributes, CopyState, DiskEnds, Entry, EntryNumber, Guid, PROBE_BYTES, Table, detect_block_size,
 };
@@ -81,7 +81,7 @@ fn set(disk: &mut FileDisk, number: u32, (priority, tries, successful): Bits, sc
     let table = read(disk);
     let bits = Attributes::new(priority << 48 | tries << 52 | successful << 56).slot_bits();
     let edit = Edit { entry: EntryNumber::new(number).unwrap(), bits };
-    let done = commit(disk, &table, &[edit], &mut vec![0; scratch]).unwrap();
+    let done = commit(disk, &table, &[edit], Backup::Required, &mut vec![0; scratch]).unwrap();
     assert_eq!((done.effect, done.repaired, done.warning), (Effect::Written, None, None));
 }
 

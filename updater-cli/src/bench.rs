@@ -10,7 +10,7 @@ use libupdate::policy::Compression;
 use libupdate::slot::{PartitionSpec, SlotState};
 use libupdate::survey::{self, Memory, Survey, View};
 use libupdate::verity::CHUNK_BYTES;
-use libupdate::{Error, SlotId};
+use libupdate::{Error, SlotId, activate};
 
 use crate::cli::BootedOption;
 use crate::exit::{Exit, Failure};
@@ -183,6 +183,14 @@ impl Bench {
         let _table = Lock::table(&self.disk)?;
         let _shield = session.interrupt.shield();
         Ok(act(&mut self.disk, self.view.specs, &mut AlignedBuf::new(SCRATCH))?)
+    }
+
+    /// For an act that finds nothing to do: what it found is made durable, since an earlier act may have been killed before it was, and
+    /// both copies of the table are made equal.
+    pub fn settle(&mut self, session: &Session) -> Result<(), Failure> {
+        let outcome = self.commit(session, |disk, _, scratch| activate::settle(disk, scratch))?;
+        tell(&session.output, &outcome);
+        Ok(())
     }
 
     /// Lends disk, memory and tools to a long act.

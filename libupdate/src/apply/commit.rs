@@ -27,7 +27,7 @@ pub struct Outcome {
 /// Whether a commit wrote anything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Effect {
-    /// Every bit was as it shall be: nothing was written.
+    /// Every bit was as it shall be, and is durable. A damaged copy may have been written anew.
     Unchanged,
     /// The change is durable and was read back.
     Written,
@@ -45,15 +45,14 @@ pub enum Warning {
         /// Where.
         at: Lba,
     },
-    /// The backup did not read back as it was written.
-    BackupReadBack,
 }
 
 impl Warning {
-    const fn of<E>(error: &Error<E>) -> Self {
+    /// `None` where the error is not the disk's: such an error ends the act.
+    const fn of<E>(error: &Error<E>) -> Option<Self> {
         match error {
-            Error::Io(IoError { access, at, .. }) => Self::BackupFailed { access: *access, at: *at },
-            _ => Self::BackupReadBack,
+            Error::Io(IoError { access, at, .. }) => Some(Self::BackupFailed { access: *access, at: *at }),
+            _ => None,
         }
     }
 }
@@ -64,19 +63,20 @@ impl fmt::Display for Warning {
         match self {
             Self::BackupNowhere(fault) => fault.fmt(f),
             Self::BackupFailed { access, at } => write!(f, "{access} of the backup at {at} failed"),
-            Self::BackupReadBack => f.write_str("the backup does not read back as it was written"),
         }
     }
 }
 
-/// Sets slot bits in both copies of `table`.
+/// Sets slot bits in both copies of `table`. Without edits it makes durable what is there.
 ///
-/// Where the copies are not both valid and equal, the bad one is first written anew from the good one. A backup that
-/// cannot be written is a warning; so is one that has no place. Where nothing needs repair, one entry takes at most 4
-/// writes and 2 flushes; 3 flushes where header and entries cannot be one write (see [`plan`]).
+/// Where the copies are not both valid and equal, the bad one is first written anew from the good one, also where no bit
+/// changes. A backup that was damaged before and cannot be written is a warning; so is one that has no place. A backup that the disk refuses
+/// in the middle of the change ends the act, or is a warning where `on_error` says so. Where nothing needs repair, one entry takes at most 4
+/// writes and 3 flushes; 4 flushes where header and entries cannot be one write (see [`plan`]).
 ///
 /// # Durability
-/// On `Ok` the change is on the medium and was read back. A cut before the first flush leaves the old primary, which
+/// The first step is a flush: what an earlier act left in the disk's cache is on the medium before the table is compared. On `Ok` the
+/// change is on the medium and was read back. A cut before the second flush leaves the old primary, which
 /// wins over whatever the backup is. A cut after it finds the new backup whole, so that a torn primary costs nothing:
 /// the reader takes the backup. After the last flush both are new. All edits show together or not at all.
 ///
@@ -85,7 +85,8 @@ impl fmt::Display for Warning {
 ///
 /// # Errors
 /// [`TableFault::ChangedUnderUs`], [`TableFault::NoSuchEntry`] for an unused entry, [`TableFault::TooManyEdits`],
-/// [`Error::NoSpace`] for the scratch: nothing was written. [`Error::Io`] and [`TableFault::ReadBack`]: the change may
+/// [`Error::NoSpace`] for the scratch: nothing was written, but for a copy that somebody else changed in the middle of the act
+/// ([`TableFault::ChangedUnderUs`] too). [`Error::Io`] and [`TableFault::ReadBack`]: the change may
 /// or may not have happened, and the old or the new table is there.
 // Not inlined, and neither are its steps: on a small stack the memory of one is to be gone before the next.
 #[inline(never)]
@@ -93,24 +94,27 @@ pub fn commit<D: BlockIo>(
     disk: &mut D,
     table: &Table,
     edits: &[Edit],
+    on_error: Backup,
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
+    io::flush(disk)?;
     check_unchanged(disk, table, scratch)?;
     let (touched, entries_crc) = preview(disk, table, edits, scratch)?;
+    let (table, repaired, warning) = make_equal(disk, table, on_error, scratch)?;
     if touched.is_empty() {
-        return Ok(Outcome { effect: Effect::Unchanged, repaired: None, warning: None });
+        return Ok(Outcome { effect: Effect::Unchanged, repaired, warning });
     }
-    let (table, repaired, warning) = make_equal(disk, table, scratch)?;
     let content = Overlay {
         edits,
+        table: &table,
         block_size: table.block_size(),
         primary: valid_header(&table, CopyId::Primary).map(|header| header.with_entries_crc(entries_crc)),
         backup: valid_header(&table, CopyId::Backup).map(|header| header.with_entries_crc(entries_crc)),
     };
     let plan = plan_for(disk, &content, &touched, scratch)?;
-    let backup = if content.primary.is_some() { Backup::Optional } else { Backup::Required };
+    let backup = if content.primary.is_some() { on_error } else { Backup::Required };
     let lost = executor::run(disk, &plan, &content, backup, scratch)?;
-    let warning = lost.as_ref().map(Warning::of).or(warning);
+    let warning = lost.as_ref().and_then(Warning::of).or(warning);
     Ok(Outcome { effect: Effect::Written, repaired, warning })
 }
 
@@ -139,12 +143,14 @@ type MadeEqual = (Table, Option<CopyId>, Option<Warning>);
 
 /// Writes a bad copy anew, so that the change starts from two that are valid and equal, or from one and a warning.
 #[inline(never)]
-fn make_equal<D: BlockIo>(disk: &mut D, table: &Table, scratch: &mut [u8]) -> Result<MadeEqual, Error<D::Error>> {
+fn make_equal<D: BlockIo>(
+    disk: &mut D,
+    table: &Table,
+    on_error: Backup,
+    scratch: &mut [u8],
+) -> Result<MadeEqual, Error<D::Error>> {
     let needs = |state| matches!(state, CopyState::Faulty(_) | CopyState::Differs);
-    let target = match table.chosen() {
-        CopyId::Primary => CopyId::Backup,
-        CopyId::Backup => CopyId::Primary,
-    };
+    let target = table.chosen().other();
     let report = table.copy(target);
     if !needs(report.state()) {
         return Ok((*table, None, None));
@@ -155,13 +161,15 @@ fn make_equal<D: BlockIo>(disk: &mut D, table: &Table, scratch: &mut [u8]) -> Re
     }
     let lost = rewrite(disk, table, target, Backup::Optional, scratch)?;
     let now = Table::read(disk, scratch)?;
-    // Both were readable a moment ago. A copy that no longer is gets no part of the change, and a primary without it would win later.
-    if needs(now.primary().state()) {
-        return Err(TableFault::ReadBack.into());
+    match lost {
+        // Both were readable a moment ago. A copy that no longer is would get no part of the change, in silence.
+        None if needs(now.primary().state()) || needs(now.backup().state()) => Err(TableFault::ReadBack.into()),
+        None => Ok((now, Some(target), None)),
+        // A backup that holds and says something else would serve where a cut tears the primary: an older table would be back.
+        Some(error) if on_error == Backup::Required && now.backup().state() == CopyState::Differs => Err(error),
+        Some(_) if needs(now.primary().state()) => Err(TableFault::ReadBack.into()),
+        Some(error) => Ok((now, None, Warning::of(&error))),
     }
-    let unread = needs(now.backup().state()).then_some(Warning::BackupReadBack);
-    let repaired = lost.is_none() && !needs(now.copy(target).state());
-    Ok((now, repaired.then_some(target), lost.as_ref().map(Warning::of).or(unread)))
 }
 
 fn valid_header(table: &Table, copy: CopyId) -> Option<Header> {
@@ -198,6 +206,7 @@ fn aligned_writes<D: BlockIo>(disk: &mut D, scratch: &mut [u8]) -> BlockSize {
 /// The blocks as they stand on the disk, with the edits and the new headers laid over them: all else in them stays.
 struct Overlay<'a> {
     edits: &'a [Edit],
+    table: &'a Table,
     block_size: BlockSize,
     primary: Option<Header>,
     backup: Option<Header>,
@@ -209,6 +218,10 @@ impl Content for Overlay<'_> {
             CopyId::Primary => self.primary,
             CopyId::Backup => self.backup,
         }
+    }
+
+    fn base(&self, copy: CopyId) -> Option<Header> {
+        valid_header(self.table, copy)
     }
 
     fn fill<D: BlockIo>(&self, disk: &mut D, piece: Region, buf: &mut [u8]) -> Result<(), Error<D::Error>> {

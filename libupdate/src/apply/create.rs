@@ -4,7 +4,7 @@ use crate::block::{BlockCount, BlockSize, Lba};
 use crate::bytes::put;
 use crate::error::{Error, TableFault};
 use crate::gpt::{CopyId, ENTRY_BYTES, Entry, FIRST_ENTRIES_LBA, Guid, Header, PRIMARY_LBA, check_scratch, numbered};
-use crate::io::BlockIo;
+use crate::io::{self, BlockIo};
 use crate::plan::{self, CopyPlace, Region};
 
 use super::executor::{self, Backup, Content};
@@ -28,7 +28,7 @@ pub struct FreshTable<'a> {
 /// asked.
 ///
 /// # Durability
-/// On `Ok` both copies are on the medium and were read back. Until the first flush an older table is as it was, as far
+/// On `Ok` both copies are on the medium and were read back. What an earlier act left in the disk's cache is flushed first. Until the next flush an older table is as it was, as far
 /// as its primary holds; from then on the new backup stands, and as soon as the older primary is no longer whole it
 /// serves. So a cut leaves the old table or the new one, or, on a disk that had none, perhaps nothing: run again.
 ///
@@ -41,6 +41,7 @@ pub fn create<D: BlockIo>(disk: &mut D, fresh: &FreshTable<'_>, scratch: &mut [u
     let place = |header: &Header| CopyPlace { header: header.my_lba(), entries: header.entries_lba() };
     let blocks = content.primary.entry_blocks(disk.block_size());
     let plan = plan::fresh(place(&content.primary), place(&content.backup), blocks)?;
+    io::flush(disk)?;
     executor::run(disk, &plan, &content, Backup::Required, scratch).map(|_| ())
 }
 
@@ -91,6 +92,11 @@ impl Content for Fresh<'_> {
             CopyId::Primary => self.primary,
             CopyId::Backup => self.backup,
         })
+    }
+
+    /// What stood there before is not wanted.
+    fn base(&self, _copy: CopyId) -> Option<Header> {
+        None
     }
 
     fn fill<D: BlockIo>(&self, disk: &mut D, piece: Region, buf: &mut [u8]) -> Result<(), Error<D::Error>> {

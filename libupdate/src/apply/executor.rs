@@ -11,16 +11,20 @@ pub(super) trait Content {
     /// The header that a copy shall have, its checksum aside. `None` for a copy that is not written.
     fn header(&self, copy: CopyId) -> Option<Header>;
 
+    /// The header that a copy had when the plan was made. `None` for one that did not hold.
+    fn base(&self, copy: CopyId) -> Option<Header>;
+
     /// Puts to `buf` what the blocks of `piece` shall hold.
     fn fill<D: BlockIo>(&self, disk: &mut D, piece: Region, buf: &mut [u8]) -> Result<(), Error<D::Error>>;
 }
 
-/// Whether the act goes on when the backup cannot be written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Backup {
-    /// It does: the primary carries the change alone.
+/// Whether an act goes on when the disk refuses the backup in the middle of it. A backup that reads back wrong without an error of the
+/// disk always ends the act: somebody else writes there, or the disk lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Backup {
+    /// It goes on: the primary carries the change alone, and a cut that tears it leaves no table. For a boot, which cannot wait.
     Optional,
-    /// It does not.
+    /// It ends, and the primary is whole and has the old bits. For every other act.
     Required,
 }
 
@@ -36,7 +40,7 @@ pub(super) fn run<D: BlockIo, C: Content>(
     for step in plan.steps() {
         let copy = match step {
             Step::Write(region) => Some(region.copy),
-            Step::ReadBack(copy) | Step::ReadBackHeader(copy) => Some(*copy),
+            Step::Compare(copy) | Step::ReadBack(copy) | Step::ReadBackHeader(copy) => Some(*copy),
             Step::Flush => None,
         };
         if copy == Some(CopyId::Backup) && lost.is_some() {
@@ -44,7 +48,9 @@ pub(super) fn run<D: BlockIo, C: Content>(
         }
         match take(disk, *step, content, scratch) {
             // A flush belongs to no copy: where it fails, the act fails.
-            Err(error) if copy == Some(CopyId::Backup) && backup == Backup::Optional => lost = Some(error),
+            Err(error @ Error::Io(_)) if copy == Some(CopyId::Backup) && backup == Backup::Optional => {
+                lost = Some(error);
+            }
             result => result?,
         }
     }
@@ -60,6 +66,7 @@ fn take<D: BlockIo, C: Content>(
     match step {
         Step::Write(region) => write(disk, region, content, scratch),
         Step::Flush => io::flush(disk),
+        Step::Compare(copy) => compare(disk, content.base(copy), scratch),
         Step::ReadBackHeader(copy) => read_back_header(disk, content.header(copy), scratch).map(|_| ()),
         Step::ReadBack(copy) => {
             let header = read_back_header(disk, content.header(copy), scratch)?;
@@ -86,6 +93,19 @@ fn write<D: BlockIo, C: Content>(
         content.fill(disk, Region { first, blocks, ..region }, buf)?;
         io::write(disk, first, buf)?;
         done = done.saturating_add(blocks);
+    }
+    Ok(())
+}
+
+/// # Errors
+/// [`TableFault::ChangedUnderUs`] where the copy is no longer what the plan was made on: whoever changed it takes no lock.
+fn compare<D: BlockIo>(disk: &mut D, base: Option<Header>, scratch: &mut [u8]) -> Result<(), Error<D::Error>> {
+    let base = base.ok_or(TableFault::ChangedUnderUs)?;
+    let block = scratch.get_mut(..disk.block_size().bytes()).unwrap_or_default();
+    io::read(disk, base.my_lba(), block)?;
+    let found = Header::parse(block, base.my_lba(), disk.block_count(), disk.block_size());
+    if found != Ok(base) || pieces(disk, &base, scratch, |_, _| {})? != base.entries_crc() {
+        return Err(TableFault::ChangedUnderUs.into());
     }
     Ok(())
 }

@@ -48,7 +48,8 @@ pub enum BackupPlace {
 /// touched: after a move its size field is the old one, which `sgdisk`, `cgpt` and Linux accept and `sfdisk` remarks on.
 ///
 /// # Durability
-/// On `Ok` both copies are on the medium and were read back. The copy that serves is not written while the other is in
+/// On `Ok` both copies are on the medium and were read back. What an earlier act left in the disk's cache is flushed before the table is
+/// compared, so that nothing of it shares a window with the first write. The copy that serves is not written while the other is in
 /// the making, so that a cut at any point leaves it. For the order of a move see [`plan::relocate`].
 ///
 /// # Errors
@@ -60,6 +61,7 @@ pub fn repair<D: BlockIo>(
     relocate: Relocate,
     scratch: &mut [u8],
 ) -> Result<Repair, Error<D::Error>> {
+    io::flush(disk)?;
     check_unchanged(disk, table, scratch)?;
     let mut now = *table;
     let mut repaired = None;
@@ -233,6 +235,11 @@ impl Content for Copied {
             CopyId::Primary => self.primary,
             CopyId::Backup => self.backup,
         })
+    }
+
+    /// Only the source is compared: the other copy is bad, or does not exist yet.
+    fn base(&self, _copy: CopyId) -> Option<Header> {
+        Some(self.source)
     }
 
     fn fill<D: BlockIo>(&self, disk: &mut D, piece: Region, buf: &mut [u8]) -> Result<(), Error<D::Error>> {

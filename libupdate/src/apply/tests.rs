@@ -4,6 +4,7 @@ mod bad_read;
 mod change;
 mod create;
 mod cuts;
+mod foreign;
 mod hostile;
 mod order;
 mod repair;
@@ -16,7 +17,7 @@ use crate::gpt::fixture::{Layout, entry, two_slots};
 use crate::gpt::{Attributes, CopyState, EntryNumber, SlotBits, Survey, Table};
 use crate::ram_disk::{Failed, RamDisk};
 
-use super::{Edit, Outcome, commit};
+use super::{Backup, Edit, Outcome, commit};
 
 /// The slot's entry in [`two_slots`], and the bits it has there: P 2, T 1, S 1.
 const SLOT: u32 = 3;
@@ -54,7 +55,13 @@ fn read(disk: &mut RamDisk) -> Table {
 /// Reads the table and sets the slot's bits, through the smallest scratch.
 fn set_new(disk: &mut RamDisk) -> Result<Outcome, Error<Failed>> {
     let table = read(disk);
-    commit(disk, &table, &[edit(SLOT, NEW)], &mut [0; 4096])
+    commit(disk, &table, &[edit(SLOT, NEW)], Backup::Required, &mut [0; 4096])
+}
+
+/// The same as a boot does it.
+fn set_new_in_a_boot(disk: &mut RamDisk) -> Result<Outcome, Error<Failed>> {
+    let table = read(disk);
+    commit(disk, &table, &[edit(SLOT, NEW)], Backup::Optional, &mut [0; 4096])
 }
 
 /// Upper 16 attribute bits of every used entry, with its number.

@@ -9,7 +9,7 @@ use crate::gpt::{EntryNumber, SlotBits};
 use crate::id::SlotId;
 use crate::limits::{NAME_BYTES, SLOTS};
 use crate::manifest::Manifest;
-use crate::slot::SlotState;
+use crate::slot::{Places, SlotState};
 
 /// What an authentic trailer says is installed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,6 +59,8 @@ pub struct SlotFacts {
     pub slot: SlotId,
     /// The entry that carries its bits.
     pub entry: EntryNumber,
+    /// Where its partitions are.
+    pub places: Places,
     /// Its bits.
     pub bits: SlotBits,
     /// Its state.

@@ -20,7 +20,13 @@ use crate::verb::status;
 pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
     let what = "cannot activate a slot";
     let (device, mut bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
-    let slot = staged(&survey.facts, args.slot)?;
+    let slot = match staged(&survey.facts, args.slot) {
+        Err(failure) if failure.code == Exit::Nothing => {
+            bench.settle(session)?;
+            return Err(failure);
+        }
+        answer => answer?,
+    };
     let place = survey.slots.get(slot).map_err(Error::<OsError>::from)?.clone();
     let mut trailer = Box::new([0; libupdate::bundle::trailer::TRAILER_BYTES]);
     let view = bench.view;

@@ -135,6 +135,7 @@ fn finish(
     let armed = matches!(state, SlotState::Trial | SlotState::Good);
     if armed || (state == SlotState::Staged && args.no_activate) {
         if state == SlotState::Good || question(bench, session, &staged)? == asked {
+            bench.settle(session)?;
             return Err(held(slot, &version, state));
         }
         // Complete already, but for who confirms its trial.

@@ -44,7 +44,7 @@ fn a_read_that_fails_at_any_point_never_leaves_a_stale_copy_in_silence() {
         let mut told = 0;
         for reads_left in 0.. {
             let mut disk = OneBadRead { disk: before.clone(), reads_left };
-            let result = commit(&mut disk, &table, &[edit(SLOT, NEW)], &mut [0; 17_408]);
+            let result = commit(&mut disk, &table, &[edit(SLOT, NEW)], Backup::Optional, &mut [0; 17_408]);
             let reached = disk.reads_left > reads_left;
             if let Ok(Outcome { warning, .. }) = &result {
                 assert_eq!(words(&mut disk.disk), with_slot(NEW), "block {damaged}, read {reads_left}");

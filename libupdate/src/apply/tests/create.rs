@@ -60,7 +60,7 @@ fn the_backup_comes_first_and_the_primary_header_last() {
     let layout = Layout::usual(BlockSize::B4096, 64, 128);
     let mut disk = blank(layout);
     create(&mut disk, &fresh(layout, &array(layout)), &mut [0; 16384]).unwrap();
-    let wanted = [Write(59, 4), Write(63, 1), Flush, Write(0, 1), Write(2, 4), Flush, Write(1, 1), Flush];
+    let wanted = [Flush, Write(59, 4), Write(63, 1), Flush, Write(0, 1), Write(2, 4), Flush, Write(1, 1), Flush];
     assert_eq!(disk.log, wanted);
 }
 

@@ -149,7 +149,7 @@ fn a_cut_move_leaves_nothing_that_serves_later() {
         let mut before = cut.pop().unwrap();
         let between = edit(SLOT, 0xff41);
         let table = read(&mut before);
-        assert!(commit(&mut before, &table, &[between], &mut [0; 4096]).is_ok());
+        assert!(commit(&mut before, &table, &[between], Backup::Required, &mut [0; 4096]).is_ok());
         block(&mut before, 1)[16] ^= 1;
         assert_eq!(words(&mut before), with_slot(0xff41));
     }
