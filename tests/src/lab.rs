@@ -21,6 +21,7 @@ use crate::sim_disk::{Event, Faults, Flushes, SimDisk};
 use crate::tally::Tally;
 use crate::verdict::{Judge, Sight, Verdict, provision_verdict, verdict};
 
+pub mod across;
 mod chain;
 mod recovery;
 
@@ -50,6 +51,8 @@ pub struct Lab<'b> {
     complete: Option<[Sight; 2]>,
     /// What the scenario's disk does to the sector that it was writing.
     tears: Tears,
+    /// What other readers found.
+    sights: across::Sights,
 }
 
 impl<'b> Lab<'b> {
@@ -58,7 +61,18 @@ impl<'b> Lab<'b> {
     pub fn new(board: &'b Board, seen: &'b Seen, scale: Scale, chance: &Chance) -> Self {
         let (judge, chance) = (Judge::new(board), chance.named(board.model.name));
         let (met, tears) = (Met::default(), scale.effort.tears);
-        Self { board, judge, seen, met, scale, chance, recovered: 0, complete: None, tears }
+        Self {
+            board,
+            judge,
+            seen,
+            met,
+            scale,
+            chance,
+            recovered: 0,
+            complete: None,
+            tears,
+            sights: across::Sights::default(),
+        }
     }
 
     /// Runs one scenario through all levels.

@@ -36,6 +36,8 @@ pub struct Faults {
     pub unwritable: Option<Range<u64>>,
     /// Flushes answer at once and do nothing.
     pub flushes: Flushes,
+    /// The process is killed after so many writes and flushes: every later access fails, and nothing of it is done.
+    pub killed: Option<usize>,
 }
 
 /// Whether the drive does what a flush asks for.
@@ -44,6 +46,8 @@ pub enum Flushes {
     /// It does.
     #[default]
     Honest,
+    /// It does, but for the first one of a process: what a process is like that takes the disk's cache for empty.
+    NotTheFirst,
     /// It says so. No promise is made for such a drive.
     Lies,
 }
@@ -58,6 +62,9 @@ impl fmt::Display for SimError {
     }
 }
 impl std::error::Error for SimError {}
+
+/// What an access meets whose process is no more.
+const KILLED: SimError = SimError("the process was killed");
 
 /// Accesses so far.
 #[derive(Clone, Copy, Default, Debug)]
@@ -91,6 +98,13 @@ impl SimDisk {
     #[must_use]
     pub fn failing(medium: Medium, faults: Faults) -> Self {
         Self { medium, cache: Sectors::default(), faults, log: Vec::new(), accesses: Accesses::default() }
+    }
+
+    /// The disk as the next process finds it, or the next boot after a reset that the drive's cache survives: what was not flushed is
+    /// still in the cache, and the log goes on.
+    #[must_use]
+    pub fn handed_over(self, faults: Faults) -> Self {
+        Self { faults, accesses: Accesses::default(), ..self }
     }
 
     /// What was done so far.
@@ -136,6 +150,10 @@ impl SimDisk {
         at.get()..at.get() + blocks
     }
 
+    const fn is_killed(&self) -> bool {
+        matches!(self.faults.killed, Some(after) if self.accesses.writes + self.accesses.flushes >= after)
+    }
+
     fn refuses_to_write(&self, addresses: &Range<u64>) -> bool {
         let meets = |range: &Range<u64>| range.start < addresses.end && addresses.start < range.end;
         self.faults.unwritable.as_ref().is_some_and(meets)
@@ -162,6 +180,9 @@ impl BlockIo for SimDisk {
         self.medium.blocks()
     }
     fn read(&mut self, at: Lba, buf: &mut [u8]) -> Result<(), SimError> {
+        if self.is_killed() {
+            return Err(KILLED);
+        }
         if is_due(&mut self.accesses.reads, self.faults.read) {
             return Err(SimError("this read fails"));
         }
@@ -174,6 +195,9 @@ impl BlockIo for SimDisk {
     }
     fn write(&mut self, at: Lba, buf: &[u8]) -> Result<(), SimError> {
         let addresses = self.addresses(at, buf.len());
+        if self.is_killed() {
+            return Err(KILLED);
+        }
         if self.refuses_to_write(&addresses) {
             return Err(SimError("these sectors cannot be written"));
         }
@@ -186,11 +210,15 @@ impl BlockIo for SimDisk {
         Ok(())
     }
     fn flush(&mut self) -> Result<(), SimError> {
+        if self.is_killed() {
+            return Err(KILLED);
+        }
+        let first = self.accesses.flushes == 0;
         if is_due(&mut self.accesses.flushes, self.faults.flush) {
             self.log.push(Event::FailedFlush);
             return Err(SimError("this flush fails"));
         }
-        if self.faults.flushes == Flushes::Honest {
+        if self.faults.flushes == Flushes::Honest || self.faults.flushes == Flushes::NotTheFirst && !first {
             self.log.push(Event::Flush);
             self.medium = self.medium.with(std::mem::take(&mut self.cache));
         }

@@ -57,6 +57,8 @@ pub struct Tally {
     pub mixed: usize,
     /// Recoveries and next installations that needed help.
     pub stuck: usize,
+    /// Crash images shown to other readers, once for each.
+    pub foreign: usize,
     /// Verdicts given, images that were met again included.
     pub verdicts: usize,
     /// The first failures, for a person.
@@ -135,6 +137,7 @@ impl Tally {
         self.mixed += other.mixed;
         self.stuck += other.stuck;
         self.verdicts += other.verdicts;
+        self.foreign += other.foreign;
         let room = TOLD.saturating_sub(self.told.len());
         self.told.extend(other.told.into_iter().take(room));
     }
