@@ -132,10 +132,10 @@ fn a_drive_that_lies_is_counted_apart() {
     assert!(dead > 0 && mixed > 0, "a drive that lies costs something, or the laboratory is blind");
 }
 
-/// A backup that takes no write is a warning, and the primary carries the change alone: what boots is old, or new, or older.
+/// A backup that takes no write: a boot warns and goes on, the primary carries its change alone; every other act ends with nothing changed.
 #[test]
 fn without_a_backup_the_disk_still_boots() {
-    eprintln!("\nresult: a backup that cannot be written: images, of them dead, showing an older commit");
+    eprintln!("\nresult: a backup that cannot be written: images, of them dead, mixed");
     for scenario in CHANGES.into_iter().chain(["install over older", "mark-good", "install, fresh"]) {
         let mut all = Tally::default();
         for model in SMALL {
@@ -145,7 +145,7 @@ fn without_a_backup_the_disk_still_boots() {
             all.add(lab.without_backup(&self::scenario(&board, scenario)));
         }
         eprintln!("result: {scenario:24}{:>9}{:>8}{:>8}", all.verdicts, all.unbootable, all.mixed);
-        assert_eq!((all.unbootable, all.stuck), (0, 0), "{scenario}: {:?}", all.told);
+        assert!(all.is_sound(), "{scenario}: {:?}", all.told);
     }
 }
 
