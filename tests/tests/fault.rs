@@ -169,6 +169,37 @@ fn an_error_at_each_flush() {
     assert!(calls >= 4 && well == 0, "a failed flush is not tried again, and not passed over");
 }
 
+/// Bytes of each write of the command line to the disk, and a zero for each flush, in their order.
+fn writes_and_flushes(device: &Device, exit: Exit, verb: &[&str]) -> Vec<u64> {
+    let calls = [strace::WRITES[0], strace::WRITES[1], strace::FLUSH];
+    let (answer, lengths) = counted(device.cli(verb), device.disk(), &calls);
+    drop(answer.exits(exit));
+    lengths
+}
+
+/// An earlier process was ended before its flush returned: the next one flushes before its first write, and before it says that it is done.
+#[test]
+fn no_process_takes_the_disks_cache_for_empty() {
+    let device = Device::new();
+    let bundle = device.workshop.bundle_text(2);
+    let first_is_a_flush = |lengths: &[u64]| assert_eq!(lengths.first(), Some(&0), "{lengths:?}");
+    let only_flushes =
+        |lengths: &[u64]| assert!(lengths.contains(&0) && lengths.iter().sum::<u64>() == 0, "{lengths:?}");
+    first_is_a_flush(&writes_and_flushes(&device, Exit::Done, &["install", &bundle]));
+    only_flushes(&writes_and_flushes(&device, Exit::Nothing, &["install", &bundle]));
+    only_flushes(&writes_and_flushes(&device, Exit::Nothing, &["activate"]));
+    first_is_a_flush(&writes_and_flushes(&device, Exit::Done, &["choose", "--spend"]));
+    let device = device.booted("b");
+    let failed =
+        disturbed(device.cli(&["--json", "mark-good"]), device.disk(), strace::FLUSH, When::Nth(2), Deed::Fails("EIO"));
+    drop(failed.run().fails(Exit::Io, "Input/output error"));
+    first_is_a_flush(&writes_and_flushes(&device, Exit::Done, &["mark-good"]));
+    only_flushes(&writes_and_flushes(&device, Exit::Done, &["mark-good"]));
+    first_is_a_flush(&writes_and_flushes(&device, Exit::Done, &["rollback"]));
+    only_flushes(&writes_and_flushes(&device, Exit::Done, &["rollback", "--slot", "a"]));
+    only_flushes(&writes_and_flushes(&device, Exit::Done, &["repair"]));
+}
+
 /// What happens to the bundle while it is read.
 #[derive(Clone, Copy, Debug)]
 enum Change {
