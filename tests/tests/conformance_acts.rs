@@ -7,11 +7,17 @@ use libupdate::error::{Rejected, TableFault};
 use libupdate::gpt::{EntryNumber, Table, TriesLeft};
 use libupdate::policy::{Compression, Facts, SlotFacts};
 use libupdate::slot::SlotState;
-use libupdate::{BlockSize, Error, SlotId};
+use libupdate::{BlockCount, BlockIo, BlockSize, Error, Lba, SlotId};
+use tests::acts::Updater;
 use tests::answer::Exit;
+use tests::board::{Board, slot_id};
 use tests::device::Device;
-use tests::gpt_disk::{Bits, GptDisk, entry_number, slot_bits, slot_table, slots_of, specs};
-use tests::sim_disk::SimDisk;
+use tests::gpt_disk::{Bits, GptDisk, bytes_of, entry_number, slot_bits, slot_table, slots_of, specs};
+use tests::medium::Sector;
+use tests::models::PLAIN;
+use tests::scenario::Stage;
+use tests::sim_disk::{SimDisk, SimError};
+use tests::verdict::Judge;
 
 const SIZES: [BlockSize; 2] = [BlockSize::B512, BlockSize::B4096];
 
@@ -184,5 +190,84 @@ fn u12_mark_good_leaves_the_priority() {
         let refused = activate::mark_good(&mut out, &specs(), SlotId::B, guard(), &mut [0; 4096]);
         assert!(matches!(refused, Err(Error::Rejected(Rejected::SlotState { slot: SlotId::B, .. }))));
         assert!(out.log().is_empty());
+    }
+}
+
+/// A disk on which somebody moves slot b by one sector, right before one of our flushes.
+struct Moving {
+    disk: SimDisk,
+    entry: u32,
+    flushes_left: usize,
+}
+
+impl Moving {
+    fn shift(&mut self) {
+        let content = self.disk.content();
+        let mut table = GptDisk::from_bytes(bytes_of(&content), BlockSize::B512);
+        for header in [1, table.last()] {
+            let entry = table.entry(header, self.entry);
+            for at in [32, 40] {
+                let lba = u64::from_le_bytes(entry[at..at + 8].try_into().expect("eight bytes"));
+                entry[at..at + 8].copy_from_slice(&(lba + 1).to_le_bytes());
+            }
+            table.seal_entries(header);
+        }
+        for (lba, sector) in (0..).zip(table.bytes.chunks(512)) {
+            if content.sector(lba).and_then(Sector::bytes) != Some(sector) {
+                self.disk.write(Lba::new(lba), sector).expect("the disk works");
+            }
+        }
+    }
+}
+
+impl BlockIo for Moving {
+    type Error = SimError;
+
+    fn block_size(&self) -> BlockSize {
+        self.disk.block_size()
+    }
+    fn block_count(&self) -> BlockCount {
+        self.disk.block_count()
+    }
+    fn read(&mut self, at: Lba, buf: &mut [u8]) -> Result<(), SimError> {
+        self.disk.read(at, buf)
+    }
+    fn write(&mut self, at: Lba, buf: &[u8]) -> Result<(), SimError> {
+        self.disk.write(at, buf)
+    }
+    fn flush(&mut self) -> Result<(), SimError> {
+        if self.flushes_left == 0 {
+            self.shift();
+        }
+        self.flushes_left = self.flushes_left.wrapping_sub(1);
+        self.disk.flush()
+    }
+}
+
+/// A slot that somebody moves during an installation, or before it is armed: it is never armed at a place without its image.
+#[test]
+fn a_slot_that_moves_meanwhile_is_not_armed() {
+    let board = Board::new(PLAIN);
+    for name in ["install over older", "install, fresh", "activate", "rollback", "mark-bad"] {
+        let all = Stage::new(&board).scenarios();
+        let scenario = all.iter().find(|scenario| scenario.name == name).expect("there is such a scenario");
+        let (mut stopped, mut moments) = (0, 0);
+        for flushes_left in 0.. {
+            let mut disk = Moving { disk: SimDisk::new(scenario.start.clone()), entry: 6, flushes_left };
+            let mut updater = Updater::new(&board, scenario.booted.map(slot_id));
+            let done = updater.perform(&mut disk, scenario.act);
+            if disk.flushes_left < usize::MAX / 2 {
+                break;
+            }
+            moments += 1;
+            stopped += usize::from(done.is_err());
+            let end = disk.disk.content();
+            let sight = Judge::new(&board).sight(end.identity(), &|| end.clone());
+            assert!(sight.boots.is_some(), "{name}, moved at flush {flushes_left}: {sight}, {done:?}");
+            // Armed before it was moved: its owner's doing, and its trailer is not where the table says.
+            let armed_since = sight.unfit.is_some() && done.is_ok();
+            assert!(!armed_since, "{name}, moved at flush {flushes_left}: {sight}, {done:?}");
+        }
+        assert!(moments >= 3 && stopped > 0, "{name}: {stopped} of {moments} stopped");
     }
 }

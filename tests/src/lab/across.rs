@@ -16,8 +16,9 @@ use super::{Lab, Sample};
 use crate::acts::{Act, Ending, Updater};
 use crate::board::slot_id;
 use crate::crash::windows;
+use crate::gpt_disk::bytes_of;
 use crate::gpt_readers::{Reader, Seen as Rows};
-use crate::medium::{Medium, Sector, Spread, Zone};
+use crate::medium::{Medium, Spread, Zone};
 use crate::scenario::Scenario;
 use crate::sim_disk::{Event, Faults, Flushes, SimDisk};
 use crate::tally::Tally;
@@ -153,8 +154,7 @@ impl Lab<'_> {
         }
     }
 
-    /// What the readers find, as we do where they agree. `None` where a sector is lost, which a model cannot read, and on a disk that grew,
-    /// whose backup they look for elsewhere.
+    /// What the readers find. `None` on a disk that grew, whose backup they look for elsewhere.
     fn read_by_others(&mut self, medium: &Medium) -> Option<Vec<Rows>> {
         if medium.blocks().get() != self.board.table.blocks {
             return None;
@@ -163,7 +163,7 @@ impl Lab<'_> {
         if let Some(known) = self.sights.get(&key) {
             return Some(known.clone());
         }
-        let bytes = bytes_of(medium)?;
+        let bytes = bytes_of(medium);
         let found: Vec<Rows> = READERS.iter().map(|reader| reader.read(&bytes, medium.block_size())).collect();
         self.sights.insert(key, found.clone());
         Some(found)
@@ -172,13 +172,6 @@ impl Lab<'_> {
 
 /// Crash images of one window that are shown to other readers.
 const READ_BY_OTHERS: usize = 24;
-
-fn bytes_of(medium: &Medium) -> Option<Vec<u8>> {
-    (0..medium.blocks().get())
-        .map(|lba| medium.sector(lba).and_then(Sector::bytes))
-        .collect::<Option<Vec<_>>>()
-        .map(|all| all.concat())
-}
 
 fn flushes(log: &[Event]) -> usize {
     log.iter().filter(|event| matches!(event, Event::Flush)).count()
