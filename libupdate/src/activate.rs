@@ -20,13 +20,13 @@
 use crate::apply::{self, Backup, Outcome};
 use crate::boot::{Boot, Guard, Kind};
 use crate::error::{Error, Rejected};
-use crate::flip;
+use crate::flip::{self, Refused};
 use crate::gpt::{SlotBits, Table, TriesLeft};
 use crate::id::SlotId;
 use crate::install::Staged;
 use crate::io::BlockIo;
 use crate::policy::Facts;
-use crate::slot::{self, BitEdits, PartitionSpec, Slot, SlotState};
+use crate::slot::{self, BitEdits, PartitionSpec, Slot, SlotState, SlotTable};
 
 /// Makes the staged slot the next one, on trial for `tries` boots.
 ///
@@ -42,9 +42,13 @@ pub fn arm<D: BlockIo>(
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
     flip::commit(disk, specs, scratch, &|slots| {
-        flip::unarmed(slots, staged)?;
+        unarmed(slots, staged)?;
         Ok(slot::arm(&flip::bits(slots), staged.slot(), tries)?)
     })
+}
+
+fn unarmed(slots: &SlotTable<'_>, staged: &Staged<'_>) -> Result<(), Refused> {
+    flip::unarmed(slots.get(staged.slot())?, staged.verified(), staged.entry(), staged.extents())
 }
 
 /// Leaves the staged slot complete but out of the boot order, for a later `activate`.
@@ -61,7 +65,7 @@ pub fn keep_staged<D: BlockIo>(
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
     flip::commit(disk, specs, scratch, &|slots| {
-        flip::unarmed(slots, staged)?;
+        unarmed(slots, staged)?;
         Ok(flip::one(staged.slot(), slot::stage(tries))?)
     })
 }
@@ -80,7 +84,7 @@ pub fn first_good<D: BlockIo>(
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
     flip::commit(disk, specs, scratch, &|slots| {
-        flip::unarmed(slots, staged)?;
+        unarmed(slots, staged)?;
         let other = |slot: &&Slot<'_>| slot.id != staged.slot() && slot.bits() != SlotBits::default();
         if let Some(slot) = slots.slots().iter().find(other) {
             let needed = "empty, as on a disk that is being provisioned";

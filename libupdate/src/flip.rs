@@ -8,7 +8,6 @@ use crate::bundle::Verified;
 use crate::error::{Error, Rejected, TableFault};
 use crate::gpt::{EntryNumber, SlotBits, Table};
 use crate::id::SlotId;
-use crate::install::Staged;
 use crate::io::BlockIo;
 use crate::limits::SLOTS;
 use crate::policy::{self, Facts};
@@ -39,9 +38,13 @@ pub(crate) fn unchanged(slots: &SlotTable<'_>, facts: &Facts<'_>) -> Result<(), 
 
 /// A slot that is about to be armed has no bits, or a staged slot's, and is where its images were read back: somebody else may have moved
 /// its partitions meanwhile.
-pub(crate) fn unarmed(slots: &SlotTable<'_>, staged: &Staged<'_>) -> Result<(), Refused> {
-    let slot = slots.get(staged.slot())?;
-    in_place(slot, staged.verified(), staged.entry(), staged.extents())?;
+pub(crate) fn unarmed(
+    slot: &Slot<'_>,
+    verified: &Verified<'_>,
+    control: EntryNumber,
+    extents: &[Extent],
+) -> Result<(), Refused> {
+    in_place(slot, verified, control, extents)?;
     if slot::out_of_order(slot.bits()) { Ok(()) } else { Err(TableFault::ChangedUnderUs.into()) }
 }
 
