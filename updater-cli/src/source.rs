@@ -132,7 +132,7 @@ impl BundleSource {
     fn nothing_came(&self, failure: Failure) -> Failure {
         let name = if self.name == "-" { "stdin" } else { &self.name };
         let next = "see why the program that sends the bundle sent nothing, then run both again";
-        Failure { why: format!("no byte came from {name}"), next: next.to_owned(), ..failure }
+        Failure { why: format!("{}: no byte came from {name}", failure.why), next: next.to_owned(), ..failure }
     }
 
     fn failed(&mut self, error: io::Error) -> SourceError {
@@ -187,7 +187,10 @@ fn parts(path: &Path) -> Result<Vec<Part>, Failure> {
     }
     let image = open(path)?;
     match local::first_bytes(path, &image)?.as_slice() {
-        [] => return Err(empty(path, Exit::NotAuthentic)),
+        [] => {
+            let empty = empty(path, Exit::NotAuthentic);
+            return Err(Failure { why: format!("it is no bundle: {}", empty.why), ..empty });
+        }
         first if first == MAGIC => return Ok(vec![Part::File(Carried::new(image, None))]),
         _ => {}
     }
