@@ -1,6 +1,5 @@
 //! The boot from its first mount to its hand-over, or to a reboot. The order of the steps stands here, and nothing else.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::sleep;
@@ -8,11 +7,12 @@ use std::time::Duration;
 
 use libupdate::boot::candidates;
 use libupdate::bundle::verdict::Reason;
+use libupdate::limits::{HOOK_CONFIG_BYTES, SYSTEM_BYTES};
 use libupdate::slot::SlotTable;
 use libupdate::{Digest, Error, SlotId};
 use rustix::system::RebootCommand;
 use updater_cli::hook_config::{self, HookConfig};
-use updater_cli::os::OsError;
+use updater_cli::os::{OsError, file};
 use updater_cli::profile::boot::{Exhausted, Marker, Start, Voice};
 
 use crate::attempt::{self, Ready, Refused, Surroundings};
@@ -36,6 +36,7 @@ const PANIC: Duration = Duration::from_secs(10);
 /// Boots. Returns only as a step of another initramfs.
 pub fn run(called: &Called) -> ExitCode {
     let mut phases = Phases::start();
+    early::set_umask();
     if let Called::Init { .. } = called {
         early::prepare();
     }
@@ -51,7 +52,7 @@ pub fn run(called: &Called) -> ExitCode {
         }
     };
     early::reboot_on_panic(config.boot.panic);
-    let line = CommandLine::new(&fs::read_to_string(command_line::PATH).unwrap_or_default());
+    let line = CommandLine::new(&file::read_text(Path::new(command_line::PATH), SYSTEM_BYTES).unwrap_or_default());
     let mut course = Course {
         called,
         root: called.root(),
@@ -84,7 +85,7 @@ fn next(config: &HookConfig, line: &CommandLine) -> Next {
 }
 
 fn read_config() -> Result<HookConfig, String> {
-    let bytes = fs::read(hook_config::PATH).map_err(|error| error.to_string())?;
+    let bytes = file::read(Path::new(hook_config::PATH), HOOK_CONFIG_BYTES).map_err(|error| error.to_string())?;
     HookConfig::decode(&bytes).map_err(|error| error.to_string())
 }
 

@@ -5,10 +5,17 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::fs::Mode;
 use rustix::mount::MountFlags;
 
 /// The kernel's file systems: what, where, flags.
 const MOUNTS: [(&str, &str); 4] = [("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys"), ("tmpfs", "/run")];
+
+/// Takes a umask of its own: what is made in `/run` must not be everybody's to write, or nobody's to read, by that of a caller.
+pub fn set_umask() {
+    // What it was is nobody's business.
+    let _before: Mode = rustix::process::umask(Mode::WGRP | Mode::WOTH);
+}
 
 /// Mounts what the kernel offers, and takes its console for stdin, stdout and stderr.
 pub fn prepare() {

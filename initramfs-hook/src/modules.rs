@@ -5,11 +5,13 @@
 //! `CONFIG_MODULE_DECOMPRESS`).
 
 use std::ffi::CString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use libupdate::limits::MODULE_LIST_BYTES;
 use rustix::io::Errno;
+use updater_cli::os::file;
 
 /// The list.
 const LIST: &str = "/etc/updater/modules";
@@ -18,7 +20,7 @@ const COMPRESSED: i32 = 4;
 
 /// Loads what the list names. What cannot be loaded is told: the boot shows whether it was needed.
 pub fn load() {
-    let text = match fs::read_to_string(LIST) {
+    let text = match file::read_text(Path::new(LIST), MODULE_LIST_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return,
         Err(error) => return eprintln!("updater: cannot read {LIST}: {error}"),

@@ -1,11 +1,11 @@
 //! `/run/updater/boot.json`: what the running system learns about its boot. FORMAT.md section 10 has its keys.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use libupdate::SlotId;
+use updater_cli::os::file;
 
 use crate::setback::Setback;
 
@@ -71,9 +71,7 @@ impl Report {
     /// # Errors
     /// What the system says.
     pub fn write(&self) -> io::Result<()> {
-        let path = Path::new(PATH);
-        fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-        fs::write(path, self.json())
+        file::write_state(Path::new(PATH), self.json().as_bytes())
     }
 }
 

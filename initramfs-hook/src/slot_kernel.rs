@@ -12,7 +12,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
 
+use libupdate::limits::COMMAND_LINE_BYTES;
 use rustix::fs::{MemfdFlags, OFlags};
+use updater_cli::os::file;
 use updater_cli::profile::boot::SlotKernel;
 
 use crate::filesystem;
@@ -21,8 +23,6 @@ use crate::uki::{self, Uki};
 
 /// Where a payload that is a file system is mounted.
 const MOUNT: &str = "/run/updater/boot";
-/// Bytes of a command line; the kernel's own bound is lower.
-const LINE: u64 = 16 << 10;
 
 /// What kexec loads.
 #[derive(Debug)]
@@ -73,9 +73,9 @@ fn in_tree(wanted: &SlotKernel, tree: &Path) -> Result<Loadable, String> {
 }
 
 fn text(file: File, path: &Path) -> Result<String, String> {
-    let mut line = String::new();
-    file.take(LINE).read_to_string(&mut line).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(line)
+    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let line = file::bounded(&file, COMMAND_LINE_BYTES).map_err(|error| told(&error))?;
+    String::from_utf8(line).map_err(|error| told(&error))
 }
 
 fn from_uki(payload: Payload<'_>) -> std::io::Result<Option<Loadable>> {
@@ -86,8 +86,12 @@ fn from_uki(payload: Payload<'_>) -> std::io::Result<Option<Loadable>> {
     let kernel = in_memory(&mut image, linux)?;
     let initrd = initrd.map(|range| in_memory(&mut image, range)).transpose()?;
     let command_line = command_line.map(|range| {
+        let longest = range.start.saturating_add(COMMAND_LINE_BYTES);
+        if range.end > longest {
+            return Err(std::io::Error::other("its command line is longer than any kernel takes"));
+        }
         let mut line = Vec::new();
-        part(&mut image, range.start..range.end.min(range.start.saturating_add(LINE)))?.read_to_end(&mut line)?;
+        part(&mut image, range)?.read_to_end(&mut line)?;
         Ok::<_, std::io::Error>(String::from_utf8_lossy(&line).trim_end_matches('\0').to_owned())
     });
     Ok(Some(Loadable { kernel, initrd, command_line: command_line.transpose()? }))

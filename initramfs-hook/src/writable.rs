@@ -12,7 +12,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use libupdate::limits::SYSTEM_BYTES;
 use rustix::mount::MountFlags;
+use updater_cli::os::file;
 use updater_cli::profile::boot::Overlay;
 
 use crate::decide::Depth;
@@ -74,7 +76,7 @@ fn var(machine: &mut Machine<'_>, label: &str, at: &Path, depth: Depth) -> Resul
 
 /// Mounts whatever file system is there, as the kernel mounts its root: each that it knows is asked. Journals are replayed.
 fn mount_any(node: &Path, at: &Path) -> Result<(), String> {
-    let kinds = fs::read_to_string(KINDS).map_err(|error| format!("{KINDS}: {error}"))?;
+    let kinds = file::read_text(Path::new(KINDS), SYSTEM_BYTES).map_err(|error| format!("{KINDS}: {error}"))?;
     for kind in disk_kinds(&kinds) {
         match rustix::mount::mount(node, at, kind, MountFlags::NODEV | MountFlags::NOSUID, None) {
             Ok(()) => return Ok(()),

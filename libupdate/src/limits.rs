@@ -11,6 +11,9 @@
 //! | [`GPT_ENTRIES`], [`GPT_HEADER_BYTES`] | a partition table that takes minutes to read, or a header longer than its block |
 //! | [`SLOTS`] | a profile with more slots than the chooser's table |
 //! | [`ANCHORS`] | a trust folder that makes each signature cost more than this many key comparisons |
+//! | [`PROFILE_BYTES`], [`KEY_BYTES`], [`SIGNATURE_BYTES`], [`HOOK_CONFIG_BYTES`], [`MODULE_LIST_BYTES`], [`COMMAND_LINE_BYTES`] | a path to a disk, or a file that has grown, where a small file is expected: reading it would take the memory of the device |
+//! | [`STATE_BYTES`] | a report of the boot or a last result that somebody has filled up, and with it the memory of each act |
+//! | [`SYSTEM_BYTES`] | a table of the kernel (mounts, locks) that a program with the right to mount has made endless |
 
 /// Bytes of a bundle's envelope: prefix, manifest and signatures.
 pub const ENVELOPE_BYTES: usize = 8192;
@@ -40,3 +43,19 @@ pub const GPT_HEADER_BYTES: u32 = 92;
 pub const SLOTS: usize = 8;
 /// Public keys a device trusts at once.
 pub const ANCHORS: usize = 16;
+/// Bytes of a profile.
+pub const PROFILE_BYTES: u64 = 256 << 10;
+/// Bytes of a file with a key, and whatever else stands in it: certificates, comments.
+pub const KEY_BYTES: u64 = 64 << 10;
+/// Bytes of a file with one signature; its longest form has 72.
+pub const SIGNATURE_BYTES: u64 = 4 << 10;
+/// Bytes of what the boot hook reads: more than 64 partitions and 16 keys take.
+pub const HOOK_CONFIG_BYTES: u64 = 32 << 10;
+/// Bytes of the hook's list of kernel modules.
+pub const MODULE_LIST_BYTES: u64 = 256 << 10;
+/// Bytes of a kernel's command line; the kernel's own bound is lower.
+pub const COMMAND_LINE_BYTES: u64 = 16 << 10;
+/// Bytes of a file that one part of the updater leaves for another.
+pub const STATE_BYTES: u64 = 64 << 10;
+/// Bytes of a table of the kernel.
+pub const SYSTEM_BYTES: u64 = 16 << 20;

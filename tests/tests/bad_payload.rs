@@ -10,6 +10,7 @@ use tests::bundle_parts::BundleParts;
 use tests::cli::Cli;
 use tests::device::Device;
 use tests::packed_bundle::{PackedBundle, ROW, ROWS_AT};
+use tests::raw_manifest::RawManifest;
 use tests::root_image::noise;
 use tests::workshop::{MAKER, Workshop};
 
@@ -308,4 +309,38 @@ fn a_second_page_and_a_third_level_are_checked_too() {
     parts.manifest = manifest.encode();
     fs::write(&bundle, parts.signed(&[workshop.maker()]).joined()).unwrap();
     verify_refuses(&workshop, bundle.to_str().unwrap(), Corrupt::PageNext { page: 0 });
+}
+
+/// What the reader does not look at (`docs/FORMAT.md`, 1 rule 1 and 2 rule 1): the end of the last block, and of the last hash block that
+/// is carried. Whoever signed the root hash signed these bytes.
+#[test]
+fn what_the_signer_put_where_zeros_are_usual() {
+    let workshop = Workshop::shared();
+    let image = workshop.put_new("image", &noise("tail", 1_572_864));
+    let parts = BundleParts::of(&fs::read(workshop.release(2).image(&image).create()).unwrap());
+    let shorter = |image_len: u64| {
+        let mut parts = parts.clone();
+        let mut manifest = RawManifest::of(&parts.manifest);
+        manifest.payloads[0].image_len = image_len;
+        parts.manifest = manifest.encode();
+        parts
+    };
+    let tail = shorter(1_572_863);
+    let mut digests = parts.clone();
+    digests.payload[4095] = 1;
+    let mut manifest = RawManifest::of(&digests.manifest);
+    let root = libupdate::Digest::of(&[&manifest.payloads[0].salt, &digests.payload[..4096]]);
+    manifest.payloads[0].root_hash.copy_from_slice(root.as_bytes());
+    digests.manifest = manifest.encode();
+    for parts in [tail, digests] {
+        let device = Device::new();
+        let bundle = workshop.put_new("bundle", &parts.signed(&[workshop.maker()]).joined());
+        device.does(&["install", bundle.to_str().unwrap()]);
+        device.does(&["verify", "--slot", "b"]);
+    }
+    // But the blocks are as many as the length says.
+    let wrong = shorter(1_568_768).signed(&[workshop.maker()]).joined();
+    let wrong = workshop.put_new("bundle", &wrong);
+    let device = Device::new();
+    device.run(&["install", wrong.to_str().unwrap()]).exits(Exit::NotAuthentic).says("data blocks");
 }

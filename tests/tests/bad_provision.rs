@@ -147,3 +147,32 @@ fn a_foreign_layout_is_not_taken_for_an_interrupted_one() {
     device.run(&["provision", &bundle]).exits(Exit::Done);
     assert_eq!(device.slot("a").version.as_deref(), Some("2.0"));
 }
+
+/// A file that was made and in which no disk was begun is gone again; one that was there is not.
+#[test]
+fn a_disk_that_is_too_small_leaves_no_file() {
+    let device = Device::new();
+    let (new, path) = unmade(&device);
+    let bundle = device.workshop.bundle_text(1);
+    let small = (8 << 20).to_string();
+    new.run(&["provision", "--size", &small, &bundle]).exits(Exit::NoSpace).says("the profile's partitions need");
+    assert!(!path.exists());
+    let limited = ["prlimit", "--fsize=1000000"];
+    new.cli(&["provision", "--size", &small, &bundle])
+        .under(&limited)
+        .run()
+        .exits(Exit::NoSpace)
+        .says("File too large");
+    assert!(!path.exists());
+    fs::write(&path, vec![0; 8 << 20]).unwrap();
+    new.run(&["provision", "--size", &small, &bundle]).exits(Exit::NoSpace);
+    new.run(&["provision", "--size", "16M", &bundle]).exits(Exit::Usage).says("a disk of 8388608 bytes");
+    assert_eq!(fs::metadata(&path).unwrap().len(), 8 << 20);
+    fs::remove_file(&path).unwrap();
+    // A link that leads to no file yet says where the disk is to be.
+    let real = path.with_file_name("real.img");
+    std::os::unix::fs::symlink(&real, &path).unwrap();
+    new.run(&["provision", "--size", &DISK_BYTES.to_string(), &bundle]).exits(Exit::Done);
+    assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+    assert_eq!(fs::metadata(&real).unwrap().len(), DISK_BYTES);
+}

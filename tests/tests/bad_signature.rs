@@ -98,6 +98,46 @@ fn high_s() {
     device.refuses_untouched(&["install", &bundle], Exit::NotAuthentic, &why.to_string());
 }
 
+/// Whether the signature holds is not asked then.
+#[test]
+fn high_s_of_nothing() {
+    let device = Device::new();
+    let maker = libupdate::bundle::writer::Signer::public_key(device.workshop.maker()).id();
+    let bundle = device.workshop.altered(|bytes| {
+        let mut parts = BundleParts::of(bytes);
+        let mut record = parts.records[0];
+        record[32..].fill(0xf0);
+        parts.records.push(record);
+        *bytes = parts.joined();
+    });
+    let why = Corrupt::HighS { key: *maker.digest() }.to_string();
+    device.refuses_untouched(&["install", &bundle], Exit::NotAuthentic, &why);
+}
+
+/// Of a stranger's record nothing is read: it may hold anything, the other form too. Attaching leaves it as it is.
+#[test]
+fn high_s_by_a_key_that_is_not_trusted() {
+    let device = Device::new();
+    let workshop = &device.workshop;
+    let both = signed_by(workshop, &[STRANGER, MAKER]);
+    let mut parts = BundleParts::of(&fs::read(both).unwrap());
+    let (_, s) = parts.records[0].split_at_mut(64);
+    s.copy_from_slice(&minus(s));
+    let bundle = workshop.put_new("bundle", &parts.joined());
+    let made = [workshop.put_new("sig", &parts.records[0][32..]), workshop.put_new("sig", &parts.records[1][32..])];
+    device.does(&["install", "--no-activate", bundle.to_str().unwrap()]);
+    // A signature that was made in the other form is stored in the one that counts, and of the others nothing changes.
+    for (signature, key, lower) in [(&made[1], MAKER, false), (&made[0], STRANGER, true)] {
+        let key = workshop.text(&format!("{key}.pub"));
+        let attach = ["bundle", "attach-signature", "--public-key", &key, "--signature", signature.to_str().unwrap()];
+        Cli::new(&attach).and(&[&bundle]).run().exits(Exit::Done);
+        let after = BundleParts::of(&fs::read(&bundle).unwrap());
+        let record = after.records.iter().find(|record| record[..32] == parts.records[0][..32]).unwrap();
+        assert_eq!(record[64..] == minus(&parts.records[0][64..]), lower);
+        assert!(after.records.contains(&parts.records[1]));
+    }
+}
+
 /// The order of the curve minus a number.
 fn minus(number: &[u8]) -> [u8; 32] {
     let mut borrow = 0;
@@ -127,6 +167,35 @@ fn trust_on_the_command_line_replaces_the_profiles() {
     // Under the other key nothing of this disk is authentic, so that there is no good slot to fall back to.
     device.run(&["--trust", &key, "verify", &bundle]).exits(Exit::Done);
     assert_eq!(device.does(&["--trust", &key, "status"])["slots"][0]["state"], "unverified");
+}
+
+/// What lies in the trust folder beside the keys stops no verb, and is told; fewer keys than the threshold do.
+#[test]
+fn spare_files_in_the_trust_folder() {
+    let device = Device::new();
+    let workshop = device.workshop.clone();
+    let trust = workshop.path("trust");
+    fs::create_dir(&trust).unwrap();
+    fs::copy(workshop.path(&format!("{MAKER}.pub")), trust.join("maker.pub")).unwrap();
+    let named = format!("keys = [\"{MAKER}.pub\"]");
+    let usual = fs::read_to_string(workshop.path("profile.toml")).unwrap();
+    assert!(usual.contains(&named));
+    workshop.put("folder.toml", usual.replace(&named, "folder = \"trust\"").as_bytes());
+    let two = usual.replace(&named, "folder = \"trust\"").replace("threshold = 1", "threshold = 2");
+    workshop.put("folder-two.toml", two.as_bytes());
+    let device = device.profile("folder.toml");
+    let clean = device.run(&["mark-good"]).exits(Exit::Done);
+    assert!(!clean.stderr().contains("warning"), "{clean}");
+    fs::copy(trust.join("maker.pub"), trust.join("copy.pub")).unwrap();
+    fs::write(trust.join("._maker.pub"), [0, 5, 22, 7]).unwrap();
+    fs::create_dir(trust.join("folder.pub")).unwrap();
+    std::os::unix::fs::symlink("gone", trust.join("link.pub")).unwrap();
+    tests::tool::run("mkfifo", &[trust.join("fifo.pub")]);
+    let warned = device.run(&["mark-good"]).exits(Exit::Done);
+    for name in ["maker.pub (its key", "._maker.pub", "folder.pub", "link.pub", "fifo.pub"] {
+        assert!(warned.stderr().contains(name), "{name}\n{warned}");
+    }
+    device.profile("folder-two.toml").run(&["mark-good"]).exits(Exit::Usage).says("skipped");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -15,7 +16,7 @@ use tests::cli::Running;
 use tests::device::Device;
 use tests::mounted::Mounted;
 use tests::witness::Witness;
-use tests::workshop::Workshop;
+use tests::workshop::{MAKER, Workshop};
 
 /// Every verb that writes to a disk.
 fn writing(bundle: &str) -> Vec<Vec<String>> {
@@ -188,4 +189,94 @@ fn no_disk_and_no_bundle_where_the_path_leads() {
         let other = device.on(Path::new(path));
         other.run(&["status"]).exits(Exit::Disk);
     }
+}
+
+/// Every option that names a file for output, with a file, a link to it, and a FIFO there: nothing becomes what it was not.
+#[test]
+fn output_goes_where_it_was_sent() {
+    let device = Device::new();
+    let workshop = device.workshop.clone();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let image = workshop.image(3).path.to_str().unwrap().to_owned();
+    let profile = workshop.text("profile.toml");
+    let bundle = workshop.bundle_text(3);
+    let create: &[&str] =
+        &["bundle", "create", "--force", "--image", &image, "--version", "3.0", "--compatible", "x", "-o"];
+    let lines = [create, &["bundle", "digest", &bundle, "-o"], &["--profile", &profile, "hook-config", "-o"]];
+    for line in lines {
+        let run = |out: &str| tests::cli::Cli::new(line).and(&[out, "--quiet"]).run().exits(Exit::Done);
+        fs::write(at("wanted"), "older").unwrap();
+        run(&at("wanted"));
+        let wanted = fs::read(at("wanted")).unwrap();
+        fs::write(at("file"), vec![7; 9 << 20]).unwrap();
+        fs::set_permissions(at("file"), fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink("file", at("link")).unwrap();
+        run(&at("link"));
+        assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink(), "{line:?}");
+        assert!(fs::read(at("file")).unwrap() == wanted, "{line:?}");
+        assert_eq!(fs::metadata(at("file")).unwrap().permissions().mode() & 0o777, 0o640, "{line:?}");
+        tests::tool::run("mkfifo", &[at("pipe")]);
+        let reader = std::thread::spawn({
+            let pipe = at("pipe");
+            move || fs::read(pipe).unwrap()
+        });
+        run(&at("pipe"));
+        assert!(reader.join().unwrap() == wanted, "{line:?}");
+        assert!(fs::metadata(at("pipe")).unwrap().file_type().is_fifo(), "{line:?}");
+        let answer = run("/dev/null");
+        assert!(!fs::metadata("/dev/null").unwrap().is_file(), "{answer}");
+        // A bundle is no text: the shell compares.
+        let script = "out=$1; shift; \"$@\" | cmp - \"$out\"";
+        let compare = ["sh", "-c", script, "sh", &at("wanted")];
+        let piped = tests::cli::Cli::new(line).and(&["-", "--quiet"]).under(&compare).run();
+        assert_eq!(piped.code(), Some(0), "{piped}");
+        for name in ["file", "link", "pipe", "wanted"] {
+            fs::remove_file(at(name)).unwrap();
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{line:?} has left something");
+    }
+}
+
+/// `latest.bundle` leads to the bundle, which is the one to be signed.
+#[test]
+fn a_signature_is_attached_where_the_link_leads() {
+    let workshop = Workshop::shared();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::copy(workshop.release(3).keys(&[]).create(), at("real")).unwrap();
+    fs::set_permissions(at("real"), fs::Permissions::from_mode(0o604)).unwrap();
+    std::os::unix::fs::symlink("real", at("latest")).unwrap();
+    tests::cli::Cli::new(&["bundle", "digest", &at("real"), "-o", &at("message")]).run().exits(Exit::Done);
+    let key = |ending: &str| workshop.text(&format!("{MAKER}.{ending}"));
+    tests::tool::run("openssl", &["dgst", "-sha256", "-sign", &key("key"), "-out", &at("sig"), &at("message")]);
+    let attach = ["bundle", "attach-signature", "--public-key", &key("pub"), "--signature"];
+    let attach = |signature: &str, file: &str| tests::cli::Cli::new(&attach).and(&[signature, file]).run();
+    attach(&at("sig"), &at("latest")).exits(Exit::Done);
+    assert!(fs::symlink_metadata(at("latest")).unwrap().is_symlink());
+    assert_eq!(fs::metadata(at("real")).unwrap().permissions().mode() & 0o777, 0o604);
+    tests::cli::Cli::new(&["--trust", &key("pub"), "verify", &at("real")]).run().exits(Exit::Done);
+    tests::tool::run("mkfifo", &[at("pipe")]);
+    attach(&at("sig"), &at("pipe")).exits(Exit::Usage).says("not a regular file");
+    tests::tool::run("sh", &["-c", "base64 <\"$1\" >\"$2\"", "sh", &at("sig"), &at("text")]);
+    attach(&at("text"), &at("real")).exits(Exit::NotAuthentic).says("base64 -d");
+    attach(&at("real"), &at("real")).says("more than 4096 bytes");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6);
+}
+
+/// A FIFO where a small file is expected has no writer, and stops nobody.
+#[test]
+fn a_fifo_is_not_waited_for() {
+    let device = Device::new();
+    let fifo = device.put_file("fifo.toml", &[]);
+    fs::remove_file(&fifo).unwrap();
+    tests::tool::run("mkfifo", &[&fifo]);
+    let fifo = fifo.to_str().unwrap();
+    let bundle = device.workshop.bundle_text(2);
+    tests::cli::Cli::new(&["--profile", fifo, "status"]).run().exits(Exit::Usage).says("it is empty");
+    device.run(&["--trust", fifo, "status"]).exits(Exit::Usage).says("empty");
+    device.on(Path::new(fifo)).run(&["status"]).exits(Exit::Disk).says("neither a block device nor a file");
+    let key = device.workshop.text(&format!("{MAKER}.pub"));
+    let attach = ["bundle", "attach-signature", "--public-key", &key, "--signature", fifo, &bundle];
+    tests::cli::Cli::new(&attach).run().exits(Exit::Usage).says("no byte came");
 }

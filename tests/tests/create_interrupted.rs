@@ -101,7 +101,7 @@ fn tells(answer: Answer) {
 fn a_signal_ends_it_and_an_older_bundle_stays() {
     let place = Place::with_noise();
     fs::write(place.bundle(), "an older bundle").unwrap();
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let running = place.compress();
         has_begun(&place.unfinished(&running));
         ends_soon(running, &[signal]);
@@ -133,4 +133,43 @@ fn so_does_one_that_only_reads() {
     tells(running.wait_with_stdin_open().exits(Exit::Interrupted));
     assert!(since.elapsed() < SOON, "took {:?}", since.elapsed());
     assert_eq!(place.names(), ["image"]);
+}
+
+/// The terminal of a program under `nohup` may go away.
+#[test]
+fn a_hangup_that_is_ignored_stays_so() {
+    let place = Place::with_noise();
+    let create = place.create(&["-o", place.bundle().to_str().unwrap()]).under(&["nohup"]);
+    let running = create.start();
+    running.catches_signals();
+    running.signal(Signal::HUP);
+    running.wait().exits(Exit::Done);
+    assert_eq!(place.names(), ["image", "out.bundle"]);
+}
+
+/// `ulimit -f`: without a handler the signal would end the program on the spot.
+#[test]
+fn a_limit_of_file_sizes_is_told_and_leaves_nothing() {
+    let place = Place::with_noise();
+    let limited = ["prlimit", "--fsize=1000000"];
+    let create = place.create(&["-o", place.bundle().to_str().unwrap()]);
+    create.under(&limited).run().exits(Exit::NoSpace).says("File too large");
+    assert_eq!(place.names(), ["image"]);
+}
+
+/// Whoever reads what goes to stdout may be slow: a signal ends the waiting.
+#[test]
+fn a_signal_ends_it_while_nobody_reads_its_output() {
+    let place = Place::with_noise();
+    let pipe = place.bundle();
+    tests::tool::run("mkfifo", &[&pipe]);
+    let reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let running = place.create(&["-o", pipe.to_str().unwrap()]).start();
+    running.catches_signals();
+    // The pipe is full long before this.
+    sleep(Duration::from_secs(2));
+    running.signal(Signal::TERM);
+    running.wait_with_stdin_open().exits(Exit::Interrupted);
+    drop(reader);
+    assert_eq!(place.names(), ["image", "out.bundle"]);
 }

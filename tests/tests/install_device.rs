@@ -33,7 +33,13 @@ impl Board {
 
     /// Runs the program as root, with a `/run` and a `/var/lib` of its own.
     fn run(&self, arguments: &[&str]) -> Answer {
-        let script = "mount --bind \"$1/run\" /run && mount --bind \"$1/lib\" /var/lib && shift && exec \"$@\"";
+        self.run_as("umask 022", arguments)
+    }
+
+    /// The same after a line of shell.
+    fn run_as(&self, before: &str, arguments: &[&str]) -> Answer {
+        let mounts = "mount --bind \"$1/run\" /run && mount --bind \"$1/lib\" /var/lib && shift";
+        let script = &format!("{mounts} && {before} && exec \"$@\"");
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let mut line = ["--mount", "sh", "-c", script, "sh"].map(str::to_owned).to_vec();
         line.extend([text(self.system.path()), text(binary())]);
@@ -128,4 +134,41 @@ fn another_sector_size_than_the_devices_is_refused() {
     let board = Board::new(BlockSize::B4096);
     let answer = board.run(&["--sector-size", "512", "status"]);
     assert!(answer.code() == Some(Exit::Disk.code()) && answer.stderr().contains("--sector-size"), "{answer}");
+}
+
+/// What somebody has put where the program keeps its state is neither written through, nor waited for, nor believed; and what it makes is
+/// nobody else's to write, whatever the umask.
+#[test]
+fn what_lies_in_the_folders_of_state_misleads_nobody() {
+    let board = Board::new(BlockSize::B512);
+    let bundle = board.device.workshop.bundle_text(2);
+    let system = board.system.path().to_str().unwrap();
+    let shell = |script: &str| superuser::run("sh", &["-ec", script, "sh", system]);
+    let status = |more: &[&str]| board.run(&[&["--json", "status"], more].concat());
+    shell(
+        "mkdir -p $1/lib/updater $1/run/updater; echo precious >$1/victim; ln -s $1/victim $1/lib/updater/last-result.json.new",
+    );
+    shell("mkfifo $1/lib/updater/last-result.json");
+    assert_eq!(status(&["--booted", "a"]).exits(Exit::Done).json()["last_result"], serde_json::Value::Null);
+    board.run_as("umask 000", &["--booted", "a", "install", &bundle]).exits(Exit::Done);
+    assert_eq!(shell("cat $1/victim"), "precious");
+    assert_eq!(status(&["--booted", "a"]).exits(Exit::Done).json()["last_result"]["class"], "done");
+    shell("truncate -s 1G $1/lib/updater/last-result.json");
+    assert_eq!(status(&["--booted", "a"]).exits(Exit::Done).json()["last_result"], serde_json::Value::Null);
+    shell("mkfifo $1/run/updater/boot.json");
+    status(&[]).exits(Exit::Io).says("it is not a regular file");
+    shell(
+        "rm $1/run/updater/boot.json; echo '{\"schema\":1,\"slot\":\"a\"}' >$1/real; ln -s $1/real $1/run/updater/boot.json",
+    );
+    status(&[]).exits(Exit::Io).says("it is a symbolic link");
+    shell("rm $1/run/updater/boot.json; truncate -s 1G $1/run/updater/boot.json");
+    status(&[]).exits(Exit::Io).says("more than 65536 bytes");
+    shell("rm $1/run/updater/*; mkfifo $1/run/updater/lock");
+    board.run(&["--booted", "a", "mark-good"]).exits(Exit::Io).says("it is not a regular file");
+    for umask in ["umask 000", "umask 077"] {
+        shell("rm -r $1/run/updater $1/lib/updater");
+        board.run_as(umask, &["--booted", "a", "install", "/nowhere"]).exits(Exit::Usage);
+        let modes = shell("cd $1; stat -c %a run/updater lib/updater run/updater/lock lib/updater/last-result.json");
+        assert_eq!(modes, "755\n755\n600\n644", "{umask}");
+    }
 }

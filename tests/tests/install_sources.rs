@@ -5,12 +5,14 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use libupdate::BlockSize;
 use tests::answer::Exit;
 use tests::cli::Cli;
 use tests::device::Device;
+use tests::loop_device::LoopDevice;
 use tests::root_image::noise;
 use tests::tool;
-use tests::workshop::{MAKER, Workshop};
+use tests::workshop::{COMPATIBLE, MAKER, Workshop};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -137,4 +139,62 @@ fn a_bundle_whose_name_is_no_text() {
     device.cli(&["install"]).and(&[&path]).run().exits(Exit::Done);
     holds(&device, &device.workshop.image(2).padded());
     Cli::new(&["info"]).and(&[&path]).run().exits(Exit::Done);
+}
+
+/// The program before the pipe has failed, or a download has: nobody is sent to look at the bundle.
+#[test]
+fn nothing_at_all_is_called_nothing() {
+    let device = Device::new();
+    let workshop = &device.workshop;
+    let says = |line: &[&str], exit: Exit, words: &str| {
+        let before = device.bytes();
+        device.run(line).exits(exit).says(words);
+        assert!(before == device.bytes());
+    };
+    says(&["install", "-"], Exit::NotAuthentic, "no byte came from stdin");
+    let empty = workshop.put_new("empty", b"");
+    let [empty, key] = [text(&empty), &workshop.text(&format!("{MAKER}.pub"))];
+    for line in [&["install", empty][..], &["verify", empty], &["info", empty], &["bundle", "digest", empty]] {
+        says(line, Exit::NotAuthentic, "the file is empty");
+    }
+    let attach = ["bundle", "attach-signature", "--public-key", key, "--signature"];
+    says(&[&attach[..], &[empty, &workshop.bundle_text(2)]].concat(), Exit::Usage, "the file is empty");
+    says(&[&attach[..], &[key, empty]].concat(), Exit::NotAuthentic, "the file is empty");
+    let create = ["bundle", "create", "--version", "1", "--compatible", "x", "-o", "/dev/null", "--image"];
+    says(&[&create[..], &[empty]].concat(), Exit::Usage, "the file is empty");
+    says(&[&create[..], &["-"]].concat(), Exit::Usage, "no byte came");
+    says(&["--trust", empty, "verify", &workshop.bundle_text(2)], Exit::Usage, "the file is empty");
+    says(&["--profile", empty, "status"], Exit::Usage, "");
+}
+
+/// An image of a partition, and of a program that makes it: the same bundle as of the file.
+#[test]
+fn an_image_comes_from_a_block_device_a_fifo_or_stdin() {
+    let workshop = Workshop::shared();
+    let bytes = noise("block", 1_048_576);
+    let image = workshop.put_new("raw", &bytes);
+    let wanted = fs::read(workshop.release(2).image(&image).create()).unwrap();
+    let node = LoopDevice::over(&image, BlockSize::B512);
+    assert!(fs::read(workshop.release(2).image(Path::new(node.text())).create()).unwrap() == wanted);
+    let fifo = workshop.put_new("fifo", b"");
+    fs::remove_file(&fifo).unwrap();
+    tool::run("mkfifo", &[&fifo]);
+    let writer = std::thread::spawn({
+        let (fifo, bytes) = (fifo.clone(), bytes.clone());
+        move || fs::write(fifo, bytes)
+    });
+    assert!(fs::read(workshop.release(2).image(&fifo).create()).unwrap() == wanted);
+    writer.join().unwrap().unwrap();
+    let (out, key) = (workshop.put_new("out", b""), workshop.text(&format!("{MAKER}.key")));
+    let line = ["bundle", "create", "--version", "2.0", "--compatible", COMPATIBLE, "--image", "-", "--key", &key];
+    let create = Cli::new(&line).and(&["--force", "-o", text(&out)]);
+    create.run_with_input(&bytes, &[4097, 65_536]).exits(Exit::Done);
+    assert!(fs::read(&out).unwrap() == wanted);
+    // Nothing is written beside what is no file.
+    Cli::new(&line).and(&["--detached"]).run().exits(Exit::Usage).says("a pipe is gone once it is read");
+    Cli::new(&["bundle", "create", "--version", "2", "--compatible", "x", "--image", "/dev/zero", "-o", text(&out)])
+        .and(&["--force"])
+        .run()
+        .exits(Exit::Usage)
+        .says("no file, no block device and no pipe");
 }

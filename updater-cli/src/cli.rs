@@ -43,7 +43,7 @@ pub struct Common {
     /// Logical sector size of a disk image file, where it cannot be told
     #[arg(long, value_name = "512|4096", global = true)]
     pub sector_size: Option<u32>,
-    /// Public key (SPKI PEM) to trust, instead of the profile's; may be given again
+    /// Public key (SPKI, PEM or DER) to trust, instead of the profile's; may be given again
     #[arg(long, value_name = "PUB", global = true)]
     pub trust: Vec<PathBuf>,
     /// The slot that is running [default: what the initramfs hook said; on a disk image file the good slot of the highest
@@ -307,7 +307,7 @@ pub struct Choose {
 /// `hook-config`.
 #[derive(Args, Debug)]
 pub struct HookConfig {
-    /// File to write: /etc/updater/hook.config of the initramfs
+    /// File to write: /etc/updater/hook.config of the initramfs; - for stdout
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
 }

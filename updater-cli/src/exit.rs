@@ -1,8 +1,10 @@
 //! How the program ends: a code for scripts, and for people what failed, why, and what to do next.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
 
 use libupdate::error::{Corrupt, Incompatible, NoSpace, Rejected, TableFault};
+use rustix::io::Errno;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
@@ -209,6 +211,20 @@ impl From<libupdate::Error<OsError>> for Failure {
     }
 }
 
+/// Code and way out where a write failed because there is no room for more: on the medium, or by a limit of who writes.
+pub fn no_room(error: &io::Error) -> Option<(Exit, &'static str)> {
+    match error.kind() {
+        ErrorKind::StorageFull => Some((Exit::NoSpace, "make room, then run the same command again")),
+        ErrorKind::QuotaExceeded => {
+            Some((Exit::NoSpace, "make room within the quota, then run the same command again"))
+        }
+        ErrorKind::FileTooLarge => Some((Exit::NoSpace, LARGER_FILES)),
+        _ => None,
+    }
+}
+
+const LARGER_FILES: &str = "allow larger files (ulimit -f, LimitFSIZE of systemd), or use a file system that takes them, then run the same command again";
+
 fn next_for_os(error: &OsError) -> &'static str {
     match (error.fault(), error.class()) {
         (Fault::NotAWholeDisk, _) => "give the whole disk with --disk, not one of its partitions",
@@ -221,6 +237,7 @@ fn next_for_os(error: &OsError) -> &'static str {
         (Fault::SeveralDisks { .. }, _) => "name the disk with --disk, or its bus path in the profile",
         (Fault::BootedDiffers { .. }, _) => "say with --booted which slot runs",
         (Fault::BootedSlot { .. }, _) => "choose the other slot",
+        (_, Class::NoSpace) if error.errno() == Some(Errno::FBIG) => LARGER_FILES,
         (_, Class::NoSpace) => "make room, then run the same command again",
         (_, Class::Denied) => "run it as root, or make the file writable",
         (_, Class::Disk) => "check the path",
@@ -309,7 +326,6 @@ mod tests {
 
     use libupdate::error::{Access, IoError};
     use libupdate::{ByteLen, Error, Lba, SlotId};
-    use rustix::io::Errno;
 
     use super::*;
 

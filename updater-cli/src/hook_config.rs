@@ -16,6 +16,7 @@ use libupdate::SlotId;
 use libupdate::boot::Guard;
 use libupdate::bundle::{Anchors, PublicKey};
 use libupdate::gpt::{Guid, TriesLeft};
+use libupdate::limits::HOOK_CONFIG_BYTES;
 use libupdate::slot::{Duty, PartitionSpec};
 use serde::{Deserialize, Serialize};
 
@@ -27,8 +28,6 @@ pub const PATH: &str = "/etc/updater/hook.config";
 
 const MAGIC: [u8; 8] = *b"LUHOOK01";
 const HEAD: usize = 12;
-/// More than the largest profile takes: 64 partitions and 16 keys.
-const MOST_BYTES: usize = 32 << 10;
 
 /// What the hook knows of its device.
 #[derive(Clone, Debug)]
@@ -120,7 +119,7 @@ impl HookConfig {
             keys: self.anchors.keys().iter().map(|key| key.to_spki().to_vec()).collect(),
             boot: self.boot.clone(),
         };
-        let mut room = vec![0; MOST_BYTES];
+        let mut room = vec![0; usize::try_from(HOOK_CONFIG_BYTES).ok()?.checked_sub(HEAD)?];
         let body = postcard::to_slice(&wire, &mut room).ok()?;
         Some([&MAGIC[..], &crc32fast::hash(body).to_le_bytes(), body].concat())
     }
@@ -186,7 +185,7 @@ mod tests {
     fn sample() -> HookConfig {
         let folder = tempfile::tempdir().unwrap();
         let files = crate::keys::generate(folder.path(), "k").unwrap();
-        let anchors = crate::keys::anchors(&[files.public], NonZeroUsize::MIN).unwrap();
+        let anchors = Anchors::new(&[crate::keys::public(&files.public).unwrap()], NonZeroUsize::MIN).unwrap();
         HookConfig::of(&Profile::load(Some("generic-x86_64-uefi")).unwrap(), &anchors)
     }
 

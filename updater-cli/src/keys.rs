@@ -1,25 +1,30 @@
 //! P-256 keys in files: `N.key` signs (PKCS#8 PEM, for the owner's eyes only), `N.pub` checks (SubjectPublicKeyInfo PEM).
 //!
-//! The same files as `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` and `openssl pkey -pubout` make; the
-//! `EC PRIVATE KEY` form of `openssl ecparam -genkey` is read too.
+//! The same files as `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` and `openssl pkey -pubout` make. What else people
+//! have, [`form`] takes or calls by its name.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use libupdate::bundle::{Anchors, PublicKey};
+use libupdate::limits::KEY_BYTES;
 use libupdate::manifest::Name;
 use p256::SecretKey;
-use p256::ecdsa::{SigningKey, VerifyingKey};
+use p256::ecdsa::SigningKey;
 use p256::elliptic_curve::Generate;
-use p256::pkcs8::{DecodePublicKey, EncodePrivateKey, EncodePublicKey, LineEnding};
+use p256::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{self, Exit, Failure};
+use crate::os::file;
+use crate::profile::TrustFiles;
 
-/// A PEM file of one key is a tenth of this; a path to something else should not be read to its end.
-const FILE_BYTES: u64 = 64 << 10;
+mod form;
+mod pem;
+
+use form::Unfit;
 
 /// The two files of a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,59 +66,70 @@ pub fn generate(folder: &Path, name: &str) -> Result<KeyFiles, Failure> {
 /// # Errors
 /// [`Exit::Usage`]: no such file, or not a private P-256 key without a passphrase.
 pub fn private(path: &Path) -> Result<SigningKey, Failure> {
-    let text = read(path, "private key")?;
-    // `openssl ecparam -genkey` puts the curve's own block in front.
-    let start = text.find("-----BEGIN EC PRIVATE KEY-----").unwrap_or_default();
-    match SecretKey::from_pem(text.get(start..).unwrap_or_default()) {
+    let what = || format!("cannot use the private key {}", path.display());
+    match form::private(&read(path, "private key")?) {
         Ok(secret) => Ok(SigningKey::from(secret)),
-        Err(error) => {
-            let what = format!("cannot use the private key {}", path.display());
-            let why = format!("not a P-256 key in PEM without a passphrase ({error})");
-            let next = "make one with `keygen`, or convert yours: openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW";
-            Err(Failure::new(Exit::Usage, what, why, next))
-        }
+        Err(Unfit { why, next }) => Err(Failure::new(Exit::Usage, what(), why, next)),
     }
 }
 
 /// The key that checks.
 ///
 /// # Errors
-/// [`Exit::Usage`]: no such file, or not a public P-256 key.
+/// [`Exit::Usage`]: no such file, or not one public P-256 key.
 pub fn public(path: &Path) -> Result<PublicKey, Failure> {
-    let text = read(path, "public key")?;
-    match VerifyingKey::from_public_key_pem(&text) {
-        Ok(key) => Ok(PublicKey::from(key)),
-        Err(error) => {
-            let what = format!("cannot use the public key {}", path.display());
-            let next = match text.contains("PRIVATE KEY-----") {
-                true => "this is a private key: give its .pub file, and keep this one off the device",
-                false => "take it from the private key: openssl pkey -in KEY -pubout -out KEY.pub",
-            };
-            Err(Failure::new(Exit::Usage, what, format!("not a P-256 public key in PEM ({error})"), next))
-        }
+    let what = || format!("cannot use the public key {}", path.display());
+    match form::public(&read(path, "public key")?) {
+        Ok(key) => Ok(key),
+        Err(Unfit { why, next }) => Err(Failure::new(Exit::Usage, what(), why, next)),
     }
 }
 
-/// What the device trusts: every key of the files, `threshold` of them together.
+/// What the device trusts, `threshold` keys of the files together; and what lies in the trust folder and adds none, in words.
 ///
 /// # Errors
-/// [`Exit::Usage`]: those of [`public`], one key twice, too many keys, or a threshold that they cannot reach.
-pub fn anchors(files: &[PathBuf], threshold: NonZeroUsize) -> Result<Anchors, Failure> {
-    let keys = files.iter().map(|path| public(path)).collect::<Result<Vec<_>, _>>()?;
-    Anchors::new(&keys, threshold).map_err(|fault| {
-        let listed: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+/// [`Exit::Usage`]: those of [`public`] for a file that was named, one named key twice, too many keys, or a threshold that those which
+/// are left cannot reach.
+pub fn anchors(files: &TrustFiles, threshold: NonZeroUsize) -> Result<(Anchors, Vec<String>), Failure> {
+    let mut keys = files.named.iter().map(|path| public(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut skipped = Vec::new();
+    for path in &files.gathered {
+        match spare(path) {
+            Ok(key) if keys.iter().any(|known| known.id() == key.id()) => {
+                skipped.push(format!("{} (its key stands in another file too)", path.display()));
+            }
+            Ok(key) => keys.push(key),
+            Err(why) => skipped.push(format!("{} ({why})", path.display())),
+        }
+    }
+    let anchors = Anchors::new(&keys, threshold).map_err(|fault| {
+        let listed: Vec<String> =
+            files.named.iter().chain(&files.gathered).map(|path| path.display().to_string()).collect();
         let what = format!("cannot trust {}", listed.join(", "));
-        Failure::new(Exit::Usage, what, fault, "check the trust table of the profile, or the --trust options")
-    })
+        let why = match skipped.as_slice() {
+            [] => fault.to_string(),
+            skipped => format!("{fault}; skipped: {}", skipped.join(", ")),
+        };
+        Failure::new(Exit::Usage, what, why, "check the trust table of the profile, or the --trust options")
+    })?;
+    Ok((anchors, skipped))
 }
 
-fn read(path: &Path, kind: &str) -> Result<String, Failure> {
-    let text = File::open(path).and_then(|file| {
-        let mut text = String::new();
-        file.take(FILE_BYTES).read_to_string(&mut text)?;
-        Ok(text)
-    });
-    text.map_err(|error| {
+/// The key in a file of the trust folder, or why there is none: an editor's or another system's file must stop nobody.
+fn spare(path: &Path) -> Result<PublicKey, String> {
+    if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+        return Err("a hidden file".to_owned());
+    }
+    match fs::metadata(path) {
+        Ok(facts) if facts.is_file() => public(path).map_err(|failure| failure.why),
+        Ok(_) => Err("not a regular file".to_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err("a link that leads nowhere".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn read(path: &Path, kind: &str) -> Result<Vec<u8>, Failure> {
+    file::read(path, KEY_BYTES).map_err(|error| {
         let what = format!("cannot read the {kind} {}", path.display());
         Failure::new(Exit::Usage, what, error, "check the path and the rights")
     })
@@ -155,8 +171,7 @@ fn unwritten(what: &str, error: &io::Error) -> Failure {
         ErrorKind::AlreadyExists => {
             (Exit::Usage, "keys are never overwritten: give another --name, or move the old files")
         }
-        ErrorKind::StorageFull => (Exit::NoSpace, "make room, then run the same command again"),
-        _ => (Exit::Io, "check the folder and its rights"),
+        _ => exit::no_room(error).unwrap_or((Exit::Io, "check the folder and its rights")),
     };
     Failure::new(code, what, error, next)
 }
@@ -170,6 +185,11 @@ mod tests {
     use p256::ecdsa::{Signature, signature::Verifier};
 
     use super::*;
+
+    fn anchors(files: &[PathBuf], threshold: NonZeroUsize) -> Result<Anchors, Failure> {
+        let files = TrustFiles { named: files.to_vec(), gathered: Vec::new() };
+        super::anchors(&files, threshold).map(|(anchors, _)| anchors)
+    }
 
     fn openssl(arguments: &[&str], folder: &Path) -> Vec<u8> {
         let done = Command::new("openssl").args(arguments).current_dir(folder).output().expect("openssl is installed");
@@ -188,8 +208,7 @@ mod tests {
         let signature: Signature = signing.sign(b"message");
         signing.verifying_key().verify(b"message", &signature).unwrap();
         assert_eq!(public(&files.public).unwrap(), PublicKey::from(*signing.verifying_key()));
-        let anchors = anchors(&[files.public], NonZeroUsize::MIN).unwrap();
-        assert_eq!(anchors.keys().len(), 1);
+        assert_eq!(anchors(&[files.public], NonZeroUsize::MIN).unwrap().keys().len(), 1);
     }
 
     #[test]
@@ -259,5 +278,31 @@ mod tests {
         let deep = folder.path().join("new/keys");
         generate(&deep, "k").unwrap();
         assert_eq!(fs::metadata(&deep).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn spare_files_in_the_trust_folder_are_skipped_and_told_while_the_threshold_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        generate(folder.path(), "k").unwrap();
+        fs::copy(at("k.pub"), at("z.pub")).unwrap();
+        fs::write(at("._k.pub"), [0, 5, 22, 7]).unwrap();
+        fs::write(at("empty.pub"), "").unwrap();
+        fs::create_dir(at("folder.pub")).unwrap();
+        std::os::unix::fs::symlink("nowhere", at("gone.pub")).unwrap();
+        assert!(Command::new("mkfifo").arg(at("pipe.pub")).status().unwrap().success());
+        let spare = ["._k.pub", "empty.pub", "folder.pub", "gone.pub", "pipe.pub", "z.pub"];
+        let gathered = ["._k.pub", "empty.pub", "folder.pub", "gone.pub", "k.pub", "pipe.pub", "z.pub"].map(at);
+        let files = TrustFiles { named: vec![], gathered: gathered.to_vec() };
+        let (trusted, skipped) = super::anchors(&files, NonZeroUsize::MIN).unwrap();
+        assert_eq!((trusted.keys().len(), skipped.len()), (1, spare.len()), "{skipped:?}");
+        for (name, told) in spare.iter().zip(&skipped) {
+            assert!(told.starts_with(at(name).to_str().unwrap()), "{told}");
+        }
+        // A copy is no second key.
+        let too_few = super::anchors(&files, NonZeroUsize::new(2).unwrap()).unwrap_err();
+        assert!(too_few.why.contains("cannot be reached") && too_few.why.contains("gone.pub (a link"), "{too_few}");
+        // One that was named is no spare file.
+        assert_eq!(anchors(&[at("empty.pub")], NonZeroUsize::MIN).unwrap_err().why, "the file is empty");
     }
 }

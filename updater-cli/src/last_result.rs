@@ -1,12 +1,12 @@
 //! How the last installation on this device ended: a cache for `status`. Table and trailers are the truth.
 
-use std::fs;
-use std::io::Write;
 use std::path::Path;
 
+use libupdate::limits::STATE_BYTES;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Exit, Failure};
+use crate::os::file;
 use crate::session::Session;
 
 const FOLDER: &str = "/var/lib/updater";
@@ -45,7 +45,7 @@ pub fn read(is_file: bool) -> Option<LastResult> {
 }
 
 fn read_from(folder: &Path) -> Option<LastResult> {
-    serde_json::from_str(&fs::read_to_string(folder.join(FILE)).ok()?).ok()
+    serde_json::from_str(&file::read_state(&folder.join(FILE), STATE_BYTES).ok()?).ok()
 }
 
 /// Remembers how an installation on this device ended.
@@ -58,18 +58,14 @@ pub fn write<T>(session: &Session, answer: &Result<T, Failure>) {
     }
 }
 
-/// Written beside and renamed: a cut leaves the old file or the new one.
 fn write_to(folder: &Path, last: &LastResult) -> std::io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let new = folder.join(format!("{FILE}.new"));
-    let mut file = fs::File::create(&new)?;
-    file.write_all(serde_json::to_string(last)?.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, folder.join(FILE))
+    file::write_state(&folder.join(FILE), serde_json::to_string(last)?.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

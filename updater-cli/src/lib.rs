@@ -18,6 +18,8 @@ pub mod keys;
 #[cfg(feature = "program")]
 mod last_result;
 #[cfg(feature = "program")]
+mod new_file;
+#[cfg(feature = "program")]
 mod new_table;
 pub mod os;
 #[cfg(feature = "program")]

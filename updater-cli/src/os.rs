@@ -7,6 +7,7 @@ pub mod disk;
 pub mod error;
 #[cfg(test)]
 mod eventually;
+pub mod file;
 pub mod find;
 mod in_flight;
 pub mod lock;

@@ -11,7 +11,8 @@ use indicatif::MultiProgress;
 use libupdate::ByteLen;
 use serde::Serialize;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{self, Exit, Failure};
+use crate::new_file::Went;
 
 mod captured;
 mod descriptor;
@@ -137,6 +138,21 @@ impl Output {
         self.to_stdout(&text).map_err(|error| unwritten(&error))
     }
 
+    /// Writes the result of an act whose bytes may have gone to stdout, and then to stderr: who reads the bytes wants nothing else.
+    ///
+    /// # Errors
+    /// As [`Output::result`].
+    pub fn result_after<R: Report>(&self, went: Went, report: &R) -> Result<(), Failure> {
+        if went == Went::Elsewhere {
+            return self.result(report);
+        }
+        match self.settings.results {
+            ResultForm::Human => self.note(&report.human()),
+            ResultForm::Json => self.line(&document::render(report).map_err(|error| unwritten(&error.into()))?),
+        }
+        Ok(())
+    }
+
     /// Writes a failure: for people to stderr, with `--json` also as a document to stdout.
     ///
     /// A failure that cannot be told is not told twice: the exit code still says it.
@@ -199,7 +215,7 @@ fn write_all(sink: &Sink, text: &str, end: &str) -> io::Result<()> {
 }
 
 fn unwritten(error: &io::Error) -> Failure {
-    let code = if error.kind() == ErrorKind::StorageFull { Exit::NoSpace } else { Exit::Io };
+    let code = exit::no_room(error).map_or(Exit::Io, |(code, _)| code);
     let next = "the act itself is done; see `status`, and check where stdout goes";
     Failure::new(code, "the result could not be written", error, next)
 }

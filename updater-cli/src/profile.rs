@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use libupdate::SlotId;
 use libupdate::boot::Guard;
 use libupdate::gpt::{Attributes, Guid, TriesLeft};
+use libupdate::limits::PROFILE_BYTES;
 use libupdate::slot::{Duty, PartitionSpec};
 
 use crate::exit::{Exit, Failure};
+use crate::os::file;
 use crate::os::find::Selection;
 
 pub mod boot;
@@ -108,6 +110,15 @@ pub struct Trust {
     pub threshold: NonZeroUsize,
 }
 
+/// Files that may hold the keys to trust.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TrustFiles {
+    /// Those that somebody named, each of them a key.
+    pub named: Vec<PathBuf>,
+    /// What lies in the trust folder; also what is no key.
+    pub gathered: Vec<PathBuf>,
+}
+
 impl Profile {
     /// Finds and reads the profile that `--profile` names, or the device's own.
     ///
@@ -137,7 +148,11 @@ impl Profile {
 
     /// `None` where there is no such file.
     fn from_file(path: &Path) -> Result<Option<Self>, Failure> {
-        let text = match fs::read_to_string(path) {
+        let text = match file::read_text(path, PROFILE_BYTES) {
+            Ok(text) if text.trim().is_empty() => {
+                let what = format!("cannot read the profile {}", path.display());
+                return Err(Failure::new(Exit::Usage, what, "it is empty", "put the profile there again"));
+            }
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => {
@@ -181,27 +196,25 @@ impl SlotPartition {
 }
 
 impl Trust {
-    /// Every key file: the named ones, then those of the folder by name.
+    /// Every key file: the named ones, and what stands in the folder as a `.pub`, by name.
     ///
     /// # Errors
     /// [`Exit::Usage`] where the folder cannot be read or there is no key at all.
-    pub fn files(&self) -> Result<Vec<PathBuf>, Failure> {
-        let mut files = self.keys.clone();
+    pub fn files(&self) -> Result<TrustFiles, Failure> {
+        let mut gathered = Vec::new();
         if let Some(folder) = &self.folder {
             let failed = |error: std::io::Error| {
                 let what = format!("cannot read the trust folder {}", folder.display());
                 Failure::new(Exit::Usage, what, error, "put the public keys there, or give them with --trust")
             };
-            let mut more = Vec::new();
             for entry in fs::read_dir(folder).map_err(failed)? {
-                more.extend(
+                gathered.extend(
                     Some(entry.map_err(failed)?.path()).filter(|path| path.extension().is_some_and(|e| e == "pub")),
                 );
             }
-            more.sort();
-            files.append(&mut more);
+            gathered.sort();
         }
-        if files.is_empty() {
+        if self.keys.is_empty() && gathered.is_empty() {
             let folder = self.folder.clone().unwrap_or_default();
             let why = format!("no *.pub file in {}", folder.display());
             return Err(Failure::new(
@@ -211,7 +224,7 @@ impl Trust {
                 "put public keys there, or give them with --trust",
             ));
         }
-        Ok(files)
+        Ok(TrustFiles { named: self.keys.clone(), gathered })
     }
 }
 

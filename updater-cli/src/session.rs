@@ -12,7 +12,7 @@ use crate::exit::{Exit, Failure};
 use crate::keys;
 use crate::os::Interrupt;
 use crate::output::{Captured, Loudness, Output, ProgressForm, ResultForm, Settings};
-use crate::profile::Profile;
+use crate::profile::{Profile, TrustFiles};
 
 /// What every verb has.
 pub struct Session {
@@ -92,20 +92,31 @@ impl Session {
 
     /// The keys to trust: `--trust`, else the profile's.
     pub fn anchors(&self, profile: &Profile) -> Result<Anchors, Failure> {
-        let files = if self.common.trust.is_empty() { profile.trust.files()? } else { self.common.trust.clone() };
-        keys::anchors(&files, profile.trust.threshold)
+        let files = if self.common.trust.is_empty() { profile.trust.files()? } else { self.trusted_by_name() };
+        self.anchors_of(&files, profile.trust.threshold)
     }
 
     /// The keys to check a bundle with, for verbs that need no device: `--trust`, else those of the profile.
     pub fn anchors_without_profile(&self) -> Result<Anchors, Failure> {
         match (self.common.trust.is_empty(), &self.common.profile) {
-            (false, None) => keys::anchors(&self.common.trust, NonZeroUsize::MIN),
+            (false, None) => self.anchors_of(&self.trusted_by_name(), NonZeroUsize::MIN),
             (true, None) => {
                 let profile = self.profile().map_err(|failure| failure.or("or give the keys with --trust PUB"))?;
                 self.anchors(&profile)
             }
             _ => self.anchors(&self.profile()?),
         }
+    }
+
+    fn trusted_by_name(&self) -> TrustFiles {
+        TrustFiles { named: self.common.trust.clone(), gathered: Vec::new() }
+    }
+
+    /// What lies in the trust folder and is no key is skipped, and told.
+    fn anchors_of(&self, files: &TrustFiles, threshold: NonZeroUsize) -> Result<Anchors, Failure> {
+        let (anchors, skipped) = keys::anchors(files, threshold)?;
+        skipped.iter().for_each(|spare| self.output.warn(&format!("in the trust folder, {spare} is skipped")));
+        Ok(anchors)
     }
 
     /// The same, or `None` where the command line names neither keys nor a profile.

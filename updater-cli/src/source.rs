@@ -9,10 +9,9 @@
 //! ```
 //! What the bytes are decides, never the name.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use embedded_io::{ErrorKind, ErrorType, ReadExactError};
@@ -20,7 +19,6 @@ use libupdate::bytes::len_u64;
 use libupdate::digest::BLOCK_BYTES;
 use libupdate::install::Source;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::cli::Fetch;
@@ -33,10 +31,12 @@ use self::remote::fault::{Fault, Outlook};
 use self::url::Url;
 
 mod carried;
+mod local;
 mod remote;
 mod url;
 
 pub use carried::Carried;
+pub use local::{empty, image, open, regular, size, stays, unreadable};
 pub use url::shown;
 
 /// What every bundle begins with.
@@ -55,6 +55,14 @@ pub struct BundleSource {
     interrupt: Interrupt,
     /// The system's words for why the last read failed.
     fault: Option<String>,
+    came: Came,
+}
+
+/// Whether anything was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Came {
+    Nothing,
+    Bytes,
 }
 
 enum Part {
@@ -99,7 +107,7 @@ impl BundleSource {
         } else {
             parts(path)?
         };
-        Ok(Self { name: shown(path), parts, interrupt, fault: None })
+        Ok(Self { name: shown(path), parts, interrupt, fault: None, came: Came::Nothing })
     }
 
     /// A failure of the act, in the words of the server, or of the system, where a read is what failed.
@@ -113,8 +121,18 @@ impl BundleSource {
                 let next = "check the medium that it is on, then run the same command again, it resumes";
                 Failure { why: format!("{} could not be read: {fault}", self.name), next: next.to_owned(), ..failure }
             }
+            (None, None) if failure.code == Exit::NotAuthentic && self.came == Came::Nothing => {
+                self.nothing_came(failure)
+            }
             (None, _) => failure,
         }
+    }
+
+    /// The program that should have sent the bundle has most likely told why, and what is here is not at fault.
+    fn nothing_came(&self, failure: Failure) -> Failure {
+        let name = if self.name == "-" { "stdin" } else { &self.name };
+        let next = "see why the program that sends the bundle sent nothing, then run both again";
+        Failure { why: format!("{}: no byte came from {name}", failure.why), next: next.to_owned(), ..failure }
     }
 
     fn failed(&mut self, error: io::Error) -> SourceError {
@@ -164,21 +182,29 @@ fn padding(len: u64) -> u64 {
 }
 
 fn parts(path: &Path) -> Result<Vec<Part>, Failure> {
-    if path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo()) {
-        return Ok(vec![Part::Pipe(open_fifo(path)?)]);
+    if let Some(pipe) = local::pipe(path)? {
+        return Ok(vec![Part::Pipe(pipe)]);
     }
     let image = open(path)?;
-    if begins_with_magic(path, &image)? {
-        return Ok(vec![Part::File(Carried::new(image, None))]);
+    match local::first_bytes(path, &image)?.as_slice() {
+        [] => {
+            let empty = empty(path, Exit::NotAuthentic);
+            return Err(Failure { why: format!("it is no bundle: {}", empty.why), ..empty });
+        }
+        first if first == MAGIC => return Ok(vec![Part::File(Carried::new(image, None))]),
+        _ => {}
     }
     let head = head_of(path);
-    if !head.exists() {
+    if matches!(head.try_exists(), Ok(false)) {
         let why = format!("it is no bundle, and there is no {}", head.display());
         let next = format!("make one: updater-cli bundle create --detached --image {} ..", path.display());
         return Err(Failure::new(Exit::NotAuthentic, format!("cannot read {}", path.display()), why, next));
     }
-    let len = image.metadata().map_err(|error| unreadable(path, &error))?.len();
-    let head = Part::File(Carried::new(open(&head)?, None));
+    let len = local::len(path, &image)?;
+    let head = match local::pipe(&head)? {
+        Some(pipe) => Part::Pipe(pipe),
+        None => Part::File(Carried::new(open(&head)?, None)),
+    };
     // An image that grows while it is read must not push the padding out of its place.
     Ok(vec![head, Part::File(Carried::new(image, Some(len))), Part::Zeros(padding(len))])
 }
@@ -188,40 +214,6 @@ pub fn head_of(image: &Path) -> PathBuf {
     let mut name = image.as_os_str().to_owned();
     name.push(HEAD);
     PathBuf::from(name)
-}
-
-fn begins_with_magic(path: &Path, file: &File) -> Result<bool, Failure> {
-    let mut first = [0; MAGIC.len()];
-    let mut file = file;
-    let mut got = 0;
-    while got < first.len() {
-        match file.read(first.get_mut(got..).unwrap_or_default()) {
-            Ok(0) => break,
-            Ok(more) => got = got.saturating_add(more),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(unreadable(path, &error)),
-        }
-    }
-    file.seek(SeekFrom::Start(0)).map_err(|error| unreadable(path, &error))?;
-    Ok(first == *MAGIC)
-}
-
-/// Opens a bundle, an image or a head for reading.
-pub fn open(path: &Path) -> Result<File, Failure> {
-    File::open(path).map_err(|error| unreadable(path, &error))
-}
-
-/// Opens a FIFO without waiting for its writer, which [`wait`] does.
-fn open_fifo(path: &Path) -> Result<File, Failure> {
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    opened.map_err(|error| unreadable(path, &error))
-}
-
-/// A file that cannot be read.
-pub fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    let code = if error.kind() == io::ErrorKind::NotFound { Exit::Usage } else { Exit::Io };
-    Failure::new(code, format!("cannot read {}", path.display()), error, "check the path and its permissions")
 }
 
 impl ErrorType for BundleSource {
@@ -241,7 +233,10 @@ impl embedded_io::Read for BundleSource {
                 Ok(0) => {
                     self.parts.remove(0);
                 }
-                Ok(got) => return Ok(got),
+                Ok(got) => {
+                    self.came = Came::Bytes;
+                    return Ok(got);
+                }
                 // A signal wakes a read that waits for a pipe.
                 Err(error) if error.kind() == io::ErrorKind::Interrupted && !self.interrupt.requested() => {}
                 // Another reader of the FIFO was quicker.

@@ -3,13 +3,13 @@
 //! ```text
 //!   0  count      2   0 ..= 8
 //!   2  zero       2
-//!   4  count x | key id 32 | r 32 | s 32 |      r and s big-endian, s <= (n - 1) / 2
+//!   4  count x | key id 32 | r 32 | s 32 |      r and s big-endian, s <= (n - 1) / 2 where the key is trusted
 //! ```
 //!
 //! 1. ECDSA P-256 over SHA-256 of the message: `libupdate bundle v1`, NUL, prefix, manifest.
 //! 2. The threshold counts distinct trusted keys whose signature holds; a second signature by one key counts nothing.
 //! 3. A signature by a key that is not trusted is passed over unread.
-//! 4. A high s by a trusted key refuses the bundle.
+//! 4. A high s in a record of a trusted key refuses the bundle, whether or not it holds.
 
 use crate::bundle::KeyId;
 use crate::bundle::prefix::BLOCK_HEADER_BYTES;

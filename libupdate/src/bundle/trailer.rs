@@ -6,7 +6,7 @@
 //!         | "LUTRAIL1" 8 | envelope length 4 | CRC-32 of envelope 4 | envelope | zero to 12288 |
 //!         | "LUMARK01" 8 | manifest digest 32 | CRC-32 of bytes 0..40 4 | zero to 4096 |
 //!  32768  verdict, one block: see [`verdict`](super::verdict)
-//!  36864  zero
+//!  36864  question to a person, one block: see [`verdict`](super::verdict)
 //! ```
 //!
 //! 1. A trailer says that the partition holds this manifest's image. The CRC tells damage from forgery; the signatures in the

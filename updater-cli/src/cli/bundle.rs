@@ -20,7 +20,7 @@ pub enum Bundle {
 /// `bundle create`.
 #[derive(Args, Debug)]
 pub struct BundleCreate {
-    /// Image of the role `root`
+    /// Image of the role `root`: a file, a block device, a FIFO, or - for stdin
     #[arg(long, value_name = "F")]
     pub image: Option<PathBuf>,
     /// Image of another role; may be given again
@@ -32,10 +32,10 @@ pub struct BundleCreate {
     /// Devices it is for; may be given again
     #[arg(long, value_name = "C", required = true)]
     pub compatible: Vec<String>,
-    /// Private key (PKCS#8 PEM); may be given again; without one the bundle is unsigned, to be signed elsewhere
+    /// Private key (PKCS#8 or SEC 1, PEM or DER, without a passphrase); may be given again; without one the bundle is unsigned, to be signed elsewhere
     #[arg(long, value_name = "K")]
     pub key: Vec<PathBuf>,
-    /// The bundle to write
+    /// The bundle to write; - for stdout, and then what else there is to say goes to stderr
     #[arg(short, long, value_name = "OUT", required_unless_present = "detached", conflicts_with = "detached")]
     pub output: Option<PathBuf>,
     /// Leave the image as it is and write F.manifest beside it
@@ -50,7 +50,7 @@ pub struct BundleCreate {
     /// Devices refuse an index lower than that of their good slots
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub rollback_index: u64,
-    /// Replace OUT where it exists
+    /// Replace OUT where it exists; a FIFO or a device is never replaced, but written to
     #[arg(long)]
     pub force: bool,
 }
@@ -74,7 +74,7 @@ pub enum CompressionOption {
 pub struct BundleDigest {
     /// Bundle or detached head
     pub file: PathBuf,
-    /// The message to write, for `openssl dgst -sha256 -sign`
+    /// The message to write, for `openssl dgst -sha256 -sign`; - for stdout
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
     /// Where it is a URL.

@@ -10,12 +10,15 @@
 //! 3. Two that disagree are an error, and so is a report that cannot be read: the booted slot is never guessed.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use libupdate::SlotId;
+use libupdate::limits::STATE_BYTES;
 use serde::Deserialize;
 
 use super::error::{Fault, OsError};
+use super::file;
 use super::node::{exists, read};
 
 /// The hook's report.
@@ -87,11 +90,12 @@ impl Booted {
             false => None,
         };
         let written =
-            match exists(report)? {
-                true => Some(from_report(&read(report)?).map_err(|_| {
+            match file::read_state(report, STATE_BYTES) {
+                Ok(text) => Some(from_report(&text).map_err(|_| {
                     OsError::new(report, Fault::Unexpected { wanted: "a report of the boot (schema 1)" })
                 })?),
-                false => None,
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
+                Err(error) => return Err(OsError::io(report, "read", &error)),
             };
         match (written, named) {
             (None, None) => Ok(None),
@@ -183,5 +187,19 @@ mod tests {
         assert_eq!(found().unwrap().unwrap().slot, SlotId::A);
         fs::write(&report, "{").unwrap();
         assert!(matches!(found().unwrap_err().fault(), Fault::Unexpected { .. }));
+        fs::write(&report, vec![b' '; 1 << 20]).unwrap();
+        assert!(found().unwrap_err().to_string().contains("has more than 65536 bytes"));
+    }
+
+    #[test]
+    fn a_report_that_is_no_file_stops_nobody_for_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = folder.path().join("boot.json");
+        let found = || Booted::from_sources(&report, Path::new("/nonexistent")).unwrap_err().to_string();
+        assert!(std::process::Command::new("mkfifo").arg(&report).status().unwrap().success());
+        assert!(found().ends_with("boot.json: it is not a regular file"), "{}", found());
+        fs::rename(&report, folder.path().join("fifo")).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("gone"), &report).unwrap();
+        assert!(found().contains("it is a symbolic link"), "{}", found());
     }
 }

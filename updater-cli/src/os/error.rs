@@ -33,6 +33,13 @@ pub enum Fault {
         /// The kernel's answer.
         errno: Errno,
     },
+    /// A file was refused before, or while, it was read.
+    File {
+        /// What was tried, as a verb.
+        act: &'static str,
+        /// The rule that it breaks, in words.
+        why: String,
+    },
     /// A file of the system (sysfs, procfs, a report of the hook) does not say what it must.
     Unexpected {
         /// What was looked for in it.
@@ -144,7 +151,10 @@ impl OsError {
 
     /// A failed call of the standard library on `path`.
     pub fn io(path: &Path, act: &'static str, error: &io::Error) -> Self {
-        Self::call(path, act, Errno::from_io_error(error).unwrap_or(Errno::IO))
+        match Errno::from_io_error(error) {
+            Some(errno) => Self::call(path, act, errno),
+            None => Self::new(path, Fault::File { act, why: error.to_string() }),
+        }
     }
 
     /// The rule.
@@ -164,7 +174,7 @@ impl OsError {
     pub fn class(&self) -> Class {
         match &self.fault {
             Fault::Call { errno, .. } | Fault::Earlier { errno, .. } => class_of(*errno),
-            Fault::Unexpected { .. } | Fault::Ended => Class::Io,
+            Fault::File { .. } | Fault::Unexpected { .. } | Fault::Ended => Class::Io,
             Fault::OpenedForReading => Class::Denied,
             Fault::BootedSlot { .. } => Class::Booted,
             Fault::InUse { .. } | Fault::Locked { .. } => Class::Busy,
@@ -200,6 +210,7 @@ impl fmt::Display for OsError {
             Fault::Earlier { act, at, errno } => {
                 write!(f, "an access made earlier: cannot {act} {path} at byte {at}: {}", io::Error::from(*errno))
             }
+            Fault::File { act, why } => write!(f, "cannot {act} {path}: {why}"),
             Fault::Unexpected { wanted } => write!(f, "{path} does not hold {wanted}"),
             Fault::Ended => write!(f, "{path} ended early: it was made shorter meanwhile"),
             Fault::NotADisk => write!(f, "{path} is neither a block device nor a file"),

@@ -8,18 +8,19 @@
 //!
 //! The kernel drops each lock with the process, so none is ever stale.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, Mode as Permissions, OFlags};
+use libupdate::limits::SYSTEM_BYTES;
+use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 
 use super::disk::{Disk, Kind, Mode};
 use super::error::{Fault, OsError};
+use super::file;
 use super::medium;
 
 /// The lock of acts on a device.
@@ -70,17 +71,7 @@ impl Lock {
     }
 
     fn act_on_device(path: &Path) -> Result<Self, OsError> {
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        match DirBuilder::new().mode(0o700).create(folder) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                return Err(OsError::io(folder, "create", &error));
-            }
-            _ => {}
-        }
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::open(path, flags, Permissions::RUSR | Permissions::WUSR)
-            .map(File::from)
-            .map_err(|errno| OsError::call(path, "open", errno))?;
+        let file = file::lock(path).map_err(|error| OsError::io(path, "open", &error))?;
         flock(path, &file)?;
         Ok(Self { _held: Some(file) })
     }
@@ -123,7 +114,7 @@ fn locked(path: &Path, file: &File) -> OsError {
 fn holder(file: &File) -> Option<String> {
     let inode = file.metadata().ok()?.ino();
     let own = std::process::id();
-    let table = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let table = system("/proc/locks");
     let pid = lock_pids(&table, inode).find(|pid| *pid != own).or_else(|| {
         processes().into_iter().filter(|pid| *pid != own).find(|pid| {
             pages(*pid)
@@ -133,7 +124,7 @@ fn holder(file: &File) -> Option<String> {
     });
     match pid {
         Some(pid) => {
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let name = system(&format!("/proc/{pid}/comm"));
             Some(format!("process {pid} ({})", name.trim_end()))
         }
         None if lock_pids(&table, inode).next().is_some() => Some("this process".to_owned()),
@@ -164,7 +155,11 @@ fn processes() -> Vec<u32> {
 fn pages(pid: u32) -> Vec<String> {
     let folder = PathBuf::from(format!("/proc/{pid}/fdinfo"));
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect()
+    entries.filter_map(|entry| file::read_text(&entry.path(), SYSTEM_BYTES).ok()).collect()
+}
+
+fn system(path: &str) -> String {
+    file::read_text(Path::new(path), SYSTEM_BYTES).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -242,12 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_of_a_device_stands_in_a_private_folder() {
+    fn the_lock_of_a_device_is_roots_in_a_folder_that_all_may_look_into() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("updater/lock");
         let first = Lock::act_on_device(&path).unwrap();
-        let mode = fs::metadata(path.parent().unwrap()).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o755, 0o600));
         let error = Lock::act_on_device(&path).unwrap_err();
         assert!(matches!(error.fault(), Fault::Locked { .. }));
         drop(first);
@@ -260,7 +255,7 @@ mod tests {
         let victim = folder.path().join("victim");
         std::os::unix::fs::symlink(&victim, folder.path().join("lock")).unwrap();
         let error = Lock::act_on_device(&folder.path().join("lock")).unwrap_err();
-        assert_eq!(error.errno(), Some(Errno::LOOP));
+        assert!(error.to_string().contains("it is a symbolic link"), "{error}");
         assert!(!victim.exists());
     }
 

@@ -5,9 +5,11 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use libupdate::gpt::EntryNumber;
+use libupdate::limits::SYSTEM_BYTES;
 use libupdate::{ByteLen, Extent};
 
 use super::error::{Fault, OsError};
+use super::file;
 
 /// Sysfs counts in 512-byte units on every disk, 4Kn ones included.
 const SYSFS_UNIT: u64 = 512;
@@ -133,9 +135,9 @@ pub fn device_node(sysfs: &Path) -> Result<PathBuf, OsError> {
     name.map(|name| Path::new("/dev").join(name)).ok_or_else(|| unexpected(&file, "a device name"))
 }
 
-/// The file's text.
+/// The text of a file of the kernel's.
 pub fn read(path: &Path) -> Result<String, OsError> {
-    fs::read_to_string(path).map_err(|error| OsError::io(path, "read", &error))
+    file::read_text(path, SYSTEM_BYTES).map_err(|error| OsError::io(path, "read", &error))
 }
 
 /// The names in a directory.

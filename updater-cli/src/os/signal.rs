@@ -1,19 +1,24 @@
-//! Ctrl-C and the service manager's stop.
+//! Ctrl-C, the service manager's stop, a terminal that goes away, and a limit of file sizes.
 //!
-//! The first SIGINT or SIGTERM sets a flag that an act looks at between two steps; the second ends the process, for one that
+//! The first SIGINT, SIGTERM or SIGHUP sets a flag that an act looks at between two steps; the second ends the process, for one that
 //! hangs in a read. Neither ends it in the middle of a GPT commit: the second waits until the [`Shield`] is dropped.
-//! SIGPIPE stays ignored, as the standard library starts every program; `output.rs` handles the write error instead.
+//! SIGHUP stays ignored where `nohup` has seen to it. SIGXFSZ is heard and nothing else, so that a write past the limit is an error as
+//! any other, after which nothing unfinished is left. SIGPIPE stays ignored, as the standard library starts every program; `output.rs` handles the write error instead.
 
 use std::io;
+use std::path::Path;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use libupdate::limits::SYSTEM_BYTES;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use crate::exit::Exit;
+use crate::os::file;
 
 /// Whether somebody asked to stop.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +42,10 @@ impl Interrupt {
     pub fn listen() -> io::Result<Self> {
         let interrupt = Self::default();
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        if !hangup_is_ignored() {
+            signals.add_signal(SIGHUP)?;
+        }
+        flag::register(SIGXFSZ, Arc::default())?;
         let ours = interrupt.clone();
         let wait = move || {
             for _ in signals.forever() {
@@ -50,6 +59,12 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// As if a signal had come.
+    #[cfg(test)]
+    pub fn request(&self) {
+        self.requested.store(true, Ordering::SeqCst);
+    }
+
     /// Whether the act should stop at its next safe point.
     pub fn requested(&self) -> bool {
         self.requested.load(Ordering::SeqCst)
@@ -60,6 +75,15 @@ impl Interrupt {
         // A poisoned lock means that an act panicked; there is nothing in it that could be broken.
         Shield { _held: self.commit.lock().unwrap_or_else(PoisonError::into_inner) }
     }
+}
+
+/// Whether this process was started with SIGHUP ignored, as `nohup` does.
+fn hangup_is_ignored() -> bool {
+    let status = file::read_text(Path::new("/proc/self/status"), SYSTEM_BYTES).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // Bit 0 is signal 1.
+    mask.is_some_and(|mask| mask & 1 << (SIGHUP - 1) != 0)
 }
 
 #[cfg(test)]
@@ -112,7 +136,7 @@ mod tests {
             say("asked");
             return;
         }
-        for signal in [Signal::INT, Signal::TERM] {
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
             let (mut child, mut says) = updater("the_first_signal_only_asks");
             assert!(says("ready"));
             send(&child, signal);

@@ -257,6 +257,21 @@ fn without_a_name_it_is_the_devices_own() {
 }
 
 #[test]
+fn a_profile_that_is_no_small_text_is_told_by_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = folder.path().join("profile.toml");
+    let why = || Profile::find(None, &device, &[]).unwrap_err().why;
+    fs::write(&device, "\n").unwrap();
+    assert_eq!(why(), "it is empty");
+    // A GB that takes no room: the memory of this test is not asked for it.
+    fs::File::create(&device).unwrap().set_len(1 << 30).unwrap();
+    assert!(why().starts_with("it has more than 262144 bytes"), "{}", why());
+    fs::remove_file(&device).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&device).status().unwrap().success());
+    assert_eq!(why(), "it is empty");
+}
+
+#[test]
 fn the_trust_folder_gives_its_public_keys_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let one = NonZeroUsize::MIN;
@@ -265,7 +280,8 @@ fn the_trust_folder_gives_its_public_keys_by_name() {
         fs::write(folder.path().join(name), "").unwrap();
     }
     let files = trust.files().unwrap();
-    assert_eq!(files, [PathBuf::from("named.pub"), folder.path().join("a.pub"), folder.path().join("b.pub")]);
+    assert_eq!(files.named, [PathBuf::from("named.pub")]);
+    assert_eq!(files.gathered, ["a.pub", "b.pub"].map(|name| folder.path().join(name)));
     let empty = tempfile::tempdir().unwrap();
     let nothing = Trust { keys: vec![], folder: Some(empty.path().into()), threshold: one };
     assert_eq!(nothing.files().unwrap_err().code, Exit::Usage);

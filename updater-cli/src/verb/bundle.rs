@@ -3,6 +3,3 @@
 pub mod attach;
 pub mod create;
 pub mod digest;
-mod file;
-
-pub use file::unwritable;

@@ -7,8 +7,8 @@ use std::env;
 
 use crate::cli::Demo;
 use crate::exit::{Exit, Failure};
+use crate::new_file::unwritable;
 use crate::session::Session;
-use crate::verb::bundle::unwritable;
 
 mod ending;
 mod folder;

@@ -1,12 +1,13 @@
 //! `hook-config`: the profile and its keys, as the boot hook reads them.
 
-use std::fs;
+use std::io::Write;
 
 use serde::Serialize;
 
 use crate::cli;
 use crate::exit::{Exit, Failure};
 use crate::hook_config::HookConfig;
+use crate::new_file::{Existing, NewFile, unwritable};
 use crate::output::{Printable, Report, Size};
 use crate::session::Session;
 
@@ -18,10 +19,11 @@ pub fn run(session: &Session, args: &cli::HookConfig) -> Result<(), Failure> {
     let too_long =
         || Failure::new(Exit::Usage, what.clone(), "the profile is too long for the hook", "make it shorter");
     let bytes = config.encode().ok_or_else(too_long)?;
-    let failed = |error| Failure::new(Exit::Io, what.clone(), error, "check the folder and its rights");
-    fs::write(&args.output, &bytes).map_err(failed)?;
+    let mut new = NewFile::begin(&args.output, Existing::Replaced, &session.interrupt)?;
+    new.file().write_all(&bytes).map_err(|error| unwritable(&args.output, &error))?;
+    let went = new.commit()?;
     let keys = config.anchors.keys().iter().map(|key| key.id().to_string()).collect();
-    session.output.result(&Written { file: args.output.display().to_string(), bytes: bytes.len(), keys })
+    session.output.result_after(went, &Written { file: args.output.display().to_string(), bytes: bytes.len(), keys })
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,7 @@
 //! `info`: a bundle's manifest and who signed it; what is not verified is called so.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use libupdate::Error;
@@ -12,11 +13,11 @@ use serde::Serialize;
 
 use crate::cli::Info;
 use crate::exit::Failure;
+use crate::new_file::{Existing, NewFile, unwritable};
 use crate::os::OsError;
 use crate::output::{Printable, Report, Size};
 use crate::session::Session;
 use crate::source::{BundleSource, shown};
-use crate::verb::bundle::unwritable;
 
 /// Shows the manifest. With keys it says whether they signed; without, that nothing is verified.
 pub fn run(session: &Session, args: &Info) -> Result<(), Failure> {
@@ -27,7 +28,7 @@ pub fn run(session: &Session, args: &Info) -> Result<(), Failure> {
     let read = Unverified::read(&mut source, &mut head);
     let unverified = read.map_err(|fault| source.explained(named(fault)))?;
     if let Some(folder) = &args.signatures {
-        export(&unverified, folder)?;
+        export(session, &unverified, folder)?;
     }
     let anchors = session.anchors_if_any()?;
     let signatures = unverified.signatures().map(|signature| signature.key_id().to_string()).collect();
@@ -59,10 +60,12 @@ fn checked(
 }
 
 /// The message and each signature in DER, named after its key.
-fn export(unverified: &Unverified<'_>, folder: &Path) -> Result<(), Failure> {
+fn export(session: &Session, unverified: &Unverified<'_>, folder: &Path) -> Result<(), Failure> {
     let write = |name: String, bytes: Vec<u8>| {
         let path = folder.join(name);
-        fs::write(&path, bytes).map_err(|error| unwritable(&path, &error))
+        let mut new = NewFile::begin(&path, Existing::Replaced, &session.interrupt)?;
+        new.file().write_all(&bytes).map_err(|error| unwritable(&path, &error))?;
+        new.commit().map(drop)
     };
     fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
     write("message".to_owned(), Sealed::from(unverified).message())?;

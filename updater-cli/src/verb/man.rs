@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::cli::{self, Cli};
 use crate::exit::Failure;
+use crate::new_file::unwritable;
 use crate::output::{Printable, Report};
 use crate::session::Session;
-use crate::verb::bundle::unwritable;
 
 /// Writes one page a verb into a folder, for a package to ship.
 pub fn run(session: &Session, args: &cli::Man) -> Result<(), Failure> {

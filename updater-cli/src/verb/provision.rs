@@ -5,8 +5,8 @@
 //! 3. The bundle is streamed, read back, and sealed as by `install`.
 //! 4. The first slot becomes good in one commit: until then nothing on the disk boots, and running again starts over.
 
-use std::fs::OpenOptions;
-use std::path::Path;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
 
 use libupdate::activate;
 use libupdate::apply;
@@ -23,12 +23,14 @@ use libupdate::{BlockSize, Digest, Error};
 use crate::bench::Bench;
 use crate::cli::Provision;
 use crate::exit::{Exit, Failure};
+use crate::new_file::{target, unwritable};
 use crate::new_table::NewTable;
-use crate::os::{Disk, Mode, OpenHow, OsError};
+use crate::os::signal::Shield;
+use crate::os::{Disk, Interrupt, Mode, OpenHow, OsError};
 use crate::output::Watch;
 use crate::profile::parse_bytes;
 use crate::session::Session;
-use crate::source::BundleSource;
+use crate::source::{self, BundleSource};
 use crate::verb::status;
 
 /// Makes the disk, the table, and the first slot.
@@ -53,7 +55,7 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
     let verified = unverified.verify(device.anchors).map_err(Error::<OsError>::from)?;
     policy::compatible(&verified, &device.profile.compatible).map_err(Error::<OsError>::from)?;
-    file_of_size(args, path)?;
+    let made = file_of_size(args, path, &session.interrupt)?;
     let sector_size = session.sector_size()?.or_else(|| path.is_file().then_some(BlockSize::B512));
     let how = OpenHow { sector_size, mode: Mode::ReadWrite, ..OpenHow::read_only() };
     let mut bench = Bench::locked(Disk::open(path, how)?, &device)?;
@@ -63,6 +65,8 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     if !args.danger_overwrite && !was_begun(&mut bench, &table, verified.digest()) {
         refuse_a_used_disk(&mut bench.disk)?;
     }
+    // From here on it is a disk that was begun, and running again goes on with it.
+    made.into_iter().for_each(MadeFile::stays);
     bench.commit(session, |disk, _, scratch| apply::create(disk, &table.fresh(), scratch))?;
     let survey = bench.look()?;
     let admitted = policy::admit_first::<OsError>(verified, &survey.facts, &survey.slots)?;
@@ -80,27 +84,53 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     status::after(session, &mut bench, device.profile, &outcome)
 }
 
-/// Makes a disk image file of `--size`, or takes the one that is there.
-fn file_of_size(args: &Provision, path: &Path) -> Result<(), Failure> {
+/// A disk image file that this run has made. Dropped before a disk is begun in it, it goes away; no signal ends the process meanwhile.
+struct MadeFile<'i> {
+    path: PathBuf,
+    unwanted: bool,
+    /// Dropped last: a second signal must not come before the file is removed.
+    _shield: Shield<'i>,
+}
+
+impl MadeFile<'_> {
+    fn stays(mut self) {
+        self.unwanted = false;
+    }
+}
+
+impl Drop for MadeFile<'_> {
+    /// That it could not be removed helps nobody to know.
+    fn drop(&mut self) {
+        if self.unwanted {
+            fs::remove_file(&self.path).unwrap_or_default();
+        }
+    }
+}
+
+/// Makes a disk image file of `--size`, where links lead to, or takes what is there.
+fn file_of_size<'i>(args: &Provision, path: &Path, interrupt: &'i Interrupt) -> Result<Option<MadeFile<'i>>, Failure> {
     let usage = |why: &str, next: &str| Failure::new(Exit::Usage, "cannot provision", why, next);
+    let there = path.try_exists().map_err(|error| source::unreadable(path, &error))?;
     let Some(text) = &args.size else {
-        return match path.exists() {
-            true => Ok(()),
+        return match there {
+            true => Ok(None),
             false => Err(usage("the disk image file does not exist", "give --size to make it")),
         };
     };
     let bytes = parse_bytes(text).filter(|bytes| bytes.is_multiple_of(4096) && *bytes > 0);
     let bytes = bytes.ok_or_else(|| usage("--size is no whole number of 4096 bytes", "give it as 8G, or 512M"))?;
-    if path.exists() {
-        let len = path.metadata().map_err(|error| crate::source::unreadable(path, &error))?.len();
-        return match path.is_file() && len == bytes {
-            true => Ok(()),
-            false => Err(usage("there is a disk of another size", "leave out --size, or remove the file")),
-        };
+    if there {
+        let len = source::size(path)?;
+        let why = format!("there is a disk of {len} bytes, not of {bytes}");
+        return if len == bytes { Ok(None) } else { Err(usage(&why, "leave out --size, or remove the file")) };
     }
-    let file = OpenOptions::new().write(true).create_new(true).open(path);
-    let made = file.and_then(|file| file.set_len(bytes).and_then(|()| file.sync_all()));
-    made.map_err(|error| crate::verb::bundle::unwritable(path, &error))
+    let failed = |error: std::io::Error| unwritable(path, &error);
+    let shield = interrupt.shield();
+    let path = target(path).map_err(failed)?;
+    let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
+    let made = MadeFile { path, unwanted: true, _shield: shield };
+    file.set_len(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+    Ok(Some(made))
 }
 
 /// What `install` asks of a bundle, asked of the table that is yet to be written.

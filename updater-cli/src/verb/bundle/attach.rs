@@ -1,42 +1,75 @@
 //! `bundle attach-signature`: a signature that was made elsewhere, checked and added.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
 
 use libupdate::Error;
 use libupdate::bundle::Unverified;
 use libupdate::bundle::writer::Sealed;
-use libupdate::limits::ENVELOPE_BYTES;
+use libupdate::limits::{ENVELOPE_BYTES, SIGNATURE_BYTES};
 use serde::Serialize;
 
 use crate::cli::AttachSignature;
 use crate::exit::{Exit, Failure};
 use crate::keys;
-use crate::os::OsError;
+use crate::new_file::{Existing, NewFile, unwritable};
+use crate::os::{Interrupt, OsError, file};
 use crate::output::{Printable, Report};
 use crate::session::Session;
 use crate::source::{self, SourceError};
-use crate::verb::bundle::file::{NewFile, unwritable};
+
+/// Bytes that are copied before a signal is looked for.
+const PIECE: u64 = 64 << 20;
 
 /// Writes the bundle anew with one more signature; the old file stands until the new one is complete.
 pub fn run(session: &Session, args: &AttachSignature) -> Result<(), Failure> {
     let what = format!("cannot attach a signature to {}", args.file.display());
     let key = keys::public(&args.public_key)?;
-    let signature = std::fs::read(&args.signature).map_err(|error| source::unreadable(&args.signature, &error))?;
-    let mut bundle = source::open(&args.file)?;
+    let signature = signature(&args.signature)?;
+    let mut bundle = source::regular(&args.file).map_err(|failure| failure.doing(&what))?;
     let mut head = Box::new([0; ENVELOPE_BYTES]);
     let unverified = Unverified::read(&mut Plain(&mut bundle), &mut head)
         .map_err(|fault| Failure::from(Error::<OsError>::from(fault)).doing(&what))?;
     let sealed = Sealed::from(&unverified).attach(&key, &signature).map_err(|error| {
-        let next =
-            "sign the message that `bundle digest -o FILE` writes, with SHA-256, and name that signer's public key";
+        let next = match signature.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) {
+            true => "decode the signature first (base64 -d): it is text, and DER or 64 bytes r and s are wanted",
+            false => {
+                "sign the message that `bundle digest -o FILE` writes, with SHA-256, and name that signer's public key"
+            }
+        };
         Failure::new(Exit::NotAuthentic, &what, error, next)
     })?;
-    let mut new = NewFile::beside(&args.file, true)?;
-    let copied = new.file().write_all(sealed.envelope()).and_then(|()| io::copy(&mut bundle, new.file()));
-    copied.map_err(|error| unwritable(&args.file, &error))?;
+    let mut new = NewFile::begin(&args.file, Existing::Replaced, &session.interrupt)?;
+    let copied = new.file().write_all(sealed.envelope()).and_then(|()| copy(&bundle, new.file(), &session.interrupt));
+    copied.map_err(|error| match error.kind() {
+        ErrorKind::Interrupted => {
+            Failure::new(Exit::Interrupted, &what, "interrupted", "run the same command again, it begins anew")
+        }
+        _ => unwritable(&args.file, &error),
+    })?;
     new.commit()?;
     session.output.result(&Attached { file: args.file.display().to_string(), key_id: key.id().to_string() })
+}
+
+fn signature(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = file::read(path, SIGNATURE_BYTES).map_err(|error| source::unreadable(path, &error))?;
+    match bytes.is_empty() {
+        true => Err(source::empty(path, Exit::Usage)),
+        false => Ok(bytes),
+    }
+}
+
+/// The rest of the bundle, in pieces between which a signal is heard.
+fn copy(mut from: &File, to: &mut File, interrupt: &Interrupt) -> io::Result<()> {
+    loop {
+        if interrupt.requested() {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        if io::copy(&mut (&mut from).take(PIECE), to)? == 0 {
+            return Ok(());
+        }
+    }
 }
 
 /// A file as the core's stream.

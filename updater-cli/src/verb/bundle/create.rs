@@ -11,14 +11,14 @@ use libupdate::{ByteLen, Salt, UnixSeconds};
 use serde::Serialize;
 
 use crate::cli::{BundleCreate, CompressionOption};
-use crate::exit::{Exit, Failure};
+use crate::exit::{self, Exit, Failure};
 use crate::hasher::Hasher;
 use crate::keys;
+use crate::new_file::{Existing, NewFile};
 use crate::os::Interrupt;
 use crate::output::{Printable, Report, Size, Step};
 use crate::session::Session;
 use crate::source;
-use crate::verb::bundle::file::NewFile;
 use crate::zstd::{Contexts, Packer};
 
 /// The role of `--image`.
@@ -33,21 +33,21 @@ pub fn run(session: &Session, args: &BundleCreate) -> Result<(), Failure> {
     let spec = spec(args).map_err(|failure| failure.doing(&what))?;
     let keys = args.key.iter().map(|path| local_key(path)).collect::<Result<Vec<_>, _>>()?;
     let signers: Vec<&dyn Signer> = keys.iter().map(|key| -> &dyn Signer { key }).collect();
-    // Dropped after `new`: the first signal ends the making, and no second one comes before the unfinished file is removed.
-    let _shield = session.interrupt.shield();
-    let mut new = NewFile::beside(&out, args.force)?;
+    let existing = if args.force { Existing::Replaced } else { Existing::Stays };
+    let mut new = NewFile::begin(&out, existing, &session.interrupt)?;
     let written = write(session, args, &spec, &images, salt.as_deref(), &signers, new.file())
         .map_err(|failure| failure.doing(&what))?;
-    new.commit()?;
+    let went = new.commit()?;
     if keys.is_empty() {
         session.output.warn("the bundle is not signed; see `bundle digest` and `bundle attach-signature`");
     }
-    session.output.result(&Created {
+    let created = Created {
         file: out.display().to_string(),
         bytes: written.len.get(),
         manifest_digest: written.digest.to_string(),
         signatures: keys.len(),
-    })
+    };
+    session.output.result_after(went, &created)
 }
 
 fn local_key(path: &Path) -> Result<LocalKey, Failure> {
@@ -64,6 +64,13 @@ fn images(args: &BundleCreate) -> Result<Vec<(&str, &Path)>, Failure> {
     let images: Vec<_> = root.into_iter().chain(others).collect();
     match (images.as_slice(), args.detached, args.compression) {
         ([], ..) => Err(usage("there is no image", "give --image FILE, or --payload ROLE=FILE")),
+        (several, ..) if several.iter().filter(|(_, file)| *file == Path::new("-")).count() > 1 => {
+            Err(usage("two images cannot both be read from stdin", "give the others as files"))
+        }
+        ([(_, file)], true, _) if !source::stays(file) => Err(usage(
+            "a detached head is for an image in a file, and a pipe is gone once it is read",
+            "leave out --detached",
+        )),
         ([_, _, ..], true, _) => Err(usage("a detached head is for one image", "leave out --detached")),
         (_, true, CompressionOption::Zstd) => {
             Err(usage("an image with a detached head is carried as it is", "leave out --compression or --detached"))
@@ -129,8 +136,7 @@ fn write(
     let mut packers: Vec<_> = images.iter().map(|_| Packer::new(&contexts, &session.interrupt)).collect();
     let mut inputs = Vec::new();
     for ((role, path), packer) in images.iter().zip(&mut packers) {
-        let file = source::open(path)?;
-        let len = file.metadata().map_err(|error| source::unreadable(path, &error))?.len();
+        let (file, len) = source::image(path, &session.interrupt)?;
         let role =
             Name::new(role).map_err(|kind| Failure::new(Exit::Usage, "", kind, format!("change the role {role:?}")))?;
         let carriage = match args.compression {
@@ -179,8 +185,7 @@ fn not_written(error: &writer::WriteError, interrupt: &Interrupt) -> Failure {
         }
         E::Image { .. } => (Exit::Io, "check the image"),
         E::ImageLength { .. } => (Exit::Io, "make the bundle when nothing writes to the image any more"),
-        E::Output(cause) if cause.kind() == std::io::ErrorKind::StorageFull => (Exit::NoSpace, "make room"),
-        E::Output(_) => (Exit::Io, "check where the bundle goes"),
+        E::Output(cause) => exit::no_room(cause).unwrap_or((Exit::Io, "check where the bundle goes")),
         E::Signer(_) | E::NotItsSignature => (Exit::NotAuthentic, "check the key and the signature"),
         _ => (Exit::Usage, "see docs/FORMAT.md for the limits of a bundle"),
     };

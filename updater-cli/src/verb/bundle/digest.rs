@@ -1,5 +1,7 @@
 //! `bundle digest`: the message that signatures are made over, for a token, a service or openssl.
 
+use std::io::Write;
+
 use libupdate::Error;
 use libupdate::bundle::Unverified;
 use libupdate::bundle::writer::Sealed;
@@ -8,11 +10,11 @@ use serde::Serialize;
 
 use crate::cli::BundleDigest;
 use crate::exit::Failure;
+use crate::new_file::{Existing, NewFile, Went, unwritable};
 use crate::os::OsError;
 use crate::output::Report;
 use crate::session::Session;
 use crate::source::{BundleSource, shown};
-use crate::verb::bundle::file::NewFile;
 
 /// Writes the message where asked to, and its digest.
 pub fn run(session: &Session, args: &BundleDigest) -> Result<(), Failure> {
@@ -22,13 +24,16 @@ pub fn run(session: &Session, args: &BundleDigest) -> Result<(), Failure> {
     let read = Unverified::read(&mut source, &mut head);
     let named = |fault| Failure::from(Error::<OsError>::from(fault)).doing(what);
     let sealed = Sealed::from(&read.map_err(|fault| source.explained(named(fault)))?);
-    if let Some(path) = &args.output {
-        let mut new = NewFile::beside(path, true)?;
-        let written = std::io::Write::write_all(new.file(), &sealed.message());
-        written.map_err(|error| super::file::unwritable(path, &error))?;
-        new.commit()?;
-    }
-    session.output.result(&Message { sha256: sealed.digest().to_string(), bytes: sealed.message().len() })
+    let went = match &args.output {
+        None => Went::Elsewhere,
+        Some(path) => {
+            let mut new = NewFile::begin(path, Existing::Replaced, &session.interrupt)?;
+            new.file().write_all(&sealed.message()).map_err(|error| unwritable(path, &error))?;
+            new.commit()?
+        }
+    };
+    let message = Message { sha256: sealed.digest().to_string(), bytes: sealed.message().len() };
+    session.output.result_after(went, &message)
 }
 
 #[derive(Serialize)]

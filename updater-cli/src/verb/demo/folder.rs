@@ -7,8 +7,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::exit::{Exit, Failure};
+use crate::new_file::unwritable;
 use crate::source::unreadable;
-use crate::verb::bundle::unwritable;
 
 /// Numbers to try below the temporary folder; who has this many demos lying about can remove one.
 const ATTEMPTS: u32 = 1000;

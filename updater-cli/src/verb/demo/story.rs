@@ -10,9 +10,9 @@ use super::image::{self, Init};
 use super::stage::Stage;
 use super::tamper;
 use crate::exit::{Exit, Failure};
+use crate::new_file::unwritable;
 use crate::output::Size;
 use crate::source::unreadable;
-use crate::verb::bundle::unwritable;
 
 /// How somebody in the folder calls the program on the demo's device.
 pub const DEVICE: &str = "updater-cli --profile demo.toml --disk disk.img";
