@@ -2,8 +2,9 @@
 
 use core::fmt;
 
-use crate::block::Lba;
+use crate::block::{BlockCount, Lba};
 use crate::id::SlotId;
+use crate::limits::GPT_ENTRIES;
 
 /// The rule of the UEFI specification (chapter 5.3) or of `docs/FORMAT.md` that a GPT copy or the whole table breaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +53,13 @@ pub enum TableFault {
     EntriesLba {
         /// The field.
         found: Lba,
+    },
+    /// The usable range ends past the disk's end: the disk is shorter than the one that the table was made for.
+    DiskTooShort {
+        /// Blocks that the table's disk has at least.
+        needs: BlockCount,
+        /// Blocks that this one has.
+        has: BlockCount,
     },
     /// First and last usable block contradict each other, the entries or the disk.
     UsableRange,
@@ -113,10 +121,14 @@ impl fmt::Display for TableFault {
             Self::HeaderCrc => f.write_str("the GPT header's checksum does not hold"),
             Self::Reserved => f.write_str("the GPT header's reserved field is not zero"),
             Self::EntrySize { found } => write!(f, "GPT entry size {found} is not 128"),
-            Self::EntryCount { found } => write!(f, "{found} GPT entries are out of bounds"),
+            Self::EntryCount { found } => write!(f, "the GPT has {found} entries, not 1 to {GPT_ENTRIES}"),
             Self::MyLba { found, at } => write!(f, "the GPT header at {at} says that it stands at {found}"),
             Self::EntriesLba { found } => write!(f, "GPT entries at {found} are not where they can be"),
-            Self::UsableRange => f.write_str("the GPT's usable range is not inside the disk or overlaps the entries"),
+            Self::DiskTooShort { needs, has } => {
+                let (needs, has) = (needs.get(), has.get());
+                write!(f, "the GPT was made for a disk of {needs} sectors or more, this one has {has}")
+            }
+            Self::UsableRange => f.write_str("the GPT's usable range ends before it begins or overlaps the entries"),
             Self::EntriesCrc => f.write_str("the GPT entries' checksum does not hold"),
             Self::EntryRange { entry } => write!(f, "GPT entry {entry} lies outside the usable range"),
             Self::Overlap { entry, other } => write!(f, "GPT entries {entry} and {other} overlap"),

@@ -10,7 +10,7 @@
 //!
 //! 1. the signature, then the revision; 2. S is 92 to one block; 3. the header's checksum; 4. bytes 20..24 are zero;
 //! 5. an entry has 128 bytes; 6. there are 1 to 1024 entries; 7. own LBA is where the header stands;
-//! 8. first usable <= last usable < disk, and an array fits between LBA 2 and first usable; 9. the array lies between
+//! 8. last usable < disk, then first usable <= last usable, and an array fits between LBA 2 and first usable; 9. the array lies between
 //!    header and first usable (primary) or between last usable and header (backup).
 //!
 //! Off-spec: the "other header" field is not judged (vboot's rule as well): a disk that grew still works, and a field
@@ -145,10 +145,14 @@ impl Header {
     }
 
     fn check_usable_range(&self, disk: BlockCount, block_size: BlockSize) -> Result<(), TableFault> {
+        if self.last_usable.get() >= disk.get() {
+            let end = self.last_usable.max(self.alternate_lba).max(self.my_lba);
+            let needs = BlockCount::new(end.get().saturating_add(1));
+            return Err(TableFault::DiskTooShort { needs, has: disk });
+        }
         let room_for_primary = FIRST_ENTRIES_LBA.plus(self.entry_blocks(block_size));
-        let holds = self.first_usable <= self.last_usable
-            && self.last_usable.get() < disk.get()
-            && room_for_primary.is_some_and(|end| end <= self.first_usable);
+        let holds =
+            self.first_usable <= self.last_usable && room_for_primary.is_some_and(|end| end <= self.first_usable);
         if holds { Ok(()) } else { Err(TableFault::UsableRange) }
     }
 
@@ -490,8 +494,12 @@ mod tests {
             assert_eq!(judge(at, 34, 482), Ok(()));
             assert_eq!(judge(at, 35, 483), Ok(()));
             assert_eq!(judge(at, 100, 100), Ok(()));
-            for (first, last) in [(33, 483), (0, 483), (100, 99), (34, 517), (34, u64::MAX), (u64::MAX, u64::MAX)] {
+            for (first, last) in [(33, 483), (0, 483), (100, 99), (u64::MAX, 483)] {
                 assert_eq!(judge(at, first, last), Err(TableFault::UsableRange), "{first} to {last} at {at}");
+            }
+            for (last, needs) in [(517, 518), (9999, 10_000), (u64::MAX, u64::MAX)] {
+                let short = TableFault::DiskTooShort { needs: BlockCount::new(needs), has: BlockCount::new(517) };
+                assert_eq!(judge(at, 34, last), Err(short), "to {last} at {at}");
             }
         }
         assert_eq!(judge(1, 34, 516), Ok(()));

@@ -455,7 +455,8 @@ mod tests {
         let nowhere = Faulty(TableFault::AlternateLba { found: lba(516) });
         assert_eq!(shrunk(516), (Valid, nowhere, Some(CopyId::Primary)));
         assert_eq!(shrunk(484), (Valid, nowhere, Some(CopyId::Primary)));
-        assert_eq!(shrunk(483), (Faulty(TableFault::UsableRange), Faulty(TableFault::Signature), None));
+        let short = TableFault::DiskTooShort { needs: BlockCount::new(517), has: BlockCount::new(483) };
+        assert_eq!(shrunk(483), (Faulty(short), Faulty(TableFault::Signature), None));
     }
 
     #[test]
