@@ -7,18 +7,21 @@
 //!
 //! # Durability
 //! The question to a person is `word`'s: it is about one manifest, and is asked or taken back before that is armed.
+//! `clear` runs on the slots of a new table, which have no bits: a cut leaves some of the records, and the same again erases the rest.
 //! `forget` runs before a slot that failed gets the one try of a disarmed slot: a cut leaves a failed slot, or one that holds nothing.
 //! `begin` destroys the trailer by writing the mark over its first block, in a slot whose bits are already clear: a cut leaves the
 //! trailer, the mark, or neither, and the slot boots in no case. `seal` replaces the mark by the trailer when all that it speaks of
 //! is durable: a cut leaves the mark, the trailer, or, where that block was torn, neither; then an installation runs again.
 
 use crate::block::{ByteOffset, Extent};
-use crate::bundle::trailer::{self, Mark, TRAILER_BLOCKS, trailer_offset};
+use crate::bundle::Verified;
+use crate::bundle::trailer::{self, Mark, QUESTION_OFFSET, TRAILER_BLOCKS, VERDICT_OFFSET, trailer_offset};
 use crate::bundle::verdict::Verdict;
-use crate::bytes::array;
+use crate::bytes::{all_zero, array};
 use crate::digest::{BLOCK_BYTES, Digest};
 use crate::error::{Corrupt, Error, NoSpace};
 use crate::io::{self, BlockIo, Window};
+use crate::slot::SlotTable;
 
 /// A block, as the region is read and written.
 pub type Block = [u8; BLOCK_BYTES];
@@ -30,6 +33,93 @@ pub enum Resume {
     Fresh,
     /// An installation of this very bundle began, or ended, here.
     Rehash,
+}
+
+/// What stands in the first block of a region, as far as it is about one bundle.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// Nothing about it.
+    Nothing,
+    /// Its mark.
+    Mark,
+    /// The beginning of its trailer.
+    Trailer,
+}
+
+impl Left {
+    fn of(block: &Block, (digest, envelope): (Digest, &[u8]), wanted: &mut Block) -> Result<Self, Corrupt> {
+        // A torn trailer of this bundle still has its first 16 bytes: magic, length and checksum of this envelope.
+        trailer::encode_block(envelope, 0, wanted)?;
+        if Mark::parse(block) == Ok(Mark::new(digest)) {
+            Ok(Self::Mark)
+        } else if array::<16>(block, 0) == array::<16>(wanted, 0) {
+            Ok(Self::Trailer)
+        } else {
+            Ok(Self::Nothing)
+        }
+    }
+}
+
+/// Erases every record that slots of a new table were found with: trailer, mark, verdict and question of each of their partitions, but
+/// for the mark or trailer that an earlier run of the same provisioning left in the first slot. What is zero already is not written.
+///
+/// # Durability
+/// Durable when it returns, once an earlier act has flushed what is zero already, as the making of the table does. The slots must have no
+/// bits: see the module.
+/// # Errors
+/// [`Error::Io`].
+pub fn clear<D: BlockIo>(
+    disk: &mut D,
+    slots: &SlotTable<'_>,
+    coming: &Verified<'_>,
+    [block, wanted]: [&mut Block; 2],
+) -> Result<(), Error<D::Error>> {
+    let mut written = false;
+    for (number, slot) in slots.slots().iter().enumerate() {
+        for extent in slot.partitions.iter().map(|partition| partition.extent) {
+            let Some(start) = trailer_offset(extent.len()) else { continue };
+            let mut window = Window::new(disk, extent);
+            read_or_blank(&mut window, start, block)?;
+            let left = Left::of(block, (coming.digest(), coming.envelope()), wanted)?;
+            let kept = if number == 0 && left != Left::Nothing { TRAILER_BLOCKS } else { 0 };
+            for at in records(start, kept) {
+                written |= wipe(&mut window, at, block)?;
+            }
+        }
+    }
+    if written { io::flush(disk) } else { Ok(()) }
+}
+
+/// The blocks of a region that may hold a record, but for the first `kept` of its trailer.
+fn records(start: ByteOffset, kept: usize) -> impl Iterator<Item = ByteOffset> {
+    let words = [VERDICT_OFFSET, QUESTION_OFFSET].into_iter().filter_map(move |offset| start.plus(offset));
+    (kept..TRAILER_BLOCKS).map(move |number| nth(start, number)).chain(words)
+}
+
+/// Writes zeros over a block that does not hold them. Says whether it wrote.
+fn wipe<D: BlockIo>(window: &mut Window<'_, D>, at: ByteOffset, block: &mut Block) -> Result<bool, Error<D::Error>> {
+    match window.read(at, block) {
+        Ok(()) if all_zero(block) => return Ok(false),
+        // What a cut made unreadable is readable again when it is written.
+        Ok(()) | Err(Error::Io(_)) => block.fill(0),
+        Err(error) => return Err(error),
+    }
+    window.write(at, block).map(|()| true)
+}
+
+/// What a cut made unreadable is no record; it is written later, and readable again after that.
+fn read_or_blank<D: BlockIo>(
+    window: &mut Window<'_, D>,
+    at: ByteOffset,
+    block: &mut Block,
+) -> Result<(), Error<D::Error>> {
+    match window.read(at, block) {
+        Err(Error::Io(_)) => {
+            block.fill(0);
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// Erases the trailers of a disarmed slot, writes the marks, and flushes. Says whether the target is worth re-hashing.
@@ -44,18 +134,12 @@ pub(crate) fn begin<D: BlockIo>(
     for extent in extents {
         let mut window = Window::new(disk, *extent);
         let start = start(*extent)?;
-        // What a cut made unreadable is no mark; it is written below, and readable again after that.
-        match window.read(start, block) {
-            Err(Error::Io(_)) => block.fill(0),
-            other => other?,
-        }
-        let marked = Mark::parse(block) == Ok(mark);
-        // A torn trailer of this bundle still has its first 16 bytes: magic, length and checksum of this envelope.
-        trailer::encode_block(envelope, 0, wanted)?;
-        if marked || array::<16>(block, 0) == array::<16>(wanted, 0) {
+        read_or_blank(&mut window, start, block)?;
+        let left = Left::of(block, (digest, envelope), wanted)?;
+        if left != Left::Nothing {
             resume = Resume::Rehash;
         }
-        if !marked {
+        if left != Left::Mark {
             mark.encode(block);
             erase(&mut window, start, block)?;
         }

@@ -13,7 +13,7 @@ use libupdate::gpt::{CopyReport, CopyState, Guid, Table, TriesLeft};
 use libupdate::install::{self, NoDecompressor, Staged, Tools};
 use libupdate::observe::Silent;
 use libupdate::policy::{self, Compression, Wishes};
-use libupdate::region::Block;
+use libupdate::region::{self, Block};
 use libupdate::slot::{Slot, SlotState};
 use libupdate::survey::{self, Memory, SlotTrailer, Survey, View};
 use libupdate::{BlockIo, Error, Lba, SlotId, SoftHasher, UnixSeconds, word};
@@ -146,8 +146,11 @@ impl<'b> Updater<'b> {
             entries: &table.array(),
         };
         apply::create(disk, &fresh, &mut self.scratch)?;
-        let survey = self.survey(disk)?;
+        let (_, slots) = survey::find(disk, self.board.specs, &mut self.scratch)?;
         let verified = self.board.releases[release].verified.clone();
+        let [block, wanted, ..] = &mut *self.blocks;
+        region::clear(disk, &slots, &verified, [block, wanted])?;
+        let survey = self.survey(disk)?;
         let admitted = policy::admit_first(verified, &survey.facts, &survey.slots)?;
         let (disarmed, _) = disarm::disarm(disk, self.board.specs, admitted, &mut self.scratch)?;
         let staged = self.stage(disk, disarmed, release)?;
