@@ -101,7 +101,8 @@ pub fn run<'c>(
     let mut mappings = Vec::new();
     match start(machine, slot, &verified, around, &mut mappings) {
         Ok(kernel) => {
-            let report = Report { tries_left, confirm_seconds, earlier, ..report(step, &verified, &mappings) };
+            let disk = machine.disk_name().display().to_string();
+            let report = Report { disk, tries_left, confirm_seconds, earlier, ..report(step, &verified, &mappings) };
             Ok(Ready { report, kernel, manifest })
         }
         Err(setback) => {
@@ -291,6 +292,7 @@ fn report(step: &Step, verified: &Verified<'_>, mappings: &[(String, Mapping)]) 
     let devices = mappings.iter().map(|(role, mapping)| (role.clone(), mapping.node().display().to_string()));
     Report {
         slot: step.slot(),
+        disk: String::new(),
         kind: step.word(),
         version: manifest.version().to_string(),
         root_hash: root_hash.unwrap_or_default(),

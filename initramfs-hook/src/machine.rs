@@ -1,7 +1,8 @@
 //! The disk of this machine, its slots, and what the hook changes on it.
 
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use libupdate::activate::{self, Spent};
 use libupdate::apply::{self, Relocate};
@@ -13,12 +14,13 @@ use libupdate::gpt::{CopyState, Table, TriesLeft};
 use libupdate::policy::{Compression, Facts};
 use libupdate::slot::{Partition, PartitionSpec, Slot, SlotTable};
 use libupdate::survey::{self, Memory, SlotTrailer, View};
-use libupdate::{Digest, Error, SlotId, UnixSeconds, word};
+use libupdate::{Digest, Error, SlotId, word};
 use updater_cli::hook_config::HookConfig;
-use updater_cli::os::find::{self, Match};
+use updater_cli::os::find;
 use updater_cli::os::node::Node;
 use updater_cli::os::{AlignedBuf, Disk, Kind, Lock, OpenHow, OsError};
 use updater_cli::profile::disk::holds_slots;
+use updater_cli::time;
 
 use crate::decide::Consequence;
 use crate::decide::Step;
@@ -28,6 +30,8 @@ use crate::setback::Setback;
 
 /// Between two looks for a disk that has not appeared.
 const POLL: Duration = Duration::from_millis(20);
+/// How long a drive beside the disk may take until it can be judged: it could hold the same slots, and then neither is taken.
+const SETTLED: Duration = Duration::from_secs(1);
 /// A whole usual table and its header: one write for the primary.
 const SCRATCH: usize = 64 << 10;
 
@@ -174,7 +178,7 @@ impl<'c> Machine<'c> {
     /// What the system says.
     pub fn record(&mut self, slot: &Slot<'_>, manifest: Digest, setback: &Setback) -> Result<(), Error<OsError>> {
         let Setback { reason, detail } = setback;
-        let verdict = Verdict { reason: *reason, manifest, at: now(), detail: Detail::new(detail) };
+        let verdict = Verdict { reason: *reason, manifest, at: time::now(), detail: Detail::new(detail) };
         let [block, _] = &mut self.blocks;
         word::explain(&mut self.disk, slot, &verdict, block)
     }
@@ -223,30 +227,32 @@ impl<'c> Machine<'c> {
         node.ok_or_else(|| format!("the kernel has no node for {label}"))
     }
 
+    /// The kernel's own name of the disk's node: a link to it may be this initramfs's alone.
+    pub fn disk_name(&self) -> PathBuf {
+        std::fs::canonicalize(self.node.path()).unwrap_or_else(|_| self.node.path().to_owned())
+    }
+
     /// Memory for reading the disk.
     pub fn disk_and_scratch(&mut self) -> (&mut Disk, &mut AlignedBuf) {
         (&mut self.disk, &mut self.scratch)
     }
 }
 
-/// What the clock says, where it can be right.
-fn now() -> UnixSeconds {
-    // 2026-01-01. Before it there was no such program: a machine whose clock does not run is still in its first years.
-    const FIRST: u64 = 1_767_225_600;
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    UnixSeconds::new(if since < FIRST { 0 } else { since })
-}
-
-fn wait(config: &HookConfig, specs: &[PartitionSpec<'_>]) -> Result<std::path::PathBuf, OsError> {
-    let until = Instant::now() + config.boot.disk_wait;
+fn wait(config: &HookConfig, specs: &[PartitionSpec<'_>]) -> Result<PathBuf, OsError> {
+    let start = Instant::now();
+    let holds = |node: &Path| holds_slots(node, &config.disk, specs);
     loop {
-        let holds = |node: &std::path::Path| holds_slots(node, &config.disk, specs);
-        match find::whole_disk(&config.disk, holds) {
-            Ok(path) if path.exists() => return Ok(path),
-            _ if Instant::now() < until => sleep(POLL),
-            Ok(path) => return Ok(path),
-            // A disk that cannot be read is not the one that boots: another one may.
-            Err(_) => return find::whole_disk(&config.disk, |node| Ok(holds(node).unwrap_or(Match::No))),
+        let waited = start.elapsed();
+        let answer = find::whole_disk(&config.disk, holds);
+        let enough = match &answer {
+            Ok(found) => found.disk.exists() && (found.passed_over.is_empty() || waited >= SETTLED),
+            Err(_) => false,
+        };
+        if enough || waited >= config.boot.disk_wait {
+            let found = answer?;
+            found.passed_over.iter().for_each(|why| eprintln!("updater: a drive is passed over: {why}"));
+            return Ok(found.disk);
         }
+        sleep(POLL);
     }
 }

@@ -17,6 +17,8 @@ pub const PATH: &str = "/run/updater/boot.json";
 pub struct Report {
     /// The slot.
     pub slot: SlotId,
+    /// The whole disk that it is on.
+    pub disk: String,
     /// How it came to boot.
     pub kind: &'static str,
     /// Its version.
@@ -49,16 +51,17 @@ pub enum Trial {
 impl Report {
     /// The file's text.
     pub fn json(&self) -> String {
-        let Self { slot, kind, version, root_hash, tries_left, trial, devices, passed_over, confirm_seconds, earlier } =
-            self;
+        let Self { slot, disk, kind, version, root_hash, tries_left, trial, devices, passed_over, .. } = self;
+        let Self { confirm_seconds, earlier, .. } = self;
         let trial = *trial == Trial::Yes;
         let devices: Vec<String> =
             devices.iter().map(|(role, node)| format!("{}:{}", quoted(role), quoted(node))).collect();
         let passed = |(slot, setback): &(SlotId, Setback)| format!(r#"{{"slot":"{slot}",{}}}"#, reason(setback));
         let passed: Vec<String> = passed_over.iter().map(passed).collect();
-        let (version, devices, passed) = (quoted(version), devices.join(","), passed.join(","));
-        let head =
-            format!(r#""schema":1,"slot":"{slot}","kind":"{kind}","version":{version},"root_hash":"{root_hash}""#);
+        let (disk, version, devices, passed) = (quoted(disk), quoted(version), devices.join(","), passed.join(","));
+        let head = format!(
+            r#""schema":1,"slot":"{slot}","disk":{disk},"kind":"{kind}","version":{version},"root_hash":"{root_hash}""#
+        );
         let tail =
             format!(r#""tries_left":{tries_left},"trial":{trial},"devices":{{{devices}}},"passed_over":[{passed}]"#);
         let confirm = confirm_seconds.map(|seconds| format!(r#","confirm_seconds":{seconds}"#)).unwrap_or_default();
@@ -107,6 +110,7 @@ mod tests {
     fn a_json_reader_finds_every_key() {
         let report = Report {
             slot: SlotId::A,
+            disk: "/dev/vda".into(),
             kind: "counted",
             version: "1.4".into(),
             root_hash: "ab".repeat(32),
@@ -120,7 +124,7 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
         assert_eq!((&json["schema"], &json["slot"]), (&1.into(), &"a".into()));
         assert_eq!((&json["version"], &json["tries_left"], &json["trial"]), (&"1.4".into(), &2.into(), &false.into()));
-        assert_eq!(json["devices"]["root"], "/dev/dm-0");
+        assert_eq!((&json["disk"], &json["devices"]["root"]), (&"/dev/vda".into(), &"/dev/dm-0".into()));
         assert_eq!(json["passed_over"][0]["reason"], "mount");
         assert_eq!(json["passed_over"][0]["detail"], "a \"quote\" and a \\");
         assert_eq!((&json["confirm_seconds"], &json["earlier"]["reason"]), (&600.into(), &"health-check".into()));

@@ -17,7 +17,16 @@ impl LoopDevice {
     /// Where there is no loop device, or no right to make one.
     #[must_use]
     pub fn over(file: &Path, sectors: BlockSize) -> Self {
-        let size = sectors.bytes().to_string();
+        Self::with_sector_bytes(file, sectors.bytes())
+    }
+
+    /// The same with sectors that no disk of a device has, such as a disc's.
+    ///
+    /// # Panics
+    /// As [`LoopDevice::over`].
+    #[must_use]
+    pub fn with_sector_bytes(file: &Path, bytes: usize) -> Self {
+        let size = bytes.to_string();
         let file = file.to_str().expect("paths of tests are UTF-8");
         let node = superuser::run("losetup", &["--sector-size", &size, "--find", "--show", file]);
         if !superuser::is_root() {

@@ -2,6 +2,7 @@
 //! that nothing is left on the machine that runs it.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use libupdate::BlockSize;
@@ -38,20 +39,46 @@ impl Board {
 
     /// The same after a line of shell.
     fn run_as(&self, before: &str, arguments: &[&str]) -> Answer {
-        let mounts = "mount --bind \"$1/run\" /run && mount --bind \"$1/lib\" /var/lib && shift";
-        let script = &format!("{mounts} && {before} && exec \"$@\"");
+        self.run_on(&["--disk", self.node.text()], before, arguments)
+    }
+
+    /// The same, on a disk that it finds by itself: the kernel's list of disks is the test's own too, where it made one.
+    fn finds(&self, arguments: &[&str]) -> Answer {
+        self.run_on(&[], "umask 022", arguments)
+    }
+
+    fn run_on(&self, disk: &[&str], before: &str, arguments: &[&str]) -> Answer {
+        let mounts = "mount --bind \"$1/run\" /run && mount --bind \"$1/lib\" /var/lib";
+        let disks = "{ [ ! -e \"$1/block\" ] || mount --bind \"$1/block\" /sys/block; }";
+        let script = &format!("{mounts} && {disks} && shift && {before} && exec \"$@\"");
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let mut line = ["--mount", "sh", "-c", script, "sh"].map(str::to_owned).to_vec();
         line.extend([text(self.system.path()), text(binary())]);
         line.extend(["--profile".to_owned(), self.device.workshop.text("profile.toml")]);
-        line.extend(["--disk".to_owned(), self.node.text().to_owned()]);
-        line.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        line.extend(disk.iter().chain(arguments).map(|argument| (*argument).to_owned()));
         let done = superuser::output("unshare", &line);
         Answer::new(format!("{line:?}"), done.status, done.stdout, done.stderr)
     }
 
     fn bytes(&self) -> Vec<u8> {
         fs::read(self.node.text()).unwrap()
+    }
+
+    /// Puts a drive on the kernel's list of disks.
+    fn lists(&self, name: &str, node: &str) {
+        let (folder, block) = (self.system.path().join("devices").join(name), self.system.path().join("block"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(&block).unwrap();
+        fs::write(folder.join("size"), "8192\n").unwrap();
+        fs::write(folder.join("uevent"), format!("MAJOR=8\nDEVNAME={node}\nDEVTYPE=disk\n")).unwrap();
+        symlink(&folder, block.join(name)).unwrap();
+    }
+
+    /// What the hook leaves in `/run`.
+    fn reports(&self, text: &str) {
+        let report = self.system.path().join("run/updater/boot.json");
+        let write = "mkdir -p \"${1%/*}\" && printf %s \"$2\" >\"$1\"";
+        superuser::run("sh", &["-c", write, "sh", report.to_str().unwrap(), text]);
     }
 }
 
@@ -92,9 +119,7 @@ fn an_unknown_booted_slot_is_asked_for() {
     board.run(&["status"]).exits(Exit::Done);
     assert!(before == board.bytes());
     // The hook's report says it.
-    let report = board.system.path().join("run/updater/boot.json");
-    let write = "mkdir -p \"${1%/*}\" && printf %s '{\"schema\":1,\"slot\":\"a\"}' >\"$1\"";
-    superuser::run("sh", &["-c", write, "sh", report.to_str().unwrap()]);
+    board.reports(r#"{"schema":1,"slot":"a"}"#);
     board.run(&["install", "--slot", "a", &bundle]).exits(Exit::Refused).says("slot a is the booted one");
     board.run(&["install", &bundle]).exits(Exit::Done);
 }
@@ -171,4 +196,80 @@ fn what_lies_in_the_folders_of_state_misleads_nobody() {
         let modes = shell("cd $1; stat -c %a run/updater lib/updater run/updater/lock lib/updater/last-result.json");
         assert_eq!(modes, "755\n755\n600\n644", "{umask}");
     }
+}
+
+/// A disc with sectors of 2048 bytes, a drive that gives nothing but errors, one that cannot be opened, as one without a medium is, and one
+/// that sysfs says nothing of: none of them keeps a trial from being confirmed, and each is named.
+#[test]
+fn drives_that_cannot_be_judged_are_passed_over_and_named() {
+    let board = Board::new(BlockSize::B512);
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, vec![0; 4 << 20]).unwrap();
+        path
+    };
+    let disc = LoopDevice::with_sector_bytes(&file("disc"), 2048);
+    let broken = LoopDevice::over(&file("broken"), BlockSize::B512);
+    // What a loop device has no file for, it cannot read.
+    fs::write(folder.path().join("broken"), "").unwrap();
+    let empty = folder.path().join("empty");
+    superuser::run("mknod", &[empty.to_str().unwrap(), "b", "239", "77"]);
+    board.lists("a-disc", disc.text());
+    board.lists("b-broken", broken.text());
+    board.lists("c-empty", empty.to_str().unwrap());
+    board.lists("d-silent", "x");
+    fs::write(board.system.path().join("devices/d-silent/uevent"), "MAJOR=8\n").unwrap();
+    let nowhere = board.finds(&["status"]).exits(Exit::Disk).says("no disk under /sys/block matches the profile");
+    board.lists("own", board.node.text());
+    let named = [disc.text(), broken.text(), "/sys/dev/block/239:77", "d-silent/uevent"];
+    for line in [&["--booted", "a", "status"][..], &["--booted", "a", "mark-good"], &["--booted", "a", "repair"]] {
+        let answer = board.finds(line).exits(Exit::Done);
+        for name in named {
+            let told = |answer: &Answer| answer.stderr().contains(name);
+            assert!(told(&answer) && told(&nowhere), "{name}: {answer}\n{nowhere}");
+        }
+        assert_eq!(answer.stderr().matches("warning: a drive was passed over").count(), named.len(), "{answer}");
+    }
+    // Where the hook says what it booted from, nothing else is looked at: not even a copy of the disk.
+    let twin = folder.path().join("twin");
+    fs::copy(board.device.disk(), &twin).unwrap();
+    let twin = LoopDevice::over(&twin, BlockSize::B512);
+    board.lists("twin", twin.text());
+    board.finds(&["--booted", "a", "status"]).exits(Exit::Disk).says("several disks match the profile");
+    board.reports(&format!(r#"{{"schema":1,"slot":"a","disk":"{}"}}"#, board.node.text()));
+    let answer = board.finds(&["mark-good"]).exits(Exit::Done);
+    assert!(!answer.stderr().contains("warning"), "{answer}");
+    // Also where its table is lost: a copy is not taken for it.
+    superuser::run("blkdiscard", &["--zeroout", board.node.text()]);
+    let answer = board.finds(&["mark-good"]).exits(Exit::Disk).says("neither copy of the partition table is valid");
+    assert!(answer.stderr().contains("LBA 1: no GPT signature"), "{answer}");
+    // A report of a disk that is not there is none.
+    board.reports(r#"{"schema":1,"slot":"a","disk":"/dev/nowhere"}"#);
+    board.finds(&["mark-good"]).exits(Exit::Done).says("a drive was passed over");
+}
+
+/// The node of the other slot's partition is missing: that slot is told as unreadable, and everything else works.
+#[test]
+fn a_slot_without_its_node_is_told_as_unreadable() {
+    let board = Board::new(BlockSize::B512);
+    let bundle = board.device.workshop.bundle_text(2);
+    board.run(&["--booted", "a", "install", &bundle]).exits(Exit::Done);
+    superuser::run("partx", &["--add", board.node.text()]);
+    let node = format!("{}p2", board.node.text());
+    superuser::run("rm", &[&node]);
+    let words = |answer: &Answer| answer.stderr().contains(&format!("slot b cannot be read: cannot open {node}"));
+    let answer = board.run(&["--booted", "a", "--json", "status"]).exits(Exit::Done);
+    let status = answer.json();
+    let states = [&status["slots"][0]["state"], &status["slots"][1]["state"]];
+    assert!(states == ["good", "unreadable"] && words(&answer), "{answer}");
+    assert_eq!(status["slots"][1]["priority"], 2, "{answer}");
+    for line in [&["--booted", "a", "mark-good"][..], &["--booted", "a", "verify", "--slot", "a"]] {
+        assert!(words(&board.run(line).exits(Exit::Done)));
+    }
+    // What needs the slot is refused before anything is written.
+    let before = board.bytes();
+    let answer = board.run(&["--booted", "a", "install", &bundle]).exits(Exit::Disk);
+    assert!(words(&answer) && before == board.bytes(), "{answer}");
+    superuser::run_eventually("partx", &["--delete", board.node.text()]);
 }

@@ -113,6 +113,8 @@ pub struct Failure {
     pub what: String,
     /// The rule or the fault.
     pub why: String,
+    /// What was found, a line each, where one line is not enough.
+    pub details: Vec<String>,
     /// What helps; may be empty.
     pub next: String,
     /// What is known about the slot the system runs from.
@@ -122,7 +124,8 @@ pub struct Failure {
 impl Failure {
     /// A failure before anything was written.
     pub fn new(code: Exit, what: impl Into<String>, why: impl fmt::Display, next: impl Into<String>) -> Self {
-        Self { code, what: what.into(), why: why.to_string(), next: next.into(), booted_slot: BootedSlot::NotConcerned }
+        let (what, why, next) = (what.into(), why.to_string(), next.into());
+        Self { code, what, why, details: Vec::new(), next, booted_slot: BootedSlot::NotConcerned }
     }
 
     /// The same failure of this act, where it does not say already what could not be done.
@@ -151,6 +154,7 @@ impl fmt::Display for Failure {
             write!(f, "{}: ", Printable(&self.what))?;
         }
         write!(f, "{}", Printable(&self.why))?;
+        self.details.iter().try_for_each(|line| write!(f, "\n  {}", Printable(line)))?;
         if !self.next.is_empty() {
             write!(f, "\nnext: {}", Printable(&self.next))?;
         }
@@ -164,13 +168,14 @@ impl fmt::Display for Failure {
 impl core::error::Error for Failure {}
 
 impl Serialize for Failure {
-    /// `{"code":4,"class":..,"what":..,"why":..,"next":..,"booted_slot_untouched":true}`; null where no slot is concerned.
+    /// `{"code":4,"class":..,"what":..,"why":..,"details":[],"next":..,"booted_slot_untouched":true}`; null where no slot is concerned.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut error = serializer.serialize_struct("error", 6)?;
+        let mut error = serializer.serialize_struct("error", 7)?;
         error.serialize_field("code", &self.code.code())?;
         error.serialize_field("class", self.code.class())?;
         error.serialize_field("what", &self.what)?;
         error.serialize_field("why", &self.why)?;
+        error.serialize_field("details", &self.details)?;
         error.serialize_field("next", &self.next)?;
         let untouched = (self.booted_slot == BootedSlot::Untouched).then_some(true);
         error.serialize_field("booted_slot_untouched", &untouched)?;
@@ -233,16 +238,32 @@ fn next_for_os(error: &OsError) -> &'static str {
         (Fault::NodeDiffers { .. }, _) => "have the kernel read the table again (partprobe, or a reboot)",
         (Fault::InUse { .. }, _) => "unmount it, or stop who holds it",
         (Fault::Locked { .. }, _) => "wait until the other program has ended; nothing needs to be cleaned up",
-        (Fault::NoDisk, _) => "name the disk with --disk, or check that the profile is this board's",
+        (Fault::NoDisk { .. }, _) => "name the disk with --disk, or check that the profile is this board's",
         (Fault::SeveralDisks { .. }, _) => "name the disk with --disk, or its bus path in the profile",
         (Fault::BootedDiffers { .. }, _) => "say with --booted which slot runs",
         (Fault::BootedSlot { .. }, _) => "choose the other slot",
         (_, Class::NoSpace) if error.errno() == Some(Errno::FBIG) => LARGER_FILES,
         (_, Class::NoSpace) => "make room, then run the same command again",
-        (_, Class::Denied) => "run it as root, or make the file writable",
+        (_, Class::Denied) => next_for_denied(error.errno()),
         (_, Class::Disk) => "check the path",
         (_, Class::Busy) => "stop who uses it, then run the same command again",
         (_, Class::Io | Class::Booted) => "see the kernel log (dmesg); if it happens again, the medium is failing",
+    }
+}
+
+/// Root is refused as well: by a flag of the file, a mount, or a switch of the device.
+fn next_for_denied(errno: Option<Errno>) -> &'static str {
+    match errno {
+        Some(Errno::ROFS) => {
+            "make it writable: remount the file system, or see `blockdev --getro` and the medium's switch"
+        }
+        Some(Errno::PERM) if rustix::process::geteuid().is_root() => {
+            "see `lsattr`: a file that is immutable (i) or append-only (a) is written by nobody until `chattr -i -a`"
+        }
+        _ if rustix::process::geteuid().is_root() => {
+            "find out what denies it to root: a container's rights, a security module, a server of files (NFS)"
+        }
+        _ => "run it as root, or make the file writable",
     }
 }
 
@@ -308,7 +329,7 @@ const fn for_space(kind: NoSpace) -> (Exit, &'static str) {
 
 const fn next_for_table(kind: TableFault) -> &'static str {
     match kind {
-        TableFault::NoValidCopy => "make a new table with `provision`, or name the right disk with --disk",
+        TableFault::NoValidCopy => "check that it is the right disk (--disk)",
         TableFault::AmbiguousSectorSize => "say with --sector-size 512 or --sector-size 4096 which one counts",
         TableFault::DiskTooSmall => "use a larger disk",
         TableFault::PartitionMissing { .. } | TableFault::PartitionAmbiguous { .. } => {
@@ -364,6 +385,21 @@ mod tests {
             assert_eq!(failure.code, code, "{why}");
             assert_eq!(failure.why, why);
             assert!(!failure.next.is_empty(), "{why}");
+        }
+    }
+
+    /// Who is root already is not told to be root.
+    #[test]
+    fn a_denial_has_its_cause_named() {
+        let next = |errno| Failure::from(OsError::call(Path::new("/x"), "open", errno)).next;
+        assert!(next(Errno::ROFS).contains("remount"));
+        if rustix::process::geteuid().is_root() {
+            assert!(next(Errno::PERM).contains("immutable"));
+            assert!(
+                [Errno::PERM, Errno::ACCESS, Errno::ROFS].map(next).iter().all(|next| !next.contains("run it as root"))
+            );
+        } else {
+            assert!(next(Errno::PERM).contains("run it as root"));
         }
     }
 

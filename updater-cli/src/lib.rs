@@ -34,8 +34,7 @@ mod scratch_disk;
 mod session;
 #[cfg(feature = "program")]
 mod source;
-#[cfg(feature = "program")]
-mod time;
+pub mod time;
 #[cfg(feature = "program")]
 mod verb;
 #[cfg(feature = "program")]

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use libupdate::BlockSize;
 use libupdate::bundle::Anchors;
@@ -19,6 +20,8 @@ pub struct Session {
     pub output: Output,
     pub interrupt: Interrupt,
     common: Common,
+    /// Warnings that are not repeated.
+    told: Mutex<Vec<String>>,
 }
 
 /// How this run looks at a board. It stays for the life of the process: what is found on the disk refers to it.
@@ -36,14 +39,14 @@ impl Session {
         let next = "allow it a thread: raise ulimit -u, or TasksMax where systemd runs it";
         let interrupt =
             Interrupt::listen().map_err(|error| Failure::new(Exit::Io, "cannot listen to signals", error, next))?;
-        Ok(Self { output: Output::new(settings)?, interrupt, common })
+        Ok(Self { output: Output::new(settings)?, interrupt, common, told: Mutex::default() })
     }
 
     /// Another command line inside this run: what it says is kept, without progress, and signals are this run's.
     pub fn inside(&self, common: Common) -> (Self, [Captured; 2]) {
         let settings = Settings { progress: ProgressForm::None, progress_fd: None, ..settings(&common) };
         let (output, kept) = Output::captured(settings);
-        (Self { output, interrupt: self.interrupt.clone(), common }, kept)
+        (Self { output, interrupt: self.interrupt.clone(), common, told: Mutex::default() }, kept)
     }
 
     /// Whether the command line says anything of a board or a disk.
@@ -71,7 +74,22 @@ impl Session {
     pub fn disk_path(&self, profile: &Profile) -> Result<PathBuf, Failure> {
         match &self.common.disk {
             Some(path) => Ok(path.clone()),
-            None => Ok(profile.find_disk()?),
+            None => {
+                let found = profile.find_disk()?;
+                for why in &found.passed_over {
+                    self.warn_once(format!("a drive was passed over: {why}"));
+                }
+                Ok(found.disk)
+            }
+        }
+    }
+
+    /// Says what somebody should look at, but not again where a verb looks again and again.
+    pub fn warn_once(&self, text: String) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.contains(&text) {
+            self.output.warn(&text);
+            told.push(text);
         }
     }
 
@@ -149,6 +167,6 @@ impl Session {
         use clap::Parser;
         let common = crate::cli::Cli::parse_from(["updater-cli", "status"]).common;
         let (output, _) = Output::captured(settings(&common));
-        Self { output, interrupt: Interrupt::default(), common }
+        Self { output, interrupt: Interrupt::default(), common, told: Mutex::default() }
     }
 }

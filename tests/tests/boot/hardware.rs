@@ -10,9 +10,14 @@ use tests::tool;
 
 /// An update is tried on this disk, marked good from inside, and the bits are seen from outside.
 fn updates(board: Board, bus: Bus, sectors: BlockSize) -> String {
+    updates_beside(&[], board, bus, sectors)
+}
+
+/// The same, with more devices in the machine.
+fn updates_beside(devices: &'static [&'static str], board: Board, bus: Bus, sectors: BlockSize) -> String {
     let disk = GuestDisk::with_sectors(board, &Release::of("1.0"), sectors);
     disk.install(&Release::of("2.0"));
-    let said = Machine { bus, ..Machine::does("json,mark-good,off") }.run(&disk);
+    let said = Machine { bus, devices, ..Machine::does("json,mark-good,off") }.run(&disk);
     assert!(said.contains("updater: slot b boots: version 2.0, trial, 2 tries left"), "{said}");
     assert!(said.contains("guest: release 2.0 runs") && said.contains(r#""booted":"b""#), "{said}");
     assert!(said.contains("guest: mark-good ended with 0"), "{said}");
@@ -37,8 +42,29 @@ fn an_nvme_disk_with_sectors_of_4096_bytes() {
 
 #[test]
 fn a_scsi_disk() {
-    on(&updates(Board::default(), Bus::Scsi, BlockSize::B512), "/dev/sda");
+    let said = updates_beside(STRAY, Board::default(), Bus::Scsi, BlockSize::B512);
+    on(&said, "/dev/sda");
+    for why in ["/dev/vda has sectors of 2048 bytes", "/dev/vdb: Input/output error"] {
+        assert!(
+            said.lines().any(|line| line.starts_with("updater: a drive is passed over") && line.contains(why)),
+            "{said}"
+        );
+    }
+    // The program takes the disk that the hook names, and looks at no other.
+    assert!(!said.contains("warning: "), "{said}");
 }
+
+/// A disc with sectors of 2048 bytes, and a drive that fails every access.
+const STRAY: &[&str] = &[
+    "-blockdev",
+    "driver=null-co,node-name=disc,size=4194304,read-zeroes=on",
+    "-device",
+    "virtio-blk-pci,drive=disc,logical_block_size=2048,physical_block_size=2048",
+    "-blockdev",
+    "driver=blkdebug,node-name=broken,image.driver=null-co,image.size=4194304,inject-error.0.event=none,inject-error.0.errno=5",
+    "-device",
+    "virtio-blk-pci,drive=broken",
+];
 
 #[test]
 fn an_sd_card() {

@@ -1,7 +1,7 @@
 //! The slot that the running system came from: what the hook left behind.
 //!
 //! ```json
-//! {"schema":1, "slot":"a", "version":"1.4", "root_hash":"..", "tries_left":2, "trial":false,
+//! {"schema":1, "slot":"a", "disk":"/dev/vda", "version":"1.4", "root_hash":"..", "tries_left":2, "trial":false,
 //!  "passed_over":[{"slot":"b", "reason":"signature", "detail":".."}]}
 //! ```
 //!
@@ -11,7 +11,7 @@
 
 use std::fmt;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libupdate::SlotId;
 use libupdate::limits::STATE_BYTES;
@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use super::error::{Fault, OsError};
 use super::file;
-use super::node::{exists, read};
+use super::node::{Node, exists, read};
 
 /// The hook's report.
 pub const REPORT: &str = "/run/updater/boot.json";
@@ -43,6 +43,9 @@ pub struct BootReport {
     /// The slot it handed over to.
     #[serde(deserialize_with = "slot")]
     pub slot: SlotId,
+    /// The whole disk that it is on.
+    #[serde(default)]
+    pub disk: Option<PathBuf>,
     /// Version in that slot's manifest.
     #[serde(default)]
     pub version: Option<String>,
@@ -106,6 +109,18 @@ impl Booted {
             (Some(written), _) => Ok(Some(Self { slot: written.slot, report: Some(written) })),
         }
     }
+}
+
+/// The whole disk that the hook booted from, where it left a report that names one which is there. Without one the disk is searched for;
+/// what is wrong with a report is told where the booted slot is asked for.
+pub fn disk() -> Option<PathBuf> {
+    disk_in(Path::new(REPORT))
+}
+
+fn disk_in(report: &Path) -> Option<PathBuf> {
+    let disk = from_report(&file::read_state(report, STATE_BYTES).ok()?).ok()?.disk?;
+    let node = Node::of(&disk).ok().flatten()?;
+    node.partition().is_ok_and(|partition| partition.is_none()).then_some(disk)
 }
 
 /// A report or a command line that names no slot where it should.

@@ -97,7 +97,10 @@ pub enum Fault {
         by: String,
     },
     /// No disk matches the profile.
-    NoDisk,
+    NoDisk {
+        /// Each drive that was looked at, and why it is not the one, in words.
+        others: Vec<String>,
+    },
     /// Several disks match the profile and nothing says which one is meant.
     SeveralDisks {
         /// Their nodes.
@@ -185,7 +188,7 @@ impl OsError {
             | Fault::SectorSizeAmbiguous
             | Fault::OutsideDisk { .. }
             | Fault::NodeDiffers { .. }
-            | Fault::NoDisk
+            | Fault::NoDisk { .. }
             | Fault::SeveralDisks { .. }
             | Fault::BootedDiffers { .. } => Class::Disk,
         }
@@ -230,7 +233,10 @@ impl fmt::Display for OsError {
             ),
             Fault::InUse { by } => write!(f, "{path} is in use: {by}"),
             Fault::Locked { by } => write!(f, "{path} is locked by {by}"),
-            Fault::NoDisk => write!(f, "no disk under {path} matches the profile"),
+            Fault::NoDisk { others } if others.is_empty() => write!(f, "no disk under {path} matches the profile"),
+            Fault::NoDisk { others } => {
+                write!(f, "no disk under {path} matches the profile ({})", others.join("; "))
+            }
             Fault::SeveralDisks { found } => {
                 write!(f, "several disks match the profile:")?;
                 found.iter().try_for_each(|disk| write!(f, " {}", disk.display()))

@@ -1,6 +1,7 @@
 //! Which whole disk is the profile's, where `--disk` is not given. Never the first one found.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -26,23 +27,35 @@ pub enum Selection {
 }
 
 /// What a look at a disk's table said.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Match {
     /// All slots of the profile are there.
     Yes,
-    /// They are not.
-    No,
+    /// They are not: why, in words.
+    No(String),
+}
+
+/// The profile's disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// Its node.
+    pub disk: PathBuf,
+    /// Why other drives could not be judged: no medium, sectors of another size, a read error. None of them keeps a device from its disk.
+    pub passed_over: Vec<OsError>,
+}
+
+impl Found {
+    /// A disk that was not searched for.
+    pub const fn named(disk: PathBuf) -> Self {
+        Self { disk, passed_over: Vec::new() }
+    }
 }
 
 /// The node of the profile's disk. `look` reads the partition table of a candidate.
 ///
 /// # Errors
-/// [`Fault::NoDisk`], [`Fault::SeveralDisks`], or what the kernel says about sysfs. A candidate that cannot be read could
-/// be the one: its error is the answer, not the other disk.
-pub fn whole_disk(
-    selection: &Selection,
-    look: impl FnMut(&Path) -> Result<Match, OsError>,
-) -> Result<PathBuf, OsError> {
+/// [`Fault::NoDisk`], with what was found instead; [`Fault::SeveralDisks`]; or what the kernel says about its list of disks.
+pub fn whole_disk(selection: &Selection, look: impl FnMut(&Path) -> Result<Match, OsError>) -> Result<Found, OsError> {
     whole_disk_under(Path::new(SYS_BLOCK), selection, look)
 }
 
@@ -50,44 +63,51 @@ fn whole_disk_under(
     sys: &Path,
     selection: &Selection,
     mut look: impl FnMut(&Path) -> Result<Match, OsError>,
-) -> Result<PathBuf, OsError> {
+) -> Result<Found, OsError> {
     if let Selection::Node(node) = selection {
-        return Ok(node.clone());
+        return Ok(Found::named(node.clone()));
     }
-    let mut found = Vec::new();
-    for folder in candidates(sys)? {
-        if let Selection::Bus(path) = selection
-            && !on_bus(&folder, path)
-        {
-            continue;
-        }
-        let node = device_node(&folder)?;
-        if look(&node)? == Match::Yes {
-            found.push(node);
+    let mut names = names_in(sys)?;
+    names.sort();
+    let (mut found, mut others, mut passed_over) = (Vec::new(), Vec::new(), Vec::new());
+    for name in names {
+        let judged = match candidate(&sys.join(name), selection) {
+            Ok(None) => continue,
+            Ok(Some(node)) => look(&node).map(|said| (node, said)),
+            Err(error) => Err(error),
+        };
+        match judged {
+            Ok((node, Match::Yes)) => found.push(node),
+            Ok((node, Match::No(why))) => others.push(format!("{}: {why}", node.display())),
+            Err(error) => passed_over.push(error),
         }
     }
-    found.sort();
     match found.as_slice() {
-        [] => Err(OsError::new(sys, Fault::NoDisk)),
-        [one] => Ok(one.clone()),
+        [] => {
+            others.extend(passed_over.iter().map(OsError::to_string));
+            Err(OsError::new(sys, Fault::NoDisk { others }))
+        }
+        [one] => Ok(Found { disk: one.clone(), passed_over }),
         _ => Err(OsError::new(sys, Fault::SeveralDisks { found })),
     }
 }
 
-/// Directories of disks that are hardware and hold a medium. Loop, RAM, compressed RAM, device-mapper and network block
-/// devices all live in the virtual branch of sysfs.
-fn candidates(sys: &Path) -> Result<Vec<PathBuf>, OsError> {
-    let mut folders = Vec::new();
-    for name in names_in(sys)? {
-        let link = sys.join(name);
-        let folder = fs::canonicalize(&link).map_err(|error| OsError::io(&link, "open", &error))?;
-        let virtual_device = folder.components().any(|part| part.as_os_str() == "virtual");
-        let empty = !exists(&folder.join("size"))? || super::node::read(&folder.join("size"))?.trim() == "0";
-        if !virtual_device && !empty {
-            folders.push(folder);
-        }
+/// The node of a disk that is hardware, holds a medium, and is where the profile says; `None` for others. Loop, RAM, compressed RAM,
+/// device-mapper and network block devices all live in the virtual branch of sysfs.
+fn candidate(link: &Path, selection: &Selection) -> Result<Option<PathBuf>, OsError> {
+    let folder = match fs::canonicalize(link) {
+        Ok(folder) => folder,
+        // Unplugged since the list was read.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(OsError::io(link, "open", &error)),
+    };
+    let virtual_device = folder.components().any(|part| part.as_os_str() == "virtual");
+    let elsewhere = matches!(selection, Selection::Bus(path) if !on_bus(&folder, path));
+    if virtual_device || elsewhere {
+        return Ok(None);
     }
-    Ok(folders)
+    let size = folder.join("size");
+    if !exists(&size)? || super::node::read(&size)?.trim() == "0" { Ok(None) } else { device_node(&folder).map(Some) }
 }
 
 /// Whether the bus path is a run of whole components of the disk's directory in sysfs.
@@ -123,8 +143,12 @@ mod tests {
         block
     }
 
+    fn no() -> Match {
+        Match::No("no table".to_owned())
+    }
+
     fn only(wanted: &'static [&str]) -> impl FnMut(&Path) -> Result<Match, OsError> {
-        move |node| Ok(if wanted.iter().any(|name| node == Path::new(name)) { Match::Yes } else { Match::No })
+        move |node| Ok(if wanted.iter().any(|name| node == Path::new(name)) { Match::Yes } else { no() })
     }
 
     #[test]
@@ -132,8 +156,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let sys = sysfs(root.path());
         let found = |wanted| whole_disk_under(&sys, &Selection::ByTable, only(wanted));
-        assert_eq!(found(&["/dev/sdb"]).unwrap(), Path::new("/dev/sdb"));
-        assert_eq!(*found(&[]).unwrap_err().fault(), Fault::NoDisk);
+        assert_eq!(found(&["/dev/sdb"]).unwrap(), Found::named("/dev/sdb".into()));
+        let none = Fault::NoDisk { others: vec!["/dev/sda: no table".into(), "/dev/sdb: no table".into()] };
+        assert_eq!(*found(&[]).unwrap_err().fault(), none);
         let several = Fault::SeveralDisks { found: vec!["/dev/sda".into(), "/dev/sdb".into()] };
         assert_eq!(*found(&["/dev/sdb", "/dev/sda"]).unwrap_err().fault(), several);
     }
@@ -144,10 +169,10 @@ mod tests {
         let mut seen = Vec::new();
         let look = |node: &Path| {
             seen.push(node.to_owned());
-            Ok(Match::No)
+            Ok(no())
         };
         let error = whole_disk_under(&sysfs(root.path()), &Selection::ByTable, look).unwrap_err();
-        assert_eq!(*error.fault(), Fault::NoDisk);
+        assert!(matches!(error.fault(), Fault::NoDisk { .. }), "{error}");
         seen.sort();
         assert_eq!(seen, [Path::new("/dev/sda"), Path::new("/dev/sdb")]);
     }
@@ -157,22 +182,48 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let sys = sysfs(root.path());
         let on = |path: &str| whole_disk_under(&sys, &Selection::Bus(path.into()), only(&["/dev/sda", "/dev/sdb"]));
-        assert_eq!(on("0000:00:05.0/usb1").unwrap(), Path::new("/dev/sdb"));
-        assert_eq!(*on("0000:00:05").unwrap_err().fault(), Fault::NoDisk);
+        assert_eq!(on("0000:00:05.0/usb1").unwrap(), Found::named("/dev/sdb".into()));
+        assert_eq!(*on("0000:00:05").unwrap_err().fault(), Fault::NoDisk { others: Vec::new() });
         assert!(matches!(on("pci0000:00").unwrap_err().fault(), Fault::SeveralDisks { .. }));
     }
 
     #[test]
-    fn a_disk_that_cannot_be_read_is_not_passed_over() {
+    fn a_disk_that_cannot_be_judged_is_passed_over_and_named() {
         let root = tempfile::tempdir().unwrap();
+        let sys = sysfs(root.path());
         let broken = OsError::new(Path::new("/dev/sda"), Fault::Ended);
-        let look = |node: &Path| if node == Path::new("/dev/sda") { Err(broken.clone()) } else { Ok(Match::Yes) };
-        assert_eq!(whole_disk_under(&sysfs(root.path()), &Selection::ByTable, look), Err(broken.clone()));
+        let look = |wanted: &'static str| {
+            let broken = broken.clone();
+            move |node: &Path| match node.to_str() {
+                Some("/dev/sda") => Err(broken.clone()),
+                Some(node) if node == wanted => Ok(Match::Yes),
+                _ => Ok(no()),
+            }
+        };
+        let found = whole_disk_under(&sys, &Selection::ByTable, look("/dev/sdb"));
+        assert_eq!(found, Ok(Found { disk: "/dev/sdb".into(), passed_over: vec![broken.clone()] }));
+        let error = whole_disk_under(&sys, &Selection::ByTable, look("/dev/sdz")).unwrap_err();
+        assert_eq!(
+            *error.fault(),
+            Fault::NoDisk { others: vec!["/dev/sdb: no table".into(), broken.to_string()] },
+            "{error}"
+        );
+    }
+
+    /// A drive that is unplugged while the list is read, and one whose directory does not say what it must.
+    #[test]
+    fn a_drive_that_sysfs_says_nothing_of_is_passed_over() {
+        let root = tempfile::tempdir().unwrap();
+        let sys = sysfs(root.path());
+        symlink(root.path().join("gone"), sys.join("sdd")).unwrap();
+        fs::write(root.path().join("devices/pci0000:00/0000:00:04.0/ata1/block/sda/uevent"), "MAJOR=8\n").unwrap();
+        let found = whole_disk_under(&sys, &Selection::ByTable, only(&["/dev/sdb"])).unwrap();
+        assert_eq!((found.disk.as_path(), found.passed_over.len()), (Path::new("/dev/sdb"), 1), "{found:?}");
     }
 
     #[test]
     fn a_named_disk_is_taken_at_its_word() {
         let node = Selection::Node("/dev/loop7".into());
-        assert_eq!(whole_disk(&node, |_| Ok(Match::No)).unwrap(), Path::new("/dev/loop7"));
+        assert_eq!(whole_disk(&node, |_| Ok(no())).unwrap(), Found::named("/dev/loop7".into()));
     }
 }

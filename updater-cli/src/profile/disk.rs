@@ -1,25 +1,35 @@
 //! Which disk of this machine is the profile's.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use libupdate::gpt::Guid;
 use libupdate::slot::PartitionSpec;
 use libupdate::{Error, survey};
 
+#[cfg(feature = "program")]
 use super::Profile;
-use crate::os::find::{self, Match, Selection};
+#[cfg(feature = "program")]
+use crate::os::booted;
+#[cfg(feature = "program")]
+use crate::os::find::{self, Found};
+use crate::os::find::{Match, Selection};
 use crate::os::{AlignedBuf, Disk, OpenHow, OsError};
 
 /// Bytes of a usual table's entries, so that they are read at once.
 const SCRATCH_BYTES: usize = 16 << 10;
 
+#[cfg(feature = "program")]
 impl Profile {
-    /// The node of this machine's disk, where `--disk` does not name it.
+    /// This machine's disk, where `--disk` does not name it: the profile's node; else the one that the hook booted from, whatever other
+    /// drives there are and whatever became of its table; else the one that holds the slots.
     ///
     /// # Errors
-    /// None matches, several do, or one cannot be read.
-    pub fn find_disk(&self) -> Result<PathBuf, OsError> {
-        find::whole_disk(&self.disk, |node| self.look_at(node))
+    /// None matches, or several do.
+    pub fn find_disk(&self) -> Result<Found, OsError> {
+        match (&self.disk, booted::disk()) {
+            (Selection::Node(_), _) | (_, None) => find::whole_disk(&self.disk, |node| self.look_at(node)),
+            (_, Some(disk)) => Ok(Found::named(disk)),
+        }
     }
 
     fn look_at(&self, node: &Path) -> Result<Match, OsError> {
@@ -35,14 +45,16 @@ pub fn holds_slots(node: &Path, disk: &Selection, specs: &[PartitionSpec<'_>]) -
     let other = |guid: Guid| matches!(disk, Selection::Guid(wanted) if wanted != guid.as_bytes());
     let mut disk = Disk::open(node, OpenHow::read_only())?;
     match survey::find(&mut disk, specs, &mut AlignedBuf::new(SCRATCH_BYTES)) {
-        Ok((table, _)) if other(table.header().disk_guid()) => Ok(Match::No),
+        Ok((table, _)) if other(table.header().disk_guid()) => {
+            Ok(Match::No(format!("its GUID is {}", table.header().disk_guid())))
+        }
         Ok(_) => Ok(Match::Yes),
         Err(Error::Io(error)) => Err(error.cause),
-        Err(_) => Ok(Match::No),
+        Err(error) => Ok(Match::No(error.to_string())),
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "program"))]
 mod tests {
     use std::fs::File;
     use std::process::Command;
@@ -55,14 +67,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("disk.img");
         File::create(&path).unwrap().set_len(4 << 20).unwrap();
-        assert_eq!(profile.look_at(&path).unwrap(), Match::No, "no table");
+        let is_not = |profile: &Profile, why: &str| match profile.look_at(&path).unwrap() {
+            Match::No(said) => assert!(said.contains(why), "{said}"),
+            Match::Yes => panic!("it is not: {why}"),
+        };
+        is_not(&profile, "neither copy of the partition table");
         let sgdisk = |arguments: &[&str]| {
             let made = Command::new("sgdisk").args(arguments).arg(&path).output().expect("gdisk is installed");
             assert!(made.status.success());
         };
         let root = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709";
         sgdisk(&["-n", "3:0:+1M", "-t", &format!("3:{root}"), "-c", "3:root-a", "-n", "1:0:+1M", "-c", "1:root-b"]);
-        assert_eq!(profile.look_at(&path).unwrap(), Match::No, "slot b has another type");
+        is_not(&profile, "a partition of slot b is not in the table");
         sgdisk(&["-t", &format!("1:{root}")]);
         assert_eq!(profile.look_at(&path).unwrap(), Match::Yes);
         assert!(profile.look_at(&folder.path().join("missing")).is_err());
@@ -70,6 +86,6 @@ mod tests {
         sgdisk(&["-U", guid]);
         let with = |text| Profile { disk: Selection::Guid(*Guid::parse(text).unwrap().as_bytes()), ..profile.clone() };
         assert_eq!(with(guid).look_at(&path).unwrap(), Match::Yes);
-        assert_eq!(with("0f5b2c34-8d1e-4c7a-9b60-2f3a4d5e6f71").look_at(&path).unwrap(), Match::No);
+        is_not(&with("0f5b2c34-8d1e-4c7a-9b60-2f3a4d5e6f71"), guid);
     }
 }
