@@ -6,11 +6,16 @@ use std::fs::{self, OpenOptions};
 use std::path::Path;
 
 use libupdate::error::{NoSpace, TableFault};
-use libupdate::{BlockSize, ByteLen, Lba, SlotId};
-use tests::answer::Exit;
+use libupdate::{BlockCount, BlockSize, ByteLen, Lba, SlotId};
+use tests::answer::{Answer, Exit};
 use tests::device::Device;
 use tests::gpt_copy::{GptCopy, Which};
 use tests::table_oracle::TableOracle;
+
+#[path = "bad_table/grown.rs"]
+mod grown;
+#[path = "bad_table/words.rs"]
+mod words;
 
 const BOTH: [Which; 2] = [Which::Primary, Which::Backup];
 
@@ -87,6 +92,21 @@ fn entry_size() {
 fn entry_count() {
     broken(TableFault::EntryCount { found: 0 }, |copy| copy.with(80, &[0; 4]).header_summed());
     broken(TableFault::EntryCount { found: u32::MAX }, |copy| copy.with(80, &[0xff; 4]).header_summed());
+    // What sgdisk makes and the kernel reads; and what the message says makes it one that we read.
+    let device = device_after(&["--resize-table=2048"]);
+    let answer = tells(&device, "LBA 1: the GPT has 2048 entries, not 1 to 1024");
+    assert!(answer.stderr().contains("sgdisk --resize-table=128 "), "{answer}");
+    TableOracle::of(&device).sgdisk(&["--resize-table=128"]);
+    assert_eq!(device.next(), "a");
+}
+
+/// `status` for people says this, and names the new table last, with what it costs.
+fn tells(device: &Device, line: &str) -> Answer {
+    let answer = device.run(&["status"]).exits(Exit::Disk).says(line);
+    let next = answer.stderr().lines().find(|line| line.starts_with("next: ")).expect("what to do next").to_owned();
+    let (first, last) = next.split_once("; as the last resort, ").expect("the last resort comes last");
+    assert!(!first.contains("provision") && last.contains("destroys what is on the disk"), "{answer}");
+    answer
 }
 
 #[test]
@@ -104,9 +124,29 @@ fn entries_lba() {
 
 #[test]
 fn usable_range() {
-    // The last usable block before the first, and outside the disk.
+    // The last usable block before the first.
     broken(TableFault::UsableRange, |copy| copy.with(48, &[1, 0, 0]).header_summed());
-    broken(TableFault::UsableRange, |copy| copy.with(48, &[0xff; 7]).header_summed());
+}
+
+/// The last usable block past the disk's end: what a table says that was made for a larger disk, and an image that was not copied whole.
+#[test]
+fn disk_too_short() {
+    let fault = TableFault::DiskTooShort { needs: BlockCount::new(1 << 56), has: BlockCount::new(40_960) };
+    broken(fault, |copy| copy.with(48, &[0xff; 7]).header_summed());
+    let device = Device::new();
+    resize(&device, -(1 << 20));
+    let answer = device.refuses_untouched(&["status"], Exit::Disk, &TableFault::NoValidCopy.to_string());
+    assert_eq!(answer.json()["error"]["details"].as_array().map(Vec::len), Some(2), "{answer}");
+    tells(&device, "LBA 1: the GPT was made for a disk of 40960 sectors or more, this one has 38912")
+        .says("LBA 38911: no GPT signature")
+        .says("copy the image again, whole");
+}
+
+/// Makes the disk larger or smaller.
+fn resize(device: &Device, by: i64) {
+    let file = OpenOptions::new().write(true).open(device.disk()).unwrap();
+    let len = file.metadata().unwrap().len();
+    file.set_len(len.checked_add_signed(by).unwrap()).unwrap();
 }
 
 #[test]
@@ -180,6 +220,7 @@ fn no_valid_copy() {
     OpenOptions::new().write(true).open(device.disk()).unwrap().set_len(0).unwrap();
     OpenOptions::new().write(true).open(device.disk()).unwrap().set_len(end).unwrap();
     device.refuses_untouched(&["status"], Exit::Disk, &why);
+    tells(&device, "primary copy, LBA 1: no GPT signature");
 }
 
 #[test]
@@ -233,6 +274,7 @@ fn partition_ambiguous() {
     for verb in [vec!["install", &device.workshop.bundle_text(2)], vec!["status"]] {
         device.refuses_untouched(&verb, Exit::Disk, &kind.to_string());
     }
+    device.run(&["status"]).exits(Exit::Disk).says("partition 2: label root-b").says("partition 3: label root-b");
 }
 
 /// Makes the partition of slot b smaller, at the same place.

@@ -1,17 +1,18 @@
 //! A disk under work: opened, locked, its slots known, the booted one protected.
 
 use libupdate::apply::Outcome;
-use libupdate::bundle::trailer::TRAILER_BYTES;
+use libupdate::bundle::trailer::{TRAILER_BYTES, trailer_offset};
 use libupdate::bundle::verdict::Verdict;
 use libupdate::check::Buffers;
 use libupdate::digest::BLOCK_BYTES;
 use libupdate::install::Tools;
 use libupdate::policy::Compression;
-use libupdate::slot::{PartitionSpec, SlotState};
+use libupdate::slot::{PartitionSpec, Slot, SlotState};
 use libupdate::survey::{self, Memory, Survey, View};
 use libupdate::verity::CHUNK_BYTES;
-use libupdate::{Error, SlotId, activate};
+use libupdate::{Error, SlotId, Window, activate};
 
+use crate::backup;
 use crate::cli::BootedOption;
 use crate::exit::{Exit, Failure};
 use crate::hasher::Hasher;
@@ -19,6 +20,7 @@ use crate::os::booted::PassedOver;
 use crate::os::{AlignedBuf, Booted, Disk, Kind, Lock, Mode, OpenHow, OsError, Queue};
 use crate::output::{Output, Watch};
 use crate::session::{Device, Session};
+use crate::unusable;
 use crate::zstd::Unpacker;
 
 /// What a verb works on: the disk, and how this device looks at it.
@@ -29,6 +31,7 @@ pub struct Bench {
     pub passed_over: Vec<PassedOver>,
     _lock: Option<Lock>,
     routed: bool,
+    backup_seen: bool,
     memory: Memories,
 }
 
@@ -41,6 +44,13 @@ struct Memories {
     data: AlignedBuf,
     carried: Vec<u8>,
 }
+
+/// The profile's slot partitions.
+type Specs = &'static [PartitionSpec<'static>];
+/// How an act of the core ended.
+type Acted<T> = Result<T, Error<OsError>>;
+/// How it is told.
+type Done<T> = Result<T, Failure>;
 
 /// A whole usual table and its header: one write for the primary.
 const SCRATCH: usize = 64 << 10;
@@ -115,17 +125,30 @@ impl Bench {
         let Device { profile, specs, anchors } = *device;
         let compatible = profile.compatible.as_str();
         let view = View { compatible, specs, anchors, booted: None, compression: Compression::Zstd };
-        Self { disk, view, passed_over: Vec::new(), _lock: lock, routed: false, memory: Memories::new() }
+        Self {
+            disk,
+            view,
+            passed_over: Vec::new(),
+            _lock: lock,
+            routed: false,
+            backup_seen: false,
+            memory: Memories::new(),
+        }
     }
 
     /// Reads what is on the disk, finds out which slot is booted, and protects that one from every write.
     pub fn survey(&mut self, session: &Session) -> Result<Survey<'static>, Failure> {
         let first = self.look()?;
         self.view.booted = self.booted(session, &first)?;
-        if !self.routed {
-            self.route(&first)?;
+        let untold = !self.routed;
+        if untold {
+            self.route(&first);
         }
-        self.look()
+        let survey = self.look()?;
+        if untold {
+            self.tell_unreadable(session, &survey);
+        }
+        Ok(survey)
     }
 
     /// Reads what is on the disk after an act. On a device the booted slot is the one it was.
@@ -134,10 +157,10 @@ impl Bench {
     }
 
     /// Sends each partition's data to its own node, and protects the booted slot's.
-    fn route(&mut self, survey: &Survey<'_>) -> Result<(), Failure> {
+    fn route(&mut self, survey: &Survey<'_>) {
         for slot in survey.slots.slots() {
             for (number, partition) in slot.partitions.iter().enumerate() {
-                self.disk.route_partition(partition.entry, partition.extent)?;
+                self.disk.route_partition(partition.entry, partition.extent);
                 if self.view.booted == Some(slot.id) {
                     // Words stand on a slot's first partition.
                     let spared = if number == 0 { Verdict::extent(partition.extent) } else { None };
@@ -146,13 +169,34 @@ impl Bench {
             }
         }
         self.routed = true;
-        Ok(())
     }
 
     /// Reads what is on the disk now.
     pub fn look(&mut self) -> Result<Survey<'static>, Failure> {
         let Self { disk, view, memory, .. } = self;
-        Ok(survey::survey(disk, view, &mut memory.survey())?)
+        survey::survey(disk, view, &mut memory.survey()).map_err(|error| unusable::explained(disk, view.specs, error))
+    }
+
+    /// Why a slot cannot be read, where it cannot. What stands there is not judged.
+    pub fn unreadable(&mut self, slot: &Slot<'_>) -> Option<OsError> {
+        let Self { disk, memory, .. } = self;
+        slot.partitions.iter().find_map(|partition| {
+            let at = trailer_offset(partition.extent.len())?;
+            match Window::new(disk, partition.extent).read(at, &mut *memory.block) {
+                Err(Error::Io(error)) => Some(error.cause),
+                _ => None,
+            }
+        })
+    }
+
+    /// Says which slots cannot be read: the act goes on with the others.
+    fn tell_unreadable(&mut self, session: &Session, survey: &Survey<'_>) {
+        for slot in survey.slots.slots() {
+            let doubtful = survey.facts.slot(slot.id).is_ok_and(|facts| facts.state == SlotState::Unverified);
+            if let Some(why) = doubtful.then(|| self.unreadable(slot)).flatten() {
+                session.warn_once(format!("slot {} cannot be read: {why}", slot.id));
+            }
+        }
     }
 
     fn booted(&mut self, session: &Session, survey: &Survey<'_>) -> Result<Option<SlotId>, Failure> {
@@ -174,15 +218,30 @@ impl Bench {
         }
     }
 
-    /// Runs one act that changes slot bits: udev is kept away from the table, and no signal ends the process in between.
+    /// Runs one act that changes slot bits, once the backup of the table stands at the disk's end: see `backup.rs`.
     pub fn commit<T>(
         &mut self,
         session: &Session,
-        act: impl FnOnce(&mut Disk, &'static [PartitionSpec<'static>], &mut [u8]) -> Result<T, Error<OsError>>,
-    ) -> Result<T, Failure> {
+        act: impl FnOnce(&mut Disk, Specs, &mut [u8]) -> Acted<T>,
+    ) -> Done<T> {
+        if !std::mem::replace(&mut self.backup_seen, true) {
+            let told = &session.output;
+            self.alone(session, |disk, _, scratch| backup::to_the_end(disk, told, scratch))?;
+        }
+        self.alone(session, act)
+    }
+
+    /// Runs one act on the table and nothing else: udev is kept away, and no signal ends the process in between.
+    pub fn alone<T>(
+        &mut self,
+        session: &Session,
+        act: impl FnOnce(&mut Disk, Specs, &mut [u8]) -> Acted<T>,
+    ) -> Done<T> {
         let _table = Lock::table(&self.disk)?;
         let _shield = session.interrupt.shield();
-        Ok(act(&mut self.disk, self.view.specs, &mut AlignedBuf::new(SCRATCH))?)
+        let Self { disk, view, .. } = self;
+        act(disk, view.specs, &mut AlignedBuf::new(SCRATCH))
+            .map_err(|error| unusable::explained(disk, view.specs, error))
     }
 
     /// For an act that finds nothing to do: what it found is made durable, since an earlier act may have been killed before it was, and

@@ -5,6 +5,8 @@
 //! disk, is there without the feature `program`: [`hook_config`], [`profile`], [`os`], and the words of their failures, [`exit`].
 
 #[cfg(feature = "program")]
+mod backup;
+#[cfg(feature = "program")]
 mod bench;
 #[cfg(feature = "program")]
 mod cli;
@@ -35,6 +37,8 @@ mod session;
 #[cfg(feature = "program")]
 mod source;
 pub mod time;
+#[cfg(feature = "program")]
+mod unusable;
 #[cfg(feature = "program")]
 mod verb;
 #[cfg(feature = "program")]

@@ -32,7 +32,7 @@ mod route;
 mod sectors;
 
 use map::Map;
-use route::{Route, device};
+use route::{Route, lies_at};
 
 /// What a disk is opened for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -158,16 +158,16 @@ impl Disk {
     }
 
     /// Sends, from now on, accesses to partition `number` to its own node, where this is a device and the kernel has
-    /// that node; the whole disk serves elsewhere.
-    ///
-    /// # Errors
-    /// [`Fault::NodeDiffers`] where the kernel has the partition at another place.
-    pub fn route_partition(&mut self, number: EntryNumber, extent: Extent) -> Result<(), OsError> {
-        let Kind::Device(whole) = &self.kind else { return Ok(()) };
-        match whole.partition_node(number)? {
-            None => Ok(()),
-            Some(node) => self.route(extent, node),
-        }
+    /// that node; the whole disk serves elsewhere. A node that is missing, or that the kernel has at another place
+    /// ([`Fault::NodeDiffers`]), is the answer to each access to that partition, and to no other.
+    pub fn route_partition(&mut self, number: EntryNumber, extent: Extent) {
+        let Kind::Device(whole) = &self.kind else { return };
+        let node = match whole.partition_node(number) {
+            Ok(None) => return,
+            Ok(Some(node)) => lies_at(node, extent),
+            Err(error) => Err(error),
+        };
+        self.map.routes.push(Route { extent, node, medium: None });
     }
 
     /// Sends, from now on, accesses to `extent` to `node`.
@@ -175,7 +175,7 @@ impl Disk {
     /// # Errors
     /// [`Fault::NodeDiffers`] where the node lies elsewhere.
     pub fn route(&mut self, extent: Extent, node: PathBuf) -> Result<(), OsError> {
-        device(&node)?.expect_at(extent)?;
+        let node = Ok(lies_at(node, extent)?);
         self.map.routes.push(Route { extent, node, medium: None });
         Ok(())
     }

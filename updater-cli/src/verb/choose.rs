@@ -24,7 +24,8 @@ pub fn run(session: &Session, args: &Choose) -> Result<(), Failure> {
         Choice::Nothing => return Err(nothing()),
     };
     if args.spend {
-        let attempt = bench.commit(session, |disk, specs, scratch| activate::spend_try(disk, specs, &boot, scratch))?;
+        // As the hook does at boot: nothing is written but the try.
+        let attempt = bench.alone(session, |disk, specs, scratch| activate::spend_try(disk, specs, &boot, scratch))?;
         match attempt.spent {
             Spent::Yes(outcome) => bench::tell(&session.output, &outcome),
             Spent::NotNeeded => {}

@@ -8,6 +8,7 @@ use crate::exit::Failure;
 use crate::os::{Disk, Lock, Mode, OpenHow};
 use crate::output::Report;
 use crate::session::Session;
+use crate::unusable;
 
 /// Repairs what is damaged; says so where nothing is.
 pub fn run(session: &Session) -> Result<(), Failure> {
@@ -22,8 +23,9 @@ pub fn run(session: &Session) -> Result<(), Failure> {
     let _table = Lock::table(&disk)?;
     let _shield = session.interrupt.shield();
     let mut scratch = vec![0; 64 << 10];
-    let table = Table::read(&mut disk, &mut scratch).map_err(|error| what(error.into()))?;
-    let repair = apply::repair(&mut disk, &table, Relocate::Yes, &mut scratch).map_err(|error| what(error.into()))?;
+    let read = Table::read(&mut disk, &mut scratch);
+    let repaired = read.and_then(|table| apply::repair(&mut disk, &table, Relocate::Yes, &mut scratch));
+    let repair = repaired.map_err(|error| what(unusable::explained(&mut disk, &[], error)))?;
     session.output.result(&Repaired::of(&repair))
 }
 

@@ -3,13 +3,14 @@
 use libupdate::apply::Outcome;
 use libupdate::boot::{self, Choice};
 use libupdate::bundle::verdict::Reason;
-use libupdate::gpt::{CopyState, Successful};
+use libupdate::gpt::{CopyState, Successful, Table};
 use libupdate::policy::SlotFacts;
 use libupdate::slot::{self, Slot, SlotState};
 use libupdate::survey::Survey;
 use libupdate::word;
 use serde::Serialize;
 
+use crate::backup;
 use crate::bench::Bench;
 use crate::exit::Failure;
 use crate::last_result::{self, LastResult};
@@ -41,6 +42,8 @@ pub struct Status {
 struct Copies {
     primary: &'static str,
     backup: &'static str,
+    /// 0 where it stands where it belongs; null where there is no whole one.
+    backup_bytes_before_end: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -88,13 +91,37 @@ impl Status {
         let rows = survey.slots.slots().iter().map(|slot| SlotRow::of(slot, bench, survey, profile)).collect();
         Self {
             disk: bench.disk.path().display().to_string(),
-            gpt: Copies { primary: copy(survey.table.primary().state()), backup: copy(survey.table.backup().state()) },
+            gpt: Copies::of(&survey.table),
             booted: bench.view.booted.map(name),
             next,
             slots: rows,
             last_result: last_result::read(bench.is_file()),
             last_fallback: fallback(bench, survey),
         }
+    }
+}
+
+impl Copies {
+    fn of(table: &Table) -> Self {
+        Self {
+            primary: copy(table.primary().state()),
+            backup: copy(table.backup().state()),
+            backup_bytes_before_end: backup::bytes_before_end(table),
+        }
+    }
+
+    /// What the disk's line says of them.
+    fn in_words(&self) -> String {
+        let place = match self.backup_bytes_before_end {
+            None | Some(0) => String::new(),
+            Some(bytes) => {
+                format!(
+                    ", but {} before the disk's end: `repair` moves it there, and so does the next act",
+                    Size(bytes)
+                )
+            }
+        };
+        format!("primary {}, backup {}{place}", self.primary, self.backup)
     }
 }
 
@@ -121,13 +148,16 @@ impl SlotRow {
             size_bytes: partition.extent.len().get(),
         };
         let bits = slot.bits();
+        let state = facts.map_or(SlotState::Unverified, |facts| facts.state);
+        // Of what cannot be read nothing is known: it may be all right.
+        let unread = state == SlotState::Unverified && bench.unreadable(slot).is_some();
         Self {
             name: slot.id.to_string(),
             priority: bits.priority.get(),
             tries_left: bits.tries_left.get(),
             successful: bits.successful == Successful::Yes,
             bootable: slot::bootable(bits),
-            state: facts.map_or(SlotState::Unverified, |facts| facts.state).word(),
+            state: if unread { "unreadable" } else { state.word() },
             version: installed.map(|installed| installed.version.to_string()),
             compatible: installed.map(|_| profile.compatible.clone()),
             rollback_index: installed.map(|installed| installed.rollback_index),
@@ -167,7 +197,7 @@ fn fallen(bench: &mut Bench, survey: &Survey<'_>, facts: &SlotFacts) -> Option<F
     };
     let (reason, detail, time) = match (verdict, facts.state) {
         (Some(verdict), _) => {
-            (verdict.reason.to_string(), verdict.detail.as_str().to_owned(), crate::time::rfc3339(verdict.at))
+            (verdict.reason.to_string(), verdict.detail.as_str().to_owned(), crate::time::of_clock(verdict.at))
         }
         (None, SlotState::Unverified) => return None,
         (None, SlotState::Exhausted) => ("tries ran out".to_owned(), String::new(), None),
@@ -195,12 +225,7 @@ fn version(facts: &SlotFacts) -> Option<String> {
 
 impl Report for Status {
     fn human(&self) -> String {
-        let mut text = format!(
-            "disk    {}   GPT primary {}, backup {}\n",
-            Printable(&self.disk),
-            self.gpt.primary,
-            self.gpt.backup
-        );
+        let mut text = format!("disk    {}   GPT {}\n", Printable(&self.disk), self.gpt.in_words());
         let word = |slot: &Option<String>| slot.as_ref().map_or("none".to_owned(), |slot| format!("slot {slot}"));
         text += &format!("booted  {}\nnext    {}\n\n", word(&self.booted), word(&self.next));
         text += "slot  state       version               prio  tries  good  partitions\n";

@@ -143,9 +143,9 @@ fn a_partition_is_reached_through_its_own_node_and_is_no_disk() {
     assert_eq!(whole.partition_node(number(1)).unwrap(), Some(first.clone()));
     assert_eq!(whole.partition_node(number(2)).unwrap(), None);
     assert_eq!(*Disk::open(&first, OpenHow::read_only()).unwrap_err().fault(), Fault::NotAWholeDisk);
-    disk.route_partition(number(1), extent(2048, 3071)).unwrap();
-    disk.route_partition(number(2), extent(3072, 4095)).unwrap();
-    disk.route_partition(number(3), extent(4096, 5119)).unwrap();
+    disk.route_partition(number(1), extent(2048, 3071));
+    disk.route_partition(number(2), extent(3072, 4095));
+    disk.route_partition(number(3), extent(4096, 5119));
     assert_eq!(disk.map.routes.len(), 2, "no node, no route");
     // From before the first partition to past the second, in one access: five ways.
     let bytes = pattern(4096 * 512, 6);
@@ -186,6 +186,28 @@ fn a_node_that_is_not_where_the_table_says_is_refused() {
     let error = disk.write(Lba::new(2048), &[1; 512]).unwrap_err();
     assert!(matches!(error.fault(), Fault::NodeDiffers { .. }), "{error}");
     assert_eq!(error.class(), Class::Disk);
+}
+
+/// The node of one slot is missing, or lies elsewhere: that partition is out of reach, and no other.
+#[test]
+fn a_node_that_cannot_be_used_stands_in_the_way_of_its_own_partition_only() {
+    let device = Loop::new("512");
+    device.add_partition("1", 2048, 1024);
+    let second = device.add_partition("2", 4096, 1024);
+    root("rm", &[second.to_str().unwrap()]);
+    let mut disk = device.open();
+    disk.route_partition(number(1), extent(2048, 3071));
+    disk.route_partition(number(2), extent(4096, 5119));
+    disk.write(Lba::new(2048), &[1; 512]).unwrap();
+    for error in [disk.read(Lba::new(4096), &mut [0; 512]), disk.write(Lba::new(5119), &[1; 512])] {
+        assert_eq!(error.unwrap_err().errno(), Some(Errno::NOENT));
+    }
+    assert_eq!(disk.claim(extent(4096, 5119)).unwrap_err().errno(), Some(Errno::NOENT));
+    assert_eq!(read(&mut disk, 2048, 512), [1; 512]);
+    let mut disk = device.open();
+    disk.route_partition(number(1), extent(2048, 3072));
+    let error = disk.read(Lba::new(2048), &mut [0; 512]).unwrap_err();
+    assert!(matches!(error.fault(), Fault::NodeDiffers { .. }), "{error}");
 }
 
 #[test]

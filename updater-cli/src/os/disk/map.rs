@@ -68,7 +68,7 @@ mod tests {
     }
 
     fn map() -> Map {
-        let route = |first, last| Route { extent: extent(first, last), node: "/dev/null".into(), medium: None };
+        let route = |first, last| Route { extent: extent(first, last), node: Ok("/dev/null".into()), medium: None };
         let mut map = Map { routes: vec![route(300, 399), route(100, 199)], ..Map::default() };
         map.protect(extent(100, 199), SlotId::A, Some(extent(180, 187)));
         map

@@ -15,7 +15,8 @@ use crate::os::node::Node;
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) extent: Extent,
-    pub(super) node: PathBuf,
+    /// Where it is, or why it cannot be used.
+    pub(super) node: Result<PathBuf, OsError>,
     /// Opened at the first access; again, with more rights, at the first write.
     pub(super) medium: Option<(Medium, Mode)>,
 }
@@ -27,30 +28,35 @@ impl Route {
             Some((_, Mode::ReadWrite)) => true,
             Some((_, Mode::ReadOnly)) => mode == Mode::ReadOnly,
         };
+        let node = self.node.as_ref().map_err(OsError::clone)?;
         let medium = match self.medium.take().filter(|_| enough) {
             Some(opened) => opened,
-            None if mode == Mode::ReadOnly => (Medium::open(&self.node, flags(mode), caching)?, mode),
-            None => (self.open_exclusively(caching)?, mode),
+            None if mode == Mode::ReadOnly => (Medium::open(node, flags(mode), caching)?, mode),
+            None => (open_exclusively(node, self.extent, caching)?, mode),
         };
         Ok(&mut self.medium.insert(medium).0)
     }
-
-    /// The node is looked at again here: the table, or the kernel's idea of it, may have changed since it was routed.
-    fn open_exclusively(&self, caching: Caching) -> Result<Medium, OsError> {
-        let node = device(&self.node)?;
-        node.expect_at(self.extent)?;
-        if let Some(by) = node.user()? {
-            return Err(OsError::new(&self.node, Fault::InUse { by }));
-        }
-        Medium::open(&self.node, flags(Mode::ReadWrite) | OFlags::EXCL, caching).map_err(|error| match error.errno() {
-            Some(Errno::BUSY) => {
-                OsError::new(&self.node, Fault::InUse { by: "another process has it for itself".into() })
-            }
-            _ => error,
-        })
-    }
 }
 
-pub(super) fn device(path: &Path) -> Result<Node, OsError> {
+/// The node is looked at again here: the table, or the kernel's idea of it, may have changed since it was routed.
+fn open_exclusively(path: &Path, extent: Extent, caching: Caching) -> Result<Medium, OsError> {
+    let node = device(path)?;
+    node.expect_at(extent)?;
+    if let Some(by) = node.user()? {
+        return Err(OsError::new(path, Fault::InUse { by }));
+    }
+    Medium::open(path, flags(Mode::ReadWrite) | OFlags::EXCL, caching).map_err(|error| match error.errno() {
+        Some(Errno::BUSY) => OsError::new(path, Fault::InUse { by: "another process has it for itself".into() }),
+        _ => error,
+    })
+}
+
+/// The node, where it is one and lies at the extent.
+pub(super) fn lies_at(node: PathBuf, extent: Extent) -> Result<PathBuf, OsError> {
+    device(&node)?.expect_at(extent)?;
+    Ok(node)
+}
+
+fn device(path: &Path) -> Result<Node, OsError> {
     Node::of(path)?.ok_or_else(|| OsError::new(path, Fault::NotADisk))
 }
