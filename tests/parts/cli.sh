@@ -1,6 +1,6 @@
 # the real program: oracles after each act, and bad input
 # shellcheck shell=bash disable=SC2034
-packages=(busybox-static cgpt cryptsetup-bin diffutils erofs-utils fdisk gdisk mount nginx-light openssl squashfs-tools strace systemd time tinyproxy-bin)
+packages=(busybox-static cgpt cryptsetup-bin diffutils e2fsprogs erofs-utils fdisk gdisk mount nginx-light openssl squashfs-tools strace systemd time tinyproxy-bin util-linux)
 
 part() {
   test_targets cli

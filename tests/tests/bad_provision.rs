@@ -12,6 +12,7 @@ use tests::cli::Cli;
 use tests::device::Device;
 use tests::root_image::noise;
 use tests::table_oracle::TableOracle;
+use tests::tool;
 use tests::workshop::{DISK_BYTES, OTHER_COMPATIBLE, SLOT_BYTES, STRANGER};
 
 /// A disk image file that is yet to be made, of a device's board.
@@ -68,6 +69,7 @@ fn a_disk_that_will_not_do_is_left_alone() {
         assert!(!path.exists(), "{size}");
     }
     new.run(&["provision", "--size", "4M", &bundle]).exits(Exit::NoSpace).says("the profile's partitions need");
+    assert!(!path.exists(), "a disk that is too small was left behind");
     // Anything at either end of a disk is somebody's.
     for at in [0, 510, 4096, DISK_BYTES - 1] {
         fs::write(&path, vec![0; usize::try_from(DISK_BYTES).unwrap()]).unwrap();
@@ -175,4 +177,120 @@ fn a_disk_that_is_too_small_leaves_no_file() {
     new.run(&["provision", "--size", &DISK_BYTES.to_string(), &bundle]).exits(Exit::Done);
     assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
     assert_eq!(fs::metadata(&real).unwrap().len(), DISK_BYTES);
+}
+
+/// A device is used, and provisioned again: nothing of its first life is told of its second.
+#[test]
+fn a_device_that_is_provisioned_again_has_no_past() {
+    for sectors in [BlockSize::B512, BlockSize::B4096] {
+        let device = Device::with_sectors(sectors);
+        let bundle = device.workshop.bundle_text(1);
+        let sector_size = sectors.bytes().to_string();
+        device.installs(2);
+        device.does(&["mark-bad", "--slot", "b", "--reason", "of the first life"]);
+        device.does(&[
+            "install",
+            "--retry-failed",
+            "--trial",
+            "manual",
+            "--within",
+            "600",
+            &device.workshop.bundle_text(2),
+        ]);
+        let provision = |bundle: &str| {
+            device.run(&["--sector-size", &sector_size, "provision", "--danger-overwrite", bundle]).exits(Exit::Done)
+        };
+        provision(&bundle);
+        new_life(&device);
+        let b = device.slot("b");
+        let region = device.range(b.start + b.size - 65_536, 65_536);
+        assert!(region.iter().all(|byte| *byte == 0), "a record of slot b outlived its table");
+        // The release that failed in the first life is nothing special, nor is the one that comes now.
+        device.installs(2);
+        device.does(&["mark-bad", "--slot", "b"]);
+        provision(&device.workshop.bundle_text(2));
+        new_life(&device);
+    }
+}
+
+fn new_life(device: &Device) {
+    let status = device.status();
+    assert!(status["last_fallback"].is_null(), "{status}");
+    assert_eq!((device.state("a").as_str(), device.state("b").as_str()), ("good", "empty"));
+}
+
+/// A disk whose ends somebody wiped, with the slots of a first life in it; cut between its new table and the end.
+#[test]
+fn old_records_are_gone_before_a_table_stands_where_none_was() {
+    let device = Device::new();
+    device.installs(2);
+    let edge = vec![0; 1 << 20];
+    device.put(0, &edge);
+    device.put(DISK_BYTES - (1 << 20), &edge);
+    let cut = device.workshop.altered(|bytes| bytes.truncate(1 << 20));
+    device.run(&["provision", &cut]).exits(Exit::NotAuthentic);
+    device.run(&["provision", &device.workshop.bundle_text(1)]).exits(Exit::Done);
+    new_life(&device);
+    device.installs(2);
+}
+
+/// An empty disk, which was somebody's until now.
+fn blank(path: &std::path::Path) {
+    fs::File::create(path).unwrap().set_len(DISK_BYTES).unwrap();
+}
+
+/// What `blkid` finds on the disk.
+fn found(disk: &str) -> String {
+    tool::run("blkid", &["--probe", "--output", "value", "--match-tag", "TYPE", disk]).trim().to_owned()
+}
+
+/// File systems and volumes that real makers put on a whole disk. `blkid` is asked whether they are there, before and after.
+#[test]
+fn a_disk_that_somebody_uses_without_a_table_is_refused() {
+    let device = Device::new();
+    let (new, path) = unmade(&device);
+    let (bundle, disk) = (device.workshop.bundle_text(1), text(&path));
+    let tree = tempfile::tempdir().unwrap();
+    let key = tree.path().join("key");
+    fs::write(&key, noise("key", 100_000)).unwrap();
+    let luks = "echo secret | cryptsetup --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 luksFormat";
+    let squash = format!(
+        "mksquashfs {} \"$0\" -quiet -noappend -no-progress; truncate -s {DISK_BYTES} \"$0\"",
+        text(tree.path())
+    );
+    for (kind, said, script) in [
+        ("ext4", "ext2, ext3 or ext4", "mkfs.ext4 -q -F \"$0\""),
+        ("swap", "swap", "mkswap --pagesize 4096 \"$0\""),
+        ("swap", "swap", "mkswap --pagesize 65536 \"$0\""),
+        ("minix", "data at byte 1024", "mkfs.minix \"$0\""),
+        ("crypto_LUKS", "LUKS", &format!("{luks} --type luks1 \"$0\" -")),
+        ("crypto_LUKS", "LUKS", &format!("{luks} --type luks2 \"$0\" -")),
+        ("squashfs", "squashfs", &squash),
+    ] {
+        blank(&path);
+        tool::run("sh", &["-c", script, disk]);
+        assert_eq!(found(disk), kind);
+        new.run(&["provision", &bundle]).exits(Exit::Disk).says("the disk is not empty: it holds ").says(said);
+        assert_eq!(found(disk), kind);
+    }
+}
+
+/// Signatures of what leaves the ends of a disk empty.
+#[test]
+fn signatures_far_from_the_ends_are_found() {
+    let device = Device::new();
+    let (new, path) = unmade(&device);
+    for (at, magic, said) in [
+        (65_536 + 64, &b"_BHRfS_M"[..], "btrfs"),
+        (32_769, b"CD001", "ISO 9660"),
+        (65_536 + 52, b"ReIsEr2Fs", "reiserfs"),
+        (DISK_BYTES - 65_536, b"\xfc\x4e\x2b\xa9", "md"),
+        (DISK_BYTES - (256 << 10) + (128 << 10) + 4096, b"\x0c\xb1\xba\0\0\0\0\0", "zfs"),
+    ] {
+        blank(&path);
+        new.put(at, magic);
+        let before = new.bytes();
+        new.run(&["provision", &device.workshop.bundle_text(1)]).exits(Exit::Disk).says(said);
+        assert!(before == new.bytes(), "{said}");
+    }
 }

@@ -194,7 +194,7 @@ pub struct Provision {
     pub size: Option<String>,
     /// The first bundle, a file or an http(s) URL
     pub bundle: PathBuf,
-    /// Destroy the partition table that is there, and every slot with it
+    /// Destroy what is on the disk: its partition table and every slot, or a file system without a table
     #[arg(long)]
     pub danger_overwrite: bool,
     /// Where it is a URL.

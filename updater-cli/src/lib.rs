@@ -40,6 +40,8 @@ pub mod time;
 #[cfg(feature = "program")]
 mod unusable;
 #[cfg(feature = "program")]
+mod used_disk;
+#[cfg(feature = "program")]
 mod verb;
 #[cfg(feature = "program")]
 mod zstd;

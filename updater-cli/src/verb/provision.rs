@@ -1,7 +1,7 @@
 //! `provision`: the partition table of a new disk, and the first image in its first slot, good.
 //!
 //! 1. Before the first write: the bundle is authentic, for this device, and its images fit; the table is built in memory.
-//! 2. The core writes the table, with no slot armed.
+//! 2. The core writes the table, with no slot armed, and erases what the records of older slots say where the new ones are.
 //! 3. The bundle is streamed, read back, and sealed as by `install`.
 //! 4. The first slot becomes good in one commit: until then nothing on the disk boots, and running again starts over.
 
@@ -10,15 +10,16 @@ use std::path::{Path, PathBuf};
 
 use libupdate::activate;
 use libupdate::apply;
-use libupdate::bundle::Unverified;
+use libupdate::bundle::{Unverified, Verified};
 use libupdate::disarm;
-use libupdate::gpt::Entry;
+use libupdate::gpt::{Entry, Table};
 use libupdate::install;
 use libupdate::limits::ENVELOPE_BYTES;
 use libupdate::manifest::Manifest;
 use libupdate::policy::{self, SlotFacts};
-use libupdate::slot::{self, PartitionSpec, SlotFinder, SlotState};
-use libupdate::{BlockSize, Digest, Error};
+use libupdate::region;
+use libupdate::slot::{self, PartitionSpec, SlotFinder, SlotState, SlotTable};
+use libupdate::{BlockIo, BlockSize, Digest, Error};
 
 use crate::bench::Bench;
 use crate::cli::Provision;
@@ -26,12 +27,16 @@ use crate::exit::{Exit, Failure};
 use crate::new_file::{target, unwritable};
 use crate::new_table::NewTable;
 use crate::os::signal::Shield;
-use crate::os::{Disk, Interrupt, Mode, OpenHow, OsError};
+use crate::os::{AlignedBuf, Disk, Interrupt, Mode, OpenHow, OsError};
 use crate::output::Watch;
 use crate::profile::parse_bytes;
-use crate::session::Session;
+use crate::session::{Device, Session};
 use crate::source::{self, BundleSource};
+use crate::used_disk;
 use crate::verb::status;
+
+/// A whole usual table.
+const SCRATCH: usize = 64 << 10;
 
 /// Makes the disk, the table, and the first slot.
 pub fn run(session: &Session, args: &Provision) -> Result<(), Failure> {
@@ -56,24 +61,40 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     let verified = unverified.verify(device.anchors).map_err(Error::<OsError>::from)?;
     policy::compatible(&verified, &device.profile.compatible).map_err(Error::<OsError>::from)?;
     let made = file_of_size(args, path, &session.interrupt)?;
+    make(session, args, (&device, path, made), (verified, &mut source))
+}
+
+/// The disk, from its first byte to its first slot.
+fn make(
+    session: &Session,
+    args: &Provision,
+    (device, path, made): (&Device, &Path, Option<MadeFile<'_>>),
+    (verified, source): (Verified<'_>, &mut BundleSource),
+) -> Result<(), Failure> {
     let sector_size = session.sector_size()?.or_else(|| path.is_file().then_some(BlockSize::B512));
     let how = OpenHow { sector_size, mode: Mode::ReadWrite, ..OpenHow::read_only() };
-    let mut bench = Bench::locked(Disk::open(path, how)?, &device)?;
+    let mut bench = Bench::locked(Disk::open(path, how)?, device)?;
     let claim = bench.disk.claim_all()?;
     let table = NewTable::of(device.profile, &bench.disk)?;
-    images_fit(verified.manifest(), &table, device.specs)?;
+    let slots = slots_of(&table, device.specs)?;
+    images_fit(verified.manifest(), &slots)?;
     if !args.danger_overwrite && !was_begun(&mut bench, &table, verified.digest()) {
-        refuse_a_used_disk(&mut bench.disk)?;
+        used_disk::refuse(&mut bench.disk)?;
     }
     // From here on it is a disk that was begun, and running again goes on with it.
     made.into_iter().for_each(MadeFile::stays);
-    bench.commit(session, |disk, _, scratch| apply::create(disk, &table.fresh(), scratch))?;
+    // Where nothing boots yet, old records go first: a cut before the second time leaves none in a table that looks used.
+    if Table::read(&mut bench.disk, &mut AlignedBuf::new(SCRATCH)).is_err() {
+        bench.disk.flush()?;
+        forget(&mut bench, &slots, &verified)?;
+    }
+    bench.alone(session, |disk, _, scratch| apply::create(disk, &table.fresh(), scratch))?;
+    forget(&mut bench, &slots, &verified)?;
     let survey = bench.look()?;
     let admitted = policy::admit_first::<OsError>(verified, &survey.facts, &survey.slots)?;
     let (disarmed, _) = bench.commit(session, |disk, specs, scratch| disarm::disarm(disk, specs, admitted, scratch))?;
     let mut watch = Watch::new(&session.output, &session.interrupt);
-    let staged =
-        bench.work(&mut watch, |disk, buffers, tools| install::stage(disk, disarmed, &mut source, buffers, tools));
+    let staged = bench.work(&mut watch, |disk, buffers, tools| install::stage(disk, disarmed, source, buffers, tools));
     let staged = staged.map_err(|failure| source.explained(failure))?;
     watch.finish();
     let outcome = bench.commit(session, |disk, specs, scratch| {
@@ -82,6 +103,12 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     drop(claim);
     crate::os::reread::table(&bench.disk, &session.output);
     status::after(session, &mut bench, device.profile, &outcome)
+}
+
+/// What an earlier table's slots left where the new one's end: a new device has neither failed nor fallen back.
+fn forget(bench: &mut Bench, slots: &SlotTable<'_>, coming: &Verified<'_>) -> Result<(), Failure> {
+    let (disk, memory) = bench.disk_and_memory();
+    Ok(region::clear(disk, slots, coming, [memory.block, memory.other])?)
 }
 
 /// A disk image file that this run has made. Dropped before a disk is begun in it, it goes away; no signal ends the process meanwhile.
@@ -133,11 +160,15 @@ fn file_of_size<'i>(args: &Provision, path: &Path, interrupt: &'i Interrupt) -> 
     Ok(Some(made))
 }
 
-/// What `install` asks of a bundle, asked of the table that is yet to be written.
-fn images_fit(manifest: &Manifest<'_>, table: &NewTable, specs: &[PartitionSpec<'_>]) -> Result<(), Failure> {
+/// The slots of a table that is yet to be written.
+fn slots_of<'p>(table: &NewTable, specs: &'p [PartitionSpec<'p>]) -> Result<SlotTable<'p>, Failure> {
     let mut finder = SlotFinder::new(specs);
     table.partitions().iter().for_each(|partition| finder.see(partition));
-    let slots = finder.finish().map_err(Error::<OsError>::from)?;
+    Ok(finder.finish().map_err(Error::<OsError>::from)?)
+}
+
+/// What `install` asks of a bundle, asked of that table.
+fn images_fit(manifest: &Manifest<'_>, slots: &SlotTable<'_>) -> Result<(), Failure> {
     for slot in slots.slots().iter().take(1) {
         policy::extents(manifest, slot).map_err(Error::<OsError>::from)?;
     }
@@ -165,21 +196,4 @@ fn was_begun(bench: &mut Bench, table: &NewTable, bundle: Digest) -> bool {
         && survey.facts.slots.iter().all(vacant)
         && found.len() == planned.len()
         && found.iter().zip(&planned).all(same)
-}
-
-/// A disk that holds anything where a table or a boot sector would be is somebody's.
-fn refuse_a_used_disk(disk: &mut Disk) -> Result<(), Failure> {
-    use libupdate::{BlockIo, Lba};
-    let blocks = disk.block_count().get();
-    let edge = blocks.min(40);
-    let mut bytes = vec![0; disk.block_size().bytes() * usize::try_from(edge).unwrap_or(0)];
-    for first in [0, blocks.saturating_sub(edge)] {
-        disk.read(Lba::new(first), &mut bytes)?;
-        if !libupdate::bytes::all_zero(&bytes) {
-            let why = "the disk is not empty: it holds a table or other data at its start or end";
-            let next = "check that it is the right disk; --danger-overwrite destroys what is there";
-            return Err(Failure::new(Exit::Disk, "", why, next));
-        }
-    }
-    Ok(())
 }
