@@ -14,8 +14,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use embedded_io::{ErrorKind, ErrorType, ReadExactError};
+use libupdate::bundle::Verified;
 use libupdate::bytes::len_u64;
 use libupdate::digest::BLOCK_BYTES;
 use libupdate::install::Source;
@@ -28,11 +30,13 @@ use crate::exit::{Exit, Failure};
 use crate::os::Interrupt;
 use crate::session::Session;
 
-use self::remote::Remote;
 use self::remote::fault::{Fault, Outlook};
+use self::remote::proxy::Proxies;
+use self::remote::{How, Remote, authorities};
 use self::url::Url;
 
 mod carried;
+mod page;
 mod remote;
 mod url;
 
@@ -52,6 +56,8 @@ const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 pub struct BundleSource {
     name: String,
     parts: Vec<Part>,
+    /// The place among them of the one that is read.
+    current: usize,
     interrupt: Interrupt,
     /// The system's words for why the last read failed.
     fault: Option<String>,
@@ -62,6 +68,15 @@ enum Part {
     Pipe(File),
     Remote(Box<Remote>),
     Zeros(u64),
+}
+
+/// Why a part is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wish {
+    /// The bundle has these bytes.
+    Needed,
+    /// To see whether there are more than it has.
+    Idle,
 }
 
 /// The system's error, as the core's stream sees it.
@@ -99,14 +114,29 @@ impl BundleSource {
         } else {
             parts(path)?
         };
-        Ok(Self { name: shown(path), parts, interrupt, fault: None })
+        Ok(Self { name: shown(path), parts, current: 0, interrupt, fault: None })
+    }
+
+    /// What the signed head says about the files that follow it on a server: one that ends before that was cut.
+    pub fn expects(&mut self, verified: &Verified<'_>) {
+        let [Part::Remote(head), Part::Remote(image), Part::Zeros(zeros)] = self.parts.as_mut_slice() else { return };
+        let Some(payload) = verified.manifest().payloads().first() else { return };
+        let levels = payload.geometry().shipped_blocks().saturating_mul(len_u64(&[0; BLOCK_BYTES]));
+        head.needs(len_u64(verified.envelope()).saturating_add(levels));
+        let len = payload.image_len().get();
+        image.needs(len);
+        *zeros = padding(image.len().unwrap_or(len).max(len));
     }
 
     /// A failure of the act, in the words of the server, or of the system, where a read is what failed.
     pub fn explained(&self, failure: Failure) -> Failure {
-        let remotes =
+        let mut remotes =
             self.parts.iter().filter_map(|part| if let Part::Remote(remote) = part { Some(remote) } else { None });
-        let told = remotes.filter(|_| failure.code == Exit::Network).find_map(|remote| remote.failure());
+        let told = match failure.code {
+            Exit::Network => remotes.find_map(|remote| remote.failure()),
+            Exit::NotAuthentic => remotes.find_map(|remote| remote.mixture()),
+            _ => None,
+        };
         match (told, &self.fault) {
             (Some(told), _) => told,
             (None, Some(fault)) if failure.code == Exit::Io => {
@@ -115,6 +145,35 @@ impl BundleSource {
             }
             (None, _) => failure,
         }
+    }
+
+    /// Fills the front of `buf`. 0 at the end, which a file on a server has only where nobody needs more.
+    fn next(&mut self, buf: &mut [u8], wish: Wish) -> Result<usize, SourceError> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        while let Some(part) = self.parts.get_mut(self.current) {
+            if let Part::Pipe(pipe) = part {
+                wait(pipe, &self.interrupt).map_err(SourceError)?;
+            }
+            match (part.read(buf), part) {
+                (Ok(0), Part::Remote(remote)) if wish == Wish::Needed && remote.is_short() => {
+                    remote.ask_for_more().map_err(|error| self.failed(error))?;
+                }
+                (Ok(0), _) => self.current = self.current.saturating_add(1),
+                (Ok(got), _) => return Ok(got),
+                // A signal wakes a read that waits for a pipe.
+                (Err(error), _) if error.kind() == io::ErrorKind::Interrupted && !self.interrupt.requested() => {}
+                // Another reader of the FIFO was quicker.
+                (Err(error), _) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // The bundle is complete. Whether the server would have more nobody needs to know.
+                (Err(error), Part::Remote(_)) if wish == Wish::Idle && error.kind() == io::ErrorKind::NotConnected => {
+                    return Ok(0);
+                }
+                (Err(error), _) => return Err(self.failed(error)),
+            }
+        }
+        Ok(0)
     }
 
     fn failed(&mut self, error: io::Error) -> SourceError {
@@ -130,25 +189,50 @@ fn remote_parts(path: &Path, fetch: &Fetch, session: &Session) -> Result<Vec<Par
         Failure::new(Exit::Usage, what, refusal, "give it as https://HOST/PATH, or fetch it with another program")
     };
     let url = Url::parse(&path.to_string_lossy()).map_err(refused)?;
+    let how = how(fetch, session)?;
     let open = |url: &Url| -> Result<Result<Remote, Fault>, Failure> {
         let stopped = |error: io::Error| {
             let code = if error.kind() == io::ErrorKind::Interrupted { Exit::Interrupted } else { Exit::Io };
             Failure::new(code, format!("cannot fetch {url}"), error, "run the same command again")
         };
-        Remote::open(url.clone(), fetch, session).map_err(stopped)
+        Remote::open(url.clone(), &how, session).map_err(stopped)
     };
     let image = open(&url)?.map_err(|fault| fault.failure(&url))?;
-    if image.front().starts_with(MAGIC) {
+    let front = image.front();
+    if front.starts_with(MAGIC) {
         return Ok(vec![Part::Remote(Box::new(image))]);
     }
+    if front.is_empty() {
+        return Err(Fault::empty().failure(&url));
+    }
+    if let Some(page) = page::seen(image.media(), front) {
+        return Err(Fault::page(&page).failure(&url));
+    }
     let head_url = url.with_suffix(HEAD).map_err(refused)?;
+    let none = || match page::called(image.media()) {
+        Some(page) => Fault::page(&page).failure(&url),
+        None => no_head(&url.to_string(), &head_url.to_string()),
+    };
     let head = open(&head_url)?.map_err(|fault| match fault.outlook {
-        Outlook::Missing => no_head(&url.to_string(), &head_url.to_string()),
+        Outlook::Missing => none(),
         Outlook::Passing | Outlook::Lasting => fault.failure(&head_url),
     })?;
-    let unknown = || Fault::lasting("the server does not say how long the image is", "make it a bundle in one file");
-    let len = image.len().ok_or_else(|| unknown().failure(&url))?;
-    Ok(vec![Part::Remote(Box::new(head)), Part::Remote(Box::new(image)), Part::Zeros(padding(len))])
+    // Some servers have a page for every name.
+    if page::seen(head.media(), head.front()).is_some() {
+        return Err(none());
+    }
+    let zeros = padding(image.len().unwrap_or_default());
+    Ok(vec![Part::Remote(Box::new(head)), Part::Remote(Box::new(image)), Part::Zeros(zeros)])
+}
+
+/// What command line and environment say about fetching.
+fn how(fetch: &Fetch, session: &Session) -> Result<How, Failure> {
+    let proxies = Proxies::of_environment();
+    for strange in proxies.strange() {
+        session.output.warn(&format!("{strange}, which is no host, no address and no network; it is passed over"));
+    }
+    let trust = authorities::of_option(fetch.ca.as_deref())?;
+    Ok(How { timeout: Duration::from_secs(fetch.timeout.into()), retries: fetch.retries, trust, proxies })
 }
 
 /// What is read is neither a bundle nor an image that has a head.
@@ -160,7 +244,8 @@ fn no_head(what: &str, head: &str) -> Failure {
 
 /// Zeros behind an image, to a whole block.
 fn padding(len: u64) -> u64 {
-    len.next_multiple_of(len_u64(&[0; BLOCK_BYTES])).saturating_sub(len)
+    // A length that only a server claims may be any number.
+    len.checked_next_multiple_of(len_u64(&[0; BLOCK_BYTES])).unwrap_or(len).saturating_sub(len)
 }
 
 fn parts(path: &Path) -> Result<Vec<Part>, Failure> {
@@ -220,6 +305,15 @@ fn open_fifo(path: &Path) -> Result<File, Failure> {
 
 /// A file that cannot be read.
 pub fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    if path.metadata().is_ok_and(|metadata| metadata.file_type().is_socket()) {
+        let next = "give - in its place and the socket as stdin, or its bytes by a pipe: .. | updater-cli install -";
+        return Failure::new(
+            Exit::Io,
+            format!("cannot read {}", path.display()),
+            "a socket has no name to open it by",
+            next,
+        );
+    }
     let code = if error.kind() == io::ErrorKind::NotFound { Exit::Usage } else { Exit::Io };
     Failure::new(code, format!("cannot read {}", path.display()), error, "check the path and its permissions")
 }
@@ -229,27 +323,19 @@ impl ErrorType for BundleSource {
 }
 
 impl embedded_io::Read for BundleSource {
+    /// For who looks whether there is more; who needs it says so.
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, SourceError> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        while let Some(part) = self.parts.first_mut() {
-            if let Part::Pipe(pipe) = part {
-                wait(pipe, &self.interrupt).map_err(SourceError)?;
-            }
-            match part.read(buf) {
-                Ok(0) => {
-                    self.parts.remove(0);
-                }
-                Ok(got) => return Ok(got),
-                // A signal wakes a read that waits for a pipe.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted && !self.interrupt.requested() => {}
-                // Another reader of the FIFO was quicker.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(self.failed(error)),
+        self.next(buf, Wish::Idle)
+    }
+
+    fn read_exact(&mut self, mut buf: &mut [u8]) -> Result<(), ReadExactError<SourceError>> {
+        while !buf.is_empty() {
+            match self.next(buf, Wish::Needed)? {
+                0 => return Err(ReadExactError::UnexpectedEof),
+                got => buf = buf.get_mut(got..).unwrap_or_default(),
             }
         }
-        Ok(0)
+        Ok(())
     }
 }
 
@@ -292,7 +378,7 @@ fn within(buf: &mut [u8], left: u64) -> &mut [u8] {
 impl Source for BundleSource {
     /// Lends a piece that the file's thread has read.
     fn lend<'a>(&'a mut self, buf: &'a mut [u8]) -> Result<&'a [u8], ReadExactError<SourceError>> {
-        let at_hand = match self.parts.first_mut() {
+        let at_hand = match self.parts.get_mut(self.current) {
             Some(Part::File(file)) => file.has_at_hand(buf.len()),
             _ => Ok(false),
         };
@@ -300,7 +386,7 @@ impl Source for BundleSource {
             embedded_io::Read::read_exact(self, buf)?;
             return Ok(buf);
         }
-        match self.parts.first_mut() {
+        match self.parts.get_mut(self.current) {
             Some(Part::File(file)) => {
                 file.take_at_hand(buf.len()).map_err(|error| ReadExactError::Other(SourceError(error)))
             }
@@ -312,7 +398,7 @@ impl Source for BundleSource {
     fn skip(&mut self, bytes: u64, scratch: &mut [u8]) -> Result<(), ReadExactError<SourceError>> {
         let mut left = bytes;
         while left > 0 {
-            let skipped = match self.parts.first_mut() {
+            let skipped = match self.parts.get_mut(self.current) {
                 Some(Part::File(file)) => file.skip(left).map_err(|e| ReadExactError::Other(SourceError(e)))?,
                 Some(Part::Remote(remote)) => remote.skip(left),
                 _ => 0,

@@ -52,6 +52,7 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     let read = Unverified::read(&mut source, &mut head);
     let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
     let verified = unverified.verify(device.anchors).map_err(Error::<OsError>::from)?;
+    source.expects(&verified);
     policy::compatible(&verified, &device.profile.compatible).map_err(Error::<OsError>::from)?;
     file_of_size(args, path)?;
     let sector_size = session.sector_size()?.or_else(|| path.is_file().then_some(BlockSize::B512));
