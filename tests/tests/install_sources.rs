@@ -138,3 +138,13 @@ fn a_bundle_whose_name_is_no_text() {
     holds(&device, &device.workshop.image(2).padded());
     Cli::new(&["info"]).and(&[&path]).run().exits(Exit::Done);
 }
+
+#[test]
+fn a_socket_that_is_given_by_name_is_asked_for_as_stdin() {
+    let device = Device::new();
+    let socket = device.put_file("socket", b"");
+    fs::remove_file(&socket).unwrap();
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let answer = device.refuses_untouched(&["install", text(&socket)], Exit::Io, "a socket has no name to open it by");
+    assert!(answer.stderr().contains("give - in its place"), "{answer}");
+}
