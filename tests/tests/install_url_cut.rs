@@ -242,6 +242,14 @@ fn an_image_and_its_head_without_lengths() {
     device.run(&["install", &server.url("image.raw")]).exits(Exit::Done);
     holds(&device, &bytes);
     assert_eq!(server.asked().len(), 4);
+    // A length that no file has, and that a whole block more does not fit.
+    let device = Device::new();
+    let claimed = format!("Content-Length: {}", u64::MAX);
+    let server = OddServer::start(move |request| match request.target.ends_with(".manifest") {
+        true => until_the_end(&[0; 5000]),
+        false => answer("HTTP/1.1 200 OK", std::slice::from_ref(&claimed), &[0; 5000]),
+    });
+    device.refuses_untouched(&["install", &server.url("image.raw")], Exit::NotAuthentic, "not a bundle");
 }
 
 /// Legal, or at least harmless: what is there already is left out, and the hashes judge the rest.

@@ -7,35 +7,35 @@
 //!    |  cut, stalled, 5xx: a pause of 1, 2, 4, 8, 16 s, or as long as the server says
 //!    └── Range: bytes=N-
 //! ```
-//! 1. A fault that may pass is tried again, as often as told without 64 KiB in between; one that lasts ends it. No two devices pause alike.
+//! 1. A fault that may pass is tried again, as often as told without 64 KiB in between; one that lasts ends it. No two devices pause alike:
+//!    [`Download`].
 //! 2. What comes after a pause is joined unless the server says that it is another file: [`Identity`]. The hashes judge.
 //! 3. Bytes that the act leaves out are read and dropped where they are few, else a new request begins behind them.
 //! 4. Where the body ends and the act, which knows the bundle's head, wants more, it was cut.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
 use libupdate::bytes::len_u64;
 
 use self::authorities::Trust;
-use self::fault::{Fault, Outlook};
-use self::identity::{Identity, Sameness};
+use self::download::Download;
+use self::fault::Fault;
+use self::identity::Sameness;
 use self::proxy::Proxies;
-use self::server::{Ranges, Rest, Server};
+use self::server::Server;
 use super::url::Url;
 use crate::exit::Failure;
 use crate::os::Interrupt;
-use crate::output::{Output, Size};
 use crate::session::Session;
 
 pub mod authorities;
 mod bypass;
+mod download;
 pub mod fault;
 mod identity;
 pub mod proxy;
@@ -43,20 +43,8 @@ mod server;
 
 pub use identity::is_page;
 
-/// Bytes of a piece.
-const PIECE: usize = 64 << 10;
-/// A connection that brought less is no better than none.
-const PROGRESS: u64 = 64 << 10;
 /// Pieces that wait to be taken.
 const WAITING: usize = 16;
-/// To leave out more than this takes longer than to ask again.
-const FAR: u64 = 1 << 20;
-/// The front is sent whole: it tells what the file is.
-const FRONT: usize = 512;
-/// The first pause; each is twice the one before ..
-const PAUSE: Duration = Duration::from_secs(1);
-/// .. up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 /// A silent server is looked at again this often, so that Ctrl-C is heard.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -290,146 +278,5 @@ fn gone() -> io::Error {
 impl Piece {
     fn end(&self) -> u64 {
         self.at.saturating_add(len_u64(&self.bytes))
-    }
-}
-
-/// The thread.
-struct Download {
-    server: Server,
-    retries: u32,
-    output: Output,
-    position: Arc<AtomicU64>,
-    told: SyncSender<Told>,
-    empty: Receiver<Vec<u8>>,
-    wished: Receiver<()>,
-    identity: Option<Identity>,
-    at: u64,
-}
-
-/// Between none and a half of a pause: devices that were cut off together do not come back together.
-fn scatter() -> f64 {
-    // Seeded at random in each process.
-    let random = RandomState::new().build_hasher().finish();
-    f64::from(u8::try_from(random & 0x7f).unwrap_or_default()) / 256.0
-}
-
-/// How a connection ended well.
-enum End {
-    /// Nobody listens any more.
-    Unheard,
-    /// The body is over, or the server has no more.
-    Reached,
-    /// The act goes on far behind, or a part of the file is over that the server had cut out.
-    Elsewhere,
-}
-
-impl Download {
-    fn run(mut self) {
-        let mut misses = 0;
-        loop {
-            let before = self.at;
-            let fault = match self.connect() {
-                Ok(End::Unheard) => return,
-                Ok(End::Elsewhere) => {
-                    misses = 0;
-                    continue;
-                }
-                Ok(End::Reached) => match self.wish() {
-                    Some(fault) => fault,
-                    None => return,
-                },
-                Err(fault) => fault,
-            };
-            misses = if self.at.saturating_sub(before) >= PROGRESS { 0 } else { misses };
-            if fault.outlook != Outlook::Passing || misses >= self.retries {
-                drop(self.told.send(Told::Failed(fault)));
-                return;
-            }
-            let pause = PAUSE.saturating_mul(1_u32.checked_shl(misses).unwrap_or(u32::MAX)).min(LONGEST_PAUSE);
-            let pause = pause.max(fault.wait.unwrap_or_default());
-            misses = misses.saturating_add(1);
-            let (why, at) = (fault.why(), Size(self.at));
-            self.output.note(&format!("{why}, after {at}; trying again in {} s", pause.as_secs()));
-            thread::sleep(pause.saturating_add(pause.mul_f64(scatter())));
-        }
-    }
-
-    /// Waits until the act wants more than there was, which makes the end a cut. Nothing where it does not.
-    fn wish(&mut self) -> Option<Fault> {
-        self.wished.recv().ok()?;
-        let told = self.identity.as_mut().and_then(|identity| identity.len.take());
-        Some(told.map_or_else(|| Fault::passing("the connection was cut"), |_| Fault::short()))
-    }
-
-    /// Reads through one connection until it ends.
-    fn connect(&mut self) -> Result<End, Fault> {
-        let wanted = self.position.load(Ordering::Relaxed).max(self.at);
-        if self.len() == Some(wanted) {
-            return Ok(self.reached(wanted));
-        }
-        let Some(rest) = self.server.rest(wanted, self.identity.as_ref())? else {
-            self.identity.get_or_insert_default().len = Some(wanted);
-            return Ok(self.reached(wanted));
-        };
-        self.at = wanted;
-        let (len, media) = (rest.identity.len, rest.identity.media.clone());
-        self.identity = Some(rest.identity.clone());
-        match self.say(Told::Begins { len, media, file: rest.file }) {
-            Some(end) => Ok(end),
-            None => self.read(rest),
-        }
-    }
-
-    fn read(&mut self, rest: Rest) -> Result<End, Fault> {
-        let Rest { mut body, ranges, end, .. } = rest;
-        loop {
-            let wanted = self.position.load(Ordering::Relaxed);
-            if ranges == Ranges::Told && wanted.saturating_sub(self.at) > FAR {
-                return Ok(End::Elsewhere);
-            }
-            let mut bytes = self.empty.try_recv().unwrap_or_default();
-            bytes.resize(PIECE, 0);
-            let (got, fault) = self.server.fill(&mut body, &mut bytes);
-            bytes.truncate(got);
-            let whole = got == PIECE;
-            let over =
-                fault.is_none() && !whole && end.is_none_or(|end| end == self.at.saturating_add(len_u64(&bytes)));
-            if self.at == 0 && got < FRONT && !(over && self.is_all(got)) {
-                return Err(fault.unwrap_or_else(|| Fault::passing("the connection was cut")));
-            }
-            let piece = Piece { at: self.at, bytes };
-            self.at = piece.end();
-            if got > 0
-                && let Some(end) = self.say(Told::Piece(piece))
-            {
-                return Ok(end);
-            }
-            match fault {
-                Some(fault) => return Err(fault),
-                None if whole => {}
-                None if !over => return Err(Fault::passing("the connection was cut")),
-                None if self.len().is_some_and(|len| self.at < len) => return Ok(End::Elsewhere),
-                None => return Ok(self.reached(self.at)),
-            }
-        }
-    }
-
-    /// Whether a body this short may be the file. Nothing that a bundle is made of is shorter than its first word.
-    fn is_all(&self, got: usize) -> bool {
-        self.len().is_some() || got >= super::MAGIC.len()
-    }
-
-    fn len(&self) -> Option<u64> {
-        self.identity.as_ref().and_then(|identity| identity.len)
-    }
-
-    /// Nothing, or the end where nobody listens any more.
-    fn say(&self, told: Told) -> Option<End> {
-        self.told.send(told).err().map(|_| End::Unheard)
-    }
-
-    /// Says that the body is over.
-    fn reached(&self, at: u64) -> End {
-        self.say(Told::Ends(at)).unwrap_or(End::Reached)
     }
 }
