@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -134,7 +135,7 @@ fn a_run_that_ended_is_resumed_and_fetches_only_what_is_missing() {
         let running = device.cli(&["install", "--json", &relay.url("update.bundle")]).and(&options).start();
         relay.has_failed(1);
         if end == Exit::Interrupted {
-            std::thread::sleep(Duration::from_millis(500));
+            thread::sleep(Duration::from_millis(500));
             let since = Instant::now();
             running.signal(Signal::TERM);
             running.wait_with_stdin_open().fails(end, "");
@@ -157,7 +158,7 @@ fn a_run_that_ended_is_resumed_and_fetches_only_what_is_missing() {
 type Odd = fn(&[u8], &Request) -> Vec<u8>;
 
 /// Installs a bundle from a server that answers so. What it was asked.
-fn installs_from(odd: Odd) -> Vec<Request> {
+fn installs_from(odd: impl Fn(&[u8], &Request) -> Vec<u8> + Send + Sync + 'static) -> Vec<Request> {
     let device = Device::new();
     let (bundle, image) = large(&device);
     let bytes = fs::read(bundle).unwrap();
@@ -197,9 +198,12 @@ fn a_body_that_ends_too_early_is_a_cut() {
             if asked.before == 0 { all_of(&file[..MIDDLE], MIDDLE) } else { part_of(file, MIDDLE, file.len()) }
         },
     ];
-    for (number, case) in cases.into_iter().enumerate() {
-        assert_eq!(installs_from(case).len(), 2, "case {number}");
-    }
+    // Each waits a second for its second try.
+    thread::scope(|scope| {
+        for (number, case) in cases.into_iter().enumerate() {
+            scope.spawn(move || assert_eq!(installs_from(case).len(), 2, "case {number}"));
+        }
+    });
 }
 
 #[test]
@@ -249,13 +253,12 @@ fn an_image_and_its_head_without_lengths() {
         true => until_the_end(&[0; 5000]),
         false => answer("HTTP/1.1 200 OK", std::slice::from_ref(&claimed), &[0; 5000]),
     });
-    device.refuses_untouched(&["install", &server.url("image.raw")], Exit::NotAuthentic, "not a bundle");
+    device.refuses_untouched(&["install", &server.url("image.raw")], Exit::NotAuthentic, "it is no bundle");
 }
 
 /// Legal, or at least harmless: what is there already is left out, and the hashes judge the rest.
 #[test]
 fn odd_answers_to_a_range() {
-    let cut: Odd = |file, _| all_of(file, MIDDLE);
     let cases: [(Odd, usize); 8] = [
         // From earlier on; from later on, which helps nobody: all of it, once.
         (|file, asked| part_of(file, asked.from.unwrap() - 70_000, file.len()), 2),
@@ -290,15 +293,17 @@ fn odd_answers_to_a_range() {
         (|file, asked| asked.from.map_or_else(|| all_of(file, file.len()), |_| answer("HTTP/1.1 416 No", &[], &[])), 3),
         (|file, _| answer("HTTP/1.1 203 Other", &[format!("Content-Length: {}", file.len())], file), 2),
     ];
-    for (number, (later, requests)) in cases.into_iter().enumerate() {
-        let device = Device::new();
-        let (bundle, image) = large(&device);
-        let bytes = fs::read(bundle).unwrap();
-        let server = OddServer::start(move |request| if request.before == 0 { cut } else { later }(&bytes, request));
-        device.run(&["install", &server.url("update.bundle")]).exits(Exit::Done);
-        holds(&device, &image);
-        assert_eq!(server.asked().len(), requests, "case {number}: {:?}", server.asked());
-    }
+    thread::scope(|scope| {
+        for (number, (later, requests)) in cases.into_iter().enumerate() {
+            scope.spawn(move || {
+                let odd = move |bytes: &[u8], asked: &Request| {
+                    if asked.before == 0 { all_of(bytes, MIDDLE) } else { later(bytes, asked) }
+                };
+                let asked = installs_from(odd);
+                assert_eq!(asked.len(), requests, "case {number}: {asked:?}");
+            });
+        }
+    });
 }
 
 /// The first answer's length is wrong, and the bundle is complete.

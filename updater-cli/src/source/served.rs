@@ -48,8 +48,8 @@ pub fn parts(path: &Path, fetch: &Fetch, session: &Session) -> Result<Vec<Part>,
         Outlook::Missing => none(),
         Outlook::Passing | Outlook::Lasting => fault.failure(&head_url),
     })?;
-    // Some servers have a page for every name.
-    if page::seen(head.media(), head.front()).is_some() {
+    // Some servers have an answer for every name.
+    if !head.front().starts_with(MAGIC) {
         return Err(none());
     }
     let zeros = padding(image.len().unwrap_or_default());
@@ -68,7 +68,7 @@ fn how(fetch: &Fetch, session: &Session) -> Result<How, Failure> {
 
 /// What is read is neither a bundle nor an image that has a head.
 fn no_head(what: &str, head: &str) -> Failure {
-    let why = format!("it is no bundle, and there is no {head}");
+    let why = format!("it is no bundle, and there is no {head} that is the head of one");
     let next = "make one: updater-cli bundle create --detached --image FILE ..";
     Failure::new(Exit::NotAuthentic, format!("cannot read {what}"), why, next)
 }
