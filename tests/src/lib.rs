@@ -10,7 +10,7 @@
 //! - [`workshop`]: keys, profiles, images and bundles; [`root_image`]: images of real file systems.
 //! - [`bundle_parts`], [`packed_bundle`], [`raw_manifest`], [`gpt_copy`]: bundles and tables in pieces, to be broken.
 //! - [`device`]: a disk with a booted slot; [`witness`]: what must hold after every failure.
-//! - [`nginx`]: a server, its [`certificates`], and a [`relay`] before it that fails; [`tinyproxy`].
+//! - [`nginx`]: a server, its [`certificates`], and a [`relay`] before it that fails; [`tinyproxy`]; [`odd_server`]: what they never say.
 //! - [`kill_site`]: an installation that something happens to; [`strace`]: what makes it happen.
 //!
 //! The boot, on real kernels in qemu:
@@ -62,6 +62,7 @@ pub mod medium;
 pub mod models;
 pub mod mounted;
 pub mod nginx;
+pub mod odd_server;
 pub mod packed_bundle;
 pub mod raw_manifest;
 pub mod relay;

@@ -210,11 +210,37 @@ fn a_usage_error_changes_nothing() {
         vec!["install", "ftp://example.org/x.bundle"],
         vec!["install", "/nowhere/x.bundle"],
         vec!["--progress-fd", "99", "install", &bundle],
+        vec!["--progress-fd", "3", "install", &bundle],
+        vec!["--progress-fd", "4", "install", &bundle],
+        vec!["--progress-fd", "0", "install", &bundle],
+        vec!["--progress-fd", "1", "--json", "install", &bundle],
+        vec!["--progress-fd", "4294967298", "install", &bundle],
         vec!["--booted", "none", "mark-good"],
         vec!["frobnicate"],
         vec![],
     ] {
         device.run(&arguments).exits(Exit::Usage);
         assert!(before == device.bytes(), "{arguments:?} wrote to the disk");
+    }
+}
+
+/// Lines in the first blocks of the disk would be the end of its table.
+#[test]
+fn progress_goes_to_nothing_that_is_not_for_lines() {
+    let device = Device::new();
+    let before = device.bytes();
+    let (disk, bundle) = (device.disk().to_str().unwrap().to_owned(), device.workshop.bundle_text(2));
+    for (open, why) in [
+        (format!("3<>{disk}"), "it is the disk"),
+        (format!("3>>{disk}"), "it is the disk"),
+        (format!("3<{bundle}"), "not open for writing"),
+        ("3</".to_owned(), "not open for writing"),
+        ("3>&-".to_owned(), ""),
+    ] {
+        let shell = format!("exec \"$@\" {open}");
+        let answer =
+            device.cli(&["--progress-fd", "3", "install", "--json", &bundle]).under(&["sh", "-c", &shell, "sh"]).run();
+        answer.exits(Exit::Usage).says(why);
+        assert!(before == device.bytes(), "{open}");
     }
 }

@@ -198,3 +198,13 @@ fn an_image_comes_from_a_block_device_a_fifo_or_stdin() {
         .exits(Exit::Usage)
         .says("no file, no block device and no pipe");
 }
+
+#[test]
+fn a_socket_that_is_given_by_name_is_asked_for_as_stdin() {
+    let device = Device::new();
+    let socket = device.put_file("socket", b"");
+    fs::remove_file(&socket).unwrap();
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let answer = device.refuses_untouched(&["install", text(&socket)], Exit::Io, "a socket has no name to open it by");
+    assert!(answer.stderr().contains("give - in its place"), "{answer}");
+}

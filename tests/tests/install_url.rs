@@ -9,6 +9,7 @@ use tests::certificates::{Authority, EXPIRED, NOT_YET, VALID};
 use tests::cli::Cli;
 use tests::device::Device;
 use tests::nginx::{Nginx, free_port};
+use tests::odd_server::{OddServer, all_of, answer};
 use tests::root_image::noise;
 use tests::witness::Witness;
 use tests::workshop::MAKER;
@@ -119,7 +120,7 @@ fn a_server_that_cannot_prove_its_name_is_refused_at_once() {
     }
     let none = device.workshop.put_new("pem", b"no certificate");
     let arguments = ["install", "--ca", none.to_str().unwrap(), &server.tls_url(0, "update.bundle")];
-    device.refuses_untouched(&arguments, Exit::Network, "there is no certificate of an authority");
+    device.refuses_untouched(&arguments, Exit::Usage, "there is no certificate in it");
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn an_answer_without_a_file() {
     device.refuses_untouched(&packed, Exit::Network, "Content-Encoding");
     // A page for people.
     server.put("page", b"<!doctype html><html></html>");
-    device.refuses_untouched(&["install", &server.url("page")], Exit::NotAuthentic, "it is no bundle");
+    device.refuses_untouched(&["install", &server.url("page")], Exit::Network, "the server sent a web page");
     let nobody = format!("http://127.0.0.1:{}/x", free_port());
     device.refuses_untouched(&["install", "--retries", "0", &nobody], Exit::Network, "refuses the connection");
     let unknown = "http://no-such-host.invalid/x";
@@ -224,4 +225,86 @@ fn a_signal_ends_the_wait_for_a_silent_server() {
     device.refuses_untouched(&given_up, Exit::Network, "the server stalls");
     assert!(since.elapsed() >= Duration::from_secs(1) && since.elapsed() < Duration::from_secs(3));
     witness.testifies(&device);
+}
+
+/// As servers and people write it.
+#[test]
+fn what_stands_in_a_url() {
+    let device = Device::new();
+    let bundle = fs::read(device.workshop.bundle(2)).unwrap();
+    let server = OddServer::start(move |asked| match asked.target.as_str() {
+        "/blank" => moved(b"/a folder/./x/../my bundle"),
+        "/letters" => moved("/a%20folder/b\u{fc}ndel".as_bytes()),
+        "/port" => moved(b"http://127.0.0.1:65616/x"),
+        "/zone" => moved(b"http://[fe80::1%25lo]/x"),
+        "/nowhere" => moved(b""),
+        _ => all_of(&bundle, bundle.len()),
+    });
+    device.does(&["install", &server.url("blank")]);
+    holds_release_2(&device);
+    device.run(&["install", &server.url("letters")]).exits(Exit::Nothing);
+    let asked: Vec<String> = server.asked().into_iter().map(|asked| asked.target).collect();
+    assert_eq!(asked, ["/blank", "/a%20folder/my%20bundle", "/letters", "/a%20folder/b%C3%BCndel"]);
+    for (name, why) in [("port", "65616 is no port"), ("zone", "zone identifier"), ("nowhere", "redirects to nowhere")]
+    {
+        device.refuses_untouched(&["install", &server.url(name)], Exit::Network, why);
+    }
+    for (url, why) in [
+        ("http://127.0.0.1:65616/x", "65616 is no port"),
+        ("http://127.0.0.1:0/x", "0 is no port"),
+        ("http://[fe80::1%25lo]/x", "zone identifier"),
+        ("http://[fe80::1%lo]/x", "zone identifier"),
+    ] {
+        device.refuses_untouched(&["install", url], Exit::Usage, why);
+    }
+}
+
+fn moved(to: &[u8]) -> Vec<u8> {
+    [b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nConnection: close\r\nLocation: ", to, b"\r\n\r\n"].concat()
+}
+
+/// A success that is none; each is the network's fault, and none is asked for again.
+#[test]
+fn what_is_sent_in_place_of_a_bundle() {
+    let device = Device::new();
+    for (status, media, body, why) in [
+        (
+            "200 OK",
+            "text/html",
+            &b"<!DOCTYPE html><title>Sign in</title>"[..],
+            "the server sent a web page (Content-Type: text/html)",
+        ),
+        ("200 OK", "application/octet-stream", b"\n<html>", "the server sent a web page"),
+        ("200 OK", "text/html", b"Hello", "the server sent a web page"),
+        ("200 OK", "application/json", b"{\"error\":1}", "the server sent a JSON document"),
+        ("200 OK", "application/xml", b"<?xml?><Error/>", "the server sent an XML document"),
+        ("200 OK", "text/html\r\nContent-Encoding: gzip", b"\x1f\x8b", "the server sent a web page"),
+        ("200 OK", "application/octet-stream", b"", "the server sent an empty file"),
+        ("511 Network Authentication Required", "text/html", b"<html>", "the network wants you to sign in"),
+    ] {
+        let headers = [format!("Content-Length: {}", body.len()), format!("Content-Type: {media}")];
+        let server = OddServer::start(move |_| answer(&format!("HTTP/1.1 {status}"), &headers, body));
+        let said = device.refuses_untouched(&["install", &server.url("update.bundle")], Exit::Network, why);
+        assert!(!said.stderr().contains("trying again"), "{said}");
+    }
+}
+
+#[test]
+fn an_authority_that_is_none_is_named() {
+    let device = Device::new();
+    let hollow = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (bytes, why) in [
+        (&b""[..], "there is no certificate in it"),
+        (b"\xef\xbb\xbf", "there is no certificate in it"),
+        (b"\x30\x82\x01\x0a", "there is no certificate in it"),
+        (hollow, "what stands in it as a certificate is none"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n", ""),
+    ] {
+        let file = device.put_file("authority.pem", bytes);
+        let arguments = ["install", "--ca", file.to_str().unwrap(), "https://127.0.0.1:9/x"];
+        let answer = device.refuses_untouched(&arguments, Exit::Usage, why);
+        assert!(answer.stderr().contains("authority.pem"), "{answer}");
+    }
+    let arguments = ["install", "--ca", "/nowhere.pem", "https://127.0.0.1:9/x"];
+    device.refuses_untouched(&arguments, Exit::Usage, "/nowhere.pem");
 }

@@ -87,6 +87,31 @@ fn a_proxy_that_cannot_help() {
         let answer = install(&device, &ca, &[&secure], &url).fails(Exit::Network, "the proxy");
         assert!(answer.stderr().contains("HTTP status 40"), "{answer}");
     }
+    let wraps = format!("http_proxy=http://127.0.0.1:{}", 65_536 + u32::from(server.port));
+    install(&device, &ca, &[&wraps], &server.url("x")).fails(Exit::Network, "http_proxy holds no URL of a proxy");
     assert!(before == device.bytes(), "the disk was written");
     install(&device, &ca, &["ALL_PROXY=socks5://127.0.0.1:1", "NO_PROXY=localhost"], &url).exits(Exit::Done);
+}
+
+#[test]
+fn no_proxy_in_every_form_and_what_is_none_is_named() {
+    let device = Device::new();
+    let (server, ca) = serving(&device);
+    let (url, port) = (server.url("update.bundle"), server.port);
+    install(&device, &ca, &[], &url).exits(Exit::Done);
+    let dead = format!("http_proxy=http://127.0.0.1:{}", free_port());
+    for list in
+        ["localhost, 127.0.0.1", " 127.0.0.1", "127.0.0.0/8", &format!("127.0.0.1:{port}"), "*", "::1 ::ffff:127.0.0.1"]
+    {
+        for name in ["NO_PROXY", "no_proxy"] {
+            let answer = install(&device, &ca, &[&dead, &format!("{name}={list}")], &url).exits(Exit::Nothing);
+            assert!(!answer.stderr().contains("warning"), "{answer}");
+        }
+    }
+    let list = "NO_PROXY=http://127.0.0.1,127.0.0.0/33,128.0.0.0/8,::1,127.0.0.1:1";
+    let answer = install(&device, &ca, &[&dead, list], &url).fails(Exit::Network, "the proxy 127.0.0.1 refuses");
+    for word in ["http://127.0.0.1", "127.0.0.0/33"] {
+        assert!(answer.stderr().contains(&format!("warning: NO_PROXY holds \"{word}\"")), "{answer}");
+    }
+    assert_eq!(answer.stderr().matches("warning").count(), 2, "{answer}");
 }

@@ -5,6 +5,7 @@
 //! 3. A reader that went away (`| head`) is no error; a result that could not be written is.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::MultiProgress;
@@ -82,13 +83,22 @@ pub struct Output {
 }
 
 impl Output {
-    /// The process's own streams.
+    /// The process's own streams, none of which is the `disk`.
     ///
     /// # Errors
-    /// Where `--progress-fd` names no open descriptor.
-    pub fn new(settings: Settings) -> Result<Self, Failure> {
+    /// Where `--progress-fd` names no descriptor that lines can be written to.
+    pub fn new(settings: Settings, disk: Option<&Path>) -> Result<Self, Failure> {
         let descriptor: Option<Sink> = match settings.progress_fd {
-            Some(number) => Some(Arc::new(Mutex::new(descriptor::duplicate(number)?))),
+            Some(1) if settings.results == ResultForm::Json => {
+                let why = "stdout holds the one JSON document of --json";
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "--progress-fd 1 cannot be used",
+                    why,
+                    "use 2, or open another descriptor",
+                ));
+            }
+            Some(number) => Some(Arc::new(Mutex::new(descriptor::duplicate(number, disk)?))),
             None => None,
         };
         let terminal = io::stderr().is_terminal();

@@ -39,7 +39,8 @@ impl Session {
         let next = "allow it a thread: raise ulimit -u, or TasksMax where systemd runs it";
         let interrupt =
             Interrupt::listen().map_err(|error| Failure::new(Exit::Io, "cannot listen to signals", error, next))?;
-        Ok(Self { output: Output::new(settings)?, interrupt, common, told: Mutex::default() })
+        let output = Output::new(settings, common.disk.as_deref())?;
+        Ok(Self { output, interrupt, common, told: Mutex::default() })
     }
 
     /// Another command line inside this run: what it says is kept, without progress, and signals are this run's.

@@ -15,6 +15,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use embedded_io::{ErrorKind, ErrorType, ReadExactError};
+use libupdate::bundle::Verified;
 use libupdate::bytes::len_u64;
 use libupdate::digest::BLOCK_BYTES;
 use libupdate::install::Source;
@@ -27,12 +28,12 @@ use crate::os::Interrupt;
 use crate::session::Session;
 
 use self::remote::Remote;
-use self::remote::fault::{Fault, Outlook};
-use self::url::Url;
 
 mod carried;
 mod local;
+mod page;
 mod remote;
+mod served;
 mod url;
 
 pub use carried::Carried;
@@ -52,6 +53,8 @@ const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 pub struct BundleSource {
     name: String,
     parts: Vec<Part>,
+    /// The place among them of the one that is read.
+    current: usize,
     interrupt: Interrupt,
     /// The system's words for why the last read failed.
     fault: Option<String>,
@@ -70,6 +73,15 @@ enum Part {
     Pipe(File),
     Remote(Box<Remote>),
     Zeros(u64),
+}
+
+/// Why a part is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wish {
+    /// The bundle has these bytes.
+    Needed,
+    /// To see whether there are more than it has.
+    Idle,
 }
 
 /// The system's error, as the core's stream sees it.
@@ -103,18 +115,33 @@ impl BundleSource {
             let pipe = io::stdin().as_fd().try_clone_to_owned().map_err(|error| unreadable(path, &error))?;
             vec![Part::Pipe(pipe.into())]
         } else if url::is_url(path) {
-            remote_parts(path, fetch, session)?
+            served::parts(path, fetch, session)?
         } else {
             parts(path)?
         };
-        Ok(Self { name: shown(path), parts, interrupt, fault: None, came: Came::Nothing })
+        Ok(Self { name: shown(path), parts, current: 0, interrupt, fault: None, came: Came::Nothing })
+    }
+
+    /// What the signed head says about the files that follow it on a server: one that ends before that was cut.
+    pub fn expects(&mut self, verified: &Verified<'_>) {
+        let [Part::Remote(head), Part::Remote(image), Part::Zeros(zeros)] = self.parts.as_mut_slice() else { return };
+        let Some(payload) = verified.manifest().payloads().first() else { return };
+        let levels = payload.geometry().shipped_blocks().saturating_mul(len_u64(&[0; BLOCK_BYTES]));
+        head.needs(len_u64(verified.envelope()).saturating_add(levels));
+        let len = payload.image_len().get();
+        image.needs(len);
+        *zeros = padding(image.len().unwrap_or(len).max(len));
     }
 
     /// A failure of the act, in the words of the server, or of the system, where a read is what failed.
     pub fn explained(&self, failure: Failure) -> Failure {
-        let remotes =
+        let mut remotes =
             self.parts.iter().filter_map(|part| if let Part::Remote(remote) = part { Some(remote) } else { None });
-        let told = remotes.filter(|_| failure.code == Exit::Network).find_map(|remote| remote.failure());
+        let told = match failure.code {
+            Exit::Network => remotes.find_map(|remote| remote.failure()),
+            Exit::NotAuthentic => remotes.find_map(|remote| remote.mixture()),
+            _ => None,
+        };
         match (told, &self.fault) {
             (Some(told), _) => told,
             (None, Some(fault)) if failure.code == Exit::Io => {
@@ -135,50 +162,48 @@ impl BundleSource {
         Failure { why: format!("{}: no byte came from {name}", failure.why), next: next.to_owned(), ..failure }
     }
 
+    /// Fills the front of `buf`. 0 at the end, which a file on a server has only where nobody needs more.
+    fn next(&mut self, buf: &mut [u8], wish: Wish) -> Result<usize, SourceError> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        while let Some(part) = self.parts.get_mut(self.current) {
+            if let Part::Pipe(pipe) = part {
+                wait(pipe, &self.interrupt).map_err(SourceError)?;
+            }
+            match (part.read(buf), part) {
+                (Ok(0), Part::Remote(remote)) if wish == Wish::Needed && remote.is_short() => {
+                    remote.ask_for_more().map_err(|error| self.failed(error))?;
+                }
+                (Ok(0), _) => self.current = self.current.saturating_add(1),
+                (Ok(got), _) => {
+                    self.came = Came::Bytes;
+                    return Ok(got);
+                }
+                // A signal wakes a read that waits for a pipe.
+                (Err(error), _) if error.kind() == io::ErrorKind::Interrupted && !self.interrupt.requested() => {}
+                // Another reader of the FIFO was quicker.
+                (Err(error), _) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // The bundle is complete. Whether the server would have more nobody needs to know.
+                (Err(error), Part::Remote(_)) if wish == Wish::Idle && error.kind() == io::ErrorKind::NotConnected => {
+                    return Ok(0);
+                }
+                (Err(error), _) => return Err(self.failed(error)),
+            }
+        }
+        Ok(0)
+    }
+
     fn failed(&mut self, error: io::Error) -> SourceError {
         self.fault = Some(error.to_string());
         SourceError(error)
     }
 }
 
-/// The same as [`parts`], from a server.
-fn remote_parts(path: &Path, fetch: &Fetch, session: &Session) -> Result<Vec<Part>, Failure> {
-    let refused = |refusal: url::Refusal| {
-        let what = format!("cannot fetch {}", shown(path));
-        Failure::new(Exit::Usage, what, refusal, "give it as https://HOST/PATH, or fetch it with another program")
-    };
-    let url = Url::parse(&path.to_string_lossy()).map_err(refused)?;
-    let open = |url: &Url| -> Result<Result<Remote, Fault>, Failure> {
-        let stopped = |error: io::Error| {
-            let code = if error.kind() == io::ErrorKind::Interrupted { Exit::Interrupted } else { Exit::Io };
-            Failure::new(code, format!("cannot fetch {url}"), error, "run the same command again")
-        };
-        Remote::open(url.clone(), fetch, session).map_err(stopped)
-    };
-    let image = open(&url)?.map_err(|fault| fault.failure(&url))?;
-    if image.front().starts_with(MAGIC) {
-        return Ok(vec![Part::Remote(Box::new(image))]);
-    }
-    let head_url = url.with_suffix(HEAD).map_err(refused)?;
-    let head = open(&head_url)?.map_err(|fault| match fault.outlook {
-        Outlook::Missing => no_head(&url.to_string(), &head_url.to_string()),
-        Outlook::Passing | Outlook::Lasting => fault.failure(&head_url),
-    })?;
-    let unknown = || Fault::lasting("the server does not say how long the image is", "make it a bundle in one file");
-    let len = image.len().ok_or_else(|| unknown().failure(&url))?;
-    Ok(vec![Part::Remote(Box::new(head)), Part::Remote(Box::new(image)), Part::Zeros(padding(len))])
-}
-
-/// What is read is neither a bundle nor an image that has a head.
-fn no_head(what: &str, head: &str) -> Failure {
-    let why = format!("it is no bundle, and there is no {head}");
-    let next = "make one: updater-cli bundle create --detached --image FILE ..";
-    Failure::new(Exit::NotAuthentic, format!("cannot read {what}"), why, next)
-}
-
 /// Zeros behind an image, to a whole block.
 fn padding(len: u64) -> u64 {
-    len.next_multiple_of(len_u64(&[0; BLOCK_BYTES])).saturating_sub(len)
+    // A length that only a server claims may be any number.
+    len.checked_next_multiple_of(len_u64(&[0; BLOCK_BYTES])).unwrap_or(len).saturating_sub(len)
 }
 
 fn parts(path: &Path) -> Result<Vec<Part>, Failure> {
@@ -221,30 +246,19 @@ impl ErrorType for BundleSource {
 }
 
 impl embedded_io::Read for BundleSource {
+    /// For who looks whether there is more; who needs it says so.
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, SourceError> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        while let Some(part) = self.parts.first_mut() {
-            if let Part::Pipe(pipe) = part {
-                wait(pipe, &self.interrupt).map_err(SourceError)?;
-            }
-            match part.read(buf) {
-                Ok(0) => {
-                    self.parts.remove(0);
-                }
-                Ok(got) => {
-                    self.came = Came::Bytes;
-                    return Ok(got);
-                }
-                // A signal wakes a read that waits for a pipe.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted && !self.interrupt.requested() => {}
-                // Another reader of the FIFO was quicker.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(self.failed(error)),
+        self.next(buf, Wish::Idle)
+    }
+
+    fn read_exact(&mut self, mut buf: &mut [u8]) -> Result<(), ReadExactError<SourceError>> {
+        while !buf.is_empty() {
+            match self.next(buf, Wish::Needed)? {
+                0 => return Err(ReadExactError::UnexpectedEof),
+                got => buf = buf.get_mut(got..).unwrap_or_default(),
             }
         }
-        Ok(0)
+        Ok(())
     }
 }
 
@@ -287,7 +301,7 @@ fn within(buf: &mut [u8], left: u64) -> &mut [u8] {
 impl Source for BundleSource {
     /// Lends a piece that the file's thread has read.
     fn lend<'a>(&'a mut self, buf: &'a mut [u8]) -> Result<&'a [u8], ReadExactError<SourceError>> {
-        let at_hand = match self.parts.first_mut() {
+        let at_hand = match self.parts.get_mut(self.current) {
             Some(Part::File(file)) => file.has_at_hand(buf.len()),
             _ => Ok(false),
         };
@@ -295,7 +309,7 @@ impl Source for BundleSource {
             embedded_io::Read::read_exact(self, buf)?;
             return Ok(buf);
         }
-        match self.parts.first_mut() {
+        match self.parts.get_mut(self.current) {
             Some(Part::File(file)) => {
                 file.take_at_hand(buf.len()).map_err(|error| ReadExactError::Other(SourceError(error)))
             }
@@ -307,7 +321,7 @@ impl Source for BundleSource {
     fn skip(&mut self, bytes: u64, scratch: &mut [u8]) -> Result<(), ReadExactError<SourceError>> {
         let mut left = bytes;
         while left > 0 {
-            let skipped = match self.parts.first_mut() {
+            let skipped = match self.parts.get_mut(self.current) {
                 Some(Part::File(file)) => file.skip(left).map_err(|e| ReadExactError::Other(SourceError(e)))?,
                 Some(Part::Remote(remote)) => remote.skip(left),
                 _ => 0,

@@ -122,6 +122,10 @@ fn what(path: &Path) -> String {
 
 /// A file that cannot be read.
 pub fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    if path.metadata().is_ok_and(|metadata| metadata.file_type().is_socket()) {
+        let next = "give - in its place and the socket as stdin, or its bytes by a pipe: .. | updater-cli install -";
+        return Failure::new(Exit::Io, what(path), "a socket has no name to open it by", next);
+    }
     let code = if error.kind() == ErrorKind::NotFound { Exit::Usage } else { Exit::Io };
     Failure::new(code, what(path), error, "check the path and its permissions")
 }

@@ -5,49 +5,46 @@
 //!  server ── thread: 64 KiB pieces ──► at most 16 wait ──► the act, which gives each one back
 //!    ▲  |            ◄── position: what the act skips is not fetched
 //!    |  cut, stalled, 5xx: a pause of 1, 2, 4, 8, 16 s, or as long as the server says
-//!    └── Range: bytes=N-, If-Range: the same file
+//!    └── Range: bytes=N-
 //! ```
-//! 1. A fault that may pass is tried again, as often as told without 64 KiB in between; one that lasts ends it. No two devices pause alike.
-//! 2. What comes after a pause is joined only if the server says that it is the same file: [`Identity`].
+//! 1. A fault that may pass is tried again, as often as told without 64 KiB in between; one that lasts ends it. No two devices pause alike:
+//!    [`Download`].
+//! 2. What comes after a pause is joined unless the server says that it is another file: [`Identity`]. The hashes judge.
 //! 3. Bytes that the act leaves out are read and dropped where they are few, else a new request begins behind them.
+//! 4. Where the body ends and the act, which knows the bundle's head, wants more, it was cut.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
 use libupdate::bytes::len_u64;
 
-use self::fault::{Fault, Outlook};
-use self::identity::Identity;
-use self::server::{Ranges, Rest, Server};
+use self::authorities::Trust;
+use self::download::Download;
+use self::fault::Fault;
+use self::identity::Sameness;
+use self::proxy::Proxies;
+use self::server::Server;
 use super::url::Url;
-use crate::cli::Fetch;
 use crate::exit::Failure;
 use crate::os::Interrupt;
-use crate::output::{Output, Size};
 use crate::session::Session;
 
+pub mod authorities;
+mod bypass;
+mod download;
 pub mod fault;
 mod identity;
+pub mod proxy;
 mod server;
 
-/// Bytes of a piece.
-const PIECE: usize = 64 << 10;
-/// A connection that brought less is no better than none.
-const PROGRESS: u64 = 64 << 10;
+pub use identity::is_page;
+
 /// Pieces that wait to be taken.
 const WAITING: usize = 16;
-/// To leave out more than this takes longer than to ask again.
-const FAR: u64 = 1 << 20;
-/// The first pause; each is twice the one before ..
-const PAUSE: Duration = Duration::from_secs(1);
-/// .. up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 /// A silent server is looked at again this often, so that Ctrl-C is heard.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -58,11 +55,25 @@ pub struct Remote {
     interrupt: Interrupt,
     told: Receiver<Told>,
     used: Sender<Vec<u8>>,
+    wishes: Sender<()>,
     position: Arc<AtomicU64>,
     at: u64,
     len: Option<u64>,
+    needed: Option<u64>,
+    media: Option<String>,
+    file: Sameness,
+    state: State,
     current: Piece,
     fault: Option<Fault>,
+}
+
+/// How fetching stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// More may come.
+    Open,
+    /// All has come that the server has.
+    Ended,
 }
 
 /// Bytes of the file, from `at` on.
@@ -75,12 +86,25 @@ struct Piece {
 /// What the thread says.
 #[derive(Debug)]
 enum Told {
-    /// The server gives the file; its length, where it is known.
-    Begins(Option<u64>),
+    /// The server gives the file, or goes on with it.
+    Begins {
+        len: Option<u64>,
+        media: Option<String>,
+        file: Sameness,
+    },
     Piece(Piece),
-    /// All of it has come: so many bytes.
+    /// All of it has come: so many bytes. The thread waits for a wish.
     Ends(u64),
     Failed(Fault),
+}
+
+/// How files are fetched: the same for each one of a bundle.
+#[derive(Clone, Debug)]
+pub struct How {
+    pub timeout: Duration,
+    pub retries: u32,
+    pub trust: Trust,
+    pub proxies: Proxies,
 }
 
 impl Remote {
@@ -88,36 +112,46 @@ impl Remote {
     ///
     /// # Errors
     /// Where it does not, or a signal came first.
-    pub fn open(url: Url, fetch: &Fetch, session: &Session) -> io::Result<Result<Self, Fault>> {
+    pub fn open(url: Url, how: &How, session: &Session) -> io::Result<Result<Self, Fault>> {
         let (told, heard) = mpsc::sync_channel(WAITING);
         let (used, empty) = mpsc::channel();
+        let (wishes, wished) = mpsc::channel();
         let position = Arc::new(AtomicU64::new(0));
-        let timeout = Duration::from_secs(fetch.timeout.into());
         let download = Download {
-            server: Server::new(url.clone(), timeout, fetch.ca.clone()),
-            retries: fetch.retries,
+            server: Server::new(url.clone(), how.timeout, how.trust.clone(), how.proxies.clone()),
+            retries: how.retries,
             output: session.output.clone(),
             position: Arc::clone(&position),
             told,
             empty,
+            wished,
             identity: None,
             at: 0,
         };
         thread::Builder::new().name("fetch".into()).spawn(move || download.run())?;
-        let interrupt = session.interrupt.clone();
-        let (current, fault) = (Piece::default(), None);
-        let mut remote = Self { url, interrupt, told: heard, used, position, at: 0, len: None, current, fault };
-        loop {
-            match remote.hear()? {
-                Told::Begins(len) => remote.len = len,
-                Told::Failed(fault) => return Ok(Err(fault)),
-                Told::Piece(piece) => remote.current = piece,
-                Told::Ends(len) => remote.len = Some(len),
-            }
-            if remote.len == Some(0) || !remote.current.bytes.is_empty() {
-                return Ok(Ok(remote));
+        let mut remote = Self {
+            url,
+            interrupt: session.interrupt.clone(),
+            told: heard,
+            used,
+            wishes,
+            position,
+            at: 0,
+            len: None,
+            needed: None,
+            media: None,
+            file: Sameness::Same,
+            state: State::Open,
+            current: Piece::default(),
+            fault: None,
+        };
+        while remote.current.bytes.is_empty() && remote.state == State::Open {
+            match remote.listen() {
+                Ok(()) => {}
+                Err(error) => return remote.fault.map_or(Err(error), |fault| Ok(Err(fault))),
             }
         }
+        Ok(Ok(remote))
     }
 
     /// The file's first bytes, a piece or all of it.
@@ -130,31 +164,38 @@ impl Remote {
         self.len
     }
 
+    /// What the server says that it is.
+    pub fn media(&self) -> Option<&str> {
+        self.media.as_deref()
+    }
+
+    /// So many bytes of it belong to the bundle.
+    pub const fn needs(&mut self, bytes: u64) {
+        self.needed = Some(bytes);
+    }
+
+    /// Whether bytes are missing where the file ends, and somebody wants them.
+    pub fn is_short(&self) -> bool {
+        self.needed.is_none_or(|needed| self.at < needed)
+    }
+
     /// Why the last read failed, if it did.
     pub fn failure(&self) -> Option<Failure> {
         self.fault.clone().map(|fault| fault.failure(&self.url))
     }
 
+    /// What a wrong byte means, where answers were joined that may be about two files.
+    pub fn mixture(&self) -> Option<Failure> {
+        (self.file == Sameness::Doubtful).then(|| Fault::changed().failure(&self.url))
+    }
+
     /// Fills the front of `buf`; 0 at the end.
     pub(super) fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.len == Some(self.at) {
-            return Ok(0);
+        while !self.is_at_end() && self.current.end() <= self.at {
+            self.listen()?;
         }
-        while self.current.end() <= self.at {
-            let old = match self.hear()? {
-                Told::Piece(piece) => std::mem::replace(&mut self.current, piece),
-                Told::Begins(_) => continue,
-                Told::Ends(len) => {
-                    self.len = Some(len);
-                    return Ok(0);
-                }
-                Told::Failed(fault) => {
-                    self.fault = Some(fault);
-                    return Err(io::ErrorKind::NotConnected.into());
-                }
-            };
-            // A thread that is gone needs no memory any more.
-            drop(self.used.send(old.bytes));
+        if self.is_at_end() {
+            return Ok(0);
         }
         let skip = usize::try_from(self.at.saturating_sub(self.current.at)).unwrap_or(usize::MAX);
         let from = self.current.bytes.get(skip..).unwrap_or_default();
@@ -166,11 +207,46 @@ impl Remote {
         Ok(len)
     }
 
+    /// Asks again for what follows, after an end that came too early.
+    pub(super) fn ask_for_more(&mut self) -> io::Result<()> {
+        while self.state == State::Open {
+            self.listen()?;
+        }
+        (self.state, self.len) = (State::Open, None);
+        self.wishes.send(()).map_err(|_| gone())
+    }
+
     /// Moves on by at most `wanted` bytes, not past the end. 0 where nobody knows the end.
     pub(super) fn skip(&mut self, wanted: u64) -> u64 {
         let step = self.len.map_or(0, |len| wanted.min(len.saturating_sub(self.at)));
         self.move_on(step);
         step
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.len.is_some_and(|len| len <= self.at)
+    }
+
+    /// Takes in the next thing that the thread says.
+    fn listen(&mut self) -> io::Result<()> {
+        match self.hear()? {
+            Told::Begins { len, media, file } => {
+                self.len = len.or(self.len);
+                self.media = self.media.take().or(media);
+                self.file = if file == Sameness::Doubtful { file } else { self.file };
+            }
+            Told::Piece(piece) => {
+                let old = std::mem::replace(&mut self.current, piece);
+                // A thread that is gone needs no memory any more.
+                drop(self.used.send(old.bytes));
+            }
+            Told::Ends(len) => (self.state, self.len) = (State::Ended, Some(len)),
+            Told::Failed(fault) => {
+                self.fault = Some(fault);
+                return Err(io::ErrorKind::NotConnected.into());
+            }
+        }
+        Ok(())
     }
 
     fn move_on(&mut self, step: u64) {
@@ -186,124 +262,21 @@ impl Remote {
             match self.told.recv_timeout(POLL) {
                 Ok(told) => return Ok(told),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(io::Error::other("the thread that fetches has ended"));
+                Err(RecvTimeoutError::Disconnected) if self.fault.is_some() => {
+                    return Err(io::ErrorKind::NotConnected.into());
                 }
+                Err(RecvTimeoutError::Disconnected) => return Err(gone()),
             }
         }
     }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the thread that fetches has ended")
 }
 
 impl Piece {
     fn end(&self) -> u64 {
         self.at.saturating_add(len_u64(&self.bytes))
-    }
-}
-
-/// The thread.
-struct Download {
-    server: Server,
-    retries: u32,
-    output: Output,
-    position: Arc<AtomicU64>,
-    told: SyncSender<Told>,
-    empty: Receiver<Vec<u8>>,
-    identity: Option<Identity>,
-    at: u64,
-}
-
-/// Between none and a half of a pause: devices that were cut off together do not come back together.
-fn scatter() -> f64 {
-    // Seeded at random in each process.
-    let random = RandomState::new().build_hasher().finish();
-    f64::from(u8::try_from(random & 0x7f).unwrap_or_default()) / 256.0
-}
-
-/// How a connection ended well.
-enum End {
-    /// Everything was read, or nobody wants more.
-    Done,
-    /// The act goes on far behind.
-    Elsewhere,
-}
-
-impl Download {
-    fn run(mut self) {
-        let mut misses = 0;
-        loop {
-            let before = self.at;
-            let fault = match self.connect() {
-                Ok(End::Done) => return,
-                Ok(End::Elsewhere) => {
-                    misses = 0;
-                    continue;
-                }
-                Err(fault) => fault,
-            };
-            misses = if self.at.saturating_sub(before) >= PROGRESS { 0 } else { misses };
-            if fault.outlook != Outlook::Passing || misses >= self.retries {
-                drop(self.told.send(Told::Failed(fault)));
-                return;
-            }
-            let pause = PAUSE.saturating_mul(1_u32.checked_shl(misses).unwrap_or(u32::MAX)).min(LONGEST_PAUSE);
-            let pause = pause.max(fault.wait.unwrap_or_default());
-            misses = misses.saturating_add(1);
-            let (why, at) = (fault.why(), Size(self.at));
-            self.output.note(&format!("{why}, after {at}; trying again in {} s", pause.as_secs()));
-            thread::sleep(pause.saturating_add(pause.mul_f64(scatter())));
-        }
-    }
-
-    /// Reads through one connection until it ends.
-    fn connect(&mut self) -> Result<End, Fault> {
-        let wanted = self.position.load(Ordering::Relaxed).max(self.at);
-        if self.len() == Some(wanted) {
-            return Ok(self.tell(Told::Ends(wanted)));
-        }
-        let Rest { mut body, identity, ranges } = self.server.rest(wanted, self.identity.as_ref())?;
-        self.at = wanted;
-        let len = self.identity.insert(identity).len;
-        if let Some(end) = self.say(Told::Begins(len)) {
-            return Ok(end);
-        }
-        loop {
-            let wanted = self.position.load(Ordering::Relaxed);
-            if ranges == Ranges::Told && wanted.saturating_sub(self.at) > FAR {
-                return Ok(End::Elsewhere);
-            }
-            let mut bytes = self.empty.try_recv().unwrap_or_default();
-            bytes.resize(PIECE, 0);
-            let (got, fault) = self.server.fill(&mut body, &mut bytes);
-            bytes.truncate(got);
-            let whole = got == PIECE;
-            let piece = Piece { at: self.at, bytes };
-            self.at = piece.end();
-            if got > 0
-                && let Some(end) = self.say(Told::Piece(piece))
-            {
-                return Ok(end);
-            }
-            match fault {
-                Some(fault) => return Err(fault),
-                None if whole => {}
-                None if len.is_some_and(|len| self.at < len) => return Err(Fault::passing("the connection was cut")),
-                None => return Ok(self.tell(Told::Ends(self.at))),
-            }
-        }
-    }
-
-    fn len(&self) -> Option<u64> {
-        self.identity.as_ref().and_then(|identity| identity.len)
-    }
-
-    /// Nothing, or the end where nobody listens any more.
-    fn say(&self, told: Told) -> Option<End> {
-        self.told.send(told).err().map(|_| End::Done)
-    }
-
-    /// The last word.
-    fn tell(&self, told: Told) -> End {
-        drop(self.told.send(told));
-        End::Done
     }
 }

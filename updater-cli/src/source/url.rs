@@ -12,7 +12,7 @@
 use std::fmt;
 use std::path::Path;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 use ureq::http::Uri;
 
 /// A URL that can be fetched.
@@ -39,6 +39,12 @@ pub enum Refusal {
     Password,
     /// Neither `http` nor `https`.
     Scheme,
+    /// A port that does not exist.
+    Port(String),
+    /// An IPv6 address that holds only on one network interface.
+    Zone(String),
+    /// The host's name in letters that the network's names do not have.
+    Letters,
     /// A redirect from `https` to `http`.
     Downgrade,
 }
@@ -52,6 +58,12 @@ impl fmt::Display for Refusal {
                  the path, must be percent-encoded (`%40`)",
             ),
             Self::Scheme => f.write_str("only http:// and https:// can be fetched"),
+            Self::Port(port) => write!(f, "{port} is no port: it is a number from 1 to 65535"),
+            Self::Zone(zone) => write!(
+                f,
+                "the zone identifier of an IPv6 address ({zone}) is not supported: use another address of the server, or its name"
+            ),
+            Self::Letters => f.write_str("a host's name is written in ASCII (xn--..)"),
             Self::Downgrade => f.write_str("it leads from https to http"),
         }
     }
@@ -103,6 +115,15 @@ impl Url {
         {
             return Err(Refusal::Scheme);
         }
+        let authority = authority(text).unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        if let Some((_, zone)) = host.split_once('%').filter(|_| host.starts_with('[')) {
+            return Err(Refusal::Zone(format!("%{}", zone.split(']').next().unwrap_or_default())));
+        }
+        if !host.is_ascii() || host.contains('%') {
+            return Err(Refusal::Letters);
+        }
+        port_of(authority)?;
         let uri: Uri =
             text.parse().map_err(|error: ureq::http::uri::InvalidUri| Refusal::Malformed(error.to_string()))?;
         match (uri.scheme(), uri.host()) {
@@ -120,6 +141,12 @@ impl Url {
     /// The server's name.
     pub fn host(&self) -> &str {
         self.uri.host().unwrap_or_default()
+    }
+
+    /// Where the server listens.
+    pub fn port(&self) -> u16 {
+        let usual = if self.scheme() == Scheme::Https { 443 } else { 80 };
+        self.uri.port_u16().unwrap_or(usual)
     }
 
     /// What goes to the server, secrets included.
@@ -150,16 +177,17 @@ impl Url {
     pub fn redirected(&self, location: &str) -> Result<Self, Refusal> {
         let scheme = self.uri.scheme_str().unwrap_or_default();
         let folder = self.uri.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        let (path, query) = location.split_at(location.find(['?', '#']).unwrap_or(location.len()));
         let to = if has_scheme(location) {
             location.to_owned()
         } else if location.starts_with("//") {
             format!("{scheme}:{location}")
         } else if location.starts_with('/') {
-            format!("{}{location}", self.origin())
+            format!("{}{}{query}", self.origin(), without_dots(path))
         } else if location.starts_with('?') {
             format!("{}{}{location}", self.origin(), self.uri.path())
         } else {
-            format!("{}{folder}/{location}", self.origin())
+            format!("{}{}{query}", self.origin(), without_dots(&format!("{folder}/{path}")))
         };
         let mut to = Self::read(&to)?;
         if to.place() == self.place() && to.login().is_none() {
@@ -173,8 +201,7 @@ impl Url {
 
     /// Which server it is, and how it is spoken to.
     fn place(&self) -> (Scheme, String, u16) {
-        let usual = if self.scheme() == Scheme::Https { 443 } else { 80 };
-        (self.scheme(), self.host().to_ascii_lowercase(), self.uri.port_u16().unwrap_or(usual))
+        (self.scheme(), self.host().to_ascii_lowercase(), self.port())
     }
 
     /// Another place on this one's server, with its user and password.
@@ -190,6 +217,55 @@ impl Url {
         let authority = self.uri.authority().map_or("", |authority| authority.as_str());
         format!("{scheme}://{authority}")
     }
+}
+
+/// User, password, host and port of a URL's text.
+pub fn authority(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("://")?;
+    rest.split(['/', '?', '#']).next()
+}
+
+/// The port behind a host, if one stands there. The library takes a number that does not fit for none.
+pub fn port_of(authority: &str) -> Result<Option<u16>, Refusal> {
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let behind = host.rsplit_once(']').map_or(host, |(_, behind)| behind);
+    match behind.rsplit_once(':') {
+        None | Some((_, "")) => Ok(None),
+        Some((_, digits)) => port(digits).map(Some).ok_or_else(|| Refusal::Port(digits.to_owned())),
+    }
+}
+
+/// Digits of a port that exists.
+pub fn port(digits: &str) -> Option<u16> {
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().ok())?.filter(|port| *port > 0)
+}
+
+/// A redirect as servers write it: blanks, and letters of any alphabet, are sent percent-encoded.
+pub fn encoded(location: &[u8]) -> String {
+    const KEPT: &AsciiSet =
+        &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+    percent_encode(location, KEPT).to_string()
+}
+
+/// RFC 3986, 5.2.4: `/a/./b` is `/a/b`, `/a/../b` is `/b`.
+fn without_dots(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    kept.pop();
+                }
+                if segments.peek().is_none() {
+                    kept.push("");
+                }
+            }
+            other => kept.push(other),
+        }
+    }
+    format!("/{}", kept.join("/"))
 }
 
 /// RFC 3986, 3.1: a letter, then letters, digits, `+`, `-`, `.`, before a colon.
@@ -259,9 +335,11 @@ mod tests {
             ("//other/x?y#z", "http://other/x?y"),
             ("/x", "http://u:p@h:81/x"),
             ("x:1/y", "scheme"),
-            ("./x:1", "http://u:p@h:81/a/./x:1"),
+            ("./x:1", "http://u:p@h:81/a/x:1"),
             ("c", "http://u:p@h:81/a/c"),
             ("?r", "http://u:p@h:81/a/b?r"),
+            ("../x?../y", "http://u:p@h:81/x?../y"),
+            ("/a/../../x/.", "http://u:p@h:81/x/"),
             ("http://other:82/x@y", "http://other:82/x@y"),
             ("file:///etc/passwd", "scheme"),
         ];
@@ -272,6 +350,48 @@ mod tests {
         let secure = Url::parse("https://h/a").unwrap();
         assert_eq!(secure.redirected("http://h/a"), Err(Refusal::Downgrade));
         assert_eq!(secure.redirected("/b").unwrap().scheme(), Scheme::Https);
+    }
+
+    #[test]
+    fn a_port_that_does_not_exist_is_no_other_one() {
+        let from = Url::parse("http://h/a").unwrap();
+        for port in ["65536", "65616", "0", "00", "99999999999999999999", "4294967376"] {
+            let refused = Err(Refusal::Port(port.to_owned()));
+            for host in ["h", "[::1]", "u:p@h"] {
+                assert_eq!(Url::parse(&format!("http://{host}:{port}/x")), refused, "{host}");
+                assert_eq!(from.redirected(&format!("//{host}:{port}/x")), refused, "{host}");
+            }
+        }
+        for port in ["+80", "-1", "0x50", "8 0"] {
+            assert_eq!(from.redirected(&format!("http://h:{port}")), Err(Refusal::Port(port.to_owned())));
+            Url::parse(&format!("http://h:{port}/x")).unwrap_err();
+        }
+        for (text, port) in
+            [("http://h:/x", 80), ("https://[::1]/x", 443), ("http://h:0081/x", 81), ("http://h:65535", 65_535)]
+        {
+            assert_eq!(Url::parse(text).unwrap().port(), port, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zone_and_a_name_of_other_letters_are_refused_by_name() {
+        for text in ["http://[fe80::1%25lo]/x", "http://[fe80::1%lo]/x", "http://u:p%25@[fe80::1%25lo]:80/x"] {
+            assert!(matches!(Url::parse(text), Err(Refusal::Zone(_))), "{text}");
+        }
+        assert_eq!(Url::parse("http://b\u{e4}r/x"), Err(Refusal::Letters));
+    }
+
+    #[test]
+    fn a_redirect_may_hold_blanks_and_any_letters() {
+        let from = Url::parse("http://h/a").unwrap();
+        for (location, expected) in [
+            (&b"/my bundle"[..], "http://h/my%20bundle"),
+            ("/b\u{fc}ndel%20x".as_bytes(), "http://h/b%C3%BCndel%20x"),
+            (b"http://g/b\xfc?q=<a b>#c", "http://g/b%FC?q=%3Ca%20b%3E"),
+        ] {
+            assert_eq!(from.redirected(&encoded(location)).unwrap().uri().to_string(), expected);
+        }
+        assert_eq!(from.redirected(&encoded("http://b\u{fc}/".as_bytes())), Err(Refusal::Letters));
     }
 
     #[test]

@@ -52,6 +52,7 @@ fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
     let read = Unverified::read(&mut source, &mut head);
     let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
     let verified = unverified.verify(device.anchors).map_err(Error::<OsError>::from)?;
+    source.expects(&verified);
     let admitted = policy::admit::<OsError>(verified, &survey.facts, &survey.slots, wishes(args))?;
     let slot = admitted.slot();
     let state = survey.facts.slot(slot).map_err(Error::<OsError>::from)?.state;

@@ -59,6 +59,7 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     let read = Unverified::read(&mut source, &mut head);
     let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
     let verified = unverified.verify(device.anchors).map_err(Error::<OsError>::from)?;
+    source.expects(&verified);
     policy::compatible(&verified, &device.profile.compatible).map_err(Error::<OsError>::from)?;
     let made = file_of_size(args, path, &session.interrupt)?;
     make(session, args, (&device, path, made), (verified, &mut source))

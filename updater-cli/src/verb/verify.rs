@@ -58,6 +58,7 @@ fn bundle(session: &Session, file: &Path, args: &Verify) -> Result<Checked, Fail
     let read = Unverified::read(&mut source, &mut head);
     let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
     let verified = unverified.verify(&anchors).map_err(Error::<OsError>::from)?;
+    source.expects(&verified);
     let geometries = verified.manifest().payloads().iter().map(|payload| payload.geometry());
     let (mut scratch, extents) = ScratchDisk::for_images(geometries);
     let mut watch = Watch::new(&session.output, &session.interrupt);

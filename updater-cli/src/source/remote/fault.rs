@@ -71,7 +71,7 @@ impl Fault {
     /// What an answer without a file means.
     pub fn answer(status: StatusCode, headers: &HeaderMap) -> Self {
         // Seconds; the header's other form, a date, would need clocks that agree.
-        let wait = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let wait = headers.get(header::RETRY_AFTER).and_then(|value| seconds(value.to_str().ok()?));
         let fault = Self { wait: wait.map(Duration::from_secs), ..Self::status(status) };
         match fault.wait {
             Some(wait) if wait > LONGEST_WAIT && fault.outlook == Outlook::Passing => {
@@ -89,6 +89,7 @@ impl Fault {
             401 | 403 => Self::lasting(why("the server refuses"), "check the URL, its user and its password or token"),
             407 => Self::password(),
             408 | 429 => Self::passing(why("the server asks to wait")),
+            511 => Self::lasting(why("the network wants you to sign in"), "sign in, then run the same command again"),
             500..=599 => Self::passing(why("the server failed")),
             _ => Self::lasting(why("the server does not give the file"), "check the URL"),
         }
@@ -100,14 +101,41 @@ impl Fault {
     }
 
     /// The proxy in the environment speaks something that this program does not.
-    pub fn socks() -> Self {
-        let next = "unset ALL_PROXY, or name one that speaks http in its place";
-        Self::lasting("the environment names a SOCKS proxy, which is not supported", next)
+    pub fn socks(variable: &str) -> Self {
+        let next = format!("unset {variable}, or name one that speaks http in its place");
+        Self::lasting(format!("{variable} names a SOCKS proxy, which is not supported"), next)
     }
 
     /// An environment variable names no proxy that can be understood.
     pub fn proxy(variable: &str) -> Self {
-        Self::lasting(format!("{variable} holds no URL of a proxy"), "let it be http://HOST:PORT, or unset it")
+        Self::lasting(
+            format!("{variable} holds no URL of a proxy"),
+            "let it be http://HOST:PORT with a port up to 65535, or unset it",
+        )
+    }
+
+    /// There is another file than the one whose front has come.
+    pub fn changed() -> Self {
+        let why = "the file on the server changed while it was fetched";
+        Self::lasting(why, "run the same command again: it takes the file that is there now")
+    }
+
+    /// The file that the server has ends before the bundle does.
+    pub fn short() -> Self {
+        let next = "see whether all of the file is on the server, then run the same command again, it resumes";
+        Self::new(Outlook::Passing, "the file on the server ends before the bundle does", next)
+    }
+
+    /// The answer has no bytes.
+    pub fn empty() -> Self {
+        Self::lasting("the server sent an empty file", "see whether the file is on the server, and check the URL")
+    }
+
+    /// The server, or who answers in its place, sent `what` for people or other programs.
+    pub fn page(what: &str) -> Self {
+        let next = "check the URL in a browser: a network may want you to sign in first, or a server to log in; then run the same \
+                    command again";
+        Self::lasting(format!("the server sent {what}, not the bundle"), next)
     }
 
     /// The file does not come as it is.
@@ -134,16 +162,23 @@ impl Fault {
 impl From<Mismatch> for Fault {
     fn from(mismatch: Mismatch) -> Self {
         match mismatch {
-            Mismatch::Changed => {
-                let why = "the file on the server changed while it was fetched";
-                Self::lasting(why, "run the same command again: it takes the file that is there now")
-            }
+            Mismatch::Changed => Self::changed(),
             Mismatch::Nonsense => {
                 let why = "the server answers a range that was not asked for";
                 Self::lasting(why, "ask who keeps the server, or a proxy before it")
             }
+            Mismatch::Over => Self::short(),
+            // The network may be another one a moment later.
+            Mismatch::Page => Self { outlook: Outlook::Passing, ..Self::page("a web page") },
         }
     }
+}
+
+/// More than fits is still a long time.
+fn seconds(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 /// What the connection, or the way to it, says: `next` is who is called, the server or a proxy.
@@ -230,6 +265,7 @@ mod tests {
             (429, Outlook::Passing),
             (500, Outlook::Passing),
             (503, Outlook::Passing),
+            (511, Outlook::Lasting),
         ] {
             let fault = Fault::status(StatusCode::from_u16(code).unwrap());
             assert_eq!(fault.outlook, outlook, "{code}");
@@ -239,13 +275,21 @@ mod tests {
 
     #[test]
     fn a_server_says_how_long_to_wait_or_nothing_that_is_understood() {
-        for (value, wait) in
-            [("7", Some(7)), ("-1", None), ("", None), ("Sun, 22 Nov 2026 19:00:00 GMT", None), ("600", Some(600))]
-        {
+        for (value, wait) in [
+            ("7", Some(7)),
+            ("-1", None),
+            ("+5", None),
+            ("0x10", None),
+            ("", None),
+            ("Sun, 22 Nov 2026 19:00:00 GMT", None),
+            ("600", Some(600)),
+        ] {
             let headers = HeaderMap::from_iter([(header::RETRY_AFTER, value.parse().unwrap())]);
             let fault = Fault::answer(StatusCode::SERVICE_UNAVAILABLE, &headers);
             assert_eq!((fault.wait, fault.outlook), (wait.map(Duration::from_secs), Outlook::Passing), "{value}");
         }
+        let headers = HeaderMap::from_iter([(header::RETRY_AFTER, "99999999999999999999".parse().unwrap())]);
+        assert_eq!(Fault::answer(StatusCode::SERVICE_UNAVAILABLE, &headers).outlook, Outlook::Lasting);
         let headers = HeaderMap::from_iter([(header::RETRY_AFTER, "601".parse().unwrap())]);
         let fault = Fault::answer(StatusCode::TOO_MANY_REQUESTS, &headers);
         assert!(fault.outlook == Outlook::Lasting && fault.why().contains("wait 601 s"), "{fault:?}");

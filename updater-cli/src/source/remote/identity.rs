@@ -1,13 +1,16 @@
-//! Which file it is that a server gives: what is compared before two answers are joined.
+//! Which file it is that a server gives, and which bytes of it: what is compared before two answers are joined.
 //!
 //! ```text
-//!  first answer    200   ETag, Last-Modified, Content-Length           -> Identity
-//!  a later one     206   Content-Range: bytes N-M/LENGTH, ETag, ..     goes on at N
-//!                  200   the server knows no ranges                    the same file: N bytes are read and left out
-//!                  either, of another file, or 416                     it changed: never joined
+//!  asked from byte N on    206   Content-Range: bytes F-M/LENGTH    F <= N: N - F bytes are left out, M may be before the end
+//!                          200   the same header, and M - F + 1     a part with the wrong status
+//!                                bytes
+//!                          200   the server knows no ranges         N bytes are left out
+//!                          416   Content-Range: bytes */N           the file ends here
+//!                          else, or F > N                           all of it is asked for, once
 //! ```
-//! A server may send neither `ETag` nor `Last-Modified`. Then the length alone is compared: a mixture does not get far, since each chunk
-//! is checked against the signed hash tree before it counts.
+//! 1. Another length: the file changed.
+//! 2. Another `ETag` or `Last-Modified`, or none any more: perhaps the file changed, perhaps another machine answers for the same server.
+//!    It is joined: each chunk is checked against the signed hash tree before it counts. Where one is wrong, this is why.
 
 use ureq::http::{HeaderMap, StatusCode, header};
 
@@ -16,17 +19,30 @@ use ureq::http::{HeaderMap, StatusCode, header};
 pub struct Identity {
     etag: Option<String>,
     modified: Option<String>,
+    /// What it is said to be, `text/html`, in small letters.
+    pub media: Option<String>,
     /// Its bytes, where the server says so.
     pub len: Option<u64>,
 }
 
-/// Where a body begins.
+/// The bytes of a body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Begins {
-    /// At the byte that was asked for.
-    ThereAlready,
-    /// At the file's front.
-    AtTheFront,
+pub struct Span {
+    /// The first one's place in the file.
+    pub first: u64,
+    /// The place behind the last one, where the server says so.
+    pub end: Option<u64>,
+    /// Whose bytes they are.
+    pub file: Sameness,
+}
+
+/// Whether two answers are about one file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sameness {
+    /// The server says so, or says nothing against it.
+    Same,
+    /// The hashes have to judge.
+    Doubtful,
 }
 
 /// The answer is not the rest of that file.
@@ -36,61 +52,120 @@ pub enum Mismatch {
     Changed,
     /// The server answers something else than it was asked.
     Nonsense,
+    /// The file ends where the rest would begin.
+    Over,
+    /// A page for people has come in its place.
+    Page,
 }
 
 impl Identity {
     /// What the headers of an answer say about the whole file.
     pub fn of(status: StatusCode, headers: &HeaderMap) -> Self {
-        let len = match status {
-            StatusCode::PARTIAL_CONTENT => range(headers).and_then(|(_, total)| total),
-            _ => text(headers, header::CONTENT_LENGTH).and_then(|len| len.parse().ok()),
+        let len = match range(status, headers) {
+            Some(range) => range.total,
+            None if status == StatusCode::PARTIAL_CONTENT => None,
+            None => content_length(headers),
         };
         let [etag, modified] = [header::ETAG, header::LAST_MODIFIED].map(|name| text(headers, name).map(str::to_owned));
-        Self { etag, modified, len }
+        let media = text(headers, header::CONTENT_TYPE).and_then(|media| media.split(';').next());
+        Self { etag, modified, media: media.map(|media| media.trim().to_ascii_lowercase()), len }
     }
 
-    /// For `If-Range`: RFC 9110, 13.1.5 wants a strong validator.
-    pub fn if_range(&self) -> Option<&str> {
-        let strong = self.etag.as_deref().filter(|etag| !etag.starts_with("W/"));
-        strong.or(self.modified.as_deref())
-    }
-
-    /// Whether an answer goes on with this file at byte `at`.
+    /// Which bytes an answer brings, to go on with this file at byte `at`.
     ///
     /// # Errors
     /// Where it does not.
-    pub fn continued(&self, at: u64, status: StatusCode, headers: &HeaderMap) -> Result<Begins, Mismatch> {
+    pub fn continued(&self, at: u64, status: StatusCode, headers: &HeaderMap) -> Result<Span, Mismatch> {
         let now = Self::of(status, headers);
-        // RFC 9110, 15.3.7: a part that was asked for with `If-Range` comes without a date, but not without its tag.
-        let lost = match status {
-            StatusCode::PARTIAL_CONTENT => self.etag.is_some() && now.etag.is_none(),
-            _ => self.if_range().is_some() && now.etag.is_none() && now.modified.is_none(),
-        };
-        if status == StatusCode::RANGE_NOT_SATISFIABLE || lost || !self.same(&now) {
-            return Err(Mismatch::Changed);
-        }
-        match (status, range(headers)) {
-            (StatusCode::OK, _) => Ok(Begins::AtTheFront),
-            (StatusCode::PARTIAL_CONTENT, Some((first, _))) if first == at => Ok(Begins::ThereAlready),
-            _ => Err(Mismatch::Nonsense),
+        let file = if self.doubts(&now, status) { Sameness::Doubtful } else { Sameness::Same };
+        match (status, range(status, headers)) {
+            (StatusCode::RANGE_NOT_SATISFIABLE, _) => Err(match unsatisfied(headers) {
+                Some(len) if len == at => Mismatch::Over,
+                Some(len) if len < at => Mismatch::Changed,
+                _ => Mismatch::Nonsense,
+            }),
+            _ if is_page(now.media.as_deref()) && self.media != now.media && at > 0 => Err(Mismatch::Page),
+            (_, Some(range)) if differ(self.len.as_ref(), range.total.as_ref()) => Err(Mismatch::Changed),
+            (_, Some(range)) if range.first <= at && at < range.end => {
+                Ok(Span { first: range.first, end: Some(range.end), file })
+            }
+            (_, Some(_)) | (StatusCode::PARTIAL_CONTENT, None) => Err(Mismatch::Nonsense),
+            // As long as what is missing, and not as long as the file.
+            (_, None) if at > 0 && self.len.is_some() && now.len == self.len.map(|len| len.saturating_sub(at)) => {
+                Ok(Span { first: at, end: self.len, file: Sameness::Doubtful })
+            }
+            (_, None) if differ(self.len.as_ref(), now.len.as_ref()) => Err(Mismatch::Changed),
+            (_, None) => Ok(Span { first: 0, end: now.len, file }),
         }
     }
 
-    fn same(&self, now: &Self) -> bool {
-        fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
-            one.zip(other).is_some_and(|(one, other)| one != other)
+    /// What is known after another answer about the same file.
+    #[must_use]
+    pub fn and(self, now: Self) -> Self {
+        let Self { etag, modified, media, len } = now;
+        Self {
+            etag: etag.or(self.etag),
+            modified: modified.or(self.modified),
+            media: self.media.or(media),
+            len: self.len.or(len),
         }
-        !differ(self.etag.as_ref(), now.etag.as_ref())
-            && !differ(self.modified.as_ref(), now.modified.as_ref())
-            && !differ(self.len.as_ref(), now.len.as_ref())
+    }
+
+    fn doubts(&self, now: &Self, status: StatusCode) -> bool {
+        // RFC 9110, 15.3.7: a part may come without a date, but not without its tag.
+        let lost = match status {
+            StatusCode::PARTIAL_CONTENT => self.etag.is_some() && now.etag.is_none(),
+            _ => (self.etag.is_some() || self.modified.is_some()) && now.etag.is_none() && now.modified.is_none(),
+        };
+        lost || differ(self.etag.as_ref(), now.etag.as_ref()) || differ(self.modified.as_ref(), now.modified.as_ref())
     }
 }
 
-/// First byte and, where it is told, the length of the whole: `bytes 7-99/100`, `bytes 7-99/*`.
-fn range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
-    let (span, total) = text(headers, header::CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('/')?;
-    let (first, _) = span.split_once('-')?;
-    Some((first.parse().ok()?, total.parse().ok()))
+/// Whether that is a type of pages for people.
+pub fn is_page(media: Option<&str>) -> bool {
+    matches!(media, Some("text/html" | "application/xhtml+xml"))
+}
+
+fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one != other)
+}
+
+/// First byte, the one behind the last, and the length of the whole where it is told.
+struct Range {
+    first: u64,
+    end: u64,
+    total: Option<u64>,
+}
+
+/// `bytes 7-99/100`, `bytes 7-99/*`. Under the status of a whole file it counts if the body is as long as it says.
+fn range(status: StatusCode, headers: &HeaderMap) -> Option<Range> {
+    let (span, total) = of_bytes(headers)?.split_once('/')?;
+    let (first, last) = span.split_once('-')?;
+    let (first, end) = (number(first)?, number(last)?.checked_add(1)?);
+    let (len, total) = (end.checked_sub(first).filter(|len| *len > 0)?, number(total));
+    let counts = status == StatusCode::PARTIAL_CONTENT || content_length(headers) == Some(len);
+    (counts && total.is_none_or(|total| end <= total)).then_some(Range { first, end, total })
+}
+
+/// `bytes */100`.
+fn unsatisfied(headers: &HeaderMap) -> Option<u64> {
+    number(of_bytes(headers)?.strip_prefix("*/")?)
+}
+
+/// RFC 9110, 14.1: the unit's name is written in letters of any size.
+fn of_bytes(headers: &HeaderMap) -> Option<&str> {
+    let (unit, rest) = text(headers, header::CONTENT_RANGE)?.trim().split_once(' ')?;
+    unit.eq_ignore_ascii_case("bytes").then(|| rest.trim())
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    text(headers, header::CONTENT_LENGTH).and_then(number)
+}
+
+/// Digits and nothing else: `+7` is no number of a header.
+pub fn number(text: &str) -> Option<u64> {
+    let text = text.trim();
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
@@ -111,57 +186,99 @@ mod tests {
         first: &[(&'static str, &str)],
         status: u16,
         later: &[(&'static str, &str)],
-    ) -> Result<Begins, Mismatch> {
+    ) -> Result<Span, Mismatch> {
         let known = Identity::of(StatusCode::OK, &headers(first));
         known.continued(7, StatusCode::from_u16(status).unwrap(), &headers(later))
+    }
+
+    fn same(first: u64, end: Option<u64>) -> Result<Span, Mismatch> {
+        Ok(Span { first, end, file: Sameness::Same })
+    }
+
+    fn doubtful(first: u64, end: u64) -> Result<Span, Mismatch> {
+        Ok(Span { first, end: Some(end), file: Sameness::Doubtful })
     }
 
     #[test]
     fn the_rest_of_the_same_file_goes_on() {
         let rest = [("etag", "\"a\""), ("content-range", "bytes 7-99/100"), ("content-length", "93")];
-        assert_eq!(continued(&FIRST, 206, &rest), Ok(Begins::ThereAlready));
-        assert_eq!(continued(&FIRST, 206, &[rest[0], ("content-range", "bytes 7-99/*")]), Ok(Begins::ThereAlready));
-        assert_eq!(continued(&FIRST, 200, &FIRST), Ok(Begins::AtTheFront));
-        assert_eq!(continued(&[], 206, &rest), Ok(Begins::ThereAlready));
-        assert_eq!(continued(&FIRST[1..], 206, &[rest[1]]), Ok(Begins::ThereAlready));
-        assert_eq!(continued(&[FIRST[2]], 200, &[FIRST[2]]), Ok(Begins::AtTheFront));
+        assert_eq!(continued(&FIRST, 206, &rest), same(7, Some(100)));
+        assert_eq!(continued(&FIRST, 206, &[rest[0], ("content-range", "Bytes 7-99/*")]), same(7, Some(100)));
+        assert_eq!(continued(&FIRST, 200, &FIRST), same(0, Some(100)));
+        assert_eq!(continued(&[], 206, &rest), same(7, Some(100)));
+        assert_eq!(continued(&FIRST[1..], 206, &[rest[1]]), same(7, Some(100)));
+        assert_eq!(continued(&[FIRST[2]], 200, &[FIRST[2]]), same(0, Some(100)));
+        assert_eq!(continued(&[], 200, &[]), same(0, None));
+    }
+
+    /// Earlier, shorter, or under the status of a whole file.
+    #[test]
+    fn odd_parts_are_parts() {
+        let at = |range| [FIRST[0], ("content-range", range)];
+        assert_eq!(continued(&FIRST, 206, &at("bytes 0-99/100")), same(0, Some(100)));
+        assert_eq!(continued(&FIRST, 206, &at("bytes 3-8/100")), same(3, Some(9)));
+        let part = ("content-length", "93");
+        assert_eq!(continued(&FIRST, 200, &[FIRST[0], ("content-range", "bytes 7-99/100"), part]), same(7, Some(100)));
+        assert_eq!(continued(&FIRST, 200, &[FIRST[0], part]), doubtful(7, 100));
+        assert_eq!(
+            continued(&FIRST, 200, &[FIRST[0], ("content-range", "bytes 7-99/100"), FIRST[2]]),
+            same(0, Some(100))
+        );
     }
 
     #[test]
-    fn another_file_is_never_joined() {
+    fn the_hashes_judge_what_may_be_another_file() {
         let range = ("content-range", "bytes 7-99/100");
         for later in [
             &[("etag", "\"b\""), range][..],
             &[("last-modified", "Tuesday"), range],
-            &[("etag", "\"a\""), ("content-range", "bytes 7-99/101")],
             // A server that no longer says which file it is.
             &[range],
         ] {
-            assert_eq!(continued(&FIRST, 206, later), Err(Mismatch::Changed), "{later:?}");
+            assert_eq!(continued(&FIRST, 206, later), doubtful(7, 100), "{later:?}");
         }
+        assert_eq!(continued(&FIRST, 200, &[FIRST[2]]), doubtful(0, 100));
+        assert_eq!(continued(&FIRST[1..], 200, &[FIRST[2]]), doubtful(0, 100));
+    }
+
+    #[test]
+    fn another_length_is_another_file_and_the_end_is_the_end() {
+        let range = |range| [FIRST[0], ("content-range", range)];
+        assert_eq!(continued(&FIRST, 206, &range("bytes 7-99/101")), Err(Mismatch::Changed));
         assert_eq!(continued(&FIRST, 200, &[FIRST[0], ("content-length", "99")]), Err(Mismatch::Changed));
-        assert_eq!(continued(&FIRST, 200, &[FIRST[2]]), Err(Mismatch::Changed));
-        assert_eq!(continued(&FIRST[1..], 200, &[FIRST[2]]), Err(Mismatch::Changed));
-        assert_eq!(continued(&FIRST, 416, &[]), Err(Mismatch::Changed));
+        assert_eq!(continued(&FIRST, 416, &range("bytes */6")), Err(Mismatch::Changed));
+        assert_eq!(continued(&FIRST, 416, &range("bytes */7")), Err(Mismatch::Over));
+    }
+
+    #[test]
+    fn a_page_in_the_middle_is_no_part() {
+        let page = [("content-type", "Text/HTML; charset=utf-8"), ("content-length", "93")];
+        assert_eq!(continued(&FIRST, 200, &page), Err(Mismatch::Page));
+        // A server that calls everything so.
+        assert_eq!(continued(&[page[0], FIRST[2]], 200, &[page[0], FIRST[2]]), same(0, Some(100)));
     }
 
     #[test]
     fn an_answer_to_another_question_is_refused() {
-        for range in ["bytes 8-99/100", "bytes */100", "lines 7-99/100", "7-99/100", ""] {
+        for range in [
+            "bytes 8-99/100",
+            "bytes */100",
+            "lines 7-99/100",
+            "7-99/100",
+            "",
+            "bytes 7-6/100",
+            "bytes +7-99/100",
+            "bytes 7-100/100",
+            "bytes 7-0x63/100",
+            "bytes -7-99/100",
+            "bytes 7-18446744073709551615/*",
+            "bytes 7-99999999999999999999/*",
+        ] {
             let answer = continued(&FIRST, 206, &[FIRST[0], ("content-range", range)]);
             assert_eq!(answer, Err(Mismatch::Nonsense), "{range}");
         }
         assert_eq!(continued(&FIRST, 206, &[FIRST[0]]), Err(Mismatch::Nonsense));
-        assert_eq!(continued(&FIRST, 204, &[FIRST[0]]), Err(Mismatch::Nonsense));
-    }
-
-    #[test]
-    fn only_a_strong_validator_asks_for_a_range() {
-        let if_range = |lines: &[(&'static str, &str)]| {
-            Identity::of(StatusCode::OK, &headers(lines)).if_range().map(str::to_owned)
-        };
-        assert_eq!(if_range(&FIRST).as_deref(), Some("\"a\""));
-        assert_eq!(if_range(&[("etag", "W/\"a\""), FIRST[1]]).as_deref(), Some("Monday"));
-        assert_eq!(if_range(&[("etag", "W/\"a\"")]), None);
+        assert_eq!(continued(&FIRST, 416, &[]), Err(Mismatch::Nonsense));
+        assert_eq!(continued(&FIRST, 416, &[("content-range", "bytes */100")]), Err(Mismatch::Nonsense));
     }
 }

@@ -1,20 +1,21 @@
 //! A file on a server, from any byte on: what is asked, whom to trust, where redirects lead.
 
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::io::{Read, Take};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rustls::pki_types::CertificateDer;
-use ureq::http::{Response, StatusCode, header};
+use ureq::http::{HeaderValue, Response, StatusCode, header};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Agent, Body, BodyReader, Proxy, ProxyProtocol};
+use ureq::{Agent, Body, BodyReader, Proxy};
 
+use super::authorities::{self, Trust};
 use super::fault::{Fault, of_ureq};
-use super::identity::{Begins, Identity};
-use crate::source::url::{Scheme, Url};
+use super::identity::{Identity, Mismatch, Sameness, Span, is_page};
+use super::proxy::{Proxies, Way};
+use crate::source::url::{Scheme, Url, encoded};
 
 /// Who redirects more often than this leads nowhere.
 const REDIRECTS: u32 = 5;
@@ -29,15 +30,20 @@ const DRIP: u32 = 10;
 pub struct Server {
     url: Url,
     timeout: Duration,
-    authority: Option<PathBuf>,
-    plain: Option<Agent>,
-    secure: Option<Agent>,
+    trust: Trust,
+    proxies: Proxies,
+    agents: Vec<(Scheme, Way, Agent)>,
+    ranges: Ranges,
 }
 
 /// The file's bytes from the one that was asked for on.
 pub struct Rest {
-    pub body: BodyReader<'static>,
+    pub body: Take<BodyReader<'static>>,
+    /// What is known of the file now.
     pub identity: Identity,
+    /// The place behind the body's last byte, where it is known.
+    pub end: Option<u64>,
+    pub file: Sameness,
     pub ranges: Ranges,
 }
 
@@ -46,42 +52,58 @@ pub struct Rest {
 pub enum Ranges {
     Told,
     Unknown,
+    /// It was asked for one, and gave something else.
+    Never,
 }
 
 impl Server {
-    pub const fn new(url: Url, timeout: Duration, authority: Option<PathBuf>) -> Self {
-        Self { url, timeout, authority, plain: None, secure: None }
+    pub const fn new(url: Url, timeout: Duration, trust: Trust, proxies: Proxies) -> Self {
+        Self { url, timeout, trust, proxies, agents: Vec::new(), ranges: Ranges::Unknown }
     }
 
-    /// Asks for the file from byte `at` on, which must be the rest of the `known` one.
-    pub fn rest(&mut self, at: u64, known: Option<&Identity>) -> Result<Rest, Fault> {
-        let known = known.filter(|_| at > 0);
-        let response = self.follow(at, known)?;
-        let (status, headers) = (response.status(), response.headers());
-        let begins = match (known, status) {
-            (Some(known), StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE) => {
-                known.continued(at, status, headers)?
+    /// Asks for the file from byte `at` on, which must be the rest of the `known` one. None: it ends there.
+    pub fn rest(&mut self, at: u64, known: Option<&Identity>) -> Result<Option<Rest>, Fault> {
+        let known = known.filter(|_| at > 0).cloned().unwrap_or_default();
+        loop {
+            let from = if self.ranges == Ranges::Never { 0 } else { at };
+            let response = self.follow(from)?;
+            let status = whole(response.status());
+            match (status, known.continued(at, status, response.headers())) {
+                (StatusCode::OK | StatusCode::PARTIAL_CONTENT, Ok(span)) => {
+                    return self.body(response, (at, span), known).map(Some);
+                }
+                // A fresh start, once: it is asked for all of it from now on.
+                (_, Err(Mismatch::Nonsense)) if from > 0 && is_answer(status) => self.ranges = Ranges::Never,
+                (_, Err(Mismatch::Over)) if from > 0 => return Ok(None),
+                (_, Err(mismatch)) if at > 0 && is_answer(status) => return Err(mismatch.into()),
+                (StatusCode::PARTIAL_CONTENT, Err(mismatch)) => return Err(mismatch.into()),
+                _ => return Err(Fault::answer(status, response.headers())),
             }
-            (None, StatusCode::OK) => Begins::ThereAlready,
-            _ => return Err(Fault::answer(status, headers)),
-        };
-        if let Some(coding) = headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
-            return Err(Fault::coding(coding));
         }
-        let told = headers.get(header::ACCEPT_RANGES).is_some_and(|unit| unit == "bytes");
+    }
+
+    fn body(&self, response: Response<Body>, (at, span): (u64, Span), known: Identity) -> Result<Rest, Fault> {
+        let (status, headers) = (whole(response.status()), response.headers());
+        let now = Identity::of(status, headers);
+        if let Some(coding) = headers.get(header::CONTENT_ENCODING).filter(|coding| !is_none(coding)) {
+            return Err(match is_page(now.media.as_deref()) {
+                true => Fault::page("a web page"),
+                false => Fault::coding(coding),
+            });
+        }
+        let told =
+            headers.get(header::ACCEPT_RANGES).is_some_and(|unit| unit.as_bytes().eq_ignore_ascii_case(b"bytes"));
         // One that says so and gives all of it would have to give it again for each part.
-        let gives = status == StatusCode::PARTIAL_CONTENT || (told && begins == Begins::ThereAlready);
-        let ranges = if gives { Ranges::Told } else { Ranges::Unknown };
-        let identity = known.cloned().unwrap_or_else(|| Identity::of(status, headers));
-        let mut body = response.into_body().into_reader();
-        if begins == Begins::AtTheFront {
-            self.leave_out(&mut body, at)?;
-        }
-        Ok(Rest { body, identity, ranges })
+        let gives = status == StatusCode::PARTIAL_CONTENT || (told && span.first == at);
+        let ranges = if gives && self.ranges != Ranges::Never { Ranges::Told } else { Ranges::Unknown };
+        let bytes = span.end.map_or(u64::MAX, |end| end.saturating_sub(span.first));
+        let mut body = response.into_body().into_reader().take(bytes);
+        self.leave_out(&mut body, at.saturating_sub(span.first))?;
+        Ok(Rest { body, identity: known.and(now), end: span.end, file: span.file, ranges })
     }
 
     /// Fills the front of `bytes`; less only at the file's end, or before a fault. A server that drips is left like one that is silent.
-    pub fn fill(&self, body: &mut BodyReader<'_>, bytes: &mut [u8]) -> (usize, Option<Fault>) {
+    pub fn fill(&self, body: &mut impl Read, bytes: &mut [u8]) -> (usize, Option<Fault>) {
         let mut got = 0;
         let until = Instant::now().checked_add(self.timeout.saturating_mul(DRIP));
         while let Some(room) = bytes.get_mut(got..).filter(|room| !room.is_empty()) {
@@ -97,7 +119,7 @@ impl Server {
         (got, None)
     }
 
-    fn leave_out(&self, body: &mut BodyReader<'_>, mut left: u64) -> Result<(), Fault> {
+    fn leave_out(&self, body: &mut impl Read, mut left: u64) -> Result<(), Fault> {
         let mut bytes = vec![0; BUFFER];
         while left > 0 {
             let len = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
@@ -112,30 +134,29 @@ impl Server {
     }
 
     /// The first answer that is no redirect.
-    fn follow(&mut self, at: u64, known: Option<&Identity>) -> Result<Response<Body>, Fault> {
+    fn follow(&mut self, at: u64) -> Result<Response<Body>, Fault> {
         let mut url = self.url.clone();
         for _ in 0..=REDIRECTS {
-            let response = self.ask(&url, at, known)?;
+            let response = self.ask(&url, at)?;
             let location = match response.status().as_u16() {
                 301 | 302 | 303 | 307 | 308 => response.headers().get(header::LOCATION),
                 _ => return Ok(response),
             };
-            let location = location.and_then(|location| location.to_str().ok());
+            let location = location.map(|location| location.as_bytes().trim_ascii()).filter(|text| !text.is_empty());
             let location =
                 location.ok_or_else(|| Fault::lasting("the server redirects to nowhere", "check the URL"))?;
-            url = url.redirected(location).map_err(|refusal| Fault::redirect(&refusal))?;
+            url = url.redirected(&encoded(location)).map_err(|refusal| Fault::redirect(&refusal))?;
         }
         Err(Fault::lasting(format!("the server redirects more than {REDIRECTS} times"), "check the URL"))
     }
 
-    fn ask(&mut self, url: &Url, at: u64, known: Option<&Identity>) -> Result<Response<Body>, Fault> {
-        let next = next(url)?;
-        let mut request = self.agent(url)?.get(url.uri()).header(header::ACCEPT_ENCODING, "identity");
+    /// No `If-Range`: machines behind one name may tag the same file each in its own way, and the hashes judge what comes.
+    fn ask(&mut self, url: &Url, at: u64) -> Result<Response<Body>, Fault> {
+        let way = self.proxies.way(url)?;
+        let next = way.words(url);
+        let mut request = self.agent(url, way)?.get(url.uri()).header(header::ACCEPT_ENCODING, "identity");
         if at > 0 {
             request = request.header(header::RANGE, format!("bytes={at}-"));
-            if let Some(validator) = known.and_then(Identity::if_range) {
-                request = request.header(header::IF_RANGE, validator);
-            }
         }
         if let Some(login) = url.login() {
             request = request.header(header::AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(login)));
@@ -143,45 +164,39 @@ impl Server {
         request.call().map_err(|error| of_ureq(error, url, &next))
     }
 
-    /// The certificates of authorities are read when they are needed, and once.
-    fn agent(&mut self, url: &Url) -> Result<Agent, Fault> {
-        let known = match url.scheme() {
-            Scheme::Http => &mut self.plain,
-            Scheme::Https => &mut self.secure,
-        };
-        if let Some(agent) = known {
+    /// The certificates of authorities are read when they are needed.
+    fn agent(&mut self, url: &Url, way: Way) -> Result<Agent, Fault> {
+        let scheme = url.scheme();
+        if let Some((_, _, agent)) = self.agents.iter().find(|(known, by, _)| *known == scheme && *by == way) {
             return Ok(agent.clone());
         }
-        let tls = match url.scheme() {
-            Scheme::Http if !proxy_speaks_tls() => TlsConfig::default(),
-            Scheme::Http | Scheme::Https => tls(self.authority.as_deref())?,
+        let tls = match scheme {
+            Scheme::Http if !way.speaks_tls() => TlsConfig::default(),
+            Scheme::Http | Scheme::Https => tls(&self.trust)?,
         };
-        Ok(known.insert(agent(self.timeout, tls)).clone())
+        let agent = agent(self.timeout, tls, way.proxy());
+        self.agents.push((scheme, way, agent.clone()));
+        Ok(agent)
     }
 }
 
-/// What may name a proxy; the first that can be understood counts.
-const PROXIES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
-
-/// Who is called: the server, or the proxy that the environment names for it.
-fn next(url: &Url) -> Result<String, Fault> {
-    let Some(proxy) = Proxy::try_from_env() else {
-        let set = |name: &&&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        return PROXIES.iter().find(set).map_or(Ok(url.host().to_owned()), |name| Err(Fault::proxy(name)));
-    };
-    match proxy.protocol() {
-        _ if proxy.is_no_proxy(url.uri()) => Ok(url.host().to_owned()),
-        ProxyProtocol::Http | ProxyProtocol::Https => Ok(format!("the proxy {}", proxy.host())),
-        _ => Err(Fault::socks()),
-    }
+/// A server's copy that something on the way changed, says RFC 9110, 15.3.4, is still all of it: the hashes judge.
+fn whole(status: StatusCode) -> StatusCode {
+    if status == StatusCode::NON_AUTHORITATIVE_INFORMATION { StatusCode::OK } else { status }
 }
 
-/// Whether TLS is spoken on the way even to a server that speaks none.
-fn proxy_speaks_tls() -> bool {
-    Proxy::try_from_env().is_some_and(|proxy| proxy.protocol() == ProxyProtocol::Https)
+/// Whether it says something about the bytes that were asked for.
+fn is_answer(status: StatusCode) -> bool {
+    matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE)
 }
 
-fn agent(timeout: Duration, tls: TlsConfig) -> Agent {
+/// Whether it is no coding, in words.
+fn is_none(coding: &HeaderValue) -> bool {
+    let coding = coding.as_bytes().trim_ascii();
+    coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+}
+
+fn agent(timeout: Duration, tls: TlsConfig, proxy: Option<Proxy>) -> Agent {
     let timeout = Some(timeout);
     Agent::config_builder()
         .http_status_as_error(false)
@@ -196,23 +211,19 @@ fn agent(timeout: Duration, tls: TlsConfig) -> Agent {
         .output_buffer_size(BUFFER)
         .user_agent(concat!("updater-cli/", env!("CARGO_PKG_VERSION")))
         .tls_config(tls)
+        .proxy(proxy)
         .build()
         .new_agent()
 }
 
-/// Trusts the authorities of one file, else those of the system (`SSL_CERT_FILE` and `SSL_CERT_DIR` say where it keeps them). None
+/// Trusts the authorities that were named, else those of the system (`SSL_CERT_FILE` and `SSL_CERT_DIR` say where it keeps them). None
 /// are built in: they would grow old with the program, and a device has its own way to renew them.
-fn tls(authority: Option<&Path>) -> Result<TlsConfig, Fault> {
-    let found = match authority {
-        Some(file) => rustls_native_certs::load_certs_from_paths(Some(file), None),
-        None => rustls_native_certs::load_native_certs(),
+fn tls(trust: &Trust) -> Result<TlsConfig, Fault> {
+    let certificates = match trust {
+        Trust::Named(certificates) => certificates.clone(),
+        Trust::Systems => authorities::systems()?,
     };
-    if found.certs.is_empty() {
-        let why = found.errors.first().map_or_else(String::new, |error| format!(" ({error})"));
-        let why = format!("there is no certificate of an authority to check the server's with{why}");
-        return Err(Fault::lasting(why, "give one with --ca FILE, or install the system's (ca-certificates)"));
-    }
-    let certificates = found.certs.iter().map(|der: &CertificateDer<'_>| Certificate::from_der(der).to_owned());
+    let certificates = certificates.iter().map(|der: &CertificateDer<'_>| Certificate::from_der(der).to_owned());
     let roots = RootCerts::Specific(Arc::new(certificates.collect()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     Ok(TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build())

@@ -1,0 +1,110 @@
+//! A server that answers in ways that no installed one can be told to: each answer, byte for byte, is the test's, and each connection
+//! ends with it.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+/// One request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// How many came before it.
+    pub before: usize,
+    /// What was asked for, as it was written.
+    pub target: String,
+    /// The first byte that was asked for, where a range was.
+    pub from: Option<usize>,
+}
+
+/// A running server. It ends with the test's process.
+#[derive(Debug)]
+pub struct OddServer {
+    /// Where it listens.
+    pub port: u16,
+    asked: Arc<Mutex<Vec<Request>>>,
+}
+
+impl OddServer {
+    /// Starts it; each request gets what `answers` says, and then the connection ends.
+    ///
+    /// # Panics
+    /// Where there is no port to listen at.
+    #[must_use]
+    pub fn start(answers: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        let port = listener.local_addr().expect("it is bound").port();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&asked);
+        let answers = Arc::new(answers);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, log, answers) =
+                    (client.expect("a connection comes"), Arc::clone(&log), Arc::clone(&answers));
+                thread::spawn(move || serve(&client, &log, answers.as_ref()));
+            }
+        });
+        Self { port, asked }
+    }
+
+    /// The URL of a file.
+    #[must_use]
+    pub fn url(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// What it was asked so far.
+    #[must_use]
+    pub fn asked(&self) -> Vec<Request> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn serve(client: &TcpStream, log: &Mutex<Vec<Request>>, answers: &(impl Fn(&Request) -> Vec<u8> + ?Sized)) {
+    let (mut text, mut byte) = (Vec::new(), [0]);
+    while !text.ends_with(b"\r\n\r\n") {
+        match (&*client).read(&mut byte) {
+            Ok(1) => text.extend(byte),
+            _ => return,
+        }
+    }
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let range =
+        text.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
+    let from = range.and_then(|range| range.trim_end_matches('-').parse().ok());
+    let target = text.split(' ').nth(1).unwrap_or_default().to_owned();
+    let request = {
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        let request = Request { before: log.len(), target, from };
+        log.push(request.clone());
+        request
+    };
+    // Who asked may have heard enough.
+    drop((&*client).write_all(&answers(&request)));
+    drop(client.shutdown(Shutdown::Write));
+    // A connection that is closed with bytes unread may lose what was sent.
+    drop((&*client).read(&mut byte));
+}
+
+/// An answer: its first line without the line's end, its headers, its body.
+#[must_use]
+pub fn answer(status: &str, headers: &[String], body: &[u8]) -> Vec<u8> {
+    let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    [format!("{status}\r\n{headers}Connection: close\r\n\r\n").as_bytes(), body].concat()
+}
+
+/// All of a file, or the front of it under the length of all.
+#[must_use]
+pub fn all_of(file: &[u8], sent: usize) -> Vec<u8> {
+    let headers =
+        [format!("Content-Length: {}", file.len()), "ETag: \"one\"".to_owned(), "Accept-Ranges: bytes".to_owned()];
+    answer("HTTP/1.1 200 OK", &headers, &file[..sent])
+}
+
+/// The bytes `first..end` of a file, as a server gives what was asked for.
+#[must_use]
+pub fn part_of(file: &[u8], first: usize, end: usize) -> Vec<u8> {
+    let range = format!("Content-Range: bytes {first}-{}/{}", end - 1, file.len());
+    let headers = [range, format!("Content-Length: {}", end - first), "ETag: \"one\"".to_owned()];
+    answer("HTTP/1.1 206 Partial Content", &headers, &file[first..end])
+}
