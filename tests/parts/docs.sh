@@ -7,5 +7,5 @@ part() {
   test_targets docs
   cargo_tests "README and links" -p tests "${TARGETS[@]}"
   # Built by the README's first command.
-  check "updater-cli fits, stripped, with TLS and zstd" tests/shell/fits.sh "$TARGET/tmp/readme/target/release/updater-cli" $((4 << 20))
+  check "updater-cli fits, stripped, with TLS and zstd" tests/shell/fits.sh "$TARGET/tmp/readme/target/release/updater-cli" $((6 << 20))
 }
