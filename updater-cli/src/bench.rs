@@ -27,6 +27,8 @@ pub struct Bench {
     pub view: View<'static>,
     /// Slots that the hook passed over in this boot, where it left a report.
     pub passed_over: Vec<PassedOver>,
+    /// Whether a slot of this disk is what the machine runs, by its own word.
+    pub runs_here: bool,
     _lock: Option<Lock>,
     routed: bool,
     memory: Memories,
@@ -115,7 +117,15 @@ impl Bench {
         let Device { profile, specs, anchors } = *device;
         let compatible = profile.compatible.as_str();
         let view = View { compatible, specs, anchors, booted: None, compression: Compression::Zstd };
-        Self { disk, view, passed_over: Vec::new(), _lock: lock, routed: false, memory: Memories::new() }
+        Self {
+            disk,
+            view,
+            passed_over: Vec::new(),
+            runs_here: false,
+            _lock: lock,
+            routed: false,
+            memory: Memories::new(),
+        }
     }
 
     /// Reads what is on the disk, finds out which slot is booted, and protects that one from every write.
@@ -164,6 +174,7 @@ impl Bench {
             (None, Kind::File) => Ok(best_good(survey)),
             (None, Kind::Device(_)) => match (Booted::discover()?, self.disk.mode()) {
                 (Some(booted), _) => {
+                    self.runs_here = true;
                     self.passed_over = booted.report.map(|report| report.passed_over).unwrap_or_default();
                     Ok(Some(booted.slot))
                 }
