@@ -1,10 +1,16 @@
-//! The calls of the kernel that have no safe form in a library: device-mapper, partition and watchdog ioctls, and kexec. All
+//! The calls of the kernel that have no safe form in a library: device-mapper, partition and watchdog ioctls, a program in another
+//! root, and kexec. All
 //! `unsafe` of this crate is here.
 #![expect(unsafe_code, reason = "each block says why it holds")]
 
 use std::ffi::CString;
 use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
 
 use rustix::io::Errno;
 use rustix::ioctl::{NoArg, Opcode, Setter, Updater, ioctl, opcode};
@@ -122,6 +128,18 @@ pub fn partition(disk: &File, act: PartitionAct, number: i32, place: Place) -> R
 pub fn watchdog_timeout(watchdog: &File, mut seconds: i32) -> Result<(), Errno> {
     // SAFETY: WDIOC_SETTIMEOUT of linux/watchdog.h takes a pointer to an `int`, which it reads and writes.
     unsafe { ioctl(watchdog, Updater::<SET_TIMEOUT, _>::new(&mut seconds)) }
+}
+
+/// Has a program run with `root` as its root.
+pub fn in_root<'c>(command: &'c mut Command, root: &Path) -> io::Result<&'c mut Command> {
+    let root = CString::new(root.as_os_str().as_bytes())?;
+    let enter = move || {
+        rustix::process::chroot(root.as_c_str())?;
+        Ok(rustix::process::chdir(c"/")?)
+    };
+    // SAFETY: between fork and exec only chroot(2) and chdir(2) are called, with memory that was taken before; neither allocates,
+    // nor takes a lock.
+    Ok(unsafe { command.pre_exec(enter) })
 }
 
 /// `KEXEC_FILE_NO_INITRAMFS` of linux/kexec.h.

@@ -25,6 +25,7 @@ use crate::decide::Step;
 use crate::floor;
 use crate::nodes;
 use crate::setback::Setback;
+use crate::watchdog::Watchdog;
 
 /// Between two looks for a disk that has not appeared.
 const POLL: Duration = Duration::from_millis(20);
@@ -53,8 +54,12 @@ impl<'c> Machine<'c> {
     ///
     /// # Errors
     /// None appeared, several match, or what the system says.
-    pub fn find(config: &'c HookConfig, specs: &'c [PartitionSpec<'c>]) -> Result<Self, OsError> {
-        let path = wait(config, specs)?;
+    pub fn find(
+        config: &'c HookConfig,
+        specs: &'c [PartitionSpec<'c>],
+        watchdog: &mut Watchdog,
+    ) -> Result<Self, OsError> {
+        let path = wait(config, specs, watchdog)?;
         let disk = Disk::open(&path, OpenHow::read_write())?;
         let Kind::Device(node) = disk.kind().clone() else {
             return Err(OsError::new(&path, updater_cli::os::Fault::NotADisk));
@@ -237,9 +242,15 @@ fn now() -> UnixSeconds {
     UnixSeconds::new(if since < FIRST { 0 } else { since })
 }
 
-fn wait(config: &HookConfig, specs: &[PartitionSpec<'_>]) -> Result<std::path::PathBuf, OsError> {
+fn wait(
+    config: &HookConfig,
+    specs: &[PartitionSpec<'_>],
+    watchdog: &mut Watchdog,
+) -> Result<std::path::PathBuf, OsError> {
     let until = Instant::now() + config.boot.disk_wait;
     loop {
+        // It may have less patience than the profile has with the disk.
+        watchdog.feed();
         let holds = |node: &std::path::Path| holds_slots(node, &config.disk, specs);
         match find::whole_disk(&config.disk, holds) {
             Ok(path) if path.exists() => return Ok(path),
