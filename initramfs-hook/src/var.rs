@@ -40,11 +40,13 @@ const FILLS: &str = ".updater-fills";
 const OF_ITS_OWN: &str = "lost+found";
 
 const MARK: &[u8; 32] = b"updater: a file system is made.\n";
-const MARK_BYTES: usize = 4096;
+/// Bytes of a block, on the partition and in memory.
+const BLOCK: u64 = 4096;
+const PIECE: usize = 4096;
 const RESERVED: u64 = 64 << 10;
 /// Read at both ends, in full.
-const EDGE: usize = 1 << 20;
-/// Read between them, in even steps.
+const EDGE: u64 = 1 << 20;
+/// Blocks read between them, in even steps.
 const PROBES: u64 = 256;
 
 /// What stands on the partition.
@@ -64,30 +66,19 @@ pub enum State {
 /// What the system says.
 pub fn state(file: &File, size: u64) -> io::Result<State> {
     let Some(mark) = mark_at(size) else { return Ok(State::Used) };
-    let mut block = [0; MARK_BYTES];
+    let mut block = [0; PIECE];
     file.read_exact_at(&mut block, mark)?;
     if block.starts_with(MARK) {
         return Ok(State::HalfMade);
     }
-    let mut edge = vec![0; EDGE];
-    let edge_bytes = bytes(EDGE);
-    let last = size.saturating_sub(edge_bytes);
-    for at in [0, last] {
-        file.read_exact_at(&mut edge, at)?;
-        // A mark that was torn is none, and nothing else was written.
-        let torn = at..at.saturating_add(edge_bytes);
-        if torn.contains(&mark) {
-            let from = usize::try_from(mark - at).unwrap_or(EDGE);
-            edge[from..].iter_mut().take(MARK_BYTES).for_each(|byte| *byte = 0);
-        }
-        if !libupdate::bytes::all_zero(&edge) {
-            return Ok(State::Used);
-        }
-    }
-    for number in 1..PROBES {
-        let at = (last / PROBES).saturating_mul(number) & !(bytes(MARK_BYTES) - 1);
+    let last = size.saturating_sub(EDGE);
+    let edges = [0, last].into_iter().flat_map(|from| (from..from + EDGE).step_by(PIECE));
+    let between = (1..PROBES).map(|number| (last / PROBES).saturating_mul(number) & !(BLOCK - 1));
+    for at in edges.chain(between) {
         file.read_exact_at(&mut block, at)?;
-        if at != mark && !libupdate::bytes::all_zero(&block) {
+        // A mark that was torn is none, and nothing else was written then.
+        let of_mark = |byte: u64| (mark..mark + BLOCK).contains(&byte);
+        if (at..).zip(&block).any(|(at, byte)| *byte != 0 && !of_mark(at)) {
             return Ok(State::Used);
         }
     }
@@ -105,7 +96,7 @@ pub fn make(root: &Path, node: &Path, size: u64, watchdog: &mut Watchdog) -> Res
     let mark = mark_at(size).ok_or("it is too small for a file system")?;
     let file = File::options().read(true).write(true).open(node).map_err(|error| error.to_string())?;
     let write = |text: &[u8]| {
-        let mut block = [0; MARK_BYTES];
+        let mut block = [0; PIECE];
         block[..text.len()].copy_from_slice(text);
         file.write_all_at(&block, mark).and_then(|()| file.sync_all()).map_err(|error| format!("its mark: {error}"))
     };
@@ -194,11 +185,7 @@ fn flush(at: &Path) -> io::Result<()> {
 /// First byte of the mark, which is the file system's end; `None` where there is no room for both.
 fn mark_at(size: u64) -> Option<u64> {
     let mark = (size & !(RESERVED - 1)).checked_sub(RESERVED)?;
-    (mark >= bytes(EDGE)).then_some(mark)
-}
-
-fn bytes(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
+    (mark >= EDGE).then_some(mark)
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ fn var(
     // What is mounted over hides it from every path but this one.
     let image = hand_over::open_inside(root, Path::new("var"), OFlags::PATH | OFlags::DIRECTORY);
     let image = image.map_err(|error| error.to_string())?;
-    let from = PathBuf::from(format!("/proc/self/fd/{}", image.as_raw_fd()));
+    let from = PathBuf::from(format!("/proc/self/fd/{}/.", image.as_raw_fd()));
     let mounted = match depth {
         Depth::AsRead => machine.labelled(label).and_then(|node| partition(&node, root, &at, &from, watchdog)),
         Depth::Everything => Err("the last boots were not confirmed, and it could be why".to_owned()),
