@@ -13,17 +13,17 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
+use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
 
 use crate::copy;
 use crate::filesystem;
-use crate::hand_over::open_inside;
+use crate::hand_over;
 use crate::kernel;
 use crate::watchdog::Watchdog;
 
@@ -90,7 +90,7 @@ pub fn state(file: &File, size: u64) -> io::Result<State> {
 /// # Errors
 /// Why there is none, in words.
 pub fn make(root: &Path, node: &Path, size: u64, watchdog: &mut Watchdog) -> Result<(), String> {
-    let inside = |maker: &&&str| open_inside(root, Path::new(maker), OFlags::PATH).is_ok();
+    let inside = |maker: &&&str| hand_over::open_inside(root, Path::new(maker), OFlags::PATH).is_ok();
     let maker =
         MAKERS.iter().find(inside).ok_or("it is blank, and the slot has no mkfs.ext4 to make a file system with")?;
     let mark = mark_at(size).ok_or("it is too small for a file system")?;
@@ -117,21 +117,25 @@ fn with_nodes(root: &Path, act: impl FnOnce() -> Result<(), String>) -> Result<(
 }
 
 fn run(root: &Path, maker: &str, node: &Path, size: u64, watchdog: &mut Watchdog) -> Result<(), String> {
-    let mut command = Command::new(maker);
+    let node = node.to_str().ok_or("its node has no name")?;
     // In blocks: without a size it would take the mark for its own.
-    command.args(["-q", "-F", "-t", KIND, "-b", "4096", "-E", "nodiscard"]).arg(node).arg((size / 4096).to_string());
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+    let blocks = (size / BLOCK).to_string();
+    let words = [maker, "-q", "-F", "-t", KIND, "-b", "4096", "-E", "nodiscard", node, &blocks];
     let told = |error: io::Error| format!("{maker}: {error}");
-    let mut child = kernel::in_root(&mut command, root).and_then(Command::spawn).map_err(told)?;
+    let child = kernel::spawn_in(root, &words).map_err(told)?;
     let until = Instant::now() + MAKING;
-    loop {
+    let mut ended = |how| {
         watchdog.feed();
-        match child.try_wait().map_err(told)? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => return Err(format!("{maker} ended with {status}")),
+        waitpid(Some(child), how).map_err(|errno| told(errno.into()))
+    };
+    loop {
+        match ended(WaitOptions::NOHANG)? {
+            Some((_, status)) if status.exit_status() == Some(0) => return Ok(()),
+            Some((_, status)) => return Err(format!("{maker} failed ({})", status.as_raw())),
             None if Instant::now() < until => sleep(POLL),
             None => {
-                child.kill().and_then(|()| child.wait()).map_err(told)?;
+                kill_process(child, Signal::KILL).map_err(|errno| told(errno.into()))?;
+                ended(WaitOptions::empty())?;
                 return Err(format!("{maker} took more than {} s", MAKING.as_secs()));
             }
         }
@@ -158,8 +162,13 @@ pub fn fill(from: &Path, at: &Path, watchdog: &mut Watchdog) -> io::Result<Fille
         if !half {
             return Ok(Filled::Earlier);
         }
-        let is_folder = fs::symlink_metadata(&path)?.is_dir();
-        if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }?;
+        let facts = fs::symlink_metadata(&path)?;
+        if facts.is_dir() {
+            hand_over::remove_below(&path, facts.dev());
+            fs::remove_dir(&path)
+        } else {
+            fs::remove_file(&path)
+        }?;
     }
     if !half {
         fs::create_dir(&fills)?;

@@ -57,64 +57,69 @@ fn archive() -> &'static Path {
 }
 
 fn plant(kit: &Kit, board: &Board, release: &Release, files: &Path) -> std::io::Result<()> {
-    let place = |from: &Path, to: &str| {
-        let to = files.join(to);
-        fs::create_dir_all(to.parent().expect("it is in the folder"))?;
-        fs::copy(from, to).map(|_| ())
-    };
     for (from, to) in FILES {
-        place(&tree::root().join(from), to)?;
+        place(&tree::root().join(from), &files.join(to))?;
     }
-    let mut enabled = ENABLED.to_vec();
-    for act in release.acts.iter().flat_map(|acts| acts.split(',')) {
-        match act {
-            "late" => enabled.push(LATE),
-            "unmountable" => {
-                append(&files.join("etc/fstab"), "LABEL=nowhere /srv ext4 x-systemd.device-timeout=1s 0 0\n")?
-            }
-            "never-up" => {
-                let drop_in = files.join("etc/systemd/system/late.service.d/never.conf");
-                fs::create_dir_all(drop_in.parent().expect("it is in a folder"))?;
-                fs::write(drop_in, "[Service]\nTimeoutStartSec=infinity\nExecStartPre=sleep infinity\n")?;
-                enabled.push(LATE);
-            }
-            check => {
-                let from = CHECKS.map(|folder| tree::root().join(folder).join(check));
-                let from = from.iter().find(|from| from.exists()).expect("a health check of the tests");
-                place(from, &format!("etc/updater/health.d/{check}"))?;
-            }
-        }
-    }
+    let cli = files.join("usr/bin/updater-cli");
+    place(&kit.program("updater-cli"), &cli)?;
+    fs::set_permissions(cli, fs::Permissions::from_mode(0o755))?;
+    place(&kit.profile(board), &files.join("etc/updater/profile.toml"))?;
+    place(&kit.path("maker.pub"), &files.join("etc/updater/maker.pub"))?;
+    fs::write(files.join("etc/release"), release.version)?;
     if board.gives_var() {
         let fstab = fs::read_to_string(files.join("etc/fstab"))?;
         let rest: Vec<&str> = fstab.lines().filter(|line| !line.contains("/var")).collect();
         fs::write(files.join("etc/fstab"), rest.join("\n") + "\n")?;
     }
     if board.kernel_in_root() {
-        place(&board.kernel.image(), "boot/vmlinuz")?;
-        place(&kit.initramfs(board), "boot/initrd.img")?;
+        place(&board.kernel.image(), &files.join("boot/vmlinuz"))?;
+        place(&kit.initramfs(board), &files.join("boot/initrd.img"))?;
     }
     // What the image brings in /var, and a disk does not.
     fs::create_dir_all(files.join("var/lib/image"))?;
     fs::write(files.join("var/lib/image/file"), "of the image\n")?;
-    let cli = "usr/bin/updater-cli";
-    place(&kit.program("updater-cli"), cli)?;
-    fs::set_permissions(files.join(cli), fs::Permissions::from_mode(0o755))?;
-    place(&kit.profile(board), "etc/updater/profile.toml")?;
-    place(&kit.path("maker.pub"), "etc/updater/maker.pub")?;
-    fs::write(files.join("etc/release"), release.version)?;
+    let acts: Vec<&str> = release.acts.iter().flat_map(|acts| acts.split(',')).collect();
+    for act in &acts {
+        plant_act(files, act)?;
+    }
+    enable(files, &ENABLED)?;
+    // A check that hangs is not waited for a minute. One that has to wait for what starts late has the usual time, as a device has it.
+    let limits = "[Unit]\nJobTimeoutSec=40\n[Service]\nEnvironment=UPDATER_HEALTH_TIMEOUT=5\n";
+    if acts.contains(&"late") { Ok(()) } else { drop_in(files, "updater-mark-good.service", limits) }
+}
+
+/// What a release has of itself: something that is wrong with it, or a health check.
+fn plant_act(files: &Path, act: &str) -> std::io::Result<()> {
+    match act {
+        "late" => enable(files, &[LATE]),
+        "unmountable" => append(&files.join("etc/fstab"), "LABEL=nowhere /srv ext4 x-systemd.device-timeout=1s 0 0\n"),
+        "never-up" => {
+            drop_in(files, LATE, "[Service]\nTimeoutStartSec=infinity\nExecStartPre=sleep infinity\n")?;
+            enable(files, &[LATE])
+        }
+        check => {
+            let from = CHECKS.map(|folder| tree::root().join(folder).join(check));
+            let from = from.iter().find(|from| from.exists()).expect("a health check of the tests");
+            place(from, &files.join("etc/updater/health.d").join(check))
+        }
+    }
+}
+
+fn place(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to.parent().expect("it is in the folder"))?;
+    fs::copy(from, to).map(|_| ())
+}
+
+fn enable(files: &Path, units: &[&str]) -> std::io::Result<()> {
     let wants = files.join("etc/systemd/system/multi-user.target.wants");
     fs::create_dir_all(&wants)?;
-    for unit in enabled {
-        symlink(Path::new("/usr/lib/systemd/system").join(unit), wants.join(unit))?;
-    }
-    // A check that hangs is not waited for a minute.
-    let drop_in = files.join("etc/systemd/system/updater-mark-good.service.d");
-    fs::create_dir(&drop_in)?;
-    let limits = "[Unit]\nJobTimeoutSec=40\n[Service]\nEnvironment=UPDATER_HEALTH_TIMEOUT=5\n";
-    // One that has to wait for what starts late has the usual time, as a device has it.
-    let late = release.acts.is_some_and(|acts| acts.split(',').any(|act| act == "late"));
-    if late { Ok(()) } else { fs::write(drop_in.join("timeout.conf"), limits) }
+    units.iter().try_for_each(|unit| symlink(Path::new("/usr/lib/systemd/system").join(unit), wants.join(unit)))
+}
+
+fn drop_in(files: &Path, unit: &str, text: &str) -> std::io::Result<()> {
+    let folder = files.join(format!("etc/systemd/system/{unit}.d"));
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("tests.conf"), text)
 }
 
 fn append(file: &Path, text: &str) -> std::io::Result<()> {
