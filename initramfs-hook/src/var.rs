@@ -47,7 +47,7 @@ const RESERVED: u64 = 64 << 10;
 /// Read at both ends, in full.
 const EDGE: u64 = 1 << 20;
 /// Blocks read between them, in even steps.
-const PROBES: u64 = 256;
+const PROBES: u64 = 1024;
 
 /// What stands on the partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -213,7 +213,7 @@ mod tests {
     fn zeros_are_blank_and_nothing_else_is() {
         assert_eq!(state(&partition(), SIZE).unwrap(), State::Blank);
         // LUKS and XFS, ext4, btrfs, ZFS's second label, md at the end, a byte in the middle.
-        let middle = (SIZE - (1 << 20)) / PROBES * 100 & !4095;
+        let middle = (SIZE - (1 << 20)) / PROBES * 400 & !4095;
         for at in [0, 1080, 65_600, 262_144, SIZE - 8192, SIZE - 1, middle] {
             let file = partition();
             file.write_all_at(b"x", at).unwrap();
