@@ -63,10 +63,12 @@ pub fn run(called: &Called) -> ExitCode {
         line,
     };
     let specs = config.specs();
-    let booted = Machine::find(&config, &specs).map_err(|error| error.to_string()).and_then(|mut machine| {
-        course.phases.end("disk");
-        course.boot(&mut machine).map_err(|error| error.to_string())
-    });
+    let booted = Machine::find(&config, &specs, &mut course.watchdog).map_err(|error| error.to_string()).and_then(
+        |mut machine| {
+            course.phases.end("disk");
+            course.boot(&mut machine).map_err(|error| error.to_string())
+        },
+    );
     match booted {
         Ok(code) => code,
         Err(why) => {
@@ -238,7 +240,7 @@ impl Course<'_> {
         if kernel.is_none() {
             // Replaying a journal takes the kernel a while.
             self.watchdog.feed();
-            writable::prepare(machine, &self.root, step.depth());
+            writable::prepare(machine, &self.root, step.depth(), &mut self.watchdog);
         }
         self.watchdog.feed();
         self.phases.end("report");

@@ -4,9 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::UnmountFlags;
@@ -76,7 +74,7 @@ pub fn open_inside(root: &Path, path: &Path, how: OFlags) -> io::Result<File> {
 pub fn switch_root(root: &Path, inits: &[PathBuf], arguments: &[OsString]) -> io::Error {
     let Err(error) = enter(root).map(|()| {
         let there = inits.iter().find(|init| init.exists()).or(inits.first());
-        there.map(|init| Command::new(init).args(arguments).exec())
+        there.map(|init| kernel::exec(init, arguments))
     }) else {
         return io::Error::other("no init could be run");
     };
@@ -110,7 +108,7 @@ fn empty_initramfs() {
 }
 
 /// Removes what is on one file system. What cannot be removed only takes memory.
-fn remove_below(folder: &Path, device: u64) {
+pub fn remove_below(folder: &Path, device: u64) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         let Ok(facts) = fs::symlink_metadata(&path) else { continue };

@@ -1,13 +1,18 @@
-//! The calls of the kernel that have no safe form in a library: device-mapper, partition and watchdog ioctls, and kexec. All
-//! `unsafe` of this crate is here.
+//! The calls of the kernel that have no safe form in a library, or none that fits into the hook: device-mapper, partition and watchdog
+//! ioctls, programs, and kexec. All `unsafe` of this crate is here.
 #![expect(unsafe_code, reason = "each block says why it holds")]
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::ptr;
 
 use rustix::io::Errno;
 use rustix::ioctl::{NoArg, Opcode, Setter, Updater, ioctl, opcode};
+use rustix::process::Pid;
 
 /// Bytes of a device-mapper message: its head, a table line, or a status.
 pub const DM_BYTES: usize = 4096;
@@ -123,6 +128,68 @@ pub fn watchdog_timeout(watchdog: &File, mut seconds: i32) -> Result<(), Errno> 
     // SAFETY: WDIOC_SETTIMEOUT of linux/watchdog.h takes a pointer to an `int`, which it reads and writes.
     unsafe { ioctl(watchdog, Updater::<SET_TIMEOUT, _>::new(&mut seconds)) }
 }
+
+/// The words of a program as execve(2) takes them: the standard library's `Command` would be 12 KB of this one.
+struct Words {
+    words: Vec<CString>,
+    list: Vec<*const libc::c_char>,
+}
+
+impl Words {
+    fn new<'w>(words: impl Iterator<Item = &'w OsStr>) -> io::Result<Self> {
+        let words: Vec<CString> = words.map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?;
+        // Strings do not move with their list.
+        let list = words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect();
+        Ok(Self { words, list })
+    }
+
+    fn program(&self) -> io::Result<*const libc::c_char> {
+        self.words.first().map(|word| word.as_ptr()).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
+    }
+}
+
+/// Runs a program as this process, with its environment. Returns only where that fails.
+pub fn exec<'w>(program: &'w Path, arguments: &'w [OsString]) -> io::Error {
+    let words = [program.as_os_str()].into_iter().chain(arguments.iter().map(OsString::as_os_str));
+    let run = || {
+        let words = Words::new(words)?;
+        let program = words.program()?;
+        // SAFETY: signal(2) takes two numbers. execv(3) takes a string and a list of strings, each of which ends with a zero byte,
+        // and the list with a null pointer; `words` holds them until the call returns.
+        unsafe {
+            // Rust ignores it, and what runs next would, too.
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            libc::execv(program, words.list.as_ptr());
+        }
+        Err::<(), _>(io::Error::last_os_error())
+    };
+    run().err().unwrap_or_else(|| io::Error::other("it came back"))
+}
+
+/// Starts a program whose root is `root`, without an environment: its path there, and its arguments.
+pub fn spawn_in(root: &Path, words: &[&str]) -> io::Result<Pid> {
+    let root = CString::new(root.as_os_str().as_bytes())?;
+    let words = Words::new(words.iter().map(OsStr::new))?;
+    let program = words.program()?;
+    let nothing = [ptr::null()];
+    // SAFETY: this process has one thread. The child only calls signal(2), chroot(2), chdir(2), execve(2) and _exit(2), with memory that was
+    // taken before: strings that end with a zero byte, and lists of them that end with a null pointer.
+    let child = unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            if libc::chroot(root.as_ptr()) == 0 && libc::chdir(c"/".as_ptr()) == 0 {
+                libc::execve(program, words.list.as_ptr(), nothing.as_ptr());
+            }
+            libc::_exit(NOT_RUN);
+        }
+        child
+    };
+    Pid::from_raw(child).filter(|_| child > 0).ok_or_else(io::Error::last_os_error)
+}
+
+/// How a child ends that could not be a program, as a shell's does.
+const NOT_RUN: libc::c_int = 127;
 
 /// `KEXEC_FILE_NO_INITRAMFS` of linux/kexec.h.
 const NO_INITRAMFS: libc::c_ulong = 4;

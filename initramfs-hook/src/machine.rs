@@ -27,6 +27,7 @@ use crate::decide::Step;
 use crate::floor;
 use crate::nodes;
 use crate::setback::Setback;
+use crate::watchdog::Watchdog;
 
 /// Between two looks for a disk that has not appeared.
 const POLL: Duration = Duration::from_millis(20);
@@ -57,8 +58,12 @@ impl<'c> Machine<'c> {
     ///
     /// # Errors
     /// None appeared, several match, or what the system says.
-    pub fn find(config: &'c HookConfig, specs: &'c [PartitionSpec<'c>]) -> Result<Self, OsError> {
-        let path = wait(config, specs)?;
+    pub fn find(
+        config: &'c HookConfig,
+        specs: &'c [PartitionSpec<'c>],
+        watchdog: &mut Watchdog,
+    ) -> Result<Self, OsError> {
+        let path = wait(config, specs, watchdog)?;
         let disk = Disk::open(&path, OpenHow::read_write())?;
         let Kind::Device(node) = disk.kind().clone() else {
             return Err(OsError::new(&path, updater_cli::os::Fault::NotADisk));
@@ -238,10 +243,12 @@ impl<'c> Machine<'c> {
     }
 }
 
-fn wait(config: &HookConfig, specs: &[PartitionSpec<'_>]) -> Result<PathBuf, OsError> {
+fn wait(config: &HookConfig, specs: &[PartitionSpec<'_>], watchdog: &mut Watchdog) -> Result<PathBuf, OsError> {
     let start = Instant::now();
     let holds = |node: &Path| holds_slots(node, &config.disk, specs);
     loop {
+        // It may have less patience than the profile has with the disk.
+        watchdog.feed();
         let waited = start.elapsed();
         let answer = find::whole_disk(&config.disk, holds);
         let enough = match &answer {

@@ -6,7 +6,7 @@
 //!   └ course            the boot from its first mount to its hand-over or its reboot
 //!      ├ decide, floor, command_line, report, uki, mapping/* pure: what to do next, in which words
 //!      ├ machine, attempt, nodes, filesystem, slot_kernel    the disk, one try of one slot
-//!      ├ writable, recovery                                  what is mounted beside or instead of a slot
+//!      ├ writable, var, copy, recovery                       what is mounted beside or instead of a slot
 //!      ├ early, modules, watchdog, hand_over                 what a first process does for its machine
 //!      └ kernel                                              the calls without a safe form: all `unsafe` of this crate
 //! ```
@@ -14,6 +14,7 @@
 mod attempt;
 mod called;
 mod command_line;
+mod copy;
 mod course;
 mod decide;
 mod early;
@@ -31,6 +32,7 @@ mod report;
 mod setback;
 mod slot_kernel;
 mod uki;
+mod var;
 mod watchdog;
 mod writable;
 

@@ -19,6 +19,10 @@ impl Watchdog {
         let node = wanted.device.display();
         let file = match File::options().write(true).open(&wanted.device) {
             Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
+                eprintln!("updater: the watchdog {node} is open in another program, which is to feed it");
+                return Self(None);
+            }
             Err(error) => {
                 eprintln!("updater: the watchdog {node} cannot be armed: {error}");
                 return Self(None);

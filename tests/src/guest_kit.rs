@@ -132,6 +132,11 @@ impl Kit {
                 release.boot(self, board, &boot);
                 create = create.and(&["--payload", &format!("boot={}", boot.display())]);
             }
+            if let Some(role) = board.first_role() {
+                // Its firmware's own, which is not looked at here.
+                fs::write(&boot, [0x5a; 4096]).expect("the folder can be written");
+                create = create.and(&["--payload", &format!("{role}={}", boot.display())]);
+            }
             create.run().exits(Exit::Done);
         })
     }

@@ -32,8 +32,7 @@ impl Place {
 
     /// Writes a program.
     fn with(self, name: &str, text: &str) -> Self {
-        fs::write(self.path(name), text).expect("the temporary folder can be written");
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).expect("it was written");
+        write(&self.path(name), text, 0o755);
         self
     }
 
@@ -62,6 +61,11 @@ impl Place {
     }
 }
 
+fn write(path: &Path, text: &str, mode: u32) {
+    fs::write(path, text).expect("the temporary folder can be written");
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it was written");
+}
+
 fn shipped(name: &str) -> PathBuf {
     tree::root().join("initramfs-hook/health").join(name)
 }
@@ -87,19 +91,158 @@ fn checks_of_both_folders_run_in_the_order_of_their_names() {
 
 #[test]
 fn the_first_folder_replaces_a_check_or_takes_it_away() {
-    let place = Place::new().with("usr/1", BAD).with("etc/1", GOOD).with("usr/2", BAD).with("usr/3.d", BAD);
+    let place = Place::new().with("usr/1", BAD).with("etc/1", GOOD).with("usr/2", BAD);
     symlink("/dev/null", place.path("etc/2")).expect("it is new");
-    fs::set_permissions(place.path("usr/3.d"), fs::Permissions::from_mode(0o644)).expect("it was written");
     let lines = ["health: 1: good", "healthy: 1 checks"];
     assert_eq!(place.health("5"), (lines.map(str::to_owned).to_vec(), true));
 }
 
 #[test]
 fn every_check_runs_and_the_first_that_failed_is_named_last() {
-    let place = Place::new().with("etc/1", GOOD).with("etc/2", BAD).with("etc/3", "no program").with("etc/4", GOOD);
+    let place = Place::new().with("etc/1", GOOD).with("etc/2", BAD).with("etc/3", BAD).with("etc/4", GOOD);
     let lines =
         ["health: 1: good", "health: 2: failed", "health: 3: failed", "health: 4: good", "not healthy: 2: failed"];
     assert_eq!(place.health("5"), (lines.map(str::to_owned).to_vec(), false));
+}
+
+/// One of everything that cannot be run, and the reason that is told for it.
+fn cannot_be_run(place: &Place) -> Vec<(&'static str, &'static str)> {
+    let scripts = [
+        ("bom", "\u{feff}#!/bin/sh\n", "it is no program, and a script begins with #!"),
+        (
+            "crlf",
+            "#!/bin/sh\r\nexit 0\r\n",
+            "its lines end in CR LF, so its interpreter would be /bin/sh with a CR behind it",
+        ),
+        (
+            "crlf-env",
+            "#!/usr/bin/env sh\r\n",
+            "its lines end in CR LF, so its interpreter would be /usr/bin/env sh with a CR behind it",
+        ),
+        ("empty", "", "it is empty"),
+        ("env", "#!/usr/bin/env -S X=1 nonesuch -u\n", "its interpreter nonesuch is not there"),
+        ("interpreter", "#! /nowhere/python3 -u\n", "its interpreter /nowhere/python3 is not there"),
+        ("nobody", "#!\nexit 0\n", "it names no interpreter behind #!"),
+        ("text", "exit 0\n", "it is no program, and a script begins with #!"),
+    ];
+    for (name, text, _) in scripts {
+        write(&place.path(&format!("etc/{name}")), text, 0o755);
+    }
+    write(&place.path("etc/closed"), GOOD, 0o644);
+    fs::create_dir(place.path("etc/folder")).expect("it is new");
+    tool::run("mkfifo", &["-m", "755", place.path("etc/pipe").to_str().expect("paths of tests are UTF-8")]);
+    symlink("/nowhere", place.path("etc/dangling")).expect("it is new");
+    symlink("empty", place.path("etc/to-empty")).expect("it is new");
+    let mut all: Vec<_> = scripts.map(|(name, _, why)| (name, why)).to_vec();
+    all.extend([
+        ("closed", "it is not executable"),
+        ("folder", "it is a folder"),
+        ("pipe", "it is no file"),
+        ("dangling", "it is a link to /nowhere, which is not there"),
+        ("to-empty", "it is empty"),
+    ]);
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn a_check_that_cannot_be_run_has_failed_and_the_reason_is_told() {
+    let shells: [&[&str]; 2] = [&["/bin/sh"], &["/bin/busybox", "sh"]];
+    for shell in shells {
+        let place = Place::new();
+        let mut lines: Vec<String> =
+            cannot_be_run(&place).iter().map(|(name, why)| format!("health: {name}: failed: {why}")).collect();
+        lines.push(lines[0].replace("health: ", "not healthy: "));
+        let mut command = Command::new(shell[0]);
+        command.args(&shell[1..]).arg(shipped("updater-health")).arg(place.path("etc"));
+        assert_eq!(said(&mut command), (lines, false), "{shell:?}");
+    }
+}
+
+#[test]
+fn each_check_that_cannot_be_run_makes_the_system_not_healthy_by_itself() {
+    let all = Place::new();
+    for (name, _) in cannot_be_run(&all) {
+        let place = Place::new();
+        let [from, to] = [&all, &place].map(|place| place.path("etc"));
+        // "empty" is what a link leads to.
+        let names = if name == "to-empty" { vec![name, "empty"] } else { vec![name] };
+        for name in names {
+            tool::run("cp", &["-a", from.join(name).to_str().expect("UTF-8"), to.to_str().expect("UTF-8")]);
+        }
+        let (lines, healthy) = place.health("5");
+        assert!(!healthy, "{name}: {lines:?}");
+    }
+}
+
+#[test]
+fn what_editors_and_packagers_leave_behind_is_skipped_and_named() {
+    let left =
+        ["#1#", ".1.swp", "1.bak", "1.disabled", "1.dpkg-old", "1.orig", "1.pacsave", "1.rpmnew", "1.ucf-dist", "1~"];
+    let place =
+        left.iter().fold(Place::new().with("etc/1", GOOD), |place, name| place.with(&format!("etc/{name}"), BAD));
+    let mut lines: Vec<_> =
+        left.iter().map(|name| format!("health: {name}: skipped: a leftover by its name")).collect();
+    lines.insert(2, "health: 1: good".into());
+    lines.push("healthy: 1 checks".into());
+    assert_eq!(place.health("5"), (lines, true));
+}
+
+#[test]
+fn a_check_that_is_ended_by_a_signal_is_no_late_one() {
+    let place = Place::new().with("etc/1", "#!/bin/sh\nkill -KILL $$\n").with("etc/2", "#!/bin/sh\nkill -SEGV $$\n");
+    let place = place.with("etc/3", "#!/bin/sh\nnonesuch\n");
+    let lines = [
+        "health: 1: failed: signal 9",
+        "health: 2: failed: signal 11",
+        "health: 3: failed: it, or a program that it calls, cannot be run (127)",
+        "not healthy: 1: failed: signal 9",
+    ];
+    assert_eq!(place.health("20"), (lines.map(str::to_owned).to_vec(), false));
+}
+
+#[test]
+fn names_are_taken_as_they_are_and_shown_without_control_characters() {
+    let place = Place::new().with("etc/ 1\\n", GOOD).with("etc/2\u{1b}[2J", BAD).with("etc/3\nline", GOOD);
+    let lines = [
+        "health:  1\\n: good",
+        "health: 2?[2J: failed",
+        "health: 3: failed: it is no file",
+        "health: line: failed: it is no file",
+        "not healthy: 2?[2J: failed",
+    ];
+    assert_eq!(place.health("5"), (lines.map(str::to_owned).to_vec(), false));
+}
+
+#[test]
+fn a_folder_of_checks_that_is_none_fails() {
+    let place = Place::new().with("etc/1", GOOD);
+    let file = place.path("etc/1").display().to_string();
+    let line = format!("{file}: failed: it is no folder");
+    let mut command = Command::new(shipped("updater-health"));
+    assert_eq!(said(command.arg(&file)), (vec![format!("health: {line}"), format!("not healthy: {line}")], false));
+}
+
+#[test]
+fn a_check_may_wait_for_what_is_still_starting() {
+    let tries = "#!/bin/sh\nexec updater-until grep -qs up \"$(dirname \"$0\")\"/../state\n";
+    let place =
+        Place::new().with("etc/1", tries).with("etc/2", "#!/bin/sh\n(sleep 2; echo up >$(dirname $0)/../state) &\n");
+    symlink(place.path("etc/2"), place.path("etc/0")).expect("it is new");
+    let run = |seconds: &str| {
+        let path = format!("{}:{}", shipped("").display(), std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new(shipped("updater-health"));
+        said(command.arg(place.path("etc")).env("PATH", path).env("UPDATER_HEALTH_TIMEOUT", seconds))
+    };
+    let good = ["health: 0: good", "health: 1: good", "health: 2: good", "healthy: 3 checks"];
+    assert_eq!(run("20"), (good.map(str::to_owned).to_vec(), true));
+    // Before its time is over it gives up by itself, and says what it waited for.
+    for name in ["etc/0", "etc/2"] {
+        fs::remove_file(place.path(name)).expect("it is there");
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    fs::remove_file(place.path("state")).expect("it was written");
+    assert_eq!(run("3"), (vec!["health: 1: failed".to_owned(), "not healthy: 1: failed".to_owned()], false));
 }
 
 #[test]
@@ -230,8 +373,9 @@ fn verified(units: &TempDir) -> String {
 #[test]
 fn systemd_finds_nothing_wrong_with_the_units() {
     assert_eq!(verified(&units(|text| text)), "");
-    let cycle = verified(&units(|text| text.replace("DefaultDependencies=no", "")));
+    let cycle =
+        verified(&units(|text| text.replace("After=boot-complete", "Before=sysinit.target\nAfter=boot-complete")));
     assert!(cycle.contains("ordering cycle"), "{cycle}");
-    let missing = verified(&units(|text| text.replace("updater-health", "updater-wealth")));
-    assert!(missing.contains("updater-wealth is not executable"), "{missing}");
+    let missing = verified(&units(|text| text.replace("/updater-fall-back", "/updater-falls-where")));
+    assert!(missing.contains("updater-falls-where is not executable"), "{missing}");
 }

@@ -29,6 +29,8 @@ pub struct Bench {
     pub view: View<'static>,
     /// Slots that the hook passed over in this boot, where it left a report.
     pub passed_over: Vec<PassedOver>,
+    /// Whether a slot of this disk is what the machine runs, by its own word.
+    pub runs_here: bool,
     _lock: Option<Lock>,
     routed: bool,
     backup_seen: bool,
@@ -129,6 +131,7 @@ impl Bench {
             disk,
             view,
             passed_over: Vec::new(),
+            runs_here: false,
             _lock: lock,
             routed: false,
             backup_seen: false,
@@ -208,6 +211,7 @@ impl Bench {
             (None, Kind::File) => Ok(best_good(survey)),
             (None, Kind::Device(_)) => match (Booted::discover()?, self.disk.mode()) {
                 (Some(booted), _) => {
+                    self.runs_here = true;
                     self.passed_over = booted.report.map(|report| report.passed_over).unwrap_or_default();
                     Ok(Some(booted.slot))
                 }

@@ -124,7 +124,7 @@ pub enum Verb {
     Repair,
     /// Show the slot that boots next and its partitions, as a boot script needs them
     Choose(Choose),
-    /// Show slots, their state and versions, and what boots next
+    /// Show slots, their state and versions, what boots next, and whether somebody feeds the watchdog
     Status,
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts
     HookConfig(HookConfig),

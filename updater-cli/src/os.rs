@@ -21,6 +21,8 @@ pub mod reboot;
 pub mod reread;
 #[cfg(feature = "program")]
 pub mod signal;
+#[cfg(feature = "program")]
+pub mod watchdog;
 
 pub use aligned::AlignedBuf;
 #[cfg(feature = "program")]

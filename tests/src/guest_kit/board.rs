@@ -1,5 +1,7 @@
 //! Boards: the kernel they start, and their profile.
 
+use std::path::Path;
+
 use super::Kernel;
 use crate::rules::Tries;
 
@@ -7,6 +9,8 @@ use crate::rules::Tries;
 pub const COMPATIBLE: &str = "guest";
 /// Bytes of a slot's partition.
 pub const SLOT_MIB: u32 = 32;
+/// MiB of a root with a kernel of its own beside Debian.
+const ROOT_MIB: u32 = 48;
 /// Its type: a root file system of x86-64.
 pub const SLOT_TYPE: &str = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709";
 /// Tries of a board.
@@ -21,14 +25,16 @@ pub struct Board {
     pub more: &'static str,
     /// Its kernel.
     pub kernel: Kernel,
+    /// A profile of `hardware-profiles`, which says everything instead; its partitions are made as small as the guests' disk.
+    pub shipped: &'static str,
 }
 
 impl Board {
     /// One with Debian's cloud kernel and nothing else to say.
-    pub const CLOUD: Self = Self { boot: "", more: "", kernel: Kernel::Cloud };
+    pub const CLOUD: Self = Self { boot: "", more: "", kernel: Kernel::Cloud, shipped: "" };
 
     /// One of which nothing else is said.
-    pub const PLAIN: Self = Self { boot: "", more: "", kernel: Kernel::Cloud };
+    pub const PLAIN: Self = Self { boot: "", more: "", kernel: Kernel::Cloud, shipped: "" };
 
     /// One with this kernel.
     #[must_use]
@@ -39,7 +45,7 @@ impl Board {
     /// Memory of its machine: a kernel that is loaded beside the running one needs more.
     #[must_use]
     pub fn memory_mib(&self) -> &'static str {
-        if self.boot.contains("kexec") { "768" } else { "256" }
+        if self.profile().contains("kexec") { "768" } else { "256" }
     }
 
     /// Whether its slots have a second partition, for the role "app".
@@ -54,7 +60,46 @@ impl Board {
         self.more.contains(BOOT)
     }
 
+    /// Whether the slot's own kernel is a file of its root.
+    pub(super) fn kernel_in_root(&self) -> bool {
+        self.profile().contains("\nkernel = ") && !self.has_boot()
+    }
+
+    /// The role of a partition of each slot that comes before the root's, where a shipped profile has one.
+    pub(super) fn first_role(&self) -> Option<&'static str> {
+        (self.shipped == "chromebook").then_some("kernel")
+    }
+
+    /// Whether it gives the system a `/var` that can be written.
+    pub(super) fn gives_var(&self) -> bool {
+        ["\nvar = ", "\noverlay = true"].iter().any(|key| self.profile().contains(key))
+    }
+
+    /// A profile of `hardware-profiles` with the guests' name, key and sizes; the rest as it is.
+    fn as_shipped(&self) -> String {
+        let text = crate::tree::text(&Path::new("hardware-profiles").join(self.shipped).with_extension("toml"));
+        let (mut of_root, mut made) = (false, String::new());
+        for line in text.lines() {
+            match line.split_once(" = ").unwrap_or((line, "")) {
+                ("compatible", _) => made += &format!("compatible = \"{COMPATIBLE}\""),
+                ("folder", _) => made += "keys = [\"maker.pub\"]",
+                ("size", size) if size != "\"rest\"" => {
+                    made += &format!("size = \"{}M\"", if of_root { ROOT_MIB } else { 1 });
+                }
+                (key, value) => {
+                    of_root = if key == "role" { value == "\"root\"" } else { of_root && key != "[[partition]]" };
+                    made += line;
+                }
+            }
+            made.push('\n');
+        }
+        made
+    }
+
     pub(super) fn profile(&self) -> String {
+        if !self.shipped.is_empty() {
+            return self.as_shipped();
+        }
         let (Self { boot, more, .. }, Tries { trial, guard }) = (self, TRIES);
         format!(
             r#"name = "guest"

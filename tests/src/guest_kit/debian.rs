@@ -10,19 +10,30 @@ use super::{Board, Kit, Release, printed_by};
 use crate::{tool, tree};
 
 /// Files of this tree and their places.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 13] = [
     ("initramfs-hook/health/updater-health", "usr/lib/updater/updater-health"),
     ("initramfs-hook/health/updater-fall-back", "usr/lib/updater/updater-fall-back"),
     ("initramfs-hook/health/updater-trial-ends", "usr/lib/updater/updater-trial-ends"),
     ("initramfs-hook/systemd/updater-trial.service", "usr/lib/systemd/system/updater-trial.service"),
     ("initramfs-hook/systemd/updater-mark-good.service", "usr/lib/systemd/system/updater-mark-good.service"),
     ("initramfs-hook/systemd/updater-fall-back.service", "usr/lib/systemd/system/updater-fall-back.service"),
+    ("initramfs-hook/systemd/system.conf.d/updater.conf", "usr/lib/systemd/system.conf.d/updater.conf"),
+    (
+        "initramfs-hook/systemd/emergency.target.d/updater.conf",
+        "usr/lib/systemd/system/emergency.target.d/updater.conf",
+    ),
+    ("initramfs-hook/health/updater-until", "usr/lib/updater/updater-until"),
     ("tests/guest/debian/fstab", "etc/fstab"),
+    ("tests/guest/debian/late.service", "usr/lib/systemd/system/late.service"),
     ("tests/guest/debian/guest.service", "usr/lib/systemd/system/guest.service"),
     ("tests/guest/debian/guest", "usr/lib/guest"),
 ];
 /// What is enabled, as `systemctl enable` does it.
 const ENABLED: [&str; 3] = ["updater-mark-good.service", "updater-trial.service", "guest.service"];
+/// A service that takes its time, of releases that act so.
+const LATE: &str = "late.service";
+/// Where health checks of the tests, and the samples, are.
+const CHECKS: [&str; 2] = ["tests/guest/debian/health.d", "initramfs-hook/health/samples"];
 /// Adds the files of a folder to a copy of an archive, and makes a file system of it.
 const PACK: &str = r#"
 cp "$1" "$2.tar"
@@ -46,31 +57,71 @@ fn archive() -> &'static Path {
 }
 
 fn plant(kit: &Kit, board: &Board, release: &Release, files: &Path) -> std::io::Result<()> {
-    let place = |from: &Path, to: &str| {
-        let to = files.join(to);
-        fs::create_dir_all(to.parent().expect("it is in the folder"))?;
-        fs::copy(from, to).map(|_| ())
-    };
     for (from, to) in FILES {
-        place(&tree::root().join(from), to)?;
+        place(&tree::root().join(from), &files.join(to))?;
     }
-    for check in release.acts.iter().flat_map(|acts| acts.split(',')) {
-        let from = tree::root().join("tests/guest/debian/health.d").join(check);
-        place(&from, &format!("etc/updater/health.d/{check}"))?;
-    }
-    let cli = "usr/bin/updater-cli";
-    place(&kit.program("updater-cli"), cli)?;
-    fs::set_permissions(files.join(cli), fs::Permissions::from_mode(0o755))?;
-    place(&kit.profile(board), "etc/updater/profile.toml")?;
-    place(&kit.path("maker.pub"), "etc/updater/maker.pub")?;
+    let cli = files.join("usr/bin/updater-cli");
+    place(&kit.program("updater-cli"), &cli)?;
+    fs::set_permissions(cli, fs::Permissions::from_mode(0o755))?;
+    place(&kit.profile(board), &files.join("etc/updater/profile.toml"))?;
+    place(&kit.path("maker.pub"), &files.join("etc/updater/maker.pub"))?;
     fs::write(files.join("etc/release"), release.version)?;
+    if board.gives_var() {
+        let fstab = fs::read_to_string(files.join("etc/fstab"))?;
+        let rest: Vec<&str> = fstab.lines().filter(|line| !line.contains("/var")).collect();
+        fs::write(files.join("etc/fstab"), rest.join("\n") + "\n")?;
+    }
+    if board.kernel_in_root() {
+        place(&board.kernel.image(), &files.join("boot/vmlinuz"))?;
+        place(&kit.initramfs(board), &files.join("boot/initrd.img"))?;
+    }
+    // What the image brings in /var, and a disk does not.
+    fs::create_dir_all(files.join("var/lib/image"))?;
+    fs::write(files.join("var/lib/image/file"), "of the image\n")?;
+    let acts: Vec<&str> = release.acts.iter().flat_map(|acts| acts.split(',')).collect();
+    for act in &acts {
+        plant_act(files, act)?;
+    }
+    enable(files, &ENABLED)?;
+    // A check that hangs is not waited for a minute. One that has to wait for what starts late has the usual time, as a device has it.
+    let limits = "[Unit]\nJobTimeoutSec=40\n[Service]\nEnvironment=UPDATER_HEALTH_TIMEOUT=5\n";
+    if acts.contains(&"late") { Ok(()) } else { drop_in(files, "updater-mark-good.service", limits) }
+}
+
+/// What a release has of itself: something that is wrong with it, or a health check.
+fn plant_act(files: &Path, act: &str) -> std::io::Result<()> {
+    match act {
+        "late" => enable(files, &[LATE]),
+        "unmountable" => append(&files.join("etc/fstab"), "LABEL=nowhere /srv ext4 x-systemd.device-timeout=1s 0 0\n"),
+        "never-up" => {
+            drop_in(files, LATE, "[Service]\nTimeoutStartSec=infinity\nExecStartPre=sleep infinity\n")?;
+            enable(files, &[LATE])
+        }
+        check => {
+            let from = CHECKS.map(|folder| tree::root().join(folder).join(check));
+            let from = from.iter().find(|from| from.exists()).expect("a health check of the tests");
+            place(from, &files.join("etc/updater/health.d").join(check))
+        }
+    }
+}
+
+fn place(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to.parent().expect("it is in the folder"))?;
+    fs::copy(from, to).map(|_| ())
+}
+
+fn enable(files: &Path, units: &[&str]) -> std::io::Result<()> {
     let wants = files.join("etc/systemd/system/multi-user.target.wants");
     fs::create_dir_all(&wants)?;
-    for unit in ENABLED {
-        symlink(Path::new("/usr/lib/systemd/system").join(unit), wants.join(unit))?;
-    }
-    // A check that hangs is not waited for a minute.
-    let drop_in = files.join("etc/systemd/system/updater-mark-good.service.d");
-    fs::create_dir(&drop_in)?;
-    fs::write(drop_in.join("timeout.conf"), "[Service]\nEnvironment=UPDATER_HEALTH_TIMEOUT=5\n")
+    units.iter().try_for_each(|unit| symlink(Path::new("/usr/lib/systemd/system").join(unit), wants.join(unit)))
+}
+
+fn drop_in(files: &Path, unit: &str, text: &str) -> std::io::Result<()> {
+    let folder = files.join(format!("etc/systemd/system/{unit}.d"));
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("tests.conf"), text)
+}
+
+fn append(file: &Path, text: &str) -> std::io::Result<()> {
+    fs::write(file, fs::read_to_string(file)? + text)
 }

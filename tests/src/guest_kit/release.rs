@@ -9,8 +9,17 @@ use crate::root_image::noise;
 use crate::{tool, tree, uki};
 
 /// What the guest's init calls.
-const APPLETS: [&str; 13] =
-    ["sh", "cat", "tr", "sed", "tail", "head", "echo", "sleep", "reboot", "poweroff", "dd", "mount", "insmod"];
+const APPLETS: [&str; 14] =
+    ["sh", "ls", "cat", "tr", "sed", "tail", "head", "echo", "sleep", "reboot", "poweroff", "dd", "mount", "insmod"];
+/// Copies a program and what it is linked with.
+const MAKER: &str = r#"
+mkdir -p "$1/etc"
+cp /etc/mke2fs.conf "$1/etc/"
+for file in /sbin/mkfs.ext4 $(ldd /sbin/mkfs.ext4 | grep -o '/[^ ]*'); do
+  mkdir -p "$1$(dirname "$file")"
+  cp -L "$file" "$1$file"
+done
+"#;
 /// Folders of a root, mount points among them.
 const FOLDERS: [&str; 10] = ["bin", "sbin", "etc/updater", "dev", "proc", "sys", "run", "var/lib", "tmp", "mnt"];
 
@@ -44,6 +53,8 @@ pub enum Cargo {
     BootTree,
     /// A module that makes the kernel stumble, /oops.ko.
     Oops,
+    /// This machine's mkfs.ext4, with its libraries.
+    Maker,
     /// Debian with systemd and our units. What it does are health checks.
     Debian,
 }
@@ -174,7 +185,9 @@ impl Release {
         fs::copy(kit.program_of(board, "updater-cli"), root.join("bin/updater-cli"))?;
         fs::copy(kit.profile(board), root.join("etc/updater/profile.toml"))?;
         fs::copy(kit.path("maker.pub"), root.join("etc/updater/maker.pub"))?;
+        fs::copy(tree::root().join("initramfs-hook/health/updater-watchdog"), root.join("bin/updater-watchdog"))?;
         fs::write(root.join("etc/release"), self.version)?;
+        fs::write(root.join("var/lib/image"), "of the image")?;
         // systemd in an initramfs hands over to nothing without it.
         fs::write(root.join("etc/os-release"), "ID=guest\n")?;
         fs::write(root.join("noise"), noise(self.version, 512 << 10))?;
@@ -187,6 +200,9 @@ impl Release {
                 fs::create_dir(root.join("boot"))?;
                 fs::copy(board.kernel.image(), root.join("boot/vmlinuz"))?;
                 fs::copy(kit.initramfs(board), root.join("boot/initramfs"))?;
+            }
+            Cargo::Maker => {
+                tool::run("sh", &["-e", "-c", MAKER, "maker", root.to_str().expect("paths of tests are UTF-8")]);
             }
             Cargo::Oops => stumbling_module(board, &root.join("oops.ko")),
         }

@@ -150,6 +150,21 @@ fn a_system_that_hangs_is_reset_by_the_watchdog() {
 }
 
 #[test]
+fn a_watchdog_that_nobody_feeds_is_told_and_one_that_is_fed_lets_the_system_run() {
+    let watched = Board { more: "[boot.watchdog]\ntimeout-seconds = 10\n", ..Board::default() };
+    // Five times as long as it waits.
+    let disk = with_trial(watched, &TWO.acts("mark-good,json,feed,status,json,idle-50,off"));
+    let said = Machine::default().run(&disk);
+    let warning = "warning: nobody feeds the watchdog /dev/watchdog0: it resets this machine 10 s after it was armed";
+    assert_eq!(said.matches(warning).count(), 2, "{said}");
+    let row =
+        |state: &str| format!(r#""watchdog":{{"device":"/dev/watchdog0","state":"{state}","timeout_seconds":10}}"#);
+    assert!(said.contains(&row("unfed")) && said.contains(&row("fed")), "{said}");
+    assert!(said.contains("guest: idle-50 ended"), "{said}");
+    assert_eq!(said.matches(" boots: version ").count(), 1, "{said}");
+}
+
+#[test]
 fn a_system_that_hangs_is_reset_by_the_watchdog_of_the_machine() {
     let more = "[boot.watchdog]\ndevice = \"/dev/watchdog0\"\ntimeout-seconds = 4\n";
     let disk = with_trial(Board { more, ..Board::with(Kernel::Full) }, &TWO.acts("watchdog,hang"));

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
 
 use tests::guest::Machine;
 use tests::guest_disk::GuestDisk;
-use tests::guest_kit::{Board, Release};
+use tests::guest_kit::{Board, Cargo, Release};
 use tests::tool;
 
 const PLACES: Board = Board { boot: "var = \"data\"\noverlay = true\n", ..Board::CLOUD };
@@ -14,23 +15,20 @@ const BY_GUID: Board = Board { more: "[disk]\nguid = \"0f5b2c34-8d1e-4c7a-9b60-2
 
 /// Puts an ext4 file system into the partition `data`.
 fn format_data(disk: &GuestDisk) {
-    let path = disk.path().display().to_string();
-    let words = tool::run("sgdisk", &["-p", &path]);
-    let row = words.lines().find(|line| line.ends_with("data")).expect("the partition is there");
-    let numbers: Vec<u64> = row.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let [_, first, last] = numbers[..3] else { panic!("sgdisk's columns: {row}") };
+    let (first, bytes) = data(disk);
     let image = disk.path().with_extension("ext4");
-    File::create(&image).and_then(|file| file.set_len((last - first + 1) * 512)).expect("the folder can be written");
+    File::create(&image).and_then(|file| file.set_len(bytes)).expect("the folder can be written");
     tool::run("mkfs.ext4", &["-q", &image.display().to_string()]);
     let file = File::options().write(true).open(disk.path()).expect("the disk was made");
-    file.write_all_at(&std::fs::read(image).expect("it was made"), first * 512).expect("inside the disk");
+    file.write_all_at(&std::fs::read(image).expect("it was made"), first).expect("inside the disk");
 }
 
 #[test]
 fn var_is_kept_and_an_overlay_is_not() {
     let disk = GuestDisk::provisioned(PLACES, &Release::of("1.0"));
     let said = Machine::does("write,written,off").run(&disk);
-    let none = "updater: /var is in memory and is gone after this boot: data: it holds no file system";
+    let none =
+        "updater: /var is in memory and is gone after this boot: data: it is blank, and the slot has no mkfs.ext4";
     assert!(said.contains(none), "{said}");
     assert!(said.contains("guest: /var: kept /etc: once"), "{said}");
     format_data(&disk);
@@ -44,6 +42,94 @@ fn var_is_kept_and_an_overlay_is_not() {
     );
     // What was written changed no block of the slot.
     disk.cli(&["verify", "--slot", "a"]).exits(tests::answer::Exit::Done);
+}
+
+/// First byte and length of the partition `data`.
+fn data(disk: &GuestDisk) -> (u64, u64) {
+    let words = tool::run("sgdisk", &["-p", &disk.path().display().to_string()]);
+    let row = words.lines().find(|line| line.ends_with("data")).expect("the partition is there");
+    let numbers: Vec<u64> = row.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [_, first, last] = numbers[..3] else { panic!("sgdisk's columns: {row}") };
+    (first * 512, (last - first + 1) * 512)
+}
+
+/// As a cut leaves it that comes while mkfs.ext4 runs: the mark of the hook, and no whole file system.
+fn cut_as_it_is_made(disk: &GuestDisk) {
+    let (first, bytes) = data(disk);
+    let file = File::options().write(true).open(disk.path()).expect("the disk was made");
+    let mark = (bytes & !0xffff) - 0x10000;
+    file.write_all_at(b"updater: a file system is made.\n", first + mark).expect("inside the disk");
+    file.write_all_at(&[0; 4096], first).expect("inside the disk");
+}
+
+/// As a cut leaves it that comes while the new file system is filled.
+fn cut_as_it_is_filled(disk: &GuestDisk) {
+    let (first, bytes) = data(disk);
+    let file = File::options().read(true).write(true).open(disk.path()).expect("the disk was made");
+    let mut content = vec![0; usize::try_from(bytes).unwrap()];
+    file.read_exact_at(&mut content, first).expect("inside the disk");
+    let image = disk.path().with_extension("ext4");
+    std::fs::write(&image, &content).expect("the folder can be written");
+    let place = image.display().to_string();
+    // The guest's journal would undo what follows.
+    tool::run("sh", &["-c", "e2fsck -fy \"$1\" || [ $? -le 1 ]", "e2fsck", &place]);
+    for act in ["mkdir .updater-fills", "rm lib/image", "write /etc/hostname torn"] {
+        tool::run("debugfs", &["-w", "-R", act, &place]);
+    }
+    file.write_all_at(&std::fs::read(image).expect("it was made"), first).expect("inside the disk");
+}
+
+const NEW: &str = "has a new file system";
+const FILLED: &str = "updater: /var: data was empty and holds the image's /var now";
+
+#[test]
+fn a_blank_var_gets_a_file_system_with_the_images_files_whatever_cuts_it_short() {
+    let disk = GuestDisk::provisioned(PLACES, &Release::of("1.0").with_cargo(Cargo::Maker));
+    let boots = |signs: [bool; 2]| {
+        let said = Machine::does("var,write,written,off").run(&disk);
+        assert_eq!([NEW, FILLED].map(|sign| said.contains(sign)), signs, "{said}");
+        assert!(!said.contains("in memory") && !said.contains(".updater") && !said.contains("torn"), "{said}");
+        assert!(said.contains("the image's: of the image"), "{said}");
+        said.contains("guest: /var: kept /etc")
+    };
+    assert!(boots([true, true]));
+    assert!(!boots([false, false]), "it is kept");
+    cut_as_it_is_made(&disk);
+    assert!(boots([true, true]));
+    cut_as_it_is_filled(&disk);
+    assert!(boots([false, true]));
+    assert!(!boots([false, false]), "it is kept");
+    // qemu is killed while it is filled, or right behind it.
+    for pause in [0, 50] {
+        let (first, bytes) = data(&disk);
+        let file = File::options().write(true).open(disk.path()).expect("the disk was made");
+        file.write_all_at(&vec![0; usize::try_from(bytes).unwrap()], first).expect("inside the disk");
+        let guest = Machine::does("off").start(&disk);
+        guest.says(NEW, 1);
+        std::thread::sleep(Duration::from_millis(pause));
+        drop(guest.cut());
+        let said = Machine::does("var,off").run(&disk);
+        assert!(!said.contains("in memory") && said.contains("the image's: of the image"), "{said}");
+    }
+}
+
+#[test]
+fn what_is_no_file_system_and_not_blank_is_never_formatted() {
+    let disk = GuestDisk::provisioned(PLACES, &Release::of("1.0").with_cargo(Cargo::Maker));
+    let (first, bytes) = data(&disk);
+    let file = File::options().read(true).write(true).open(disk.path()).expect("the disk was made");
+    // A signature at the start, at the end, and data without any.
+    for (at, length) in [(0, 6), (bytes - 512, 6), (bytes / 2, 1 << 20)] {
+        let mut content = vec![0; usize::try_from(bytes).unwrap()];
+        content[usize::try_from(at).unwrap()..][..length].fill(0xba);
+        file.write_all_at(&content, first).expect("inside the disk");
+        let said = Machine::does("var,off").run(&disk);
+        assert!(said.contains("updater: /var is in memory and is gone after this boot: data: "), "{said}");
+        assert!(said.contains("the image's: of the image"), "{said}");
+        let mut after = vec![0; content.len()];
+        file.read_exact_at(&mut after, first).expect("inside the disk");
+        assert!(after == content, "{at}: it was written to");
+    }
 }
 
 #[test]

@@ -5,6 +5,10 @@ use tests::guest_disk::GuestDisk;
 use tests::guest_kit::{Board, Cargo, Release};
 
 const ONE: Release = Release::of("1.0").with_cargo(Cargo::Debian).acts("10-root");
+/// It boots in a second or two, where only the fall back itself is to be seen.
+const SMALL: Release = Release::of("1.0").acts("json,off");
+/// Its watchdog would reset it five times while `idle` lasts.
+const WATCHED: Board = Board { more: "[boot.watchdog]\ntimeout-seconds = 10\n", ..Board::CLOUD };
 
 /// A device with 1.0 good on slot a, and a release on trial on slot b.
 fn with_trial(release: &Release) -> GuestDisk {
@@ -13,32 +17,102 @@ fn with_trial(release: &Release) -> GuestDisk {
     disk
 }
 
+/// Two processors and the memory that systemd takes.
+fn machine(words: &'static str) -> Machine {
+    Machine { devices: &["-smp", "2", "-m", "1024"], words, ..Machine::default() }
+}
+
 fn runs(disk: &GuestDisk) -> String {
-    Machine { devices: &["-smp", "2", "-m", "1024"], ..Machine::default() }.run(disk)
+    machine("").run(disk)
 }
 
 #[test]
-fn systemd_marks_an_update_good_once_the_boot_is_complete_and_healthy() {
-    let disk = with_trial(&ONE.version("2.0"));
-    let said = runs(&disk);
+fn systemd_marks_an_update_good_once_everything_is_up_and_healthy_and_takes_over_from_the_hook() {
+    let disk = GuestDisk::provisioned(WATCHED, &SMALL);
+    disk.install(&ONE.version("2.0").acts("10-root,10-system,20-late,late"));
+    let said = machine("guest.idle=55").run(&disk);
     let lines = [
         "updater: slot b boots: version 2.0, trial, 2 tries left",
         "health: 10-root: good",
-        "healthy: 1 checks",
+        // They wait for everything, and find what starts last.
+        "health: 10-system: good",
+        "health: 20-late: good",
+        "healthy: 3 checks",
         "guest: release 2.0 runs",
         "guest: its root: /dev/dm-0 / squashfs ro",
+        "guest: a panic restarts after 1 s, an oops is one: 1",
+        "guest: logind is active",
         "guest: boot-complete.target is active",
         "guest: updater-mark-good.service is active",
         "guest: updater-fall-back.service is inactive",
         "guest: failed units: 0",
         "guest: systemd-analyze verify ended with 0 and said ''",
         r#""booted":"b""#,
+        r#""watchdog":{"device":"/dev/watchdog0","state":"fed","timeout_seconds":10}"#,
+        "guest: idled for 55 s",
     ];
     for line in lines {
         assert!(said.contains(line), "{line}\n{said}");
     }
+    assert!(!said.contains("nobody feeds"), "{said}");
+    assert_eq!(said.matches(" boots: version ").count(), 1, "{said}");
     assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 3, 1], [2, 3, 1]));
     assert_eq!(disk.status()["slots"][1]["state"], "good");
+}
+
+/// A profile of `hardware-profiles` boots, restarts as everything does that asks systemd to, and finds its `/var` again.
+fn restarts(shipped: &'static str) {
+    let disk = GuestDisk::provisioned(Board { shipped, ..Board::CLOUD }, &ONE);
+    let said = machine("guest.restarts").run(&disk);
+    let lines = [
+        "updater: /var: /dev/vda",
+        "updater: /var: data was empty and holds the image's /var now",
+        "guest: restarts",
+        "guest: has restarted",
+        "guest: failed units: 0",
+    ];
+    for line in lines {
+        assert_eq!(said.matches(line).count(), 1, "{line}\n{said}");
+    }
+    for line in ["guest: logind is active", "guest: the image's /var has of the image", "healthy: 1 checks"] {
+        assert_eq!(said.matches(line).count(), 2, "{line}\n{said}");
+    }
+    assert!(!said.contains("in memory") && !said.contains("nobody feeds"), "{said}");
+}
+
+#[test]
+fn the_shipped_profiles_restart_in_order() {
+    for entry in std::fs::read_dir(tests::tree::root().join("hardware-profiles")).expect("it is part of the project") {
+        let path = entry.expect("it can be read").path();
+        let name = path.file_stem().and_then(|name| name.to_str()).expect("UTF-8");
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            restarts(name.to_owned().leak());
+        }
+    }
+}
+
+/// The trial of a release that never comes to its health checks ends in the old slot.
+fn never_up(acts: &'static str) {
+    let disk = GuestDisk::provisioned(Board::default(), &SMALL);
+    disk.install(&ONE.version("2.0").acts(acts));
+    disk.set_bits('b', [2, 1, 0]);
+    let said = runs(&disk);
+    for line in ["updater: this slot is on trial and not healthy: restart", "updater: slot a boots: version 1.0"] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    assert!(!said.contains("healthy: 1 checks"), "{said}");
+    assert_eq!(disk.bits('b'), [2, 0, 0]);
+    assert_eq!(disk.status()["last_fallback"]["detail"], "the boot did not complete, and no check was run");
+}
+
+#[test]
+fn a_trial_that_ends_in_the_emergency_shell_falls_back() {
+    never_up("10-root,unmountable");
+}
+
+#[test]
+fn a_trial_in_which_a_service_never_comes_up_falls_back() {
+    never_up("10-root,never-up");
 }
 
 #[test]

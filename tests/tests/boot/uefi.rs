@@ -13,6 +13,7 @@ const BOARD: Board = Board {
     boot: "hand-over = \"kexec\"\nkernel = \"/boot/vmlinuz\"\ninitrd = \"/boot/initramfs\"\n",
     more: "[[partition]]\nlabel = \"esp\"\ntype = \"c12a7328-f81f-11d2-ba4b-00a0c93ec93b\"\nsize = \"36M\"\n",
     kernel: Kernel::Cloud,
+    shipped: "",
 };
 /// What it says to the kernels; what the guests do, their releases have.
 const WORDS: &str = "console=ttyS0 quiet panic=-1";

@@ -29,6 +29,7 @@ pub fn good(session: &Session, args: &MarkGood) -> Result<(), Failure> {
     let (device, mut bench, survey) =
         if args.unattended { patiently(session)? } else { Bench::begin(session, Mode::ReadWrite)? };
     let slot = meant(args.slot, &survey.facts, what)?;
+    status::warn_of_watchdog(session, &bench, device.profile);
     if args.unattended
         && let Some(seconds) = asked(&mut bench, &survey, slot)?
     {

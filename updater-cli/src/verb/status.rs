@@ -16,13 +16,16 @@ use crate::exit::Failure;
 use crate::last_result::{self, LastResult};
 use crate::os::Mode;
 use crate::os::booted::PassedOver;
+use crate::os::watchdog::Keeper;
 use crate::output::{Printable, Report, Size};
 use crate::profile::Profile;
+use crate::profile::boot::Watchdog;
 use crate::session::Session;
 
 /// Shows what is on the disk. Reads only.
 pub fn run(session: &Session) -> Result<(), Failure> {
     let (device, mut bench, survey) = Bench::begin(session, Mode::ReadOnly)?;
+    warn_of_watchdog(session, &bench, device.profile);
     session.output.result(&Status::of(&mut bench, &survey, device.profile))
 }
 
@@ -36,6 +39,15 @@ pub struct Status {
     slots: Vec<SlotRow>,
     last_result: Option<LastResult>,
     last_fallback: Option<Fallback>,
+    /// Of the machine that runs; `None` for another disk, and where the profile has none.
+    watchdog: Option<WatchdogRow>,
+}
+
+#[derive(Serialize)]
+struct WatchdogRow {
+    device: String,
+    state: &'static str,
+    timeout_seconds: u64,
 }
 
 #[derive(Serialize)]
@@ -97,6 +109,11 @@ impl Status {
             slots: rows,
             last_result: last_result::read(bench.is_file()),
             last_fallback: fallback(bench, survey),
+            watchdog: keeper(bench, profile).map(|(watchdog, keeper)| WatchdogRow {
+                device: watchdog.device.display().to_string(),
+                state: keeper.word(),
+                timeout_seconds: watchdog.timeout.as_secs(),
+            }),
         }
     }
 }
@@ -122,6 +139,28 @@ impl Copies {
             }
         };
         format!("primary {}, backup {}{place}", self.primary, self.backup)
+    }
+}
+
+/// The watchdog of the machine that runs, and who feeds it.
+fn keeper<'p>(bench: &Bench, profile: &'p Profile) -> Option<(&'p Watchdog, Keeper)> {
+    let watchdog = profile.boot.watchdog.as_ref().filter(|_| bench.runs_here)?;
+    Some((watchdog, Keeper::of(&watchdog.device)))
+}
+
+/// Warns where the hook has armed a watchdog that nobody has taken over, or where none runs.
+pub fn warn_of_watchdog(session: &Session, bench: &Bench, profile: &Profile) {
+    let Some((watchdog, keeper)) = keeper(bench, profile) else { return };
+    let (device, seconds) = (watchdog.device.display().to_string(), watchdog.timeout.as_secs());
+    let node = Printable(&device);
+    match keeper {
+        Keeper::Unfed => session.output.warn(&format!(
+            "nobody feeds the watchdog {node}: it resets this machine {seconds} s after it was armed. Have systemd feed it (initramfs-hook/systemd/system.conf.d), or run updater-watchdog; docs/BOOT.md has both"
+        )),
+        Keeper::Off => session.output.warn(&format!(
+            "the watchdog {node} of the profile does not run: a system that hangs is not reset. Check its driver, and `device` in [boot.watchdog]"
+        )),
+        Keeper::Fed | Keeper::Unknown => {}
     }
 }
 
@@ -248,6 +287,9 @@ impl Report for Status {
             text +=
                 &if fallback.detail.is_empty() { String::new() } else { format!(" ({})", Printable(&fallback.detail)) };
             text += &fallback.time.as_ref().map_or("\n".to_owned(), |time| format!(", {time}\n"));
+        }
+        if let Some(WatchdogRow { device, state, .. }) = &self.watchdog {
+            text += &format!("\nwatchdog       {} is {state}\n", Printable(device));
         }
         if let Some(last) = &self.last_result {
             text += &format!("last result    {}\n", last.in_words());
