@@ -1,13 +1,33 @@
-//! The calls of the kernel that have no safe form in a library: device-mapper, partition and watchdog ioctls, and kexec. All
-//! `unsafe` of this crate is here.
+//! The calls of the kernel that have no safe form in a library: device-mapper, partition and watchdog ioctls, and kexec; and what
+//! must be done before the standard library starts. All `unsafe` of this crate is here.
 #![expect(unsafe_code, reason = "each block says why it holds")]
 
 use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::ioctl::{NoArg, Opcode, Setter, Updater, ioctl, opcode};
+
+/// Called by the C library before `main`.
+// SAFETY: the section holds pointers to functions that the C library calls once each, with arguments that this one does not look at.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = open_streams;
+
+/// Has a descriptor for each of stdin, stdout and stderr. The kernel gives its first process none where `console=` names a port that the
+/// machine has not got, and then the standard library aborts: an initramfs has no `/dev/null` yet. The root folder stands in, which
+/// takes no write; whatever is run later gets what the kernel gave.
+extern "C" fn open_streams() {
+    const LAST: i32 = 2;
+    let open = || rustix::fs::open("/", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    while let Ok(folder) = open() {
+        if folder.as_raw_fd() > LAST || folder.into_raw_fd() == LAST {
+            break;
+        }
+    }
+}
 
 /// Bytes of a device-mapper message: its head, a table line, or a status.
 pub const DM_BYTES: usize = 4096;
@@ -128,7 +148,7 @@ pub fn watchdog_timeout(watchdog: &File, mut seconds: i32) -> Result<(), Errno> 
 const NO_INITRAMFS: libc::c_ulong = 4;
 
 /// Loads a kernel to be started by a reboot of the kind kexec.
-pub fn kexec_load(kernel: &File, initrd: Option<&File>, command_line: &str) -> Result<(), Errno> {
+pub fn kexec_load(kernel: &File, initrd: Option<&File>, command_line: &[u8]) -> Result<(), Errno> {
     let text = CString::new(command_line).map_err(|_| Errno::INVAL)?;
     let bytes = text.as_bytes_with_nul();
     let (initrd, flags) = match initrd {

@@ -20,6 +20,7 @@ use updater_cli::profile::boot::Overlay;
 use crate::decide::Depth;
 use crate::filesystem;
 use crate::machine::Machine;
+use crate::say::say;
 
 const IMAGE: &str = "/run/updater/image";
 const WRITABLE: &str = "/run/updater/writable";
@@ -31,14 +32,14 @@ pub fn prepare(machine: &mut Machine<'_>, root: &Path, depth: Depth) {
     if machine.config.boot.overlay == Overlay::InMemory
         && let Err(error) = overlay(root)
     {
-        eprintln!("updater: no overlay, the root stays read-only: {error}");
+        say!("no overlay, the root stays read-only: {error}");
         for at in [IMAGE, WRITABLE] {
             filesystem::unmount(Path::new(at));
         }
     }
     let Some(label) = machine.config.boot.var.clone() else { return };
     if let Err(why) = var(machine, &label, &root.join("var"), depth) {
-        eprintln!("updater: /var: {why}");
+        say!("/var: {why}");
     }
 }
 
@@ -69,7 +70,7 @@ fn var(machine: &mut Machine<'_>, label: &str, at: &Path, depth: Depth) -> Resul
     };
     mounted.or_else(|why| {
         in_memory(at).map_err(|error| format!("{label}: {why}; in memory: {error}"))?;
-        eprintln!("updater: /var is in memory and is gone after this boot: {label}: {why}");
+        say!("/var is in memory and is gone after this boot: {label}: {why}");
         Ok(())
     })
 }
