@@ -29,6 +29,7 @@ use crate::mapping::Mapping;
 use crate::nodes;
 use crate::phases::Phases;
 use crate::report::{Report, Trial};
+use crate::say::say;
 use crate::setback::Setback;
 use crate::slot_kernel::{self, Loadable, Payload};
 use crate::watchdog::Watchdog;
@@ -109,7 +110,7 @@ pub fn run<'c>(
             filesystem::unmount(around.root);
             for (_, mapping) in mappings {
                 if let Err(error) = mapping.remove() {
-                    eprintln!("updater: {error}");
+                    say!("{error}");
                 }
             }
             Err(refused(setback))

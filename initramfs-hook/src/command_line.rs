@@ -1,13 +1,17 @@
 //! The kernel's command line: what it asks of the hook, and what the next kernel gets.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 use libupdate::SlotId;
+use updater_cli::os::kernel_words;
 
-/// Where the kernel shows it.
-pub const PATH: &str = "/proc/cmdline";
+pub use updater_cli::os::kernel_words::PATH;
 
-const SLOT: &str = "updater.slot=";
+const SLOT: &str = "updater.slot";
 /// Words that are another kernel's business, or said anew.
-const NOT_HANDED_ON: [&str; 4] = [SLOT, "panic=", "BOOT_IMAGE=", "initrd="];
+const NOT_HANDED_ON: [&str; 4] = [SLOT, "panic", "BOOT_IMAGE", "initrd"];
 
 /// Which slot the command line names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,47 +24,62 @@ pub enum Named {
     Nonsense,
 }
 
-/// A kernel's command line.
+/// A kernel's command line: bytes, as the boot loader wrote them.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CommandLine(String);
+pub struct CommandLine(Vec<u8>);
 
 impl CommandLine {
-    /// The text of `/proc/cmdline`.
-    pub fn new(text: &str) -> Self {
-        Self(text.trim().to_owned())
-    }
-
-    /// The kernel's words: those after `--` belong to init.
-    fn words(&self) -> impl Iterator<Item = &str> {
-        self.0.split_ascii_whitespace().take_while(|word| *word != "--")
+    /// The bytes of `/proc/cmdline`.
+    pub fn new(line: impl Into<Vec<u8>>) -> Self {
+        Self(line.into())
     }
 
     /// The slot of the last `updater.slot=`.
     pub fn slot(&self) -> Named {
-        match self.words().filter_map(|word| word.strip_prefix(SLOT)).last() {
+        match kernel_words::value(&self.0, SLOT) {
             None => Named::No,
-            Some(name) => SlotId::from_name(name).map_or(Named::Nonsense, Named::Slot),
+            Some(name) => str::from_utf8(name).ok().and_then(SlotId::from_name).map_or(Named::Nonsense, Named::Slot),
         }
     }
 
-    /// The init that was asked for.
-    pub fn init(&self) -> Option<&str> {
-        self.words().filter_map(|word| word.strip_prefix("init=")).last()
+    /// The init that was asked for; an empty word asks for none.
+    pub fn init(&self) -> Option<&Path> {
+        kernel_words::value(&self.0, "init")
+            .filter(|path| !path.is_empty())
+            .map(|path| Path::new(OsStr::from_bytes(path)))
+    }
+
+    /// What is said to a module by its name, `NAME.PARAMETER` or `NAME.PARAMETER=VALUE`, in the form in which the kernel takes it
+    /// with the module.
+    pub fn parameters(&self, module: &[u8]) -> Vec<u8> {
+        let said = kernel_words::of_kernel(&self.0).filter_map(|word| {
+            let (quote, word) = word.strip_prefix(b"\"").map_or((&b""[..], word), |inner| (&b"\""[..], inner));
+            let dot = word.iter().position(|byte| matches!(byte, b'.' | b'='))?;
+            let (name, parameter) = word.split_at_checked(dot)?;
+            let parameter = parameter.strip_prefix(b".")?;
+            kernel_words::same_name(name, module).then(|| [quote, parameter].concat())
+        });
+        said.collect::<Vec<_>>().join(&b' ')
+    }
+
+    /// Whether a module is not to be loaded: `modprobe.blacklist=NAME,..`, or the kernel's own `module_blacklist=`, which it keeps.
+    pub fn forbids(&self, module: &[u8]) -> bool {
+        let lists = ["modprobe.blacklist", "module_blacklist"].map(|key| kernel_words::values(&self.0, key));
+        let mut names = lists.into_iter().flatten().flat_map(|list| list.split(|byte| *byte == b','));
+        names.any(|name| kernel_words::same_name(name, module))
     }
 
     /// The command line of the slot's own kernel.
-    pub fn for_slot(&self, slot: SlotId, panic_seconds: u64) -> String {
-        let kept =
-            self.0.split_ascii_whitespace().filter(|word| !NOT_HANDED_ON.iter().any(|one| word.starts_with(one)));
+    pub fn for_slot(&self, slot: SlotId, panic_seconds: u64) -> Vec<u8> {
+        let said_anew = |word: &&[u8]| match kernel_words::pair(word) {
+            (key, Some(_)) => !NOT_HANDED_ON.iter().any(|one| one.as_bytes() == key),
+            (_, None) => true,
+        };
+        let (slot, panic) = (format!("{SLOT}={slot}"), format!("panic={panic_seconds}"));
         // Before what belongs to init.
-        let (mut ours, mut rest) = (Vec::new(), Vec::new());
-        for word in kept {
-            if word == "--" || !rest.is_empty() { rest.push(word) } else { ours.push(word) }
-        }
-        let (slot, panic) = (format!("{SLOT}{slot}"), format!("panic={panic_seconds}"));
-        ours.extend([slot.as_str(), panic.as_str()]);
-        ours.append(&mut rest);
-        ours.join(" ")
+        let own = kernel_words::of_kernel(&self.0).filter(said_anew);
+        let of_init = kernel_words::all(&self.0).skip_while(|word| *word != b"--");
+        own.chain([slot.as_bytes(), panic.as_bytes()]).chain(of_init).collect::<Vec<_>>().join(&b' ')
     }
 }
 
@@ -76,14 +95,46 @@ mod tests {
         assert_eq!(slot("quiet xupdater.slot=b -- updater.slot=a"), Named::No);
         assert_eq!(slot("updater.slot="), Named::Nonsense);
         assert_eq!(slot("updater.slot=B"), Named::Nonsense);
-        assert_eq!(CommandLine::new("init=/x init=/bin/sh -- init=/y").init(), Some("/bin/sh"));
+        assert_eq!(CommandLine::new("init=/x init=/bin/sh -- init=/y").init(), Some(Path::new("/bin/sh")));
+        assert_eq!(CommandLine::new("quiet init=").init(), None);
+    }
+
+    #[test]
+    fn odd_words_hide_no_others_and_quoted_ones_are_none() {
+        let slot = |line: &[u8]| CommandLine::new(line).slot();
+        assert_eq!(slot(b"serial=\xff\xfe updater.slot=b"), Named::Slot(SlotId::B));
+        assert_eq!(slot(b"updater.slot=\xff"), Named::Nonsense);
+        assert_eq!(slot(b"note=\"take updater.slot=a or not\" updater.slot=\"b\""), Named::Slot(SlotId::B));
+        let line = CommandLine::new(&b"x=\xff y=\"1  2\" panic"[..]);
+        assert_eq!(line.for_slot(SlotId::B, 5), b"x=\xff y=\"1  2\" panic updater.slot=b panic=5");
+    }
+
+    #[test]
+    fn modules_are_told_what_stands_before_init() {
+        let line = CommandLine::new(
+            "nvme_core.multipath=N a=nvme-core.x=1 nvme-core.io_timeout=\"30  x\" \"nvme-core.y=1 2\" nvme-core.flag \
+             nvme.poll_queues=2 nvme_core -- nvme_core.z=1",
+        );
+        let told = |module: &str| String::from_utf8(line.parameters(module.as_bytes())).unwrap();
+        assert_eq!(told("nvme-core"), "multipath=N io_timeout=\"30  x\" \"y=1 2\" flag");
+        assert_eq!((told("nvme"), told("core")), ("poll_queues=2".to_owned(), String::new()));
+    }
+
+    #[test]
+    fn forbidden_modules_are_those_of_every_list() {
+        let line = CommandLine::new(
+            "modprobe.blacklist=a,b-c module_blacklist=d modprobe.blacklist=\"e\" -- modprobe.blacklist=f",
+        );
+        let forbidden: String =
+            ["a", "b_c", "b", "d", "e", "f", ""].into_iter().filter(|name| line.forbids(name.as_bytes())).collect();
+        assert_eq!(forbidden, "ab_cde");
     }
 
     #[test]
     fn the_slots_kernel_gets_the_same_words_with_its_slot_and_a_panic_that_reboots() {
         let line =
             CommandLine::new("BOOT_IMAGE=/vmlinuz console=ttyS0 panic=0 updater.slot=a initrd=x quiet -- single\n");
-        assert_eq!(line.for_slot(SlotId::B, 5), "console=ttyS0 quiet updater.slot=b panic=5 -- single");
-        assert_eq!(CommandLine::new("").for_slot(SlotId::A, 10), "updater.slot=a panic=10");
+        assert_eq!(line.for_slot(SlotId::B, 5), b"console=ttyS0 quiet updater.slot=b panic=5 -- single");
+        assert_eq!(CommandLine::new("").for_slot(SlotId::A, 10), b"updater.slot=a panic=10");
     }
 }

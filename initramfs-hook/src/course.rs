@@ -26,6 +26,7 @@ use crate::modules;
 use crate::phases::Phases;
 use crate::recovery;
 use crate::report::{Report, Trial};
+use crate::say::{self, say};
 use crate::setback::Setback;
 use crate::watchdog::Watchdog;
 use crate::writable;
@@ -35,6 +36,10 @@ const PANIC: Duration = Duration::from_secs(10);
 
 /// Boots. Returns only as a step of another initramfs.
 pub fn run(called: &Called) -> ExitCode {
+    let own = called.clone();
+    say::panics(move || {
+        give_up(&own, PANIC);
+    });
     let mut phases = Phases::start();
     early::set_umask();
     if let Called::Init { .. } = called {
@@ -42,17 +47,17 @@ pub fn run(called: &Called) -> ExitCode {
     }
     early::reboot_on_panic(PANIC);
     phases.end("mounts");
-    modules::load();
+    let line = CommandLine::new(file::read(Path::new(command_line::PATH), SYSTEM_BYTES).unwrap_or_default());
+    modules::load(&line);
     phases.end("modules");
     let config = match read_config() {
         Ok(config) => config,
         Err(why) => {
-            eprintln!("updater: {}: {why}", hook_config::PATH);
+            say!("{}: {why}", hook_config::PATH);
             return give_up(called, PANIC);
         }
     };
     early::reboot_on_panic(config.boot.panic);
-    let line = CommandLine::new(&file::read_text(Path::new(command_line::PATH), SYSTEM_BYTES).unwrap_or_default());
     let mut course = Course {
         called,
         root: called.root(),
@@ -72,7 +77,7 @@ pub fn run(called: &Called) -> ExitCode {
     match booted {
         Ok(code) => code,
         Err(why) => {
-            eprintln!("updater: {why}");
+            say!("{why}");
             give_up(called, config.boot.panic)
         }
     }
@@ -93,18 +98,19 @@ fn read_config() -> Result<HookConfig, String> {
 
 /// Nothing boots: the screen keeps the reason for a while, then everything starts over.
 fn give_up(called: &Called, after: Duration) -> ExitCode {
-    eprintln!("updater: nothing can be booted; restart in {} s", after.as_secs());
+    say!("nothing can be booted; restart in {} s", after.as_secs());
     sleep(after);
     restart(called)
 }
 
+/// Nothing is written back first: what the hook writes is flushed where it is written, and a disk that does not answer would be waited
+/// for without an end.
 fn restart(called: &Called) -> ExitCode {
-    rustix::fs::sync();
     match (rustix::system::reboot(RebootCommand::Restart), called) {
         (Ok(()), _) => ExitCode::SUCCESS,
         // The first process must not end: what follows is a panic, and then a reboot.
         (Err(error), _) => {
-            eprintln!("updater: cannot restart: {error}");
+            say!("cannot restart: {error}");
             ExitCode::FAILURE
         }
     }
@@ -113,7 +119,7 @@ fn restart(called: &Called) -> ExitCode {
 /// Carries out what becomes of a slot that did not hold.
 fn follow(machine: &mut Machine<'_>, step: &Step, reason: Reason) {
     if let Err(error) = machine.carry_out(step.slot(), decide::consequence(step, reason)) {
-        eprintln!("updater: slot {} keeps its bits: {error}", step.slot());
+        say!("slot {} keeps its bits: {error}", step.slot());
     }
 }
 
@@ -125,19 +131,19 @@ fn marks_good(machine: &mut Machine<'_>, report: &Report) {
         && report.confirm_seconds.is_none()
         && let Err(error) = machine.mark_good(report.slot)
     {
-        eprintln!("updater: slot {} could not be marked good: {error}", report.slot);
+        say!("slot {} could not be marked good: {error}", report.slot);
     }
 }
 
 /// The hand-over failed: a slot on trial has had its chance.
 fn came_back(machine: &mut Machine<'_>, step: &Step, manifest: Digest, error: &std::io::Error) {
     let setback = Setback::new(Reason::NO_INIT, error);
-    eprintln!("updater: slot {}: {setback}", step.slot());
+    say!("slot {}: {setback}", step.slot());
     follow(machine, step, setback.reason);
     let slots = machine.look();
     let slot = slots.as_ref().ok().and_then(|slots| slots.get(step.slot()).ok());
     if let Some(Err(error)) = slot.map(|slot| machine.record(slot, manifest, &setback)) {
-        eprintln!("updater: the reason could not be recorded: {error}");
+        say!("the reason could not be recorded: {error}");
     }
 }
 
@@ -158,7 +164,7 @@ impl Course<'_> {
         self.phases.end("table");
         let named = self.line.slot();
         if named == Named::Nonsense {
-            eprintln!("updater: the command line's updater.slot= names no slot");
+            say!("the command line's updater.slot= names no slot");
         }
         let known = candidates(&slots);
         if named == Named::No {
@@ -180,7 +186,7 @@ impl Course<'_> {
     }
 
     fn last_resort(&mut self, machine: &mut Machine<'_>) -> Result<ExitCode, Error<OsError>> {
-        eprintln!("updater: no slot boots; as a last resort, every block of each is checked");
+        say!("no slot boots; as a last resort, every block of each is checked");
         let slots = machine.look()?;
         for step in decide::last_steps(&candidates(&slots)) {
             if let Some(ready) = self.try_slot(machine, &slots, &step) {
@@ -191,11 +197,11 @@ impl Course<'_> {
     }
 
     fn recovery(&mut self, machine: &mut Machine<'_>, label: &str) -> ExitCode {
-        eprintln!("updater: no slot boots; the recovery partition takes over");
+        say!("no slot boots; the recovery partition takes over");
         match recovery::mount(machine, label, &self.root) {
             Ok(()) => self.switch_root(),
             Err(why) => {
-                eprintln!("updater: recovery: {why}");
+                say!("recovery: {why}");
                 give_up(self.called, machine.config.boot.panic)
             }
         }
@@ -210,7 +216,7 @@ impl Course<'_> {
                 follow(machine, step, setback.reason);
                 let recorded = slots.get(step.slot()).ok().map(|slot| machine.record(slot, manifest, &setback));
                 if let Some(Err(error)) = recorded {
-                    eprintln!("updater: the reason could not be recorded: {error}");
+                    say!("the reason could not be recorded: {error}");
                 }
                 self.pass_over(step.slot(), setback);
                 None
@@ -219,7 +225,7 @@ impl Course<'_> {
     }
 
     fn pass_over(&mut self, slot: SlotId, setback: Setback) {
-        eprintln!("updater: slot {slot} is passed over: {setback}");
+        say!("slot {slot} is passed over: {setback}");
         self.passed_over.retain(|(other, _)| *other != slot);
         self.passed_over.push((slot, setback));
     }
@@ -235,7 +241,7 @@ impl Course<'_> {
             marks_good(machine, &report);
         }
         if let Err(error) = report.write() {
-            eprintln!("updater: the report of this boot could not be written: {error}");
+            say!("the report of this boot could not be written: {error}");
         }
         if kernel.is_none() {
             // Replaying a journal takes the kernel a while.
@@ -244,18 +250,15 @@ impl Course<'_> {
         }
         self.watchdog.feed();
         self.phases.end("report");
-        eprintln!(
-            "updater: slot {slot} boots: version {}, {}, {} tries left",
-            report.version, report.kind, report.tries_left
-        );
+        say!("slot {slot} boots: version {}, {}, {} tries left", report.version, report.kind, report.tries_left);
         if let Some(seconds) = report.confirm_seconds {
-            eprintln!("updater: slot {slot} waits for a person: `updater-cli mark-good` within {seconds} s");
+            say!("slot {slot} waits for a person: `updater-cli mark-good` within {seconds} s");
         }
         if let Some(earlier) = &report.earlier {
-            eprintln!("updater: slot {slot} was not marked good in an earlier boot: {earlier}");
+            say!("slot {slot} was not marked good in an earlier boot: {earlier}");
         }
         if boot.voice == Voice::Verbose {
-            eprintln!("updater: {}", self.phases);
+            say!("{}", self.phases);
         }
         let error = match (&self.next, &kernel, self.called) {
             (_, Some(kernel), _) => {
@@ -282,7 +285,7 @@ impl Course<'_> {
                     return restart(self.called);
                 };
                 let error = hand_over::switch_root(Path::new(&self.root), &inits, arguments);
-                eprintln!("updater: {error}");
+                say!("{error}");
                 give_up(self.called, PANIC)
             }
         }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use rustix::fs::Mode;
 use rustix::mount::MountFlags;
 
+use crate::say::say;
+
 /// The kernel's file systems: what, where, flags.
 const MOUNTS: [(&str, &str); 4] = [("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys"), ("tmpfs", "/run")];
 
@@ -22,11 +24,11 @@ pub fn prepare() {
     for (kind, at) in MOUNTS {
         // An error is told once there is a console; the next step that needs it says what is missing.
         if let Err(error) = mount(kind, Path::new(at)) {
-            eprintln!("updater: cannot mount {at}: {error}");
+            say!("cannot mount {at}: {error}");
         }
     }
     if let Err(error) = take_console() {
-        eprintln!("updater: no console: {error}");
+        say!("no console: {error}");
     }
 }
 
@@ -56,7 +58,7 @@ pub fn reboot_on_panic(after: Duration) {
     let seconds = after.as_secs().to_string();
     for (file, value) in [("/proc/sys/kernel/panic", seconds.as_str()), ("/proc/sys/kernel/panic_on_oops", "1")] {
         if let Err(error) = fs::write(file, value) {
-            eprintln!("updater: cannot write {file}: {error}");
+            say!("cannot write {file}: {error}");
         }
     }
 }

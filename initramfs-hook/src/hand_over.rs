@@ -7,11 +7,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 use rustix::system::RebootCommand;
 use updater_cli::profile::boot::{SlotKernel, Start};
 
 use crate::kernel;
+use crate::say::say;
 use crate::slot_kernel::Loadable;
 
 /// Where the kernel itself looks for init.
@@ -30,10 +32,10 @@ pub enum Next {
 
 impl Next {
     /// What the profile and the command line ask for.
-    pub fn of(start: &Start, asked: Option<&str>) -> Self {
+    pub fn of(start: &Start, asked: Option<&Path>) -> Self {
         match (start, asked) {
             (Start::Kexec(wanted), _) => Self::Kernel(wanted.clone()),
-            (Start::SwitchRoot, Some(asked)) => Self::Init(vec![asked.into()]),
+            (Start::SwitchRoot, Some(asked)) => Self::Init(vec![asked.to_owned()]),
             (Start::SwitchRoot, None) => Self::Init(INITS.map(PathBuf::from).to_vec()),
         }
     }
@@ -84,11 +86,16 @@ pub fn switch_root(root: &Path, inits: &[PathBuf], arguments: &[OsString]) -> io
 fn enter(root: &Path) -> io::Result<()> {
     for mount in MOVED {
         let inside = root.join(mount.trim_start_matches('/'));
-        if inside.is_dir() {
-            rustix::mount::mount_move(mount, &inside)?;
+        let moved = if inside.is_dir() {
+            rustix::mount::mount_move(mount, &inside)
         } else {
-            eprintln!("updater: the root has no {mount}: what is mounted there is lost");
-            rustix::mount::unmount(mount, UnmountFlags::DETACH)?;
+            say!("the root has no {mount}: what is mounted there is lost");
+            rustix::mount::unmount(mount, UnmountFlags::DETACH)
+        };
+        match moved {
+            // It could not be mounted, which was told. That is no fault of the slot's.
+            Err(Errno::INVAL) => say!("{mount} is not mounted: the system starts without it"),
+            answer => answer?,
         }
     }
     rustix::process::chdir(root)?;
@@ -125,7 +132,7 @@ pub fn remove_below(folder: &Path, device: u64) {
 }
 
 /// Starts the slot's own kernel. Returns only where that fails.
-pub fn kexec(kernel: &Loadable, command_line: &str) -> io::Error {
+pub fn kexec(kernel: &Loadable, command_line: &[u8]) -> io::Error {
     let load = || {
         kernel::kexec_load(&kernel.kernel, kernel.initrd.as_ref(), command_line)?;
         rustix::system::reboot(RebootCommand::Kexec).map_err(io::Error::from)
@@ -142,9 +149,9 @@ mod tests {
     #[test]
     fn inits_are_the_kernels_unless_one_is_asked_for() {
         assert_eq!(Next::of(&Start::SwitchRoot, None), Next::Init(INITS.map(PathBuf::from).to_vec()));
-        assert_eq!(Next::of(&Start::SwitchRoot, Some("/x")), Next::Init(vec!["/x".into()]));
+        assert_eq!(Next::of(&Start::SwitchRoot, Some(Path::new("/x"))), Next::Init(vec!["/x".into()]));
         let wanted = SlotKernel { payload: None, kernel: Some("/k".into()), initrd: None, command_line: None };
-        assert_eq!(Next::of(&Start::Kexec(wanted.clone()), Some("/x")), Next::Kernel(wanted));
+        assert_eq!(Next::of(&Start::Kexec(wanted.clone()), Some(Path::new("/x"))), Next::Kernel(wanted));
     }
 
     #[test]

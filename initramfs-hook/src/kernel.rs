@@ -1,18 +1,38 @@
 //! The calls of the kernel that have no safe form in a library, or none that fits into the hook: device-mapper, partition and watchdog
-//! ioctls, programs, and kexec. All `unsafe` of this crate is here.
+//! ioctls, programs, and kexec; and what must be done before the standard library starts. All `unsafe` of this crate is here.
 #![expect(unsafe_code, reason = "each block says why it holds")]
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::ptr;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::ioctl::{NoArg, Opcode, Setter, Updater, ioctl, opcode};
 use rustix::process::Pid;
+
+/// Called by the C library before `main`.
+// SAFETY: the section holds pointers to functions that the C library calls once each, with arguments that this one does not look at.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = open_streams;
+
+/// Has a descriptor for each of stdin, stdout and stderr. The kernel gives its first process none where `console=` names a port that the
+/// machine has not got, and then the standard library aborts: an initramfs has no `/dev/null` yet. The root folder stands in, which
+/// takes no write; whatever is run later gets what the kernel gave.
+extern "C" fn open_streams() {
+    const LAST: i32 = 2;
+    let open = || rustix::fs::open("/", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    while let Ok(folder) = open() {
+        if folder.as_raw_fd() > LAST || folder.into_raw_fd() == LAST {
+            break;
+        }
+    }
+}
 
 /// Bytes of a device-mapper message: its head, a table line, or a status.
 pub const DM_BYTES: usize = 4096;
@@ -195,7 +215,7 @@ const NOT_RUN: libc::c_int = 127;
 const NO_INITRAMFS: libc::c_ulong = 4;
 
 /// Loads a kernel to be started by a reboot of the kind kexec.
-pub fn kexec_load(kernel: &File, initrd: Option<&File>, command_line: &str) -> Result<(), Errno> {
+pub fn kexec_load(kernel: &File, initrd: Option<&File>, command_line: &[u8]) -> Result<(), Errno> {
     let text = CString::new(command_line).map_err(|_| Errno::INVAL)?;
     let bytes = text.as_bytes_with_nul();
     let (initrd, flags) = match initrd {

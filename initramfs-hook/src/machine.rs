@@ -26,6 +26,7 @@ use crate::decide::Consequence;
 use crate::decide::Step;
 use crate::floor;
 use crate::nodes;
+use crate::say::say;
 use crate::setback::Setback;
 use crate::watchdog::Watchdog;
 
@@ -103,10 +104,10 @@ impl<'c> Machine<'c> {
         let _udev = Lock::table(&self.disk);
         match apply::repair(&mut self.disk, table, Relocate::No, &mut self.scratch) {
             Ok(repair) => match repair.repaired {
-                Some(copy) => eprintln!("updater: the {copy} copy of the partition table was damaged and is repaired"),
-                None => eprintln!("updater: a copy of the partition table is damaged and has no place"),
+                Some(copy) => say!("the {copy} copy of the partition table was damaged and is repaired"),
+                None => say!("a copy of the partition table is damaged and has no place"),
             },
-            Err(error) => eprintln!("updater: a copy of the partition table is damaged and stays so: {error}"),
+            Err(error) => say!("a copy of the partition table is damaged and stays so: {error}"),
         }
     }
 
@@ -119,12 +120,12 @@ impl<'c> Machine<'c> {
         let attempt = activate::spend_try(&mut self.disk, self.view.specs, boot, &mut self.scratch)?;
         match attempt.spent {
             Spent::Failed(error) => {
-                eprintln!("updater: the try of slot {} could not be spent: {error}", boot.candidate.slot);
+                say!("the try of slot {} could not be spent: {error}", boot.candidate.slot);
                 Ok(boot.candidate.bits.tries_left)
             }
             Spent::Yes(outcome) => {
                 if let Some(warning) = outcome.warning {
-                    eprintln!("updater: {warning}");
+                    say!("{warning}");
                 }
                 Ok(Step::Chosen(*boot).tries_left())
             }
@@ -173,7 +174,7 @@ impl<'c> Machine<'c> {
         let facts = self.facts(&slots)?;
         let _udev = Lock::table(&self.disk);
         let outcome = act(&mut self.disk, self.view.specs, &facts, slot, &mut self.scratch)?;
-        outcome.warning.iter().for_each(|warning| eprintln!("updater: {warning}"));
+        outcome.warning.iter().for_each(|warning| say!("{warning}"));
         Ok(())
     }
 
@@ -208,7 +209,7 @@ impl<'c> Machine<'c> {
         let _udev = Lock::table(&self.disk);
         let guard = self.config.guard;
         let outcome = activate::mark_good(&mut self.disk, self.view.specs, slot, guard, &mut self.scratch)?;
-        outcome.warning.iter().for_each(|warning| eprintln!("updater: {warning}"));
+        outcome.warning.iter().for_each(|warning| say!("{warning}"));
         Ok(())
     }
 
@@ -257,7 +258,7 @@ fn wait(config: &HookConfig, specs: &[PartitionSpec<'_>], watchdog: &mut Watchdo
         };
         if enough || waited >= config.boot.disk_wait {
             let found = answer?;
-            found.passed_over.iter().for_each(|why| eprintln!("updater: a drive is passed over: {why}"));
+            found.passed_over.iter().for_each(|why| say!("a drive is passed over: {why}"));
             return Ok(found.disk);
         }
         sleep(POLL);

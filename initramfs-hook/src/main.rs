@@ -8,8 +8,12 @@
 //!      ├ machine, attempt, nodes, filesystem, slot_kernel    the disk, one try of one slot
 //!      ├ writable, var, copy, recovery                       what is mounted beside or instead of a slot
 //!      ├ early, modules, watchdog, hand_over                 what a first process does for its machine
+//!      ├ say                                                 what is said, and never waited for
 //!      └ kernel                                              the calls without a safe form: all `unsafe` of this crate
 //! ```
+
+// A message that cannot be written panics there.
+#![deny(clippy::print_stderr)]
 
 mod attempt;
 mod called;
@@ -29,6 +33,7 @@ mod nodes;
 mod phases;
 mod recovery;
 mod report;
+mod say;
 mod setback;
 mod slot_kernel;
 mod uki;
@@ -39,6 +44,7 @@ mod writable;
 use std::process::ExitCode;
 
 use crate::called::Called;
+use crate::say::say;
 
 /// A command line that cannot be understood.
 const USAGE: u8 = 2;
@@ -50,7 +56,7 @@ fn main() -> ExitCode {
     match Called::of(std::process::id(), arguments.collect()) {
         Some(called) => course::run(&called),
         None => {
-            eprintln!("usage: initramfs-hook --root DIR   (or as the first process of an initramfs)");
+            say!("usage: initramfs-hook --root DIR   (or as the first process of an initramfs)");
             ExitCode::from(USAGE)
         }
     }

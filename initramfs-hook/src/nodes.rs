@@ -8,6 +8,7 @@ use updater_cli::os::OsError;
 use updater_cli::os::node::Node;
 
 use crate::kernel::{self, PartitionAct, Place};
+use crate::say::say;
 
 /// Sees to it that every slot partition has its node where the table puts it. What stays missing is told, and found out again
 /// when the slot is tried.
@@ -18,14 +19,14 @@ pub fn ensure(disk: &Node, slots: &SlotTable<'_>) {
     }
     let file = match File::open(disk.path()) {
         Ok(file) => file,
-        Err(error) => return eprintln!("updater: cannot open {}: {error}", disk.path().display()),
+        Err(error) => return say!("cannot open {}: {error}", disk.path().display()),
     };
     if let Err(error) = kernel::reread_table(&file) {
-        eprintln!("updater: the kernel does not read the partition table again: {error}");
+        say!("the kernel does not read the partition table again: {error}");
     }
     for partition in partitions() {
         if let Err(error) = one(disk, &file, partition) {
-            eprintln!("updater: no node for {}: {error}", partition.label);
+            say!("no node for {}: {error}", partition.label);
         }
     }
 }

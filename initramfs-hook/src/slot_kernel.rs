@@ -32,7 +32,7 @@ pub struct Loadable {
     /// Its initramfs.
     pub initrd: Option<File>,
     /// The command line that came with it.
-    pub command_line: Option<String>,
+    pub command_line: Option<Vec<u8>>,
 }
 
 /// A payload that is mapped.
@@ -72,10 +72,8 @@ fn in_tree(wanted: &SlotKernel, tree: &Path) -> Result<Loadable, String> {
     Ok(Loadable { kernel, initrd, command_line: line })
 }
 
-fn text(file: File, path: &Path) -> Result<String, String> {
-    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let line = file::bounded(&file, COMMAND_LINE_BYTES).map_err(|error| told(&error))?;
-    String::from_utf8(line).map_err(|error| told(&error))
+fn text(file: File, path: &Path) -> Result<Vec<u8>, String> {
+    file::bounded(&file, COMMAND_LINE_BYTES).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn from_uki(payload: Payload<'_>) -> std::io::Result<Option<Loadable>> {
@@ -92,7 +90,9 @@ fn from_uki(payload: Payload<'_>) -> std::io::Result<Option<Loadable>> {
         }
         let mut line = Vec::new();
         part(&mut image, range)?.read_to_end(&mut line)?;
-        Ok::<_, std::io::Error>(String::from_utf8_lossy(&line).trim_end_matches('\0').to_owned())
+        // A section is filled up with zeros.
+        line.truncate(line.iter().position(|byte| *byte == 0).unwrap_or(line.len()));
+        Ok(line)
     });
     Ok(Some(Loadable { kernel, initrd, command_line: command_line.transpose()? }))
 }

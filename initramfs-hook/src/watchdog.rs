@@ -7,6 +7,7 @@ use libupdate::observe::{Flow, Observer, Progress};
 use updater_cli::profile::boot;
 
 use crate::kernel;
+use crate::say::say;
 
 /// An armed watchdog, or none. It stays armed when this is dropped: closing without the magic letter does not stop it.
 #[derive(Debug)]
@@ -20,17 +21,17 @@ impl Watchdog {
         let file = match File::options().write(true).open(&wanted.device) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
-                eprintln!("updater: the watchdog {node} is open in another program, which is to feed it");
+                say!("the watchdog {node} is open in another program, which is to feed it");
                 return Self(None);
             }
             Err(error) => {
-                eprintln!("updater: the watchdog {node} cannot be armed: {error}");
+                say!("the watchdog {node} cannot be armed: {error}");
                 return Self(None);
             }
         };
         let seconds = i32::try_from(wanted.timeout.as_secs()).unwrap_or(i32::MAX);
         if let Err(error) = kernel::watchdog_timeout(&file, seconds) {
-            eprintln!("updater: the watchdog {node} keeps its own time: {error}");
+            say!("the watchdog {node} keeps its own time: {error}");
         }
         let mut armed = Self(Some(file));
         armed.feed();
@@ -42,7 +43,7 @@ impl Watchdog {
         if let Some(file) = &mut self.0
             && let Err(error) = file.write_all(b"\0")
         {
-            eprintln!("updater: the watchdog cannot be fed: {error}");
+            say!("the watchdog cannot be fed: {error}");
             self.0 = None;
         }
     }

@@ -25,6 +25,7 @@ use crate::decide::Depth;
 use crate::filesystem;
 use crate::hand_over;
 use crate::machine::Machine;
+use crate::say::say;
 use crate::var::{self, Filled, State};
 use crate::watchdog::Watchdog;
 
@@ -38,14 +39,14 @@ pub fn prepare(machine: &mut Machine<'_>, root: &Path, depth: Depth, watchdog: &
     if machine.config.boot.overlay == Overlay::InMemory
         && let Err(error) = overlay(root)
     {
-        eprintln!("updater: no overlay, the root stays read-only: {error}");
+        say!("no overlay, the root stays read-only: {error}");
         for at in [IMAGE, WRITABLE] {
             filesystem::unmount(Path::new(at));
         }
     }
     let Some(label) = machine.config.boot.var.clone() else { return };
     if let Err(why) = var(machine, &label, root, depth, watchdog) {
-        eprintln!("updater: /var: {why}");
+        say!("/var: {why}");
     }
 }
 
@@ -86,10 +87,10 @@ fn var(
         Depth::Everything => Err("the last boots were not confirmed, and it could be why".to_owned()),
     };
     match mounted {
-        Ok(Filled::Now) => eprintln!("updater: /var: {label} was empty and holds the image's /var now"),
+        Ok(Filled::Now) => say!("/var: {label} was empty and holds the image's /var now"),
         Ok(Filled::Earlier) => {}
         Err(why) => {
-            eprintln!("updater: /var is in memory and is gone after this boot: {label}: {why}");
+            say!("/var is in memory and is gone after this boot: {label}: {why}");
             memory(&at, &from, watchdog)?;
         }
     }
@@ -107,7 +108,7 @@ fn partition(node: &Node, root: &Path, at: &Path, from: &Path, watchdog: &mut Wa
             return Err(format!("it is blank, and this kernel does not know {}", var::KIND));
         }
         var::make(root, node.path(), size, watchdog)?;
-        eprintln!("updater: /var: {} has a new file system", node.path().display());
+        say!("/var: {} has a new file system", node.path().display());
     }
     mount_any(node.path(), at, &kinds)?;
     var::fill(from, at, watchdog).map_err(|error| {
@@ -121,7 +122,7 @@ fn memory(at: &Path, from: &Path, watchdog: &mut Watchdog) -> Result<(), String>
     let mount = || in_memory(at).map_err(|error| format!("nor can it be in memory: {error}"));
     mount()?;
     if let Err(error) = copy::content(from, at, watchdog) {
-        eprintln!("updater: /var is empty: the image's cannot be copied to memory: {error}");
+        say!("/var is empty: the image's cannot be copied to memory: {error}");
         filesystem::unmount(at);
         mount()?;
     }

@@ -46,7 +46,7 @@ pub struct Machine {
     pub bundle: Option<PathBuf>,
     /// Another disk beside the board's.
     pub twin: Option<PathBuf>,
-    /// More words for the kernel.
+    /// More words for the kernel; a `console=` among them is instead of the machine's.
     pub words: &'static str,
     /// Another initramfs than the board's, which is the hook alone.
     pub initramfs: Option<PathBuf>,
@@ -86,7 +86,9 @@ impl Machine {
                 qemu.arg("-drive").arg(format!("{part}=1,file={}", memory.display()));
             }
             None => {
-                let words = format!("console={console} quiet panic=-1 guest.do={} {}", self.acts, self.words);
+                let console =
+                    if self.words.contains("console=") { String::new() } else { format!("console={console}") };
+                let words = format!("{console} quiet panic=-1 guest.do={} {}", self.acts, self.words);
                 let initramfs = self.initramfs.clone().unwrap_or_else(|| disk.kit().initramfs(disk.board()));
                 qemu.arg("-kernel").arg(disk.board().kernel.image()).arg("-initrd").arg(initramfs);
                 qemu.arg("-append").arg(words);

@@ -13,6 +13,8 @@ pub enum Bus {
     Virtio,
     /// /dev/nvme0n1, /dev/nvme0n1p1.
     Nvme,
+    /// The same, with a controller that shares it: Linux makes one drive of its paths, beside loop devices in sysfs.
+    NvmePaths,
     /// /dev/sda, /dev/sda1.
     Scsi,
     /// /dev/mmcblk0, /dev/mmcblk0p1.
@@ -68,13 +70,18 @@ pub fn log(file: &Path) -> PathBuf {
 pub fn drive(qemu: &mut Command, file: &Path, bus: Bus, medium: Medium, block: BlockSize) {
     let name = match bus {
         Bus::Virtio => format!("virtio{}", qemu.get_args().filter(|argument| *argument == "-drive").count()),
-        Bus::Nvme | Bus::Scsi | Bus::Mmc => "disk".to_owned(),
+        Bus::Nvme | Bus::NvmePaths | Bus::Scsi | Bus::Mmc => "disk".to_owned(),
     };
     let (name, bytes) = (name.as_str(), block.bytes());
     let sectors = format!("logical_block_size={bytes},physical_block_size={bytes}");
     let devices = match bus {
         Bus::Virtio => vec![format!("virtio-blk-pci,drive={name},{sectors}")],
         Bus::Nvme => vec![format!("nvme,drive={name},serial=disk,{sectors}")],
+        Bus::NvmePaths => vec![
+            "nvme-subsys,id=drive".to_owned(),
+            "nvme,serial=disk,subsys=drive,id=path".to_owned(),
+            format!("nvme-ns,drive={name},bus=path,shared=on,{sectors}"),
+        ],
         Bus::Scsi => vec!["virtio-scsi-pci".to_owned(), format!("scsi-hd,drive={name},{sectors}")],
         Bus::Mmc => vec!["sdhci-pci".to_owned(), format!("sd-card,drive={name}")],
     };

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use libupdate::BlockSize;
 use rustix::process::Signal;
-use tests::answer::Exit;
+use tests::answer::{Answer, Exit};
 use tests::cli::Running;
 use tests::device::Device;
 use tests::mounted::Mounted;
@@ -80,6 +80,65 @@ fn a_full_file_system_under_a_new_bundle() {
         ["bundle", "create", "--image", &image, "--version", "1", "--compatible", "x", "-o", out.to_str().unwrap()];
     tests::cli::Cli::new(&line).run().exits(Exit::NoSpace).says("No space left on device");
     assert_eq!(fs::read_dir(mounted.path()).unwrap().count(), 0, "half a bundle was left behind");
+}
+
+/// Where a stream takes nothing: full, never there, a pipe whose reader is gone.
+const UNHEARD: [&str; 3] = ["/dev/full", "&-", "&4"];
+
+/// Runs the program with a stream, 1 or 2, that takes nothing.
+fn unheard(device: &Device, line: &[&str], stream: u8, taker: &str) -> Answer {
+    let script = format!("exec 4> >(:); sleep 0.1; exec \"$0\" \"$@\" {stream}>{taker}");
+    device.cli(line).under(&["bash", "-c", &script]).run()
+}
+
+#[test]
+fn a_message_that_nobody_takes_changes_no_exit_code() {
+    let device = Device::new();
+    let bundle = device.workshop.bundle_text(2);
+    let verbs: [(&[&str], Exit); 5] = [
+        (&["bogus"], Exit::Usage),
+        (&["status", "--progress-fd", "99"], Exit::Usage),
+        (&["mark-bad"], Exit::Refused),
+        (&["install", "--dry-run", "--progress", "json", &bundle], Exit::Done),
+        (&["install", "/no/such.bundle", "--json"], Exit::Usage),
+    ];
+    for (line, code) in verbs {
+        for taker in UNHEARD {
+            unheard(&device, line, 2, taker).exits(code);
+        }
+    }
+    for taker in UNHEARD {
+        unheard(&device, &["install", "--retry-failed", &bundle, "--progress", "plain"], 2, taker).exits(Exit::Done);
+        device.does(&["mark-good", "--slot", "b"]);
+        device.does(&["rollback", "--slot", "a"]);
+        device.does(&["mark-bad", "--slot", "b"]);
+    }
+}
+
+/// What was asked for is a result, or an act: only the first is not done where stdout is full. A reader that went away has what it wanted.
+#[test]
+fn a_full_stdout_fails_what_only_tells_and_not_what_was_done() {
+    let device = Device::new();
+    let bundle = device.workshop.bundle_text(2);
+    let tells: [&[&str]; 6] = [
+        &["status"],
+        &["status", "--json"],
+        &["choose"],
+        &["info", &bundle],
+        &["install", "--dry-run", &bundle],
+        &["--help"],
+    ];
+    for line in tells {
+        unheard(&device, line, 1, "/dev/full").exits(Exit::NoSpace).says("the result could not be written");
+        for taker in &UNHEARD[1..] {
+            unheard(&device, line, 1, taker).exits(Exit::Done);
+        }
+    }
+    let done = "the act itself is done";
+    unheard(&device, &["install", &bundle], 1, "/dev/full").exits(Exit::Done).says(done);
+    unheard(&device, &["mark-good", "--slot", "b", "--json"], 1, "/dev/full").exits(Exit::Done).says(done);
+    unheard(&device, &["repair"], 1, "/dev/full").exits(Exit::Done).says(done);
+    assert_eq!((device.state("b").as_str(), device.next().as_str()), ("good", "b"));
 }
 
 /// An installation that holds its disk and waits for its bundle.

@@ -277,6 +277,25 @@ fn a_timeout_that_is_no_number_does_not_fail_a_healthy_system() {
     }
 }
 
+/// A journal that was restarted, a console that is not there: neither makes a healthy system a sick one, nor a good slot restart.
+#[test]
+fn a_verdict_that_nobody_takes_is_the_verdict() {
+    for (check, healthy) in [(GOOD, true), (BAD, false)] {
+        let place = Place::new().with("etc/1", check);
+        fs::write(place.path("boot.json"), r#"{"trial":false}"#).expect("the temporary folder can be written");
+        for streams in [">/dev/full", ">&-", "2>&-", ">&- 2>&-", ">&4", "2>&4", ">/dev/full 2>/dev/full"] {
+            let done = |script: &str| {
+                let line = format!("exec 4> >(:); sleep 0.1; exec \"$0\" \"$1\" {streams}");
+                let mut command = Command::new("bash");
+                command.args(["-c", &line]).arg(shipped(script)).arg(place.path("etc"));
+                said(command.env("UPDATER_RUN", place.0.path())).1
+            };
+            assert_eq!(done("updater-health"), healthy, "{streams}");
+            assert!(done("updater-fall-back"), "{streams}");
+        }
+    }
+}
+
 #[test]
 fn a_boot_is_marked_only_where_it_is_healthy() {
     let marks = "#!/bin/sh\necho marked \"$@\"\n";

@@ -4,6 +4,9 @@
 //! The crate is the program `updater-cli`. What the boot hook needs of it as well, to read the same profile and to reach the same
 //! disk, is there without the feature `program`: [`hook_config`], [`profile`], [`os`], and the words of their failures, [`exit`].
 
+// A message that cannot be written panics there.
+#![deny(clippy::print_stderr)]
+
 #[cfg(feature = "program")]
 mod backup;
 #[cfg(feature = "program")]

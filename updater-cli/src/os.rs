@@ -4,12 +4,14 @@ pub mod aligned;
 #[cfg(feature = "program")]
 pub mod booted;
 pub mod disk;
+pub mod drive;
 pub mod error;
 #[cfg(test)]
 mod eventually;
 pub mod file;
 pub mod find;
 mod in_flight;
+pub mod kernel_words;
 pub mod lock;
 mod medium;
 pub mod node;

@@ -2,7 +2,9 @@
 //!
 //! 1. `--json`: one document on stdout, `{"schema":1, ..}`, on one line, ASCII only; of a failure `{"schema":1,"error":{..}}`.
 //! 2. Nothing foreign reaches a terminal unescaped, see [`Printable`].
-//! 3. A reader that went away (`| head`) is no error; a result that could not be written is.
+//! 3. What stderr does not take is dropped: a message never ends an act, nor changes its exit code.
+//! 4. A result that stdout does not take is an error where the result is all that was asked for (`status`), and a warning where the
+//!    act is done (`mark-good`). A reader that went away (`| head`), or never was, is neither.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
@@ -19,6 +21,7 @@ mod captured;
 mod descriptor;
 mod document;
 mod progress;
+mod terminal;
 mod watch;
 
 pub use crate::printable::{Printable, Size, lines as printable_lines};
@@ -133,34 +136,47 @@ impl Output {
             let wanted = settings.progress == ProgressForm::Json && settings.loudness == Loudness::Normal;
             wanted.then(|| Arc::clone(&err))
         });
-        Self { settings, out, err, lines, bars: MultiProgress::new() }
+        Self { settings, out, err, lines, bars: MultiProgress::with_draw_target(terminal::target()) }
     }
 
-    /// Writes the result to stdout.
+    /// Writes what a verb is asked for to stdout.
     ///
     /// # Errors
     /// [`Exit::Io`] or [`Exit::NoSpace`] where stdout does not take it.
     pub fn result<R: Report>(&self, report: &R) -> Result<(), Failure> {
-        let text = match self.settings.results {
-            ResultForm::Human => printable_lines(&report.human()),
-            ResultForm::Json => document::render(report).map_err(|error| unwritten(&error.into()))?,
-        };
-        self.to_stdout(&text).map_err(|error| unwritten(&error))
+        self.write(report).map_err(|error| unwritten(&error))
     }
 
-    /// Writes the result of an act whose bytes may have gone to stdout, and then to stderr: who reads the bytes wants nothing else.
+    /// Writes how an act ended to stdout. The act is done: where stdout does not take it, that is said, and the act is done all the same.
+    pub fn done<R: Report>(&self, report: &R) {
+        if let Err(error) = self.write(report) {
+            self.warn(&format!("the result could not be written ({error}); the act itself is done, see `status`"));
+        }
+    }
+
+    /// The same for an act whose bytes may have gone to stdout, and then to stderr: who reads the bytes wants nothing else.
+    pub fn done_after<R: Report>(&self, went: Went, report: &R) {
+        match (went, self.settings.results) {
+            (Went::Elsewhere, _) => self.done(report),
+            (_, ResultForm::Human) => self.note(&report.human()),
+            (_, ResultForm::Json) => self.line(&document::render(report).unwrap_or_else(|error| error.to_string())),
+        }
+    }
+
+    /// Writes the help, or the version, to stdout.
     ///
     /// # Errors
     /// As [`Output::result`].
-    pub fn result_after<R: Report>(&self, went: Went, report: &R) -> Result<(), Failure> {
-        if went == Went::Elsewhere {
-            return self.result(report);
-        }
-        match self.settings.results {
-            ResultForm::Human => self.note(&report.human()),
-            ResultForm::Json => self.line(&document::render(report).map_err(|error| unwritten(&error.into()))?),
-        }
-        Ok(())
+    pub fn help(error: &clap::Error) -> Result<(), Failure> {
+        unless_gone(error.print().and_then(|()| io::stdout().flush())).map_err(|error| unwritten(&error))
+    }
+
+    fn write<R: Report>(&self, report: &R) -> io::Result<()> {
+        let text = match self.settings.results {
+            ResultForm::Human => printable_lines(&report.human()),
+            ResultForm::Json => document::render(report)?,
+        };
+        self.to_stdout(&text)
     }
 
     /// Writes a failure: for people to stderr, with `--json` also as a document to stdout.
@@ -203,17 +219,22 @@ impl Output {
     }
 
     /// One line, or several, on stderr. A stderr that is closed or full has nobody to be told.
-    fn line(&self, text: &str) {
+    pub fn line(&self, text: &str) {
         let text = printable_lines(text);
         let written = self.bars.suspend(|| write_all(&self.err, text.trim_end_matches('\n'), "\n"));
         drop(written);
     }
 
     fn to_stdout(&self, text: &str) -> io::Result<()> {
-        match self.bars.suspend(|| write_all(&self.out, text, "")) {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            answer => answer,
-        }
+        unless_gone(self.bars.suspend(|| write_all(&self.out, text, "")))
+    }
+}
+
+/// A reader that went away has what it wanted.
+fn unless_gone(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        answer => answer,
     }
 }
 
@@ -226,7 +247,7 @@ fn write_all(sink: &Sink, text: &str, end: &str) -> io::Result<()> {
 
 fn unwritten(error: &io::Error) -> Failure {
     let code = exit::no_room(error).map_or(Exit::Io, |(code, _)| code);
-    let next = "the act itself is done; see `status`, and check where stdout goes";
+    let next = "check where stdout goes, then run the same command again";
     Failure::new(code, "the result could not be written", error, next)
 }
 
@@ -302,5 +323,14 @@ mod tests {
         drop(reader);
         let output = Output::with(PLAIN, Arc::new(Mutex::new(writer)), Arc::new(Mutex::new(err)), None);
         output.result(&HOSTILE).unwrap();
+    }
+
+    #[test]
+    fn an_act_that_is_done_stays_done_where_stdout_is_full() {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let err = Captured::default();
+        let output = Output::with(PLAIN, Arc::new(Mutex::new(full)), Arc::new(Mutex::new(err.clone())), None);
+        output.done(&HOSTILE);
+        assert!(err.text().starts_with("warning: the result could not be written (No space left"), "{}", err.text());
     }
 }

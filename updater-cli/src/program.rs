@@ -8,7 +8,7 @@ use crate::cli::Cli;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::session::Session;
-use crate::{output, verb};
+use crate::verb;
 
 /// Runs the program with the arguments of this process.
 #[must_use]
@@ -17,7 +17,7 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => return misused(&error),
         // The help and the version, which the user asked for.
-        Err(error) => error.exit(),
+        Err(error) => return Output::help(&error).map_or_else(|failure| early(&failure), |()| Exit::Done.into()),
     };
     let session = match Session::start(common) {
         Ok(session) => session,
@@ -35,7 +35,7 @@ pub fn run() -> ExitCode {
 /// A command line that is wrong. What stands on it may come from anywhere: a terminal gets it escaped.
 fn misused(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
-    eprint!("{}", output::printable_lines(&text));
+    Output::usual().line(&text);
     let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
     document(&Failure::new(Exit::Usage, "cannot read the command line", why, "see --help"));
     Exit::Usage.into()
@@ -43,7 +43,7 @@ fn misused(error: &clap::Error) -> ExitCode {
 
 /// A failure before there is an output to tell it with.
 fn early(failure: &Failure) -> ExitCode {
-    eprintln!("{failure}");
+    Output::usual().failure(failure);
     document(failure);
     failure.code.into()
 }

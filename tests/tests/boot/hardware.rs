@@ -41,6 +41,11 @@ fn an_nvme_disk_with_sectors_of_4096_bytes() {
 }
 
 #[test]
+fn an_nvme_disk_with_several_paths() {
+    on(&updates(Board::default(), Bus::NvmePaths, BlockSize::B512), "/dev/nvme0n1");
+}
+
+#[test]
 fn a_scsi_disk() {
     let said = updates_beside(STRAY, Board::default(), Bus::Scsi, BlockSize::B512);
     on(&said, "/dev/sda");
@@ -77,6 +82,37 @@ fn compressed_modules_are_the_kernels_to_decompress() {
     let modules = board.kernel.module_files(&["virtio_blk"]);
     assert!(modules.iter().all(|path| path.to_string_lossy().ends_with(".ko.xz")), "{modules:?}");
     on(&updates(board, Bus::Virtio, BlockSize::B512), "/dev/vda");
+}
+
+/// What is said to a module by its name reaches it, in the words of modprobe.
+#[test]
+fn words_for_modules_on_the_kernels_command_line() {
+    let disk = GuestDisk::provisioned(Board::PLAIN, &Release::of("1.0"));
+    let words = "dm_verity.prefetch-cluster=65536 overlay.index=\"as you like\" modprobe.blacklist=squashfs,loop";
+    let said = Machine { words, ..Machine::does("prefetch,off") }.run(&disk);
+    assert!(said.contains("guest: dm-verity prefetches 65536"), "{said}");
+    let told = "the module /modules/overlay.ko does not take index=\"as you like\" of the kernel's command line";
+    assert!(said.contains(told) && !said.contains("cannot be loaded"), "{said}");
+    assert!(
+        said.contains("the module /modules/squashfs.ko is not loaded: the kernel's command line says so"),
+        "{said}"
+    );
+    assert!(said.contains("updater: slot a boots: version 1.0"), "{said}");
+}
+
+/// A port that the kernel knows and the machine has not got, and one that not even the kernel knows: there the first process has no
+/// stdin, stdout and stderr. What is said stands in the kernel's log.
+#[test]
+fn consoles_that_are_not_there() {
+    let disk = GuestDisk::provisioned(Board::PLAIN, &Release::of("1.0"));
+    let log = "earlyprintk=serial,ttyS0,keep loglevel=7 printk.devkmsg=on";
+    for console in ["ttyS3", "ttyS99"] {
+        let words: &str = format!("{log} console={console}").leak();
+        let said = Machine { words, ..Machine::does("mark-good,off") }.run(&disk);
+        assert!(said.contains("updater: slot a boots: version 1.0"), "{words}: {said}");
+        assert!(said.contains("guest: mark-good ended with 0"), "{words}: {said}");
+    }
+    assert_eq!(disk.bits('a'), [1, 3, 1]);
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::drive::{could_be_disk, is_member_of, is_on_bus};
 use super::error::{Fault, OsError};
-use super::node::{device_node, exists, names_in};
+use super::node::{device_node, names_in};
 
 /// Where the kernel lists whole disks.
 pub const SYS_BLOCK: &str = "/sys/block";
@@ -20,7 +21,7 @@ pub enum Selection {
     ByTable,
     /// The one at this node, whatever kind of disk it is.
     Node(PathBuf),
-    /// Of those with the slots, the one whose directory in sysfs has this path in it.
+    /// Of those with the slots, the one whose directory in sysfs has this path in it, or that of a device it is made of.
     Bus(String),
     /// Of those with the slots, the one whose partition table has this disk GUID (as its 16 bytes stand there).
     Guid([u8; 16]),
@@ -73,48 +74,45 @@ fn whole_disk_under(
     for name in names {
         let judged = match candidate(&sys.join(name), selection) {
             Ok(None) => continue,
-            Ok(Some(node)) => look(&node).map(|said| (node, said)),
+            Ok(Some((folder, node))) => look(&node).map(|said| (folder, node, said)),
             Err(error) => Err(error),
         };
         match judged {
-            Ok((node, Match::Yes)) => found.push(node),
-            Ok((node, Match::No(why))) => others.push(format!("{}: {why}", node.display())),
+            Ok((folder, node, Match::Yes)) => found.push((folder, node)),
+            Ok((_, node, Match::No(why))) => others.push(format!("{}: {why}", node.display())),
             Err(error) => passed_over.push(error),
         }
     }
-    match found.as_slice() {
+    match without_members(&found).as_slice() {
         [] => {
             others.extend(passed_over.iter().map(OsError::to_string));
             Err(OsError::new(sys, Fault::NoDisk { others }))
         }
         [one] => Ok(Found { disk: one.clone(), passed_over }),
-        _ => Err(OsError::new(sys, Fault::SeveralDisks { found })),
+        several => Err(OsError::new(sys, Fault::SeveralDisks { found: several.to_vec() })),
     }
 }
 
-/// The node of a disk that is hardware, holds a medium, and is where the profile says; `None` for others. Loop, RAM, compressed RAM,
-/// device-mapper and network block devices all live in the virtual branch of sysfs.
-fn candidate(link: &Path, selection: &Selection) -> Result<Option<PathBuf>, OsError> {
+/// The nodes, without those of disks that another of them is made of: a mirror's halves look like the mirror.
+fn without_members(found: &[(PathBuf, PathBuf)]) -> Vec<PathBuf> {
+    let stands_alone = |(folder, _): &&(PathBuf, PathBuf)| !found.iter().any(|(other, _)| is_member_of(folder, other));
+    found.iter().filter(stands_alone).map(|(_, node)| node.clone()).collect()
+}
+
+/// Directory and node of a disk that could be the machine's, and is where the profile says; `None` for others.
+fn candidate(link: &Path, selection: &Selection) -> Result<Option<(PathBuf, PathBuf)>, OsError> {
     let folder = match fs::canonicalize(link) {
         Ok(folder) => folder,
         // Unplugged since the list was read.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(OsError::io(link, "open", &error)),
     };
-    let virtual_device = folder.components().any(|part| part.as_os_str() == "virtual");
-    let elsewhere = matches!(selection, Selection::Bus(path) if !on_bus(&folder, path));
-    if virtual_device || elsewhere {
+    let elsewhere = matches!(selection, Selection::Bus(path) if !is_on_bus(&folder, path));
+    if elsewhere || !could_be_disk(&folder)? {
         return Ok(None);
     }
-    let size = folder.join("size");
-    if !exists(&size)? || super::node::read(&size)?.trim() == "0" { Ok(None) } else { device_node(&folder).map(Some) }
-}
-
-/// Whether the bus path is a run of whole components of the disk's directory in sysfs.
-fn on_bus(folder: &Path, path: &str) -> bool {
-    let wanted: Vec<_> = Path::new(path).components().collect();
-    let parts: Vec<_> = folder.components().collect();
-    !wanted.is_empty() && parts.windows(wanted.len()).any(|run| run == wanted)
+    let node = device_node(&folder)?;
+    Ok(Some((folder, node)))
 }
 
 #[cfg(test)]
@@ -147,6 +145,16 @@ mod tests {
         Match::No("no table".to_owned())
     }
 
+    /// A disk more.
+    fn with(root: &Path, sys: &Path, folder: &str, uevent: &str) -> PathBuf {
+        let folder = root.join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("size"), "8\n").unwrap();
+        fs::write(folder.join("uevent"), uevent).unwrap();
+        symlink(&folder, sys.join(folder.file_name().unwrap())).unwrap();
+        folder
+    }
+
     fn only(wanted: &'static [&str]) -> impl FnMut(&Path) -> Result<Match, OsError> {
         move |node| Ok(if wanted.iter().any(|name| node == Path::new(name)) { Match::Yes } else { no() })
     }
@@ -175,6 +183,35 @@ mod tests {
         assert!(matches!(error.fault(), Fault::NoDisk { .. }), "{error}");
         seen.sort();
         assert_eq!(seen, [Path::new("/dev/sda"), Path::new("/dev/sdb")]);
+    }
+
+    #[test]
+    fn an_nvme_drive_with_several_paths_is_found_and_its_paths_are_not_in_the_way() {
+        let root = tempfile::tempdir().unwrap();
+        let sys = sysfs(root.path());
+        let drive = "devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1";
+        with(root.path(), &sys, drive, "DEVNAME=nvme0n1\n");
+        let path = with(root.path(), &sys, "devices/pci0000:00/0000:00:07.0/nvme/nvme0/nvme0c0n1", "DEVTYPE=disk\n");
+        fs::write(path.join("hidden"), "1\n").unwrap();
+        let found = whole_disk_under(&sys, &Selection::ByTable, only(&["/dev/nvme0n1"]));
+        assert_eq!(found, Ok(Found::named("/dev/nvme0n1".into())));
+    }
+
+    #[test]
+    fn a_mirror_is_one_disk_and_not_three() {
+        let root = tempfile::tempdir().unwrap();
+        let sys = sysfs(root.path());
+        let mirror = with(root.path(), &sys, "devices/virtual/block/md0", "DEVNAME=md0\n");
+        let found = || whole_disk_under(&sys, &Selection::ByTable, only(&["/dev/sda", "/dev/sdb", "/dev/md0"]));
+        assert!(
+            matches!(found().unwrap_err().fault(), Fault::SeveralDisks { .. }),
+            "they have nothing to do with each other"
+        );
+        fs::create_dir(mirror.join("slaves")).unwrap();
+        for name in ["sda", "sdb"] {
+            symlink(sys.join(name), mirror.join("slaves").join(name)).unwrap();
+        }
+        assert_eq!(found(), Ok(Found::named("/dev/md0".into())));
     }
 
     #[test]

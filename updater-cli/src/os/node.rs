@@ -135,9 +135,11 @@ pub fn device_node(sysfs: &Path) -> Result<PathBuf, OsError> {
     name.map(|name| Path::new("/dev").join(name)).ok_or_else(|| unexpected(&file, "a device name"))
 }
 
-/// The text of a file of the kernel's.
+/// The text of a file of the kernel's. Bytes that are none, as in the name of a mount point or a word of a boot loader, hide nothing that
+/// stands beside them.
 pub fn read(path: &Path) -> Result<String, OsError> {
-    file::read_text(path, SYSTEM_BYTES).map_err(|error| OsError::io(path, "read", &error))
+    let bytes = file::read(path, SYSTEM_BYTES).map_err(|error| OsError::io(path, "read", &error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The names in a directory.

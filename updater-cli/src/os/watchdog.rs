@@ -39,10 +39,9 @@ impl Keeper {
         let number = number(facts.rdev());
         let Some(name) = name(class, number) else { return Self::Unknown };
         let state = fs::read_to_string(class.join(&name).join("state"));
-        match state.as_deref().map(str::trim) {
-            Ok("inactive") => return Self::Off,
-            // A kernel without this file, or the answer that matters.
-            _ => {}
+        // Anything else is a kernel without this file, or the answer that matters.
+        if state.is_ok_and(|state| state.trim() == "inactive") {
+            return Self::Off;
         }
         let first = name == "watchdog0";
         match held(processes, |other| other == number || first && (other == LEGACY || number == LEGACY)) {

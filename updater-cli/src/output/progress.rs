@@ -56,7 +56,7 @@ pub struct Progress {
 }
 
 enum Shown {
-    Bar(ProgressBar),
+    Bar { bar: ProgressBar, output: Output },
     Plain { output: Output, pace: Pace, tenths: u64 },
     Nothing,
 }
@@ -104,7 +104,7 @@ impl core::error::Error for NoSuchForm {}
 impl Progress {
     pub(super) fn start(phase: &'static str, total: ByteLen, form: ProgressForm, output: &Output) -> Self {
         let shown = match form {
-            ProgressForm::Auto => Shown::Bar(bar(phase, total, output)),
+            ProgressForm::Auto => Shown::Bar { bar: bar(phase, total, output), output: output.clone() },
             ProgressForm::Plain => Shown::Plain { output: output.clone(), pace: Pace(Some(Instant::now())), tenths: 0 },
             ProgressForm::Json | ProgressForm::None => Shown::Nothing,
         };
@@ -125,9 +125,9 @@ impl Progress {
         self.tell(Due::Always);
         let text = self.summary();
         match self.shown {
-            Shown::Bar(bar) => {
+            Shown::Bar { bar, output } => {
                 bar.finish_and_clear();
-                bar.suspend(|| eprintln!("{text}"));
+                output.line(&text);
             }
             Shown::Plain { output, .. } => output.line(&text),
             Shown::Nothing => {}
@@ -143,7 +143,7 @@ impl Progress {
         }
         let tenth = self.tenths();
         match &mut self.shown {
-            Shown::Bar(bar) => bar.set_position(self.step.done.get()),
+            Shown::Bar { bar, .. } => bar.set_position(self.step.done.get()),
             Shown::Plain { output, pace, tenths } if due == Due::Paced => {
                 let wait = if tenth > *tenths { PLAIN_EVERY } else { PLAIN_AT_LEAST };
                 if pace.due(now, wait, due) {

@@ -23,7 +23,9 @@ pub fn run(session: &Session, args: &cli::HookConfig) -> Result<(), Failure> {
     new.file().write_all(&bytes).map_err(|error| unwritable(&args.output, &error))?;
     let went = new.commit()?;
     let keys = config.anchors.keys().iter().map(|key| key.id().to_string()).collect();
-    session.output.result_after(went, &Written { file: args.output.display().to_string(), bytes: bytes.len(), keys })
+    let written = Written { file: args.output.display().to_string(), bytes: bytes.len(), keys };
+    session.output.done_after(went, &written);
+    Ok(())
 }
 
 #[derive(Serialize)]

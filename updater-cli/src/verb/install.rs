@@ -33,7 +33,10 @@ pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
         last_result::write(session, &answer);
     }
     let installed = answer?;
-    session.output.result(&installed)?;
+    if args.dry_run {
+        return session.output.result(&installed);
+    }
+    session.output.done(&installed);
     if args.reboot { crate::os::reboot::now() } else { Ok(()) }
 }
 

@@ -11,11 +11,12 @@ use crate::session::Session;
 /// Makes the pair; existing files stay as they are.
 pub fn run(session: &Session, args: &Keygen) -> Result<(), Failure> {
     let pair = keys::generate(&args.out, &args.name)?;
-    session.output.result(&Made {
+    session.output.done(&Made {
         private_key: pair.private.display().to_string(),
         public_key: pair.public.display().to_string(),
         key_id: keys::public(&pair.public)?.id().to_string(),
-    })
+    });
+    Ok(())
 }
 
 #[derive(Serialize)]

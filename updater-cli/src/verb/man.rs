@@ -15,7 +15,8 @@ use crate::session::Session;
 pub fn run(session: &Session, args: &cli::Man) -> Result<(), Failure> {
     let made = fs::create_dir_all(&args.dir).and_then(|()| clap_mangen::generate_to(Cli::command(), &args.dir));
     made.map_err(|error| unwritable(&args.dir, &error))?;
-    session.output.result(&Made { folder: args.dir.display().to_string() })
+    session.output.done(&Made { folder: args.dir.display().to_string() });
+    Ok(())
 }
 
 #[derive(Serialize)]

@@ -27,7 +27,8 @@ pub fn run(session: &Session, args: &cli::Note) -> Result<(), Failure> {
         NoteOption::Restarted => Reason::RESTARTED,
     };
     mark::explain(&mut bench, &survey, slot, reason, args.detail.as_deref())?;
-    session.output.result(&Noted::of(facts, reason, args.detail.as_deref()))
+    session.output.done(&Noted::of(facts, reason, args.detail.as_deref()));
+    Ok(())
 }
 
 fn no_trial(slot: SlotId, state: SlotState) -> Failure {

@@ -26,7 +26,8 @@ pub fn run(session: &Session) -> Result<(), Failure> {
     let read = Table::read(&mut disk, &mut scratch);
     let repaired = read.and_then(|table| apply::repair(&mut disk, &table, Relocate::Yes, &mut scratch));
     let repair = repaired.map_err(|error| what(unusable::explained(&mut disk, &[], error)))?;
-    session.output.result(&Repaired::of(&repair))
+    session.output.done(&Repaired::of(&repair));
+    Ok(())
 }
 
 #[derive(Serialize)]

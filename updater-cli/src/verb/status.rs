@@ -322,5 +322,6 @@ impl SlotRow {
 pub fn after(session: &Session, bench: &mut Bench, profile: &Profile, outcome: &Outcome) -> Result<(), Failure> {
     crate::bench::tell(&session.output, outcome);
     let survey = bench.survey_again(session)?;
-    session.output.result(&Status::of(bench, &survey, profile))
+    session.output.done(&Status::of(bench, &survey, profile));
+    Ok(())
 }

@@ -49,7 +49,8 @@ pub fn run(session: &Session, args: &AttachSignature) -> Result<(), Failure> {
         _ => unwritable(&args.file, &error),
     })?;
     new.commit()?;
-    session.output.result(&Attached { file: args.file.display().to_string(), key_id: key.id().to_string() })
+    session.output.done(&Attached { file: args.file.display().to_string(), key_id: key.id().to_string() });
+    Ok(())
 }
 
 fn signature(path: &Path) -> Result<Vec<u8>, Failure> {

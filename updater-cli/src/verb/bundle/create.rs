@@ -47,7 +47,8 @@ pub fn run(session: &Session, args: &BundleCreate) -> Result<(), Failure> {
         manifest_digest: written.digest.to_string(),
         signatures: keys.len(),
     };
-    session.output.result_after(went, &created)
+    session.output.done_after(went, &created);
+    Ok(())
 }
 
 fn local_key(path: &Path) -> Result<LocalKey, Failure> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::cli::BundleDigest;
 use crate::exit::Failure;
-use crate::new_file::{Existing, NewFile, Went, unwritable};
+use crate::new_file::{Existing, NewFile, unwritable};
 use crate::os::OsError;
 use crate::output::Report;
 use crate::session::Session;
@@ -24,16 +24,12 @@ pub fn run(session: &Session, args: &BundleDigest) -> Result<(), Failure> {
     let read = Unverified::read(&mut source, &mut head);
     let named = |fault| Failure::from(Error::<OsError>::from(fault)).doing(what);
     let sealed = Sealed::from(&read.map_err(|fault| source.explained(named(fault)))?);
-    let went = match &args.output {
-        None => Went::Elsewhere,
-        Some(path) => {
-            let mut new = NewFile::begin(path, Existing::Replaced, &session.interrupt)?;
-            new.file().write_all(&sealed.message()).map_err(|error| unwritable(path, &error))?;
-            new.commit()?
-        }
-    };
     let message = Message { sha256: sealed.digest().to_string(), bytes: sealed.message().len() };
-    session.output.result_after(went, &message)
+    let Some(path) = &args.output else { return session.output.result(&message) };
+    let mut new = NewFile::begin(path, Existing::Replaced, &session.interrupt)?;
+    new.file().write_all(&sealed.message()).map_err(|error| unwritable(path, &error))?;
+    session.output.done_after(new.commit()?, &message);
+    Ok(())
 }
 
 #[derive(Serialize)]
