@@ -24,7 +24,6 @@ use updater_cli::time;
 
 use crate::decide::Consequence;
 use crate::decide::Step;
-use crate::floor;
 use crate::nodes;
 use crate::setback::Setback;
 
@@ -145,7 +144,7 @@ impl<'c> Machine<'c> {
     /// # Errors
     /// As [`Machine::slots`].
     pub fn floor(&mut self, slots: &SlotTable<'c>, trial: SlotId) -> Result<u64, Error<OsError>> {
-        Ok(floor::below(&self.facts(slots)?, trial))
+        Ok(self.facts(slots)?.lowest_index_beside(trial))
     }
 
     fn facts(&mut self, slots: &SlotTable<'c>) -> Result<Facts<'c>, Error<OsError>> {

@@ -23,6 +23,8 @@ mod last_result;
 mod new_file;
 #[cfg(feature = "program")]
 mod new_table;
+#[cfg(feature = "program")]
+mod next;
 pub mod os;
 #[cfg(feature = "program")]
 mod output;

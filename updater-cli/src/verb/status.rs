@@ -1,7 +1,6 @@
 //! `status`: slots with state, version and tries; what is booted, what boots next, and why something fell back.
 
 use libupdate::apply::Outcome;
-use libupdate::boot::{self, Choice};
 use libupdate::bundle::verdict::Reason;
 use libupdate::gpt::{CopyState, Successful, Table};
 use libupdate::policy::SlotFacts;
@@ -14,6 +13,7 @@ use crate::backup;
 use crate::bench::Bench;
 use crate::exit::Failure;
 use crate::last_result::{self, LastResult};
+use crate::next::Next;
 use crate::os::Mode;
 use crate::os::booted::PassedOver;
 use crate::output::{Printable, Report, Size};
@@ -84,10 +84,7 @@ impl Status {
     /// The status of a surveyed disk.
     pub fn of(bench: &mut Bench, survey: &Survey<'_>, profile: &Profile) -> Self {
         let name = |slot: libupdate::SlotId| slot.to_string();
-        let next = match boot::choose(&boot::candidates(&survey.slots), profile.guard) {
-            Choice::Boot(boot) => Some(name(boot.candidate.slot)),
-            Choice::Nothing => None,
-        };
+        let next = Next::of(bench, survey, profile.guard).boot.map(|boot| name(boot.candidate.slot));
         let rows = survey.slots.slots().iter().map(|slot| SlotRow::of(slot, bench, survey, profile)).collect();
         Self {
             disk: bench.disk.path().display().to_string(),
