@@ -101,8 +101,8 @@ pub fn run<'c>(
     let mut mappings = Vec::new();
     match start(machine, slot, &verified, around, &mut mappings) {
         Ok(kernel) => {
-            let disk = machine.disk_name().display().to_string();
-            let report = Report { disk, tries_left, confirm_seconds, earlier, ..report(step, &verified, &mappings) };
+            let report = report(machine, step, &verified, &mappings);
+            let report = Report { tries_left, confirm_seconds, earlier, ..report };
             Ok(Ready { report, kernel, manifest })
         }
         Err(setback) => {
@@ -279,13 +279,15 @@ fn what_runs(
     slot_kernel::open(wanted, around.root, payload.transpose()?).map(Some)
 }
 
-fn report(step: &Step, verified: &Verified<'_>, mappings: &[(String, Mapping)]) -> Report {
+fn report(machine: &Machine<'_>, step: &Step, verified: &Verified<'_>, mappings: &[(String, Mapping)]) -> Report {
     let manifest = verified.manifest();
     let root_hash = manifest.payloads().first().map(|payload| payload.root_hash().to_string());
     let devices = mappings.iter().map(|(role, mapping)| (role.clone(), mapping.node().display().to_string()));
     Report {
         slot: step.slot(),
-        disk: String::new(),
+        disk: machine.disk_name().display().to_string(),
+        disk_guid: machine.disk_guid.to_string(),
+        compatible: machine.config.compatible.clone(),
         kind: step.word(),
         version: manifest.version().to_string(),
         root_hash: root_hash.unwrap_or_default(),

@@ -50,6 +50,9 @@ pub struct Common {
     /// priority]
     #[arg(long, value_name = "a|b|none", global = true, value_parser = booted)]
     pub booted: Option<BootedOption>,
+    /// Believe --booted also where this boot's own report or the kernel's command line names another slot
+    #[arg(long, requires = "booted", global = true)]
+    pub danger_booted: bool,
     /// One JSON document on stdout
     #[arg(long, global = true)]
     pub json: bool,

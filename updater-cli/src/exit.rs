@@ -240,7 +240,6 @@ fn next_for_os(error: &OsError) -> &'static str {
         (Fault::Locked { .. }, _) => "wait until the other program has ended; nothing needs to be cleaned up",
         (Fault::NoDisk { .. }, _) => "name the disk with --disk, or check that the profile is this board's",
         (Fault::SeveralDisks { .. }, _) => "name the disk with --disk, or its bus path in the profile",
-        (Fault::BootedDiffers { .. }, _) => "say with --booted which slot runs",
         (Fault::BootedSlot { .. }, _) => "choose the other slot",
         (_, Class::NoSpace) if error.errno() == Some(Errno::FBIG) => LARGER_FILES,
         (_, Class::NoSpace) => "make room, then run the same command again",

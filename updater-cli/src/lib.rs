@@ -33,6 +33,8 @@ pub mod profile;
 #[cfg(feature = "program")]
 pub mod program;
 #[cfg(feature = "program")]
+mod running;
+#[cfg(feature = "program")]
 mod scratch_disk;
 #[cfg(feature = "program")]
 mod session;

@@ -23,8 +23,6 @@ pub mod reread;
 pub mod signal;
 
 pub use aligned::AlignedBuf;
-#[cfg(feature = "program")]
-pub use booted::Booted;
 pub use disk::{Disk, Kind, Mode, OpenHow};
 pub use error::{Class, Fault, OsError};
 pub use lock::Lock;

@@ -40,7 +40,7 @@ pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
 fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
     let mode = if args.dry_run { Mode::ReadOnly } else { Mode::ReadWrite };
     let device = session.device()?;
-    let mut bench = Bench::open(session, &device, mode)?;
+    let mut bench = Bench::open(session, &device, mode)?.for_an_act();
     if args.reboot && bench.is_file() {
         return Err(Failure::new(Exit::Usage, "cannot reboot", "this is a disk image file", "leave out --reboot"));
     }

@@ -18,6 +18,7 @@ use crate::os::Mode;
 use crate::os::booted::PassedOver;
 use crate::output::{Printable, Report, Size};
 use crate::profile::Profile;
+use crate::running::Running;
 use crate::session::Session;
 
 /// Shows what is on the disk. Reads only.
@@ -32,6 +33,9 @@ pub struct Status {
     disk: String,
     gpt: Copies,
     booted: Option<String>,
+    /// Whether nobody said which slot runs, which is not to say that none does.
+    #[serde(skip)]
+    running: Running,
     next: Option<String>,
     slots: Vec<SlotRow>,
     last_result: Option<LastResult>,
@@ -90,6 +94,7 @@ impl Status {
             disk: bench.disk.path().display().to_string(),
             gpt: Copies::of(&survey.table),
             booted: bench.view.booted.map(name),
+            running: bench.running,
             next,
             slots: rows,
             last_result: last_result::read(bench.is_file()),
@@ -223,8 +228,13 @@ fn version(facts: &SlotFacts) -> Option<String> {
 impl Report for Status {
     fn human(&self) -> String {
         let mut text = format!("disk    {}   GPT {}\n", Printable(&self.disk), self.gpt.in_words());
-        let word = |slot: &Option<String>| slot.as_ref().map_or("none".to_owned(), |slot| format!("slot {slot}"));
-        text += &format!("booted  {}\nnext    {}\n\n", word(&self.booted), word(&self.next));
+        let booted = match self.running {
+            Running::Slot(slot) => format!("slot {slot}"),
+            Running::Elsewhere => "none".to_owned(),
+            Running::Unknown => "unknown".to_owned(),
+        };
+        let next = self.next.as_ref().map_or("none".to_owned(), |slot| format!("slot {slot}"));
+        text += &format!("booted  {booted}\nnext    {next}\n\n");
         text += "slot  state       version               prio  tries  good  partitions\n";
         for row in &self.slots {
             text += &row.line();
