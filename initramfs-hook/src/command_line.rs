@@ -1,6 +1,7 @@
 //! The kernel's command line: what it asks of the hook, and what the next kernel gets.
 
 use libupdate::SlotId;
+use libupdate::slot::PartitionSpec;
 
 /// Where the kernel shows it.
 pub const PATH: &str = "/proc/cmdline";
@@ -16,7 +17,8 @@ pub enum Named {
     No,
     /// This one: a boot loader or an earlier kernel has chosen it and spent its try.
     Slot(SlotId),
-    /// Something that is no slot's letter. The hook chooses, as if nothing stood there.
+    /// Something that is no slot of the profile. The hook chooses, as if nothing stood there: a device whose boot loader has a wrong word
+    /// must boot.
     Nonsense,
 }
 
@@ -35,12 +37,16 @@ impl CommandLine {
         self.0.split_ascii_whitespace().take_while(|word| *word != "--")
     }
 
-    /// The slot of the last `updater.slot=`.
-    pub fn slot(&self) -> Named {
-        match self.words().filter_map(|word| word.strip_prefix(SLOT)).last() {
-            None => Named::No,
-            Some(name) => SlotId::from_name(name).map_or(Named::Nonsense, Named::Slot),
-        }
+    /// The last `updater.slot=`, with what it names.
+    pub fn slot_word(&self) -> Option<&str> {
+        self.words().filter(|word| word.starts_with(SLOT)).last()
+    }
+
+    /// The slot of the last `updater.slot=`, if the profile has it.
+    pub fn slot(&self, profile: &[PartitionSpec<'_>]) -> Named {
+        let Some(name) = self.slot_word().and_then(|word| word.strip_prefix(SLOT)) else { return Named::No };
+        let known = SlotId::from_name(name).filter(|slot| profile.iter().any(|spec| spec.slot == *slot));
+        known.map_or(Named::Nonsense, Named::Slot)
     }
 
     /// The init that was asked for.
@@ -70,12 +76,17 @@ mod tests {
 
     #[test]
     fn the_last_slot_counts_and_inits_words_do_not() {
-        let slot = |text: &str| CommandLine::new(text).slot();
+        let type_guid = libupdate::gpt::Guid::ZERO;
+        let duty = libupdate::slot::Duty::Control;
+        let spec = |slot| PartitionSpec { slot, role: "root", label: "root", type_guid, duty };
+        let slot = |text: &str| CommandLine::new(text).slot(&[spec(SlotId::A), spec(SlotId::B)]);
         assert_eq!(slot("quiet updater.slot=b\n"), Named::Slot(SlotId::B));
         assert_eq!(slot("updater.slot=a updater.slot=b"), Named::Slot(SlotId::B));
         assert_eq!(slot("quiet xupdater.slot=b -- updater.slot=a"), Named::No);
         assert_eq!(slot("updater.slot="), Named::Nonsense);
         assert_eq!(slot("updater.slot=B"), Named::Nonsense);
+        assert_eq!(slot("updater.slot=h"), Named::Nonsense, "the profile has no slot h");
+        assert_eq!(CommandLine::new("x updater.slot=h y").slot_word(), Some("updater.slot=h"));
         assert_eq!(CommandLine::new("init=/x init=/bin/sh -- init=/y").init(), Some("/bin/sh"));
     }
 
