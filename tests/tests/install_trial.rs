@@ -27,7 +27,7 @@ fn the_question_is_on_the_slot_until_the_next_install_takes_it_back() {
     device.does(&["activate"]);
     assert_eq!((device.state("b").as_str(), asked(&device)), ("trial", 90.into()));
     // Marked good, nobody is asked any more; written anew, nobody is asked.
-    device.does(&["mark-good", "--slot", "b"]);
+    device.does(&["mark-good", "--slot", "b", "--danger-untried"]);
     assert_eq!(asked(&device), Value::Null);
     let staged = Device::new();
     staged.does(&["install", "--no-activate", "--trial", "manual", &bundle]);

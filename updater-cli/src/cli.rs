@@ -269,6 +269,9 @@ pub struct MarkGood {
     pub unattended: bool,
 }
 
+    /// Also a slot that does not run and has never completed a boot: where it does not work, nothing is left to fall back to
+    #[arg(long)]
+    pub danger_untried: bool,
 /// `mark-bad`.
 #[derive(Args, Debug)]
 pub struct MarkBad {

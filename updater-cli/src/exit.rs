@@ -309,10 +309,11 @@ const fn next_for_rejected(kind: Rejected) -> &'static str {
         Rejected::BootedSlot { .. } => "choose the other slot, or boot it first",
         Rejected::TrialRunning { .. } => "run mark-good (or mark-bad and reboot) first",
         Rejected::LastGoodSlot { .. } => {
-            "get another slot to good first: install and mark-good it, or mark-good --slot the one that is to stay"
+            "get another slot to good first: install into it, boot it, and run mark-good from it"
         }
         Rejected::SlotState { .. } => "see `status` for the state of each slot",
-        Rejected::NoTarget => "see `status`: every other slot is taken",
+        Rejected::NeverBooted { .. } => "boot it and run mark-good from it; --danger-untried marks it all the same",
+        Rejected::NoTarget => "see `status` for the state of each slot",
         Rejected::NoSuchSlot { .. } => "see `status` for the slots this profile has",
         _ => "see `status`",
     }
