@@ -154,10 +154,15 @@ fn slot_state() {
     device.refuses_untouched(&["activate", "--slot", "b"], Exit::Refused, "slot b is not");
 }
 
+/// A way back that is none says why, and which verb is meant.
 #[test]
 fn no_target() {
+    let refused = |device: &Device, why: &str, next: &str| {
+        let answer = device.refuses_untouched(&["rollback"], Exit::Refused, why);
+        assert!(why.starts_with(&Rejected::NoTarget.to_string()) && answer.stderr().contains(next), "{answer}");
+    };
     let device = Device::new();
-    refused(&device, &["rollback"], Rejected::NoTarget);
+    refused(&device, "no other slot is fit for it: slot b is empty, not good", "next: install a release");
     device.installs(2);
     refused(&device, "no other slot is fit for it: slot b is trial, not good", "next: `cancel` takes back");
     device.does(&["install", "--no-activate", "--slot", "b", &device.workshop.bundle_text(3)]);

@@ -117,6 +117,8 @@ pub enum Verb {
     Activate(SlotOption),
     /// Boot the other good slot next
     Rollback(SlotOption),
+    /// Take back an installation that has not booted yet: its slot is disarmed, without a verdict on what it holds
+    Cancel(SlotOption),
     /// Say that the booted slot works
     MarkGood(MarkGood),
     /// Say that a slot must not boot again
@@ -267,11 +269,11 @@ pub struct MarkGood {
     /// for whoever else works on the disk, up to ten minutes
     #[arg(long, conflicts_with = "slot")]
     pub unattended: bool,
-}
-
     /// Also a slot that does not run and has never completed a boot: where it does not work, nothing is left to fall back to
     #[arg(long)]
     pub danger_untried: bool,
+}
+
 /// `mark-bad`.
 #[derive(Args, Debug)]
 pub struct MarkBad {
