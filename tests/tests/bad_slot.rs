@@ -312,6 +312,11 @@ fn an_armed_slot_that_the_hook_passes_over_is_not_chosen() {
             assert_eq!(chosen["passed_over"][0]["reason"], reason);
             assert!(chosen["partitions"][0]["verity"]["root_hash"].is_string(), "{chosen}");
             assert_eq!((device.slot("b").bits, device.next().as_str()), (bits, "a"));
+            let status = device.run(&["status"]).exits(Exit::Done);
+            assert!(
+                status.stdout().contains("next    slot a") && status.stdout().contains("slot b is passed over"),
+                "{status}"
+            );
         }
         assert_eq!(device.slot("a").bits[1], 2, "one try of the good slot is spent, once");
     }

@@ -326,5 +326,10 @@ pub fn with_tools<T>(
 
 /// A failure of an act that had no slot to work on.
 pub fn no_slot(what: &str) -> Failure {
-    Failure::new(Exit::Usage, what, "no slot is booted, so it is not clear which one is meant", "name it with --slot")
+    Failure::new(
+        Exit::Usage,
+        what,
+        "no slot is booted, so it is not clear which one is meant",
+        "name it with --slot, or say with --booted which one runs",
+    )
 }

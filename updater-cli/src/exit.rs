@@ -308,9 +308,7 @@ const fn next_for_rejected(kind: Rejected) -> &'static str {
         Rejected::FailedBefore { .. } => "use a newer version, or give --retry-failed to try the same one again",
         Rejected::BootedSlot { .. } => "choose the other slot, or boot it first",
         Rejected::TrialRunning { .. } => "run mark-good (or mark-bad and reboot) first",
-        Rejected::LastGoodSlot { .. } => {
-            "get another slot to good first: install into it, boot it, and run mark-good from it"
-        }
+        Rejected::LastGoodSlot { .. } => "get another slot to good first: boot it, and run mark-good from it",
         Rejected::SlotState { .. } => "see `status` for the state of each slot",
         Rejected::NeverBooted { .. } => "boot it and run mark-good from it; --danger-untried marks it all the same",
         Rejected::NoTarget => "see `status` for the state of each slot",

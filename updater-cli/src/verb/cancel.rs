@@ -29,9 +29,13 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
 
 fn done(facts: &SlotFacts) -> String {
     let slot = facts.slot;
-    let version = facts.installed.as_ref().map(|installed| Printable(&installed.version).to_string());
-    let version = version.map_or_else(|| "what it holds".to_owned(), |version| format!("version {version}"));
-    format!("slot {slot} does not boot; {version} can be installed again, and most of it is there")
+    match &facts.installed {
+        Some(installed) => {
+            let version = Printable(&installed.version);
+            format!("slot {slot} does not boot; version {version} can be installed again, and is there already")
+        }
+        None => format!("slot {slot} does not boot"),
+    }
 }
 
 /// The slot that was named; else an armed one, the next to boot first; else a staged one.

@@ -32,12 +32,14 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
 fn nowhere(facts: &Facts<'_>) -> Failure {
     let others = || facts.slots.iter().filter(|one| Some(one.slot) != facts.booted);
     let states: Vec<String> = others().map(|one| format!("slot {} is {}, not good", one.slot, one.state)).collect();
-    let why = format!("{}: {}", Rejected::NoTarget, states.join(", "));
-    let armed = |one: &&SlotFacts| one.is_armed();
-    let next = match others().find(armed) {
-        Some(_) => "`cancel` takes back what is armed and has not booted",
-        None if others().any(|one| one.state == SlotState::Staged) => "`cancel` takes back what is staged",
-        None => "install a release into another slot first",
+    let why = format!("{}: {}", Rejected::NoTarget, states.join("; "));
+    let any = |fits: &dyn Fn(&SlotFacts) -> bool| others().any(fits);
+    let next = if any(&|one| facts.cancellable(one.slot).is_ok()) {
+        "`cancel` takes back what is installed and has not booted"
+    } else if any(&|one| one.state == SlotState::Trial) {
+        "boot one of them, and run mark-good from it"
+    } else {
+        "install a release into another slot first"
     };
     Failure::new(Exit::Refused, WHAT, why, next)
 }

@@ -36,6 +36,9 @@ pub struct Status {
     /// Whether nobody said which slot runs, which is not to say that none does.
     #[serde(skip)]
     running: Running,
+    /// Why slots before the next one do not boot.
+    #[serde(skip)]
+    passed_over: Vec<String>,
     next: Option<String>,
     slots: Vec<SlotRow>,
     last_result: Option<LastResult>,
@@ -88,13 +91,16 @@ impl Status {
     /// The status of a surveyed disk.
     pub fn of(bench: &mut Bench, survey: &Survey<'_>, profile: &Profile) -> Self {
         let name = |slot: libupdate::SlotId| slot.to_string();
-        let next = Next::of(bench, survey, profile.guard).boot.map(|boot| name(boot.candidate.slot));
+        let next = Next::of(bench, survey, profile.guard);
+        let passed_over = next.lines().collect();
+        let next = next.boot.map(|boot| name(boot.candidate.slot));
         let rows = survey.slots.slots().iter().map(|slot| SlotRow::of(slot, bench, survey, profile)).collect();
         Self {
             disk: bench.disk.path().display().to_string(),
             gpt: Copies::of(&survey.table),
             booted: bench.view.booted.map(name),
             running: bench.running,
+            passed_over,
             next,
             slots: rows,
             last_result: last_result::read(bench.is_file()),
@@ -238,6 +244,9 @@ impl Report for Status {
         text += "slot  state       version               prio  tries  good  partitions\n";
         for row in &self.slots {
             text += &row.line();
+        }
+        for line in &self.passed_over {
+            text += &format!("\n{line}\n");
         }
         for row in &self.slots {
             if let Some(seconds) = row.confirm_seconds {
