@@ -25,8 +25,8 @@ use libupdate::survey::Survey;
 
 use crate::cli::BootedOption;
 use crate::exit::{Exit, Failure};
-use crate::os::OsError;
 use crate::os::booted::{BootReport, COMMAND_LINE, REPORT, Told};
+use crate::os::{Fault, OsError};
 
 /// What the command line says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -237,7 +237,11 @@ impl Doubt {
 
 impl From<Doubt> for Failure {
     fn from(doubt: Doubt) -> Self {
-        Self::new(Exit::Refused, "", &doubt, doubt.next())
+        let code = match &doubt {
+            Doubt::Unreadable(error) if !matches!(error.fault(), Fault::Unexpected { .. }) => Exit::Io,
+            _ => Exit::Refused,
+        };
+        Self::new(code, "", &doubt, doubt.next())
     }
 }
 

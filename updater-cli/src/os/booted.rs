@@ -208,9 +208,9 @@ mod tests {
         assert_eq!(told().command_line, None);
         fs::write(&line, "updater.slot=B").unwrap();
         fs::write(&report, "{").unwrap();
-        let Told { report, command_line } = told();
         let unexpected = |error: OsError| matches!(error.fault(), Fault::Unexpected { .. });
-        assert!(unexpected(report.unwrap().unwrap_err()) && unexpected(command_line.unwrap().unwrap_err()));
+        assert!(unexpected(told().report.unwrap().unwrap_err()));
+        assert!(unexpected(told().command_line.unwrap().unwrap_err()));
         fs::write(&report, vec![b' '; 1 << 20]).unwrap();
         assert!(told().report.unwrap().unwrap_err().to_string().contains("has more than 65536 bytes"));
     }

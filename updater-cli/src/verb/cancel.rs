@@ -18,7 +18,13 @@ const WHAT: &str = "cannot cancel";
 /// Disarms, and says so.
 pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
     let (device, mut bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
-    let facts = meant(&survey.facts, args.slot)?;
+    let facts = match meant(&survey.facts, args.slot) {
+        Err(failure) if failure.code == Exit::Nothing => {
+            bench.settle(session)?;
+            return Err(failure);
+        }
+        answer => answer?,
+    };
     let slot = survey.slots.get(facts.slot).map_err(Error::<OsError>::from)?;
     let outcome = bench
         .commit(session, |disk, specs, scratch| cancel::cancel(disk, specs, &survey.facts, slot, scratch))
