@@ -56,6 +56,7 @@ enum Act {
     Activate(usize),
     MarkGood(usize),
     MarkBad(usize),
+    Cancel(usize),
     Rollback,
     Repair,
 }
@@ -170,7 +171,7 @@ impl Life {
     }
 
     fn choose(&self, input: &mut Input<'_>) -> Act {
-        let (what, slot) = (input.below(16), input.below(self.device.shape.slots));
+        let (what, slot) = (input.below(17), input.below(self.device.shape.slots));
         match what {
             0..4 => Act::Boot,
             4..8 => {
@@ -183,6 +184,7 @@ impl Life {
             12 => Act::MarkBad(slot),
             13 => Act::Rollback,
             14 => Act::Repair,
+            15 => Act::Cancel(slot),
             _ => Act::MarkBad(self.device.booted.unwrap_or(slot)),
         }
     }
@@ -238,6 +240,7 @@ impl Life {
             Act::Activate(slot) => device.activate(slot),
             Act::MarkGood(slot) => device.mark_good(slot),
             Act::MarkBad(slot) => device.mark_bad(slot),
+            Act::Cancel(slot) => device.cancel(slot),
             Act::Rollback => device.rollback(),
             Act::Repair => device.repair(),
         }
@@ -327,6 +330,7 @@ fn way(model: &Model, act: Act) -> Option<Vec<Model>> {
         Act::Activate(slot) => model.activating(slot),
         Act::MarkGood(slot) => model.marking_good(slot),
         Act::MarkBad(slot) => model.marking_bad(slot),
+        Act::Cancel(slot) => model.cancelling(slot),
         Act::Rollback => model.rolling_back(),
         Act::Repair => Some(vec![model.clone()]),
     }

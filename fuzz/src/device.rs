@@ -16,7 +16,7 @@ use libupdate::policy::{self, Compression, Downgrade, FailedBefore, Wishes};
 use libupdate::slot::{Duty, PartitionSpec};
 use libupdate::survey::{self, Memory, SlotTrailer, Survey, View};
 use libupdate::verity::CHUNK_BYTES;
-use libupdate::{BlockIo, BlockSize, Error, Lba, SlotId, SoftHasher, activate, disarm};
+use libupdate::{BlockIo, BlockSize, Error, Lba, SlotId, SoftHasher, activate, cancel, disarm};
 use tests::medium::Zone;
 
 use crate::bundles::{ANCHORS, BLOCK, COMPATIBLE, ROLES, RunLength};
@@ -327,6 +327,16 @@ impl Device {
     pub fn mark_bad(&mut self, slot: usize) -> Done<()> {
         let facts = self.survey()?.facts;
         activate::mark_bad(&mut self.disk, self.shape.specs(), &facts, id(slot), &mut [0; SCRATCH]).map(|_| ())
+    }
+
+    /// Takes back what is armed or staged.
+    ///
+    /// # Errors
+    /// The core's.
+    pub fn cancel(&mut self, slot: usize) -> Done<()> {
+        let Survey { facts, slots, .. } = self.survey()?;
+        let slot = slots.get(id(slot))?;
+        cancel::cancel(&mut self.disk, self.shape.specs(), &facts, slot, &mut [0; SCRATCH]).map(|_| ())
     }
 
     /// Puts the other good slot first.

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use libupdate::boot::unfit;
 use libupdate::bundle::Verified;
 use libupdate::bundle::verdict::Reason;
 use libupdate::check::{self, Buffers};
@@ -15,7 +16,6 @@ use libupdate::error::Corrupt;
 use libupdate::gpt::TriesLeft;
 use libupdate::install::{self, NoDecompressor, Tools};
 use libupdate::slot::{Slot, SlotTable};
-use libupdate::survey::SlotTrailer;
 use libupdate::verity::{CHUNK_BYTES, Tree, digest_at};
 use libupdate::{BlockHasher as _, ByteOffset, Digest, Error, Extent, SoftHasher, Window};
 use updater_cli::os::{AlignedBuf, OsError};
@@ -102,8 +102,8 @@ pub fn run<'c>(
     let mut mappings = Vec::new();
     match start(machine, slot, &verified, around, &mut mappings) {
         Ok(kernel) => {
-            let disk = machine.disk_name().display().to_string();
-            let report = Report { disk, tries_left, confirm_seconds, earlier, ..report(step, &verified, &mappings) };
+            let report = report(machine, step, &verified, &mappings);
+            let report = Report { tries_left, confirm_seconds, earlier, ..report };
             Ok(Ready { report, kernel, manifest })
         }
         Err(setback) => {
@@ -134,14 +134,9 @@ fn authentic<'b>(
     slot: &Slot<'_>,
     memory: &'b mut Trailer,
 ) -> Result<(Verified<'b>, Vec<Extent>), Setback> {
-    match machine.trailer(slot, memory) {
-        Ok(SlotTrailer::Valid(verified, extents)) => Ok((verified, extents.to_vec())),
-        Ok(SlotTrailer::NotAuthentic(kind @ Corrupt::TrailerUnreadable)) => Err(Setback::new(Reason::UNREADABLE, kind)),
-        Ok(SlotTrailer::NotAuthentic(kind)) => Err(Setback::new(Reason::TRAILER, kind)),
-        Ok(SlotTrailer::Nothing) => Err(Setback::new(Reason::TRAILER, Corrupt::TrailerMissing)),
-        Ok(SlotTrailer::Mark(_)) => Err(Setback::new(Reason::TRAILER, "an installation did not end")),
-        Err(error) => Err(Setback::new(Reason::UNREADABLE, error)),
-    }
+    let found = machine.trailer(slot, memory).map_err(|error| Setback::new(Reason::UNREADABLE, error))?;
+    let (verified, extents) = found.fit().map_err(|unfit| Setback::unfit(&unfit))?;
+    Ok((verified, extents.to_vec()))
 }
 
 fn above_floor<'c>(
@@ -151,9 +146,7 @@ fn above_floor<'c>(
     verified: &Verified<'_>,
 ) -> Result<(), Setback> {
     let floor = machine.floor(slots, step.slot()).map_err(|error| Setback::new(Reason::UNREADABLE, error))?;
-    let index = verified.manifest().rollback_index();
-    let lower = || Setback::new(Reason::ROLLBACK, format_args!("{index} where {floor} is the lowest"));
-    if index >= floor { Ok(()) } else { Err(lower()) }
+    unfit::above(verified.manifest().rollback_index(), floor).map_err(|unfit| Setback::unfit(&unfit))
 }
 
 /// Reads every block of the slot.
@@ -287,13 +280,15 @@ fn what_runs(
     slot_kernel::open(wanted, around.root, payload.transpose()?).map(Some)
 }
 
-fn report(step: &Step, verified: &Verified<'_>, mappings: &[(String, Mapping)]) -> Report {
+fn report(machine: &Machine<'_>, step: &Step, verified: &Verified<'_>, mappings: &[(String, Mapping)]) -> Report {
     let manifest = verified.manifest();
     let root_hash = manifest.payloads().first().map(|payload| payload.root_hash().to_string());
     let devices = mappings.iter().map(|(role, mapping)| (role.clone(), mapping.node().display().to_string()));
     Report {
         slot: step.slot(),
-        disk: String::new(),
+        disk: machine.disk_name().display().to_string(),
+        disk_guid: machine.disk_guid.to_string(),
+        compatible: machine.config.compatible.clone(),
         kind: step.word(),
         version: manifest.version().to_string(),
         root_hash: root_hash.unwrap_or_default(),

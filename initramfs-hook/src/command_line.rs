@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use libupdate::SlotId;
+use libupdate::slot::PartitionSpec;
 use updater_cli::os::kernel_words;
 
 pub use updater_cli::os::kernel_words::PATH;
@@ -20,7 +21,8 @@ pub enum Named {
     No,
     /// This one: a boot loader or an earlier kernel has chosen it and spent its try.
     Slot(SlotId),
-    /// Something that is no slot's letter. The hook chooses, as if nothing stood there.
+    /// Something that is no slot of the profile. The hook chooses, as if nothing stood there: a device whose boot loader has a wrong word
+    /// must boot.
     Nonsense,
 }
 
@@ -34,12 +36,17 @@ impl CommandLine {
         Self(line.into())
     }
 
-    /// The slot of the last `updater.slot=`.
-    pub fn slot(&self) -> Named {
-        match kernel_words::value(&self.0, SLOT) {
-            None => Named::No,
-            Some(name) => str::from_utf8(name).ok().and_then(SlotId::from_name).map_or(Named::Nonsense, Named::Slot),
-        }
+    /// What the last `updater.slot=` names, as it was written.
+    pub fn slot_word(&self) -> Option<&[u8]> {
+        kernel_words::value(&self.0, SLOT)
+    }
+
+    /// The slot of the last `updater.slot=`, if the profile has it.
+    pub fn slot(&self, profile: &[PartitionSpec<'_>]) -> Named {
+        let Some(name) = self.slot_word() else { return Named::No };
+        let known = str::from_utf8(name).ok().and_then(SlotId::from_name);
+        let known = known.filter(|slot| profile.iter().any(|spec| spec.slot == *slot));
+        known.map_or(Named::Nonsense, Named::Slot)
     }
 
     /// The init that was asked for; an empty word asks for none.
@@ -87,21 +94,30 @@ impl CommandLine {
 mod tests {
     use super::*;
 
+    /// A profile with slots a and b.
+    fn specs() -> [PartitionSpec<'static>; 2] {
+        let type_guid = libupdate::gpt::Guid::ZERO;
+        let duty = libupdate::slot::Duty::Control;
+        [SlotId::A, SlotId::B].map(|slot| PartitionSpec { slot, role: "root", label: "root", type_guid, duty })
+    }
+
     #[test]
     fn the_last_slot_counts_and_inits_words_do_not() {
-        let slot = |text: &str| CommandLine::new(text).slot();
+        let slot = |text: &str| CommandLine::new(text).slot(&specs());
         assert_eq!(slot("quiet updater.slot=b\n"), Named::Slot(SlotId::B));
         assert_eq!(slot("updater.slot=a updater.slot=b"), Named::Slot(SlotId::B));
         assert_eq!(slot("quiet xupdater.slot=b -- updater.slot=a"), Named::No);
         assert_eq!(slot("updater.slot="), Named::Nonsense);
         assert_eq!(slot("updater.slot=B"), Named::Nonsense);
+        assert_eq!(slot("updater.slot=h"), Named::Nonsense, "the profile has no slot h");
+        assert_eq!(CommandLine::new("x updater.slot=h y").slot_word(), Some(&b"h"[..]));
         assert_eq!(CommandLine::new("init=/x init=/bin/sh -- init=/y").init(), Some(Path::new("/bin/sh")));
         assert_eq!(CommandLine::new("quiet init=").init(), None);
     }
 
     #[test]
     fn odd_words_hide_no_others_and_quoted_ones_are_none() {
-        let slot = |line: &[u8]| CommandLine::new(line).slot();
+        let slot = |line: &[u8]| CommandLine::new(line).slot(&specs());
         assert_eq!(slot(b"serial=\xff\xfe updater.slot=b"), Named::Slot(SlotId::B));
         assert_eq!(slot(b"updater.slot=\xff"), Named::Nonsense);
         assert_eq!(slot(b"note=\"take updater.slot=a or not\" updater.slot=\"b\""), Named::Slot(SlotId::B));

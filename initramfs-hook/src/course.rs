@@ -58,16 +58,18 @@ pub fn run(called: &Called) -> ExitCode {
         }
     };
     early::reboot_on_panic(config.boot.panic);
+    let specs = config.specs();
+    let named = line.slot(&specs);
     let mut course = Course {
         called,
         root: called.root(),
-        next: next(&config, &line),
+        next: next(&config, &line, named),
+        named,
         watchdog: Watchdog::arm(config.boot.watchdog.as_ref()),
         passed_over: Vec::new(),
         phases,
         line,
     };
-    let specs = config.specs();
     let booted = Machine::find(&config, &specs, &mut course.watchdog).map_err(|error| error.to_string()).and_then(
         |mut machine| {
             course.phases.end("disk");
@@ -84,8 +86,8 @@ pub fn run(called: &Called) -> ExitCode {
 }
 
 /// The slot's own kernel once: the hook in that kernel's initramfs, which is told the slot, runs init.
-fn next(config: &HookConfig, line: &CommandLine) -> Next {
-    match line.slot() {
+fn next(config: &HookConfig, line: &CommandLine, named: Named) -> Next {
+    match named {
         Named::Slot(_) => Next::of(&Start::SwitchRoot, line.init()),
         Named::No | Named::Nonsense => Next::of(&config.boot.hand_over, line.init()),
     }
@@ -151,6 +153,7 @@ fn came_back(machine: &mut Machine<'_>, step: &Step, manifest: Digest, error: &s
 struct Course<'c> {
     called: &'c Called,
     line: CommandLine,
+    named: Named,
     root: PathBuf,
     next: Next,
     watchdog: Watchdog,
@@ -162,12 +165,14 @@ impl Course<'_> {
     fn boot(&mut self, machine: &mut Machine<'_>) -> Result<ExitCode, Error<OsError>> {
         let slots = machine.slots()?;
         self.phases.end("table");
-        let named = self.line.slot();
+        let named = self.named;
         if named == Named::Nonsense {
-            say!("the command line's updater.slot= names no slot");
+            let word = self.line.slot_word().unwrap_or_default().escape_ascii();
+            let has: String = slots.slots().iter().map(|slot| slot.id.letter()).collect();
+            say!("the command line's updater.slot={word} is refused: the profile has only {has:?}");
         }
         let known = candidates(&slots);
-        if named == Named::No {
+        if !matches!(named, Named::Slot(_)) {
             for slot in decide::exhausted(&known) {
                 let word = slots.get(slot).ok().and_then(|slot| machine.word(slot));
                 self.pass_over(slot, Setback::exhausted(word.as_ref()));

@@ -10,7 +10,7 @@ use libupdate::boot::Boot;
 use libupdate::bundle::trailer::TRAILER_BYTES;
 use libupdate::bundle::verdict::{Detail, Verdict};
 use libupdate::digest::BLOCK_BYTES;
-use libupdate::gpt::{CopyState, Table, TriesLeft};
+use libupdate::gpt::{CopyState, Guid, Table, TriesLeft};
 use libupdate::policy::{Compression, Facts};
 use libupdate::slot::{Partition, PartitionSpec, Slot, SlotTable};
 use libupdate::survey::{self, Memory, SlotTrailer, View};
@@ -24,7 +24,6 @@ use updater_cli::time;
 
 use crate::decide::Consequence;
 use crate::decide::Step;
-use crate::floor;
 use crate::nodes;
 use crate::say::say;
 use crate::setback::Setback;
@@ -48,6 +47,8 @@ pub struct Machine<'c> {
     pub disk: Disk,
     /// The kernel's view of it.
     pub node: Node,
+    /// The GUID of its table, once that was read.
+    pub disk_guid: Guid,
     view: View<'c>,
     scratch: AlignedBuf,
     trailer: Box<Trailer>,
@@ -74,7 +75,7 @@ impl<'c> Machine<'c> {
             View { compatible, specs, anchors: &config.anchors, booted: None, compression: Compression::default() };
         let blocks = [Box::new([0; BLOCK_BYTES]), Box::new([0; BLOCK_BYTES])];
         let (scratch, trailer) = (AlignedBuf::new(SCRATCH), Box::new([0; TRAILER_BYTES]));
-        Ok(Self { config, disk, node, view, scratch, trailer, blocks })
+        Ok(Self { config, disk, node, disk_guid: Guid::ZERO, view, scratch, trailer, blocks })
     }
 
     /// Reads the partition table, writes a damaged copy anew, and has a node for each slot partition.
@@ -83,6 +84,7 @@ impl<'c> Machine<'c> {
     /// Neither copy holds, a slot is not there, or what the system says. A repair that fails is told and does not end the boot.
     pub fn slots(&mut self) -> Result<SlotTable<'c>, Error<OsError>> {
         let (table, slots) = survey::find(&mut self.disk, self.view.specs, &mut self.scratch)?;
+        self.disk_guid = table.header().disk_guid();
         self.repair(&table);
         nodes::ensure(&self.node, &slots);
         Ok(slots)
@@ -151,7 +153,7 @@ impl<'c> Machine<'c> {
     /// # Errors
     /// As [`Machine::slots`].
     pub fn floor(&mut self, slots: &SlotTable<'c>, trial: SlotId) -> Result<u64, Error<OsError>> {
-        Ok(floor::below(&self.facts(slots)?, trial))
+        Ok(self.facts(slots)?.lowest_index_beside(trial))
     }
 
     fn facts(&mut self, slots: &SlotTable<'c>) -> Result<Facts<'c>, Error<OsError>> {

@@ -19,6 +19,10 @@ pub struct Report {
     pub slot: SlotId,
     /// The whole disk that it is on.
     pub disk: String,
+    /// The GUID of the disk that it is on.
+    pub disk_guid: String,
+    /// The profile's compatible.
+    pub compatible: String,
     /// How it came to boot.
     pub kind: &'static str,
     /// Its version.
@@ -51,16 +55,17 @@ pub enum Trial {
 impl Report {
     /// The file's text.
     pub fn json(&self) -> String {
-        let Self { slot, disk, kind, version, root_hash, tries_left, trial, devices, passed_over, .. } = self;
-        let Self { confirm_seconds, earlier, .. } = self;
+        let Self { slot, disk, disk_guid, compatible, kind, version, root_hash, .. } = self;
+        let Self { tries_left, trial, devices, passed_over, confirm_seconds, earlier, .. } = self;
         let trial = *trial == Trial::Yes;
         let devices: Vec<String> =
             devices.iter().map(|(role, node)| format!("{}:{}", quoted(role), quoted(node))).collect();
         let passed = |(slot, setback): &(SlotId, Setback)| format!(r#"{{"slot":"{slot}",{}}}"#, reason(setback));
         let passed: Vec<String> = passed_over.iter().map(passed).collect();
         let (disk, version, devices, passed) = (quoted(disk), quoted(version), devices.join(","), passed.join(","));
+        let whose = format!(r#""disk_guid":"{disk_guid}","compatible":{}"#, quoted(compatible));
         let head = format!(
-            r#""schema":1,"slot":"{slot}","disk":{disk},"kind":"{kind}","version":{version},"root_hash":"{root_hash}""#
+            r#""schema":1,"slot":"{slot}","disk":{disk},"kind":"{kind}","version":{version},"root_hash":"{root_hash}",{whose}"#
         );
         let tail =
             format!(r#""tries_left":{tries_left},"trial":{trial},"devices":{{{devices}}},"passed_over":[{passed}]"#);
@@ -111,6 +116,8 @@ mod tests {
         let report = Report {
             slot: SlotId::A,
             disk: "/dev/vda".into(),
+            disk_guid: "fe3a2a5d-4f32-41a7-b725-accc3285a309".into(),
+            compatible: "test-box".into(),
             kind: "counted",
             version: "1.4".into(),
             root_hash: "ab".repeat(32),
@@ -123,6 +130,8 @@ mod tests {
         };
         let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
         assert_eq!((&json["schema"], &json["slot"]), (&1.into(), &"a".into()));
+        assert_eq!(json["disk_guid"], "fe3a2a5d-4f32-41a7-b725-accc3285a309");
+        assert_eq!(json["compatible"], "test-box");
         assert_eq!((&json["version"], &json["tries_left"], &json["trial"]), (&"1.4".into(), &2.into(), &false.into()));
         assert_eq!((&json["disk"], &json["devices"]["root"]), (&"/dev/vda".into(), &"/dev/dm-0".into()));
         assert_eq!(json["passed_over"][0]["reason"], "mount");

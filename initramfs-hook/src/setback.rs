@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use libupdate::boot::Unfit;
 use libupdate::bundle::verdict::{Detail, Reason, Verdict};
 
 /// The rule that was broken, and what was found.
@@ -17,6 +18,11 @@ impl Setback {
     /// A broken rule.
     pub fn new(reason: Reason, detail: impl fmt::Display) -> Self {
         Self { reason, detail: Detail::new(detail).as_str().to_owned() }
+    }
+
+    /// What a slot's trailer says.
+    pub fn unfit(unfit: &Unfit) -> Self {
+        Self::new(unfit.reason(), unfit)
     }
 
     /// What a word on a slot says of a boot that went before.

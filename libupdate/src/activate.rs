@@ -8,6 +8,7 @@
 //! | [`first_good`] | P = 1, T = guard, S = 1 | staged in this run, no other slot has bits |
 //! | [`spend_try`] | T - 1 | chosen |
 //! | [`mark_good`] | T = guard, S = 1 | P > 0 |
+//! | [`cancel`](crate::cancel::cancel) | P = S = 0, T = 1 | armed or staged, not booted; another slot is good |
 //! | [`mark_bad`] | P = T = S = 0 | another slot is good |
 //! | [`withdraw`] | S = 0 | another slot is good |
 //! | [`rollback`] | P above all others | the slot is good |

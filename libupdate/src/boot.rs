@@ -17,6 +17,10 @@ use crate::id::SlotId;
 use crate::limits::SLOTS;
 use crate::slot::{SlotTable, bootable};
 
+pub mod unfit;
+
+pub use unfit::Unfit;
+
 /// Whether boots of a good slot are counted until they are confirmed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Guard {
@@ -71,6 +75,14 @@ pub enum Kind {
     Good,
     /// It has, but its counted boots were never confirmed: every block is read and checked before it boots.
     Suspect,
+}
+
+impl Kind {
+    /// Whether the slot has yet to complete a boot.
+    #[must_use]
+    pub const fn is_trial(self) -> bool {
+        matches!(self, Self::Trial { .. })
+    }
 }
 
 /// The slot to boot, and how.

@@ -5,7 +5,7 @@
 //! disk, an [`embedded_io::Read`] for the bundle, and buffers.
 //!
 //! ```text
-//!  floor 3  acts       activate  install  disarm  flip  survey  word  region  check  observe  apply  plan   disk writes in order
+//!  floor 3  acts       activate  cancel  install  disarm  flip  survey  word  region  check  observe  apply  plan   disk writes in order
 //!  floor 2  judgement  boot  policy  slot  version                pure: no IO, no clock, total
 //!  floor 1  formats    bundle  manifest  verity  gpt              bytes to values that are valid
 //!  floor 0  words, IO  bytes  block  digest  id  limits  time  error  io  units, the device seam
@@ -62,6 +62,7 @@ pub mod block;
 pub mod boot;
 pub mod bundle;
 pub mod bytes;
+pub mod cancel;
 pub mod check;
 pub mod digest;
 pub mod disarm;

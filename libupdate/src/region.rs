@@ -11,7 +11,7 @@
 //! `forget` runs before a slot that failed gets the one try of a disarmed slot: a cut leaves a failed slot, or one that holds nothing.
 //! `begin` destroys the trailer by writing the mark over its first block, in a slot whose bits are already clear: a cut leaves the
 //! trailer, the mark, or neither, and the slot boots in no case. `seal` replaces the mark by the trailer when all that it speaks of
-//! is durable: a cut leaves the mark, the trailer, or, where that block was torn, neither; then an installation runs again.
+//! is durable, and `unseal` puts the mark back in a slot that is disarmed: a cut leaves the mark, the trailer, or, where that block was torn, neither; then an installation runs again.
 
 use crate::block::{ByteOffset, Extent};
 use crate::bundle::Verified;
@@ -179,6 +179,22 @@ pub(crate) fn forget<D: BlockIo>(
         wrote = true;
     }
     if wrote { io::flush(disk) } else { Ok(()) }
+}
+
+/// Makes the trailers of a disarmed slot marks of the same bundle, and flushes: what the slot holds is worth re-hashing, and no more.
+pub(crate) fn unseal<D: BlockIo>(
+    disk: &mut D,
+    extents: &[Extent],
+    manifest: Digest,
+    block: &mut Block,
+) -> Result<(), Error<D::Error>> {
+    for extent in extents {
+        let mut window = Window::new(disk, *extent);
+        let start = start(*extent)?;
+        Mark::new(manifest).encode(block);
+        erase(&mut window, start, block)?;
+    }
+    io::flush(disk)
 }
 
 /// Writes `block` where trailer or mark begins, and zeros over the rest of a trailer and over the verdict.

@@ -3,6 +3,7 @@
 use heapless::Vec;
 
 use crate::block::Extent;
+use crate::boot::Unfit;
 use crate::bundle::trailer::{Record, TRAILER_BYTES};
 use crate::bundle::{Anchors, Unverified, Verified};
 use crate::digest::Digest;
@@ -64,6 +65,22 @@ pub enum SlotTrailer<'b> {
     NotAuthentic(Corrupt),
     /// The same authentic bundle head on every partition, with the slot's roles and images that fit.
     Valid(Verified<'b>, Vec<Extent, PAYLOADS>),
+}
+
+impl<'b> SlotTrailer<'b> {
+    /// The bundle whose images the slot may boot from, and their places.
+    ///
+    /// # Errors
+    /// Why the slot does not boot.
+    pub fn fit(self) -> Result<(Verified<'b>, Vec<Extent, PAYLOADS>), Unfit> {
+        match self {
+            Self::Valid(verified, extents) => Ok((verified, extents)),
+            Self::NotAuthentic(Corrupt::TrailerUnreadable) => Err(Unfit::Unreadable),
+            Self::NotAuthentic(kind) => Err(Unfit::Trailer(kind)),
+            Self::Nothing => Err(Unfit::Trailer(Corrupt::TrailerMissing)),
+            Self::Mark(_) => Err(Unfit::Unfinished),
+        }
+    }
 }
 
 /// Reads the table and finds the slots of the profile in it.

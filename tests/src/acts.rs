@@ -6,6 +6,7 @@ use libupdate::boot::{self, Boot, Guard, Kind};
 use libupdate::bundle::Verified;
 use libupdate::bundle::trailer::TRAILER_BYTES;
 use libupdate::bundle::verdict::{Detail, Reason, Verdict};
+use libupdate::cancel;
 use libupdate::check::Buffers;
 use libupdate::disarm;
 use libupdate::error::Rejected;
@@ -39,6 +40,8 @@ pub enum Act {
     MarkGood,
     /// This slot must not boot.
     MarkBad(usize),
+    /// This slot is armed, or staged, and is taken out again without a verdict.
+    Cancel(usize),
     /// This good slot is damaged.
     Withdraw(usize),
     /// Why this slot's trial is not marked good.
@@ -100,6 +103,7 @@ impl<'b> Updater<'b> {
             Act::Boot => self.boot(disk).map(Ending::Boots),
             Act::MarkGood => self.mark_good(disk),
             Act::MarkBad(slot) => self.mark_bad(disk, slot_id(slot)),
+            Act::Cancel(slot) => self.cancel(disk, slot_id(slot)),
             Act::Explain(slot) => self.explain(disk, slot_id(slot)),
             Act::Withdraw(slot) => self.withdraw(disk, slot_id(slot)),
             Act::Rollback(slot) => self.rollback(disk, slot_id(slot)),
@@ -320,6 +324,15 @@ impl<'b> Updater<'b> {
         let survey = self.survey(disk)?;
         let outcome = activate::mark_bad(disk, self.board.specs, &survey.facts, slot, &mut self.scratch)?;
         Ok(ending(&outcome))
+    }
+
+    fn cancel<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
+        let survey = self.survey(disk)?;
+        let place = survey.slots.get(slot)?;
+        match cancel::cancel(disk, self.board.specs, &survey.facts, place, &mut self.scratch) {
+            Err(Error::Rejected(Rejected::SlotState { .. })) => Ok(Ending::NothingToDo),
+            outcome => Ok(ending(&outcome?)),
+        }
     }
 
     fn explain<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {

@@ -90,6 +90,7 @@ impl<'b> Stage<'b> {
         all.extend(self.boots());
         all.extend(self.verdicts());
         all.extend(self.repairs());
+        all.extend(self.cancels());
         all
     }
 
@@ -198,6 +199,14 @@ impl<'b> Stage<'b> {
         let scenario =
             |(name, tears, start)| Scenario { name, start, booted: Some(A), act: Act::Repair, steps: vec![], tears };
         starts.into_iter().map(scenario).collect()
+    }
+
+    fn cancels(&self) -> [Scenario; 2] {
+        let scenario = |name, b| {
+            let (start, act, steps) = (self.usual(GOOD_A, b, Some(2)), Act::Cancel(B), vec![Step::Disarm(B)]);
+            Scenario { name, start, booted: Some(A), act, steps, tears: Tears::Lost }
+        };
+        [scenario("cancel", Bits(5, 5, 0)), scenario("cancel, staged", Bits(0, 5, 0))]
     }
 }
 

@@ -144,22 +144,49 @@ fn slot_state() {
     let device = Device::new();
     let needed = |name, needed| Rejected::SlotState { slot: slot(name), needed };
     refused(&device, &["rollback", "--slot", "b"], needed("b", "good"));
-    device.refuses_untouched(&["mark-good", "--slot", "b"], Exit::Refused, "slot b is not");
+    device.refuses_untouched(&["mark-good", "--slot", "b", "--danger-untried"], Exit::Refused, "slot b is not");
     device.refuses_untouched(&["activate"], Exit::Refused, "");
     device.refuses_untouched(&["activate", "--slot", "a"], Exit::Refused, "slot a is not");
     device.installs(2);
     refused(&device, &["rollback", "--slot", "b"], needed("b", "good"));
     device.does(&["mark-bad", "--slot", "b"]);
-    device.refuses_untouched(&["mark-good", "--slot", "b"], Exit::Refused, "slot b is not");
+    device.refuses_untouched(&["mark-good", "--slot", "b", "--danger-untried"], Exit::Refused, "slot b is not");
     device.refuses_untouched(&["activate", "--slot", "b"], Exit::Refused, "slot b is not");
 }
 
+/// A way back that is none says why, and which verb is meant.
 #[test]
 fn no_target() {
+    let refused = |device: &Device, why: &str, next: &str| {
+        let answer = device.refuses_untouched(&["rollback"], Exit::Refused, why);
+        assert!(why.starts_with(&Rejected::NoTarget.to_string()) && answer.stderr().contains(next), "{answer}");
+    };
     let device = Device::new();
-    refused(&device, &["rollback"], Rejected::NoTarget);
+    refused(&device, "no other slot is fit for it: slot b is empty, not good", "next: install a release");
     device.installs(2);
-    refused(&device, &["rollback"], Rejected::NoTarget);
+    refused(&device, "no other slot is fit for it: slot b is trial, not good", "next: `cancel` takes back");
+    device.does(&["install", "--no-activate", "--slot", "b", &device.workshop.bundle_text(3)]);
+    refused(&device, "no other slot is fit for it: slot b is staged, not good", "next: `cancel` takes back");
+    device.does(&["mark-bad", "--slot", "b"]);
+    refused(&device, "no other slot is fit for it: slot b is failed, not good", "next: install a release");
+}
+
+/// What never ran is not good because somebody says so.
+#[test]
+fn never_booted() {
+    let device = Device::new();
+    device.installs(2);
+    let kind = Rejected::NeverBooted { slot: slot("b") };
+    for line in [&["mark-good", "--slot", "b"][..], &["mark-good", "--slot", "b", "--booted", "a"]] {
+        refused(&device, line, kind);
+    }
+    let booted_none = ["--booted", "none", "mark-good", "--slot"];
+    device.cli(&[&booted_none[..], &["b", "--json"]].concat()).run().fails(Exit::Refused, &kind.to_string());
+    // A slot that is good needs not run to get its boots back.
+    device.does(&[&booted_none[..], &["a"]].concat());
+    assert_eq!(device.state("b"), "trial");
+    device.does(&["mark-good", "--slot", "b", "--danger-untried"]);
+    assert_eq!(device.state("b"), "good");
 }
 
 #[test]

@@ -276,3 +276,57 @@ fn other_compatible() {
     let stranger = device.workshop.release(2).keys(&[SECOND]).create();
     device.cli(&["install", "--json"]).and(&[stranger]).run().fails(Exit::NotAuthentic, &why.to_string());
 }
+
+/// What is done to slot b, and the word for it.
+type Damage<'d> = (&'d dyn Fn(&Device), &'d str);
+
+/// `choose` and `status` pass over what the boot hook would pass over, and no try of it is spent.
+#[test]
+fn an_armed_slot_that_the_hook_passes_over_is_not_chosen() {
+    let index = |index| ["--rollback-index", index];
+    let damages: [Damage<'_>; 4] = [
+        (&|device| device.put(trailer(device), &[0; 4096]), "trailer"),
+        (&|device| device.flip(trailer(device) + ENVELOPE + 50), "trailer"),
+        (&|device| device.put(trailer(device), &device.range(trailer(device) + 4096, 4096)), "trailer"),
+        (
+            &|device| {
+                let older = device.workshop.release(3).with(&index("1")).create();
+                device.does(&["install", "--slot", "b", older.to_str().unwrap()]);
+                let a = device.workshop.release(1).with(&index("2")).create();
+                let other = Device::new();
+                other.does(&["provision", "--danger-overwrite", a.to_str().unwrap()]);
+                let slot = other.slot("a");
+                device.put(device.slot("a").start, &other.range(slot.start, slot.size));
+            },
+            "rollback",
+        ),
+    ];
+    for (damage, reason) in damages {
+        let device = device();
+        damage(&device);
+        let bits = device.slot("b").bits;
+        for line in [&["choose"][..], &["choose", "--spend"]] {
+            let answer = device.cli(line).and(&["--json"]).run().exits(Exit::Done).says("slot b is passed over");
+            let chosen = answer.json();
+            assert_eq!((&chosen["slot"], &chosen["passed_over"][0]["slot"]), (&"a".into(), &"b".into()), "{reason}");
+            assert_eq!(chosen["passed_over"][0]["reason"], reason);
+            assert!(chosen["partitions"][0]["verity"]["root_hash"].is_string(), "{chosen}");
+            assert_eq!((device.slot("b").bits, device.next().as_str()), (bits, "a"));
+            let status = device.run(&["status"]).exits(Exit::Done);
+            assert!(
+                status.stdout().contains("next    slot a") && status.stdout().contains("slot b is passed over"),
+                "{status}"
+            );
+        }
+        assert_eq!(device.slot("a").bits[1], 2, "one try of the good slot is spent, once");
+    }
+    // With nothing that could boot, that is said, and nothing is spent.
+    let device = device();
+    for slot in ["a", "b"] {
+        let row = device.slot(slot);
+        device.put(row.start + SLOT_BYTES - REGION, &[0; 4096]);
+    }
+    let before = device.bytes();
+    let answer = device.run(&["choose", "--spend"]).exits(Exit::Disk).says("slot b is passed over");
+    assert!(answer.stderr().contains("slot a is passed over") && before == device.bytes(), "{answer}");
+}

@@ -119,6 +119,19 @@ fn activate_reads_every_block_first() {
 }
 
 #[test]
+fn a_dry_run_of_what_is_there_has_nothing_to_do() {
+    let device = Device::new();
+    let bundle = device.workshop.bundle_text(2);
+    device.does(&["install", "--no-activate", &bundle]);
+    let arms = device.does(&["install", "--dry-run", &bundle]);
+    assert_eq!((&arms["result"], &arms["bytes_kept"]), (&"would-install".into(), &arms["bytes_total"]));
+    nothing_to_do(&device, &["install", "--dry-run", "--no-activate", &bundle], "it is staged");
+    device.does(&["install", &bundle]);
+    nothing_to_do(&device, &["install", "--dry-run", &bundle], "it is trial");
+    device.does(&["install", "--dry-run", "--trial", "manual", &bundle]);
+}
+
+#[test]
 fn a_dry_run_says_what_it_would_do_and_writes_nothing() {
     let device = Device::new();
     let before = device.bytes();

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use libupdate::BlockSize;
+use libupdate::gpt::Guid;
 use tempfile::TempDir;
 use tests::answer::{Answer, Exit};
 use tests::cli::binary;
@@ -50,7 +51,8 @@ impl Board {
     fn run_on(&self, disk: &[&str], before: &str, arguments: &[&str]) -> Answer {
         let mounts = "mount --bind \"$1/run\" /run && mount --bind \"$1/lib\" /var/lib";
         let disks = "{ [ ! -e \"$1/block\" ] || mount --bind \"$1/block\" /sys/block; }";
-        let script = &format!("{mounts} && {disks} && shift && {before} && exec \"$@\"");
+        let line = "{ [ ! -e \"$1/cmdline\" ] || mount --bind \"$1/cmdline\" /proc/cmdline; }";
+        let script = &format!("{mounts} && {disks} && {line} && shift && {before} && exec \"$@\"");
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let mut line = ["--mount", "sh", "-c", script, "sh"].map(str::to_owned).to_vec();
         line.extend([text(self.system.path()), text(binary())]);
@@ -58,6 +60,19 @@ impl Board {
         line.extend(disk.iter().chain(arguments).map(|argument| (*argument).to_owned()));
         let done = superuser::output("unshare", &line);
         Answer::new(format!("{line:?}"), done.status, done.stdout, done.stderr)
+    }
+
+    /// What this boot says: the hook's report, if any, and the kernel's command line.
+    fn boots(&self, report: &str, command_line: &str) {
+        let write = "rm -rf \"$1/run/updater\"; printf %s \"$3\" >\"$1/cmdline\" && { [ -z \"$2\" ] || \
+            { mkdir -p \"$1/run/updater\" && printf %s \"$2\" >\"$1/run/updater/boot.json\"; }; }";
+        superuser::run("sh", &["-c", write, "sh", self.system.path().to_str().unwrap(), report, command_line]);
+    }
+
+    /// The GUID of its partition table.
+    fn guid(&self) -> String {
+        let bytes = self.device.range(512 + 56, 16);
+        Guid::new(bytes.try_into().unwrap()).to_string()
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -72,13 +87,6 @@ impl Board {
         fs::write(folder.join("size"), "8192\n").unwrap();
         fs::write(folder.join("uevent"), format!("MAJOR=8\nDEVNAME={node}\nDEVTYPE=disk\n")).unwrap();
         symlink(&folder, block.join(name)).unwrap();
-    }
-
-    /// What the hook leaves in `/run`.
-    fn reports(&self, text: &str) {
-        let report = self.system.path().join("run/updater/boot.json");
-        let write = "mkdir -p \"${1%/*}\" && printf %s \"$2\" >\"$1\"";
-        superuser::run("sh", &["-c", write, "sh", report.to_str().unwrap(), text]);
     }
 }
 
@@ -119,9 +127,99 @@ fn an_unknown_booted_slot_is_asked_for() {
     board.run(&["status"]).exits(Exit::Done);
     assert!(before == board.bytes());
     // The hook's report says it.
-    board.reports(r#"{"schema":1,"slot":"a"}"#);
+    board.boots(r#"{"schema":1,"slot":"a"}"#, "");
     board.run(&["install", "--slot", "a", &bundle]).exits(Exit::Refused).says("slot a is the booted one");
     board.run(&["install", &bundle]).exits(Exit::Done);
+}
+
+const OTHER_DISK: &str = "fe3a2a5d-4f32-41a7-b725-accc3285a309";
+
+/// The hook's report of a boot from `slot`, with more members.
+fn report(slot: &str, more: &[(&str, &str)]) -> String {
+    let more: String = more.iter().map(|(key, value)| format!(r#","{key}":"{value}""#)).collect();
+    format!(r#"{{"schema":1,"slot":"{slot}"{more}}}"#)
+}
+
+/// What a boot may say that cannot be believed: report, command line, why.
+fn doubts() -> [(String, &'static str, &'static str); 11] {
+    let no_report = String::new;
+    [
+        (report("h", &[]), "", "boot.json says that slot h is booted, and the profile has only a, b"),
+        (no_report(), "updater.slot=h x", "/proc/cmdline says that slot h is booted, and the profile has only a, b"),
+        (no_report(), "updater.slot=B", "a slot's letter"),
+        (report("a", &[]), "updater.slot=b", "boot.json says that slot a is booted, and /proc/cmdline says slot b"),
+        (report("a", &[]), "updater.slot=h", "slot h is booted"),
+        (report("z", &[]), "", "a report of the boot"),
+        (r#"{"schema":2,"slot":"a"}"#.to_owned(), "", "a report of the boot"),
+        ("{".to_owned(), "updater.slot=a", "a report of the boot"),
+        (report("a", &[("disk_guid", OTHER_DISK)]), "", "from another disk"),
+        (report("a", &[("root_hash", &"ab".repeat(32))]), "", "from another disk"),
+        (report("a", &[("compatible", "other-box")]), "", "of compatible other-box"),
+    ]
+}
+
+/// What is said of the slot that runs and cannot be believed is refused, before anything of the disk is written.
+#[test]
+fn what_cannot_be_believed_of_the_booted_slot_is_refused() {
+    let board = Board::new(BlockSize::B512);
+    let (before, bundle) = (board.bytes(), board.device.workshop.bundle_text(2));
+    let acts = [&["install", bundle.as_str()][..], &["install", "--dry-run", &bundle], &["mark-good"], &["rollback"]];
+    for (report, line, why) in doubts() {
+        board.boots(&report, line);
+        for act in acts {
+            board.run(act).exits(Exit::Refused).says(why).says("--booted");
+        }
+        let status = board.run(&["status"]).exits(Exit::Done).says(why);
+        assert!(status.stdout().contains("booted  unknown"), "{status}");
+        assert!(before == board.bytes(), "{why}");
+    }
+}
+
+/// `--booted` is no way around what protects the running slot.
+#[test]
+fn booted_does_not_overrule_what_is_known() {
+    let board = Board::new(BlockSize::B512);
+    let (before, bundle) = (board.bytes(), board.device.workshop.bundle_text(2));
+    let right = report("a", &[("disk_guid", &board.guid()), ("compatible", "test-box")]);
+    let provision = ["provision", "--danger-overwrite", &bundle];
+    let acts =
+        [&["install", bundle.as_str()][..], &["mark-bad", "--slot", "a"], &["activate"], &["rollback"], &["status"]];
+    for (report, line) in
+        [(right.as_str(), ""), (&right, "updater.slot=a"), ("", "updater.slot=a"), ("{", "updater.slot=a")]
+    {
+        board.boots(report, line);
+        for booted in ["b", "none"] {
+            for act in acts.iter().chain([&&provision[..]]) {
+                let answer = board.run(&[&["--booted", booted], *act].concat()).exits(Exit::Refused);
+                answer.says("says that slot a is booted, and --booted says something else");
+            }
+        }
+        board
+            .run(&[&["--booted", "a"], &provision[..]].concat())
+            .exits(Exit::Refused)
+            .says("slot a of this disk is booted");
+    }
+    board.boots(&right, "");
+    board.run(&provision).exits(Exit::Refused).says("slot a of this disk is booted");
+    assert!(before == board.bytes());
+}
+
+/// A boot from another disk says nothing of this one; between two that differ `--booted` decides; a flag that says so overrules all.
+#[test]
+fn booted_says_what_is_not_known() {
+    let board = Board::new(BlockSize::B512);
+    let (before, bundle) = (board.bytes(), board.device.workshop.bundle_text(2));
+    let right = report("a", &[("disk_guid", &board.guid())]);
+    let dry = |options: &[&str]| board.run(&[options, &["install", "--dry-run", &bundle]].concat());
+    board.boots(&report("a", &[("disk_guid", OTHER_DISK)]), "");
+    dry(&["--booted", "none"]).exits(Exit::Done);
+    board.boots(&right, "updater.slot=b");
+    dry(&["--booted", "a"]).exits(Exit::Done).says("into slot b; slot a is booted");
+    dry(&["--booted", "none"]).exits(Exit::Refused).says("something else");
+    board.boots(&right, "");
+    dry(&["--booted", "none", "--danger-booted"]).exits(Exit::Done);
+    dry(&["--danger-booted"]).exits(Exit::Usage);
+    assert!(before == board.bytes());
 }
 
 #[test]
@@ -169,6 +267,11 @@ fn what_lies_in_the_folders_of_state_misleads_nobody() {
     let bundle = board.device.workshop.bundle_text(2);
     let system = board.system.path().to_str().unwrap();
     let shell = |script: &str| superuser::run("sh", &["-ec", script, "sh", system]);
+    // Who only looks goes on without knowing which slot runs.
+    let told = |why: &str| {
+        board.run(&["mark-good"]).exits(Exit::Io).says(why).says("say with --booted which slot runs");
+        board.run(&["status"]).exits(Exit::Done).says(why);
+    };
     let status = |more: &[&str]| board.run(&[&["--json", "status"], more].concat());
     shell(
         "mkdir -p $1/lib/updater $1/run/updater; echo precious >$1/victim; ln -s $1/victim $1/lib/updater/last-result.json.new",
@@ -181,13 +284,13 @@ fn what_lies_in_the_folders_of_state_misleads_nobody() {
     shell("truncate -s 1G $1/lib/updater/last-result.json");
     assert_eq!(status(&["--booted", "a"]).exits(Exit::Done).json()["last_result"], serde_json::Value::Null);
     shell("mkfifo $1/run/updater/boot.json");
-    status(&[]).exits(Exit::Io).says("it is not a regular file");
+    told("it is not a regular file");
     shell(
         "rm $1/run/updater/boot.json; echo '{\"schema\":1,\"slot\":\"a\"}' >$1/real; ln -s $1/real $1/run/updater/boot.json",
     );
-    status(&[]).exits(Exit::Io).says("it is a symbolic link");
+    told("it is a symbolic link");
     shell("rm $1/run/updater/boot.json; truncate -s 1G $1/run/updater/boot.json");
-    status(&[]).exits(Exit::Io).says("more than 65536 bytes");
+    told("more than 65536 bytes");
     shell("rm $1/run/updater/*; mkfifo $1/run/updater/lock");
     board.run(&["--booted", "a", "mark-good"]).exits(Exit::Io).says("it is not a regular file");
     for umask in ["umask 000", "umask 077"] {
@@ -237,7 +340,7 @@ fn drives_that_cannot_be_judged_are_passed_over_and_named() {
     let twin = LoopDevice::over(&twin, BlockSize::B512);
     board.lists("twin", twin.text());
     board.finds(&["--booted", "a", "status"]).exits(Exit::Disk).says("several disks match the profile");
-    board.reports(&format!(r#"{{"schema":1,"slot":"a","disk":"{}"}}"#, board.node.text()));
+    board.boots(&format!(r#"{{"schema":1,"slot":"a","disk":"{}"}}"#, board.node.text()), "");
     let answer = board.finds(&["mark-good"]).exits(Exit::Done);
     assert!(!answer.stderr().contains("warning"), "{answer}");
     // Also where its table is lost: a copy is not taken for it.
@@ -245,7 +348,7 @@ fn drives_that_cannot_be_judged_are_passed_over_and_named() {
     let answer = board.finds(&["mark-good"]).exits(Exit::Disk).says("neither copy of the partition table is valid");
     assert!(answer.stderr().contains("LBA 1: no GPT signature"), "{answer}");
     // A report of a disk that is not there is none.
-    board.reports(r#"{"schema":1,"slot":"a","disk":"/dev/nowhere"}"#);
+    board.boots(r#"{"schema":1,"slot":"a","disk":"/dev/nowhere"}"#, "");
     board.finds(&["mark-good"]).exits(Exit::Done).says("a drive was passed over");
 }
 

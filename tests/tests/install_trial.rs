@@ -1,4 +1,4 @@
-//! Trials that a person confirms, and the words on a slot, as the program is run.
+//! Trials that a person confirms, trials that are taken back, and the words on a slot, as the program is run.
 
 use serde_json::Value;
 use tests::answer::Exit;
@@ -27,7 +27,7 @@ fn the_question_is_on_the_slot_until_the_next_install_takes_it_back() {
     device.does(&["activate"]);
     assert_eq!((device.state("b").as_str(), asked(&device)), ("trial", 90.into()));
     // Marked good, nobody is asked any more; written anew, nobody is asked.
-    device.does(&["mark-good", "--slot", "b"]);
+    device.does(&["mark-good", "--slot", "b", "--danger-untried"]);
     assert_eq!(asked(&device), Value::Null);
     let staged = Device::new();
     staged.does(&["install", "--no-activate", "--trial", "manual", &bundle]);
@@ -110,4 +110,71 @@ fn a_note_is_left_on_a_trial_and_on_nothing_else() {
     device.does(&["mark-bad", "--reason", "smoke"]);
     let fallback = &device.status()["last_fallback"];
     assert_eq!((&fallback["reason"], &fallback["detail"]), (&"marked bad by an operator".into(), &"smoke".into()));
+}
+
+/// Nothing is left of a trial that was taken back but its blocks: it is no failure, nothing arms it, and the same bundle is installed again
+/// without a chunk written.
+#[test]
+fn a_cancelled_trial_is_installed_again_as_if_it_had_never_been() {
+    for options in [&[][..], &["--no-activate"], &["--trial", "manual"]] {
+        let device = Device::new();
+        let bundle = device.workshop.bundle_text(2);
+        let before = device.slot("a");
+        device.does(&[&["install"], options, &[bundle.as_str()]].concat());
+        let status = device.does(&["cancel"]);
+        assert_eq!((&status["booted"], &status["next"]), (&"a".into(), &"a".into()));
+        let row = device.slot("b");
+        assert_eq!((row.state.as_str(), row.bits, row.version), ("disarmed", [0, 1, 0], None));
+        assert_eq!((device.slot("a"), &device.status()["last_fallback"]), (before, &Value::Null));
+        device.refuses_untouched(&["activate"], Exit::Refused, "no slot is staged");
+        device.refuses_untouched(&["verify", "--slot", "b"], Exit::NotAuthentic, "was not finished");
+        device.refuses_untouched(&["cancel"], Exit::Nothing, "no slot is armed or staged");
+        let done = device.does(&["install", &bundle]);
+        assert_eq!((&done["result"], &done["bytes_kept"]), (&"armed".into(), &done["bytes_total"]));
+        assert_eq!((device.state("b").as_str(), asked(&device)), ("trial", Value::Null));
+    }
+}
+
+#[test]
+fn what_cannot_be_cancelled_says_why() {
+    let device = Device::new();
+    for (slot, state) in [("a", "good"), ("b", "empty")] {
+        device.refuses_untouched(&["cancel", "--slot", slot], Exit::Nothing, &format!("slot {slot} is {state}"));
+    }
+    device.refuses_untouched(&["cancel", "--slot", "c"], Exit::Refused, "the profile has no slot c");
+    device.installs(2);
+    device.does(&["mark-bad", "--slot", "b"]);
+    device.refuses_untouched(&["cancel", "--slot", "b"], Exit::Nothing, "slot b is failed");
+    // What runs is judged, not taken back; also with its last try spent.
+    let device = on_trial(&[]);
+    for spent in 0..=3 {
+        let fails = |line: &[&str], exit, why| device.cli(line).and(&["--json"]).run().fails(exit, why);
+        fails(&["cancel"], Exit::Nothing, "slot b is on trial and runs already");
+        fails(&["cancel", "--slot", "b"], Exit::Refused, "slot b is the booted one");
+        if spent < 3 {
+            device.does(&["choose", "--spend"]);
+        }
+    }
+    // Without another good slot nothing is taken away.
+    let device = Device::new();
+    device.installs(2);
+    let trailer = device.slot("a").start + device.slot("a").size - 65536;
+    device.flip(trailer);
+    let why = "no slot beside b is good";
+    device.cli(&["--booted", "a", "cancel", "--json"]).run().fails(Exit::Refused, why);
+}
+
+/// An armed slot whose trailer is gone holds nothing to be marked; it is disarmed all the same.
+#[test]
+fn an_armed_slot_without_a_trailer_is_disarmed() {
+    let device = Device::new();
+    device.installs(2);
+    let row = device.slot("b");
+    device.flip(row.start + row.size - 65536 + 20);
+    assert_eq!((device.state("b").as_str(), device.slot("b").bits), ("unverified", [2, 3, 0]));
+    device.does(&["cancel"]);
+    assert_eq!(device.slot("b").bits, [0, 1, 0]);
+    device.refuses_untouched(&["cancel"], Exit::Nothing, "no slot is armed or staged");
+    device.installs(2);
+    assert_eq!(device.state("b"), "trial");
 }

@@ -1,5 +1,6 @@
 //! A disk under work: opened, locked, its slots known, the booted one protected.
 
+use libupdate::Error;
 use libupdate::apply::Outcome;
 use libupdate::bundle::trailer::{TRAILER_BYTES, trailer_offset};
 use libupdate::bundle::verdict::Verdict;
@@ -10,15 +11,15 @@ use libupdate::policy::Compression;
 use libupdate::slot::{PartitionSpec, Slot, SlotState};
 use libupdate::survey::{self, Memory, Survey, View};
 use libupdate::verity::CHUNK_BYTES;
-use libupdate::{Error, SlotId, Window, activate};
+use libupdate::{Window, activate};
 
 use crate::backup;
-use crate::cli::BootedOption;
 use crate::exit::{Exit, Failure};
 use crate::hasher::Hasher;
-use crate::os::booted::PassedOver;
-use crate::os::{AlignedBuf, Booted, Disk, Kind, Lock, Mode, OpenHow, OsError, Queue};
+use crate::os::booted::{PassedOver, Told};
+use crate::os::{AlignedBuf, Disk, Kind, Lock, Mode, OpenHow, OsError, Queue};
 use crate::output::{Output, Watch};
+use crate::running::{self, Doubt, Running, Source};
 use crate::session::{Device, Session};
 use crate::unusable;
 use crate::zstd::Unpacker;
@@ -31,10 +32,23 @@ pub struct Bench {
     pub passed_over: Vec<PassedOver>,
     /// Whether a slot of this disk is what the machine runs, by its own word.
     pub runs_here: bool,
+    /// What is known of the slot that runs, once it was asked for.
+    pub running: Running,
+    purpose: Purpose,
     _lock: Option<Lock>,
     routed: bool,
     backup_seen: bool,
     memory: Memories,
+}
+
+/// Why slots are looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// Only to show what is there: a slot that runs may stay unknown.
+    Look,
+    /// To change something, or to say what would be changed: an act that took the running slot for a spare one would destroy the system
+    /// under it.
+    Act,
 }
 
 /// Memory of the core's acts: 1 MiB for each chunk that is decompressed at once, whatever the image.
@@ -112,7 +126,7 @@ impl Bench {
         let how = OpenHow { sector_size: session.sector_size()?, mode, ..OpenHow::read_only() };
         let disk = Disk::open(&path, how)?;
         match mode {
-            Mode::ReadOnly => Ok(Self::with(disk, None, device)),
+            Mode::ReadOnly => Ok(Self::with(disk, None, device, Purpose::Look)),
             Mode::ReadWrite => Self::locked(disk, device),
         }
     }
@@ -120,29 +134,42 @@ impl Bench {
     /// Takes an open disk for one act.
     pub fn locked(disk: Disk, device: &Device) -> Result<Self, Failure> {
         let lock = Lock::act(&disk)?;
-        Ok(Self::with(disk, Some(lock), device))
+        Ok(Self::with(disk, Some(lock), device, Purpose::Act))
     }
 
-    fn with(disk: Disk, lock: Option<Lock>, device: &Device) -> Self {
+    /// The same for an act that is only judged.
+    #[must_use]
+    pub fn for_an_act(self) -> Self {
+        Self { purpose: Purpose::Act, ..self }
+    }
+
+    fn with(disk: Disk, lock: Option<Lock>, device: &Device, purpose: Purpose) -> Self {
         let Device { profile, specs, anchors } = *device;
         let compatible = profile.compatible.as_str();
         let view = View { compatible, specs, anchors, booted: None, compression: Compression::Zstd };
+        let (passed_over, running, memory) = (Vec::new(), Running::Unknown, Memories::new());
         Self {
             disk,
             view,
-            passed_over: Vec::new(),
+            passed_over,
             runs_here: false,
+            running,
+            purpose,
             _lock: lock,
             routed: false,
             backup_seen: false,
-            memory: Memories::new(),
+            memory,
         }
     }
 
     /// Reads what is on the disk, finds out which slot is booted, and protects that one from every write.
     pub fn survey(&mut self, session: &Session) -> Result<Survey<'static>, Failure> {
         let first = self.look()?;
-        self.view.booted = self.booted(session, &first)?;
+        self.running = self.running(session, &first)?;
+        self.view.booted = match self.running {
+            Running::Slot(slot) => Some(slot),
+            Running::Elsewhere | Running::Unknown => None,
+        };
         let untold = !self.routed;
         if untold {
             self.route(&first);
@@ -202,23 +229,31 @@ impl Bench {
         }
     }
 
-    fn booted(&mut self, session: &Session, survey: &Survey<'_>) -> Result<Option<SlotId>, Failure> {
-        match (session.booted(), self.disk.kind()) {
-            (Some(BootedOption::None), _) => Ok(None),
-            (Some(BootedOption::Slot(slot)), _) => {
-                Ok(Some(survey.facts.slot(slot).map_err(Error::<OsError>::from)?.slot))
+    /// What is known of the slot that runs.
+    ///
+    /// # Errors
+    /// What is said of it cannot be believed.
+    pub fn judge(&mut self, session: &Session, survey: &Survey<'_>) -> Result<Running, Doubt> {
+        if self.is_file() {
+            return running::judge(session.booted(), Source::File, survey);
+        }
+        let told = Told::read();
+        let running = running::judge(session.booted(), Source::Device(&told), survey)?;
+        self.runs_here = session.booted().said.is_none() && matches!(running, Running::Slot(_));
+        // What the hook passed over in a boot from another disk is not of interest here.
+        let report = told.report.and_then(Result::ok).filter(|report| running == Running::Slot(report.slot));
+        self.passed_over = report.map(|report| report.passed_over).unwrap_or_default();
+        Ok(running)
+    }
+
+    fn running(&mut self, session: &Session, survey: &Survey<'_>) -> Result<Running, Failure> {
+        match (self.judge(session, survey), self.purpose) {
+            (Ok(Running::Unknown), Purpose::Act) => Err(running::unknown()),
+            (Err(doubt), Purpose::Look) if doubt.is_of_the_system() => {
+                session.output.warn(&doubt.to_string());
+                Ok(Running::Unknown)
             }
-            (None, Kind::File) => Ok(best_good(survey)),
-            (None, Kind::Device(_)) => match (Booted::discover()?, self.disk.mode()) {
-                (Some(booted), _) => {
-                    self.runs_here = true;
-                    self.passed_over = booted.report.map(|report| report.passed_over).unwrap_or_default();
-                    Ok(Some(booted.slot))
-                }
-                (None, Mode::ReadOnly) => Ok(None),
-                // An act that took the running slot for a spare one would destroy the system under it.
-                (None, Mode::ReadWrite) => Err(unknown_slot()),
-            },
+            (judged, _) => Ok(judged?),
         }
     }
 
@@ -285,13 +320,6 @@ impl Bench {
     }
 }
 
-/// The slot that a disk image file is taken to run from: good, of the highest priority; never an armed trial.
-fn best_good(survey: &Survey<'_>) -> Option<SlotId> {
-    let good = survey.facts.slots.iter().filter(|facts| facts.state == SlotState::Good);
-    let best = good.max_by_key(|facts| (facts.bits.priority, core::cmp::Reverse(facts.entry)));
-    best.map(|facts| facts.slot)
-}
-
 /// What a commit has to say besides that it is done.
 pub fn tell(output: &Output, outcome: &Outcome) {
     if let Some(copy) = outcome.repaired {
@@ -310,13 +338,12 @@ pub fn with_tools<T>(
     Memories::new().with_tools(watch, act)
 }
 
-fn unknown_slot() -> Failure {
-    let why = "it is not known which slot is running: there is no /run/updater/boot.json, and no updater.slot= for the kernel";
-    let next = "boot through the initramfs hook, or say it with --booted a, --booted b or --booted none";
-    Failure::new(Exit::Usage, "", why, next)
-}
-
 /// A failure of an act that had no slot to work on.
 pub fn no_slot(what: &str) -> Failure {
-    Failure::new(Exit::Usage, what, "no slot is booted, so it is not clear which one is meant", "name it with --slot")
+    Failure::new(
+        Exit::Usage,
+        what,
+        "no slot is booted, so it is not clear which one is meant",
+        "name it with --slot, or say with --booted which one runs",
+    )
 }

@@ -50,6 +50,9 @@ pub struct Common {
     /// priority]
     #[arg(long, value_name = "a|b|none", global = true, value_parser = booted)]
     pub booted: Option<BootedOption>,
+    /// Believe --booted also where this boot's own report or the kernel's command line names another slot
+    #[arg(long, requires = "booted", global = true)]
+    pub danger_booted: bool,
     /// One JSON document on stdout
     #[arg(long, global = true)]
     pub json: bool,
@@ -114,6 +117,8 @@ pub enum Verb {
     Activate(SlotOption),
     /// Boot the other good slot next
     Rollback(SlotOption),
+    /// Take back an installation that has not booted yet: its slot is disarmed, without a verdict on what it holds
+    Cancel(SlotOption),
     /// Say that the booted slot works
     MarkGood(MarkGood),
     /// Say that a slot must not boot again
@@ -264,6 +269,9 @@ pub struct MarkGood {
     /// for whoever else works on the disk, up to ten minutes
     #[arg(long, conflicts_with = "slot")]
     pub unattended: bool,
+    /// Also a slot that does not run and has never completed a boot: where it does not work, nothing is left to fall back to
+    #[arg(long)]
+    pub danger_untried: bool,
 }
 
 /// `mark-bad`.

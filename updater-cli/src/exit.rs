@@ -240,7 +240,6 @@ fn next_for_os(error: &OsError) -> &'static str {
         (Fault::Locked { .. }, _) => "wait until the other program has ended; nothing needs to be cleaned up",
         (Fault::NoDisk { .. }, _) => "name the disk with --disk, or check that the profile is this board's",
         (Fault::SeveralDisks { .. }, _) => "name the disk with --disk, or its bus path in the profile",
-        (Fault::BootedDiffers { .. }, _) => "say with --booted which slot runs",
         (Fault::BootedSlot { .. }, _) => "choose the other slot",
         (_, Class::NoSpace) if error.errno() == Some(Errno::FBIG) => LARGER_FILES,
         (_, Class::NoSpace) => "make room, then run the same command again",
@@ -309,11 +308,10 @@ const fn next_for_rejected(kind: Rejected) -> &'static str {
         Rejected::FailedBefore { .. } => "use a newer version, or give --retry-failed to try the same one again",
         Rejected::BootedSlot { .. } => "choose the other slot, or boot it first",
         Rejected::TrialRunning { .. } => "run mark-good (or mark-bad and reboot) first",
-        Rejected::LastGoodSlot { .. } => {
-            "get another slot to good first: install and mark-good it, or mark-good --slot the one that is to stay"
-        }
+        Rejected::LastGoodSlot { .. } => "get another slot to good first: boot it, and run mark-good from it",
         Rejected::SlotState { .. } => "see `status` for the state of each slot",
-        Rejected::NoTarget => "see `status`: every other slot is taken",
+        Rejected::NeverBooted { .. } => "boot it and run mark-good from it; --danger-untried marks it all the same",
+        Rejected::NoTarget => "see `status` for the state of each slot",
         Rejected::NoSuchSlot { .. } => "see `status` for the slots this profile has",
         _ => "see `status`",
     }

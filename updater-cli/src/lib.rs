@@ -26,6 +26,8 @@ mod last_result;
 mod new_file;
 #[cfg(feature = "program")]
 mod new_table;
+#[cfg(feature = "program")]
+mod next;
 pub mod os;
 #[cfg(feature = "program")]
 mod output;
@@ -33,6 +35,8 @@ pub mod printable;
 pub mod profile;
 #[cfg(feature = "program")]
 pub mod program;
+#[cfg(feature = "program")]
+mod running;
 #[cfg(feature = "program")]
 mod scratch_disk;
 #[cfg(feature = "program")]

@@ -27,8 +27,6 @@ pub mod signal;
 pub mod watchdog;
 
 pub use aligned::AlignedBuf;
-#[cfg(feature = "program")]
-pub use booted::Booted;
 pub use disk::{Disk, Kind, Mode, OpenHow};
 pub use error::{Class, Fault, OsError};
 pub use lock::Lock;

@@ -8,12 +8,13 @@ use libupdate::BlockSize;
 use libupdate::bundle::Anchors;
 use libupdate::slot::PartitionSpec;
 
-use crate::cli::{BootedOption, Common, ProgressOption};
+use crate::cli::{Common, ProgressOption};
 use crate::exit::{Exit, Failure};
 use crate::keys;
 use crate::os::Interrupt;
 use crate::output::{Captured, Loudness, Output, ProgressForm, ResultForm, Settings};
 use crate::profile::{Profile, TrustFiles};
+use crate::running::{Claim, Weight};
 
 /// What every verb has.
 pub struct Session {
@@ -61,9 +62,10 @@ impl Session {
         Profile::load(self.common.profile.as_deref())
     }
 
-    /// `--booted`.
-    pub fn booted(&self) -> Option<BootedOption> {
-        self.common.booted
+    /// `--booted`, and what it counts.
+    pub fn booted(&self) -> Claim {
+        let weight = if self.common.danger_booted { Weight::Danger } else { Weight::Usual };
+        Claim { said: self.common.booted, weight }
     }
 
     /// `--disk`, as it was given.

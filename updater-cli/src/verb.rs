@@ -6,6 +6,7 @@ use crate::session::Session;
 
 mod activate;
 mod bundle;
+mod cancel;
 mod choose;
 mod demo;
 mod hook_config;
@@ -39,6 +40,7 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Install(args) => install::run(session, &args),
         Verb::Activate(args) => activate::run(session, &args),
         Verb::Rollback(args) => rollback::run(session, &args),
+        Verb::Cancel(args) => cancel::run(session, &args),
         Verb::MarkGood(args) => mark::good(session, &args),
         Verb::MarkBad(args) => mark::bad(session, &args),
         Verb::Note(args) => note::run(session, &args),

@@ -216,6 +216,21 @@ impl Model {
         Some(vec![self.clone(), self.with(slot, failed)])
     }
 
+    /// Rule 1; what is armed or staged, and does not run, is out of the order, and its trailer is a mark. What is armed without one is only out.
+    #[must_use]
+    pub fn cancelling(&self, slot: usize) -> Option<Vec<Self>> {
+        let Slot { priority, tries, successful, seen } = self.slots[slot];
+        let armed = priority > 0 && tries > 0 && !successful;
+        if self.booted == Some(slot) || (!armed && self.state(slot) != State::Staged) {
+            return None;
+        }
+        self.another_is_good(slot)?;
+        let out = |seen| self.with(slot, Slot { tries: 1, seen, ..Slot::EMPTY });
+        let marks = [Seen::Becoming(None), Seen::Nothing].map(out);
+        let marked = if matches!(seen, Seen::Valid(_)) { marks.to_vec() } else { vec![] };
+        Some([vec![self.clone(), out(seen)], marked].concat())
+    }
+
     /// The best good slot that is not booted is raised.
     #[must_use]
     pub fn rolling_back(&self) -> Option<Vec<Self>> {

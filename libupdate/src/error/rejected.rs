@@ -67,7 +67,12 @@ pub enum Rejected {
         /// What it would have to be.
         needed: &'static str,
     },
-    /// No slot is left to be written or raised.
+    /// The slot does not run, and never completed a boot: nobody knows whether it works.
+    NeverBooted {
+        /// The slot.
+        slot: SlotId,
+    },
+    /// No other slot can be written or raised.
     NoTarget,
     /// The slot is not in the profile.
     NoSuchSlot {
@@ -100,10 +105,13 @@ impl fmt::Display for Rejected {
             Self::BootedSlot { slot } => write!(f, "slot {slot} is the booted one"),
             Self::TrialRunning { slot } => write!(f, "slot {slot} is booted on trial and not yet marked good"),
             Self::LastGoodSlot { slot } => {
-                write!(f, "no slot but {slot} is good, nothing would be left to fall back to")
+                write!(f, "no slot beside {slot} is good, so nothing would be left to fall back to")
             }
             Self::SlotState { slot, needed } => write!(f, "slot {slot} is not {needed}"),
-            Self::NoTarget => f.write_str("no slot is left for it"),
+            Self::NeverBooted { slot } => {
+                write!(f, "slot {slot} does not run and has never completed a boot, so nobody knows whether it works")
+            }
+            Self::NoTarget => f.write_str("no other slot is fit for it"),
             Self::NoSuchSlot { slot } => write!(f, "the profile has no slot {slot}"),
         }
     }

@@ -5,11 +5,11 @@ use heapless::{String, Vec};
 use crate::bundle::Verified;
 use crate::digest::{Digest, RootHash};
 use crate::error::Rejected;
-use crate::gpt::{EntryNumber, SlotBits};
+use crate::gpt::{EntryNumber, SlotBits, Successful};
 use crate::id::SlotId;
 use crate::limits::{NAME_BYTES, SLOTS};
 use crate::manifest::Manifest;
-use crate::slot::{Places, SlotState};
+use crate::slot::{Places, SlotState, bootable};
 
 /// What an authentic trailer says is installed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,6 +67,14 @@ pub struct SlotFacts {
     pub state: SlotState,
     /// What it holds, where its trailer is authentic.
     pub installed: Option<Installed>,
+}
+
+impl SlotFacts {
+    /// Whether it boots, and never completed a boot.
+    #[must_use]
+    pub fn is_armed(&self) -> bool {
+        bootable(self.bits) && self.bits.successful == Successful::No
+    }
 }
 
 /// Whether a device can install compressed bundles.
@@ -140,6 +148,39 @@ impl Facts<'_> {
     pub(super) fn floor(&self) -> u64 {
         let good = self.slots.iter().filter(|facts| facts.state == SlotState::Good);
         good.filter_map(|facts| facts.installed.as_ref()).map(|installed| installed.rollback_index).max().unwrap_or(0)
+    }
+
+    /// The lowest rollback index of a good slot but this one; 0 where there is none. What a trial must not be below.
+    #[must_use]
+    pub fn lowest_index_beside(&self, trial: SlotId) -> u64 {
+        let others = self.slots.iter().filter(|facts| facts.slot != trial && facts.state == SlotState::Good);
+        others.filter_map(|facts| facts.installed.as_ref()).map(|installed| installed.rollback_index).min().unwrap_or(0)
+    }
+
+    /// Whether a slot may be taken out of the boot order without a verdict: it is armed, or staged, and does not run; and another one is
+    /// good, as rule 1 asks.
+    ///
+    /// # Errors
+    /// [`Rejected::NoSuchSlot`], [`Rejected::BootedSlot`], [`Rejected::SlotState`], [`Rejected::LastGoodSlot`].
+    pub fn cancellable(&self, slot: SlotId) -> Result<&SlotFacts, Rejected> {
+        let facts = self.slot(slot)?;
+        if Some(slot) == self.booted {
+            return Err(Rejected::BootedSlot { slot });
+        }
+        if !facts.is_armed() && facts.state != SlotState::Staged {
+            return Err(Rejected::SlotState { slot, needed: "armed or staged" });
+        }
+        self.another_is_good(slot)?;
+        Ok(facts)
+    }
+
+    /// Whether a slot may be marked good: it runs, or it was good already.
+    ///
+    /// # Errors
+    /// [`Rejected::NoSuchSlot`], [`Rejected::NeverBooted`].
+    pub fn has_booted(&self, slot: SlotId) -> Result<(), Rejected> {
+        let good = self.slot(slot)?.bits.successful == Successful::Yes;
+        if good || Some(slot) == self.booted { Ok(()) } else { Err(Rejected::NeverBooted { slot }) }
     }
 
     /// The slot whose version a new one is compared with: the booted one, else the best good one.

@@ -33,7 +33,7 @@ pub const fn stage(tries: TriesLeft) -> SlotBits {
     SlotBits { priority: Priority::ZERO, tries_left: tries, successful: Successful::No }
 }
 
-/// Bits of a slot that is about to be written: out of the boot order. The one try says that what it holds never failed, so that
+/// Bits of a slot that is about to be written, or whose trial is cancelled: out of the boot order. The one try says that what it holds never failed, so that
 /// an installation that is cut between the trailer and `arm` leaves a staged slot and not a failed one.
 #[must_use]
 pub const fn disarm() -> SlotBits {

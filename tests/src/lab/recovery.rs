@@ -56,6 +56,8 @@ impl Lab<'_> {
             Act::Boot | Act::Repair | Act::Explain(_) => chosen.is_some(),
             Act::MarkGood => chosen.is_some_and(|slot| bits[slot].2 == 1),
             Act::MarkBad(slot) => (bits[slot].0, bits[slot].1, bits[slot].2) == (0, 0, 0),
+            // A cut before it was done may have led into the trial, which was marked good then.
+            Act::Cancel(slot) => bits[slot].0 == 0 || bits[slot].2 == 1,
             Act::Withdraw(slot) => bits[slot].2 == 0 && chosen.is_some_and(|chosen| chosen != slot),
             Act::Rollback(slot) => chosen == Some(slot),
         };
@@ -94,6 +96,7 @@ fn again(updater: &mut Updater<'_>, disk: &mut SimDisk, act: Act) -> Result<(), 
     let next = match act {
         Act::Install(wanted) | Act::InstallAsking(wanted) if release == Some(wanted) => Act::MarkGood,
         Act::Activate if release == Some(2) => Act::MarkGood,
+        Act::Cancel(cancelled) if slot.index() == cancelled => Act::MarkGood,
         Act::MarkBad(bad) if states[bad].0 == SlotState::Failed => return Ok(()),
         Act::Withdraw(bad) if states[bad].0 == SlotState::Exhausted => return Ok(()),
         Act::Boot => return Ok(()),

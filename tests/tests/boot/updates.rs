@@ -1,4 +1,4 @@
-//! Boots on a real kernel: the first one, an update, its trial, and three updates in a row. Disks are made by the program, and
+//! Boots on a real kernel: the first one, an update, its trial, three updates in a row, and slots that the command line names. Disks are made by the program, and
 //! looked at from outside by `cgpt` and `status`.
 
 use libupdate::BlockSize;
@@ -93,4 +93,16 @@ fn a_boot_loader_that_chose_has_spent_the_try() {
     let said = Machine { words: "updater.slot=a", ..Machine::does("json,off") }.run(&disk);
     assert!(said.contains("updater: slot a boots: version 1.0, named, 3 tries left"), "{said}");
     assert_eq!(disk.bits('a'), [1, 3, 1]);
+}
+
+/// A wrong word in a boot loader's configuration keeps no device from booting. What runs is not sure of itself then, and says so.
+#[test]
+fn a_slot_that_the_profile_lacks_is_refused_and_another_one_chosen() {
+    let disk = GuestDisk::provisioned(Board::default(), &ONE);
+    let said = Machine { words: "updater.slot=h", ..Machine::does("mark-good,json,off") }.run(&disk);
+    assert!(said.contains("updater: the command line's updater.slot=h is refused: the profile has only ab"), "{said}");
+    assert!(said.contains("updater: slot a boots: version 1.0, counted, 2 tries left"), "{said}");
+    assert!(said.contains("guest: mark-good ended with 3"), "{said}");
+    assert!(said.contains("/proc/cmdline says that slot h is booted, and the profile has only a, b"), "{said}");
+    assert_eq!(disk.bits('a'), [1, 2, 1]);
 }

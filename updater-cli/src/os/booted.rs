@@ -1,13 +1,15 @@
-//! The slot that the running system came from: what the hook left behind.
+//! What this boot says of the slot that it came from: what the hook left behind, and the kernel's command line.
 //!
 //! ```json
-//! {"schema":1, "slot":"a", "disk":"/dev/vda", "version":"1.4", "root_hash":"..", "tries_left":2, "trial":false,
+//! {"schema":1, "slot":"a", "disk":"/dev/vda", "disk_guid":"..", "compatible":"..", "version":"1.4", "root_hash":"..", "tries_left":2,
+//!  "trial":false,
 //!  "passed_over":[{"slot":"b", "reason":"signature", "detail":".."}]}
 //! ```
 //!
 //! 1. `/run/updater/boot.json`, written by the hook in this boot; keys that this version does not know are skipped.
 //! 2. `updater.slot=` on the kernel command line, where a boot loader or `kexec` chose the slot; the last one counts.
-//! 3. Two that disagree are an error, and so is a report that cannot be read: the booted slot is never guessed.
+//!
+//! Here they are only read. What follows from both, and from `--booted`, [`running`](crate::running) judges.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -26,13 +28,13 @@ pub const REPORT: &str = "/run/updater/boot.json";
 /// The kernel's command line.
 pub const COMMAND_LINE: &str = "/proc/cmdline";
 
-/// What is known about this boot.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Booted {
-    /// The slot.
-    pub slot: SlotId,
-    /// The hook's report, where it wrote one.
-    pub report: Option<BootReport>,
+/// What this boot says. A source that is there and says nothing that can be understood is not one that is missing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Told {
+    /// The hook's report.
+    pub report: Option<Result<BootReport, OsError>>,
+    /// The slot on the kernel's command line.
+    pub command_line: Option<Result<SlotId, OsError>>,
 }
 
 /// What the hook wrote about this boot.
@@ -46,6 +48,12 @@ pub struct BootReport {
     /// The whole disk that it is on.
     #[serde(default)]
     pub disk: Option<PathBuf>,
+    /// The GUID of the disk that it chose from.
+    #[serde(default)]
+    pub disk_guid: Option<String>,
+    /// The compatible of its profile.
+    #[serde(default)]
+    pub compatible: Option<String>,
     /// Version in that slot's manifest.
     #[serde(default)]
     pub version: Option<String>,
@@ -76,38 +84,38 @@ pub struct PassedOver {
     pub detail: String,
 }
 
-impl Booted {
-    /// What this machine says; `None` on one that no slot booted.
-    ///
-    /// # Errors
-    /// A source that exists and cannot be read or understood, or two that disagree.
-    pub fn discover() -> Result<Option<Self>, OsError> {
+impl Told {
+    /// What this machine says.
+    pub fn read() -> Self {
         Self::from_sources(Path::new(REPORT), Path::new(COMMAND_LINE))
     }
 
-    fn from_sources(report: &Path, command_line: &Path) -> Result<Option<Self>, OsError> {
-        let named = match exists(command_line)? {
-            true => from_command_line(&read(command_line)?).map_err(|_| {
-                OsError::new(command_line, Fault::Unexpected { wanted: "a slot's letter after updater.slot=" })
-            })?,
-            false => None,
-        };
-        let written =
-            match file::read_state(report, STATE_BYTES) {
-                Ok(text) => Some(from_report(&text).map_err(|_| {
-                    OsError::new(report, Fault::Unexpected { wanted: "a report of the boot (schema 1)" })
-                })?),
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
-                Err(error) => return Err(OsError::io(report, "read", &error)),
-            };
-        match (written, named) {
-            (None, None) => Ok(None),
-            (None, Some(slot)) => Ok(Some(Self { slot, report: None })),
-            (Some(written), Some(named)) if written.slot != named => {
-                Err(OsError::new(report, Fault::BootedDiffers { report: written.slot, command_line: named }))
-            }
-            (Some(written), _) => Ok(Some(Self { slot: written.slot, report: Some(written) })),
+    fn from_sources(report: &Path, command_line: &Path) -> Self {
+        let not_a_report = |_| OsError::new(report, Fault::Unexpected { wanted: "a report of the boot (schema 1)" });
+        let not_a_slot =
+            |_| OsError::new(command_line, Fault::Unexpected { wanted: "a slot's letter after updater.slot=" });
+        Self {
+            report: state(report).map(|text| from_report(&text?).map_err(not_a_report)),
+            command_line: text(command_line)
+                .and_then(|text| text.and_then(|text| from_command_line(&text).map_err(not_a_slot)).transpose()),
         }
+    }
+}
+
+/// The text of a file that may not be there.
+fn text(path: &Path) -> Option<Result<String, OsError>> {
+    match exists(path) {
+        Ok(false) => None,
+        Ok(true) => Some(read(path)),
+        Err(error) => Some(Err(error)),
+    }
+}
+
+/// The same of the report, which others could have put something else in the place of.
+fn state(path: &Path) -> Option<Result<String, OsError>> {
+    match file::read_state(path, STATE_BYTES) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
+        read => Some(read.map_err(|error| OsError::io(path, "read", &error))),
     }
 }
 
@@ -186,35 +194,36 @@ mod tests {
     }
 
     #[test]
-    fn sources_agree_or_the_slot_is_unknown() {
+    fn a_source_that_says_nothing_is_not_one_that_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         let (report, line) = (folder.path().join("boot.json"), folder.path().join("cmdline"));
-        let found = || Booted::from_sources(&report, &line);
-        assert_eq!(found().unwrap(), None);
+        let told = || Told::from_sources(&report, &line);
+        assert_eq!(told(), Told::default());
         fs::write(&line, "updater.slot=b").unwrap();
-        assert_eq!(found().unwrap(), Some(Booted { slot: SlotId::B, report: None }));
-        fs::write(&report, r#"{"schema":1,"slot":"b"}"#).unwrap();
-        assert_eq!(found().unwrap().unwrap().report.unwrap().slot, SlotId::B);
-        fs::write(&report, r#"{"schema":1,"slot":"a"}"#).unwrap();
-        let differs = Fault::BootedDiffers { report: SlotId::A, command_line: SlotId::B };
-        assert_eq!(*found().unwrap_err().fault(), differs);
+        assert_eq!(told(), Told { report: None, command_line: Some(Ok(SlotId::B)) });
+        fs::write(&report, r#"{"schema":1,"slot":"a","disk_guid":"g"}"#).unwrap();
+        let written = told().report.unwrap().unwrap();
+        assert_eq!((written.slot, written.disk_guid.as_deref()), (SlotId::A, Some("g")));
         fs::write(&line, "quiet").unwrap();
-        assert_eq!(found().unwrap().unwrap().slot, SlotId::A);
+        assert_eq!(told().command_line, None);
+        fs::write(&line, "updater.slot=B").unwrap();
         fs::write(&report, "{").unwrap();
-        assert!(matches!(found().unwrap_err().fault(), Fault::Unexpected { .. }));
+        let unexpected = |error: OsError| matches!(error.fault(), Fault::Unexpected { .. });
+        assert!(unexpected(told().report.unwrap().unwrap_err()));
+        assert!(unexpected(told().command_line.unwrap().unwrap_err()));
         fs::write(&report, vec![b' '; 1 << 20]).unwrap();
-        assert!(found().unwrap_err().to_string().contains("has more than 65536 bytes"));
+        assert!(told().report.unwrap().unwrap_err().to_string().contains("has more than 65536 bytes"));
     }
 
     #[test]
     fn a_report_that_is_no_file_stops_nobody_for_long() {
         let folder = tempfile::tempdir().unwrap();
         let report = folder.path().join("boot.json");
-        let found = || Booted::from_sources(&report, Path::new("/nonexistent")).unwrap_err().to_string();
+        let told = || Told::from_sources(&report, Path::new("/nonexistent")).report.unwrap().unwrap_err().to_string();
         assert!(std::process::Command::new("mkfifo").arg(&report).status().unwrap().success());
-        assert!(found().ends_with("boot.json: it is not a regular file"), "{}", found());
+        assert!(told().ends_with("boot.json: it is not a regular file"), "{}", told());
         fs::rename(&report, folder.path().join("fifo")).unwrap();
         std::os::unix::fs::symlink(folder.path().join("gone"), &report).unwrap();
-        assert!(found().contains("it is a symbolic link"), "{}", found());
+        assert!(told().contains("it is a symbolic link"), "{}", told());
     }
 }

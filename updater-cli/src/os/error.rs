@@ -106,13 +106,6 @@ pub enum Fault {
         /// Their nodes.
         found: Vec<PathBuf>,
     },
-    /// Two sources name different slots as the booted one.
-    BootedDiffers {
-        /// The hook's report.
-        report: SlotId,
-        /// The kernel command line.
-        command_line: SlotId,
-    },
 }
 
 /// What the caller can do about it.
@@ -189,8 +182,7 @@ impl OsError {
             | Fault::OutsideDisk { .. }
             | Fault::NodeDiffers { .. }
             | Fault::NoDisk { .. }
-            | Fault::SeveralDisks { .. }
-            | Fault::BootedDiffers { .. } => Class::Disk,
+            | Fault::SeveralDisks { .. } => Class::Disk,
         }
     }
 }
@@ -240,9 +232,6 @@ impl fmt::Display for OsError {
             Fault::SeveralDisks { found } => {
                 write!(f, "several disks match the profile:")?;
                 found.iter().try_for_each(|disk| write!(f, " {}", disk.display()))
-            }
-            Fault::BootedDiffers { report, command_line } => {
-                write!(f, "{path} says that slot {report} is booted, the kernel command line says {command_line}")
             }
         }
     }

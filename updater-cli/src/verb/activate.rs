@@ -64,7 +64,8 @@ fn staged(facts: &Facts<'_>, wanted: Option<SlotId>) -> Result<SlotId, Failure> 
 }
 
 fn nothing_staged(facts: &Facts<'_>) -> Failure {
-    let armed = facts.slots.iter().find(|slot| slot.state == SlotState::Trial && facts.booted != Some(slot.slot));
+    let armed = facts.slots.iter().filter(|slot| slot.state == SlotState::Trial && facts.booted != Some(slot.slot));
+    let armed = armed.max_by_key(|slot| slot.bits.priority);
     armed.map_or_else(
         || {
             let why = "no slot is staged";

@@ -2,7 +2,7 @@
 
 use libupdate::Error;
 use libupdate::activate::{self, Spent};
-use libupdate::boot::{self, Boot, Choice, Kind};
+use libupdate::boot::{Boot, Kind};
 use libupdate::manifest::Payload;
 use libupdate::slot::Slot;
 use libupdate::survey::{self, SlotTrailer};
@@ -11,18 +11,18 @@ use serde::Serialize;
 use crate::bench::{self, Bench};
 use crate::cli::Choose;
 use crate::exit::{Exit, Failure};
+use crate::next::{Next, PassedOver};
 use crate::os::{Mode, OsError};
 use crate::output::Report;
 use crate::session::Session;
 
-/// Chooses, and with `--spend` spends the try as the boot loader does.
+/// Chooses, and with `--spend` spends the try as the boot loader does; of a slot that is passed over nothing is spent.
 pub fn run(session: &Session, args: &Choose) -> Result<(), Failure> {
     let mode = if args.spend { Mode::ReadWrite } else { Mode::ReadOnly };
     let (device, mut bench, survey) = Bench::begin(session, mode)?;
-    let boot = match boot::choose(&boot::candidates(&survey.slots), device.profile.guard) {
-        Choice::Boot(boot) => boot,
-        Choice::Nothing => return Err(nothing()),
-    };
+    let next = Next::of(&mut bench, &survey, device.profile.guard);
+    let Some(boot) = next.boot else { return Err(nothing(&next)) };
+    next.lines().for_each(|line| session.output.warn(&line));
     if args.spend {
         // As the hook does at boot: nothing is written but the try.
         let attempt = bench.alone(session, |disk, specs, scratch| activate::spend_try(disk, specs, &boot, scratch))?;
@@ -33,12 +33,13 @@ pub fn run(session: &Session, args: &Choose) -> Result<(), Failure> {
         }
     }
     let slot = survey.slots.get(boot.candidate.slot).map_err(Error::<OsError>::from)?;
-    session.output.result(&Chosen::of(&mut bench, slot, &boot)?)
+    session.output.result(&Chosen { passed_over: next.rows(), ..Chosen::of(&mut bench, slot, &boot)? })
 }
 
-fn nothing() -> Failure {
-    let next = "install a bundle, or boot the recovery partition";
-    Failure::new(Exit::Disk, "no slot boots next", "none has a priority and either success or a try left", next)
+fn nothing(next: &Next) -> Failure {
+    let none = "none has a priority and either success or a try left".to_owned();
+    let why = next.lines().reduce(|all, line| format!("{all}; {line}")).unwrap_or(none);
+    Failure::new(Exit::Disk, "no slot boots next", why, "install a bundle, or boot the recovery partition")
 }
 
 #[derive(Serialize)]
@@ -49,6 +50,7 @@ struct Chosen {
     check_all: bool,
     version: Option<String>,
     partitions: Vec<Place>,
+    passed_over: Vec<PassedOver>,
 }
 
 #[derive(Serialize)]
@@ -101,6 +103,7 @@ impl Chosen {
             check_all: boot.kind == Kind::Suspect,
             version: manifest.map(|manifest| manifest.version().to_string()),
             partitions: slot.partitions.iter().map(place).collect(),
+            passed_over: Vec::new(),
         })
     }
 }

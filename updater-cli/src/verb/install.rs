@@ -43,7 +43,7 @@ pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
 fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
     let mode = if args.dry_run { Mode::ReadOnly } else { Mode::ReadWrite };
     let device = session.device()?;
-    let mut bench = Bench::open(session, &device, mode)?;
+    let mut bench = Bench::open(session, &device, mode)?.for_an_act();
     if args.reboot && bench.is_file() {
         return Err(Failure::new(Exit::Usage, "cannot reboot", "this is a disk image file", "leave out --reboot"));
     }
@@ -60,14 +60,18 @@ fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
     let slot = admitted.slot();
     let state = survey.facts.slot(slot).map_err(Error::<OsError>::from)?.state;
     announce(session, args, &admitted, &survey.facts);
-    if args.dry_run {
-        return Ok(Installed::dry(&admitted));
-    }
     let mut watch = Watch::new(&session.output, &session.interrupt);
     let known = survey.facts.slot(slot).ok().and_then(|facts| facts.installed.as_ref()).map(|known| known.digest);
     let held = known == Some(admitted.verified().digest());
     if let Some(staged) = already(&mut bench, &admitted, held, state, &mut watch)? {
+        if args.dry_run {
+            nothing_left(&mut bench, session, args, (&staged, state))?;
+            return Ok(Installed { bytes_kept: staged.kept().get(), ..Installed::dry(&admitted) });
+        }
         return finish(session, &mut bench, device.profile, args, (staged, state), watch);
+    }
+    if args.dry_run {
+        return Ok(Installed::dry(&admitted));
     }
     for extent in admitted.extents() {
         bench.disk.claim(*extent)?;
@@ -128,23 +132,15 @@ fn finish(
     (staged, state): (Staged<'_>, SlotState),
     watch: Watch<'_>,
 ) -> Result<Installed, Failure> {
-    let slot = staged.slot();
     let seconds = watch.finish();
-    let version = staged.verified().manifest().version().to_string();
-    let asked = match args.trial {
-        TrialOption::Auto => None,
-        TrialOption::Manual => Some(args.within),
-    };
+    let asked = asked(args);
     let ending = if args.no_activate { Ending::Staged } else { Ending::Armed };
-    let armed = matches!(state, SlotState::Trial | SlotState::Good);
-    if armed || (state == SlotState::Staged && args.no_activate) {
-        if state == SlotState::Good || question(bench, session, &staged)? == asked {
-            bench.settle(session)?;
-            return Err(held(slot, &version, state));
-        }
+    if complete(state, args) {
+        nothing_left(bench, session, args, (&staged, state))?;
         // Complete already, but for who confirms its trial.
         ask(bench, session, &staged, asked)?;
-        return Ok(Installed::done(&staged, if armed { Ending::Armed } else { ending }, asked, &seconds));
+        let ending = if state == SlotState::Staged { ending } else { Ending::Armed };
+        return Ok(Installed::done(&staged, ending, asked, &seconds));
     }
     ask(bench, session, &staged, asked)?;
     let outcome = bench.commit(session, |disk, specs, scratch| match ending {
@@ -153,6 +149,37 @@ fn finish(
     })?;
     bench::tell(&session.output, &outcome);
     Ok(Installed::done(&staged, ending, asked, &seconds))
+}
+
+/// Seconds that a person shall have.
+const fn asked(args: &Install) -> Option<u32> {
+    match args.trial {
+        TrialOption::Auto => None,
+        TrialOption::Manual => Some(args.within),
+    }
+}
+
+/// Whether a slot that holds the bundle is what was asked for.
+const fn complete(state: SlotState, args: &Install) -> bool {
+    matches!(state, SlotState::Trial | SlotState::Good) || (matches!(state, SlotState::Staged) && args.no_activate)
+}
+
+/// Refuses to do again what is done, down to who confirms the trial.
+fn nothing_left(
+    bench: &mut Bench,
+    session: &Session,
+    args: &Install,
+    (staged, state): (&Staged<'_>, SlotState),
+) -> Result<(), Failure> {
+    let done = complete(state, args) && (state == SlotState::Good || question(bench, session, staged)? == asked(args));
+    let version = staged.verified().manifest().version();
+    if !done {
+        return Ok(());
+    }
+    if !args.dry_run {
+        bench.settle(session)?;
+    }
+    Err(held(staged.slot(), version.as_str(), state))
 }
 
 /// Has the slot say, before it is armed, whether a person confirms its trial.

@@ -29,6 +29,10 @@ pub fn good(session: &Session, args: &MarkGood) -> Result<(), Failure> {
     let (device, mut bench, survey) =
         if args.unattended { patiently(session)? } else { Bench::begin(session, Mode::ReadWrite)? };
     let slot = meant(args.slot, &survey.facts, what)?;
+    if !args.danger_untried {
+        let tried = survey.facts.has_booted(slot).map_err(Error::<OsError>::from);
+        tried.map_err(|error| Failure::from(error).doing(format!("cannot mark slot {slot} good")))?;
+    }
     status::warn_of_watchdog(session, &bench, device.profile);
     if args.unattended
         && let Some(seconds) = asked(&mut bench, &survey, slot)?

@@ -30,6 +30,7 @@ use crate::os::signal::Shield;
 use crate::os::{AlignedBuf, Disk, Interrupt, Mode, OpenHow, OsError};
 use crate::output::Watch;
 use crate::profile::parse_bytes;
+use crate::running::{Doubt, Running};
 use crate::session::{Device, Session};
 use crate::source::{self, BundleSource};
 use crate::used_disk;
@@ -79,6 +80,7 @@ fn make(
     let table = NewTable::of(device.profile, &bench.disk)?;
     let slots = slots_of(&table, device.specs)?;
     images_fit(verified.manifest(), &slots)?;
+    refuse_a_running_disk(session, &mut bench)?;
     if !args.danger_overwrite && !was_begun(&mut bench, &table, verified.digest()) {
         used_disk::refuse(&mut bench.disk)?;
     }
@@ -197,4 +199,21 @@ fn was_begun(bench: &mut Bench, table: &NewTable, bundle: Digest) -> bool {
         && survey.facts.slots.iter().all(vacant)
         && found.len() == planned.len()
         && found.iter().zip(&planned).all(same)
+}
+
+/// A disk that the system runs from is not made anew under it, whatever is asked for.
+fn refuse_a_running_disk(session: &Session, bench: &mut Bench) -> Result<(), Failure> {
+    // A disk without slots has none that runs, and of a file it is only known where it is said.
+    let Ok(survey) = bench.look() else { return Ok(()) };
+    if bench.is_file() && session.booted().said.is_none() {
+        return Ok(());
+    }
+    match bench.judge(session, &survey) {
+        Ok(Running::Slot(slot)) => {
+            let next = "name another disk; `install` renews what is on this one";
+            Err(Failure::new(Exit::Refused, "", format!("slot {slot} of this disk is booted"), next))
+        }
+        Ok(Running::Elsewhere | Running::Unknown) | Err(Doubt::OtherDisk { .. }) => Ok(()),
+        Err(doubt) => Err(doubt.into()),
+    }
 }

@@ -1,25 +1,45 @@
 //! `rollback`: the other good slot boots next, on purpose.
 
-use libupdate::{Error, activate};
+use libupdate::activate;
+use libupdate::error::Rejected;
+use libupdate::policy::{Facts, SlotFacts};
+use libupdate::slot::SlotState;
 
 use crate::bench::Bench;
 use crate::cli::SlotOption;
-use crate::exit::Failure;
-use crate::os::{Mode, OsError};
+use crate::exit::{Exit, Failure};
+use crate::os::Mode;
 use crate::session::Session;
 use crate::verb::status;
+
+const WHAT: &str = "cannot roll back";
 
 /// Raises a good slot above every other.
 pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
     let (device, mut bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
-    let what = |failure: Failure| failure.doing("cannot roll back");
     let slot = match args.slot {
         Some(slot) => slot,
-        None => survey.facts.rollback_target().map_err(|kind| what(Error::<OsError>::from(kind).into()))?,
+        None => survey.facts.rollback_target().map_err(|_| nowhere(&survey.facts))?,
     };
     let outcome = bench
         .commit(session, |disk, specs, scratch| activate::rollback(disk, specs, &survey.facts, slot, scratch))
-        .map_err(what)?;
+        .map_err(|failure| failure.doing(WHAT))?;
     session.output.note(&format!("slot {slot} boots next"));
     status::after(session, &mut bench, device.profile, &outcome)
+}
+
+/// No other slot is good. What the owner wants back may never have run, or may be running already.
+fn nowhere(facts: &Facts<'_>) -> Failure {
+    let others = || facts.slots.iter().filter(|one| Some(one.slot) != facts.booted);
+    let states: Vec<String> = others().map(|one| format!("slot {} is {}, not good", one.slot, one.state)).collect();
+    let why = format!("{}: {}", Rejected::NoTarget, states.join("; "));
+    let any = |fits: &dyn Fn(&SlotFacts) -> bool| others().any(fits);
+    let next = if any(&|one| facts.cancellable(one.slot).is_ok()) {
+        "`cancel` takes back what is installed and has not booted"
+    } else if any(&|one| one.state == SlotState::Trial) {
+        "boot one of them, and run mark-good from it"
+    } else {
+        "install a release into another slot first"
+    };
+    Failure::new(Exit::Refused, WHAT, why, next)
 }

@@ -1,7 +1,6 @@
 //! `status`: slots with state, version and tries; what is booted, what boots next, and why something fell back.
 
 use libupdate::apply::Outcome;
-use libupdate::boot::{self, Choice};
 use libupdate::bundle::verdict::Reason;
 use libupdate::gpt::{CopyState, Successful, Table};
 use libupdate::policy::SlotFacts;
@@ -14,12 +13,14 @@ use crate::backup;
 use crate::bench::Bench;
 use crate::exit::Failure;
 use crate::last_result::{self, LastResult};
+use crate::next::Next;
 use crate::os::Mode;
 use crate::os::booted::PassedOver;
 use crate::os::watchdog::Keeper;
 use crate::output::{Printable, Report, Size};
 use crate::profile::Profile;
 use crate::profile::boot::Watchdog;
+use crate::running::Running;
 use crate::session::Session;
 
 /// Shows what is on the disk. Reads only.
@@ -35,6 +36,12 @@ pub struct Status {
     disk: String,
     gpt: Copies,
     booted: Option<String>,
+    /// Whether nobody said which slot runs, which is not to say that none does.
+    #[serde(skip)]
+    running: Running,
+    /// Why slots before the next one do not boot.
+    #[serde(skip)]
+    passed_over: Vec<String>,
     next: Option<String>,
     slots: Vec<SlotRow>,
     last_result: Option<LastResult>,
@@ -96,15 +103,16 @@ impl Status {
     /// The status of a surveyed disk.
     pub fn of(bench: &mut Bench, survey: &Survey<'_>, profile: &Profile) -> Self {
         let name = |slot: libupdate::SlotId| slot.to_string();
-        let next = match boot::choose(&boot::candidates(&survey.slots), profile.guard) {
-            Choice::Boot(boot) => Some(name(boot.candidate.slot)),
-            Choice::Nothing => None,
-        };
+        let next = Next::of(bench, survey, profile.guard);
+        let passed_over = next.lines().collect();
+        let next = next.boot.map(|boot| name(boot.candidate.slot));
         let rows = survey.slots.slots().iter().map(|slot| SlotRow::of(slot, bench, survey, profile)).collect();
         Self {
             disk: bench.disk.path().display().to_string(),
             gpt: Copies::of(&survey.table),
             booted: bench.view.booted.map(name),
+            running: bench.running,
+            passed_over,
             next,
             slots: rows,
             last_result: last_result::read(bench.is_file()),
@@ -265,11 +273,19 @@ fn version(facts: &SlotFacts) -> Option<String> {
 impl Report for Status {
     fn human(&self) -> String {
         let mut text = format!("disk    {}   GPT {}\n", Printable(&self.disk), self.gpt.in_words());
-        let word = |slot: &Option<String>| slot.as_ref().map_or("none".to_owned(), |slot| format!("slot {slot}"));
-        text += &format!("booted  {}\nnext    {}\n\n", word(&self.booted), word(&self.next));
+        let booted = match self.running {
+            Running::Slot(slot) => format!("slot {slot}"),
+            Running::Elsewhere => "none".to_owned(),
+            Running::Unknown => "unknown".to_owned(),
+        };
+        let next = self.next.as_ref().map_or("none".to_owned(), |slot| format!("slot {slot}"));
+        text += &format!("booted  {booted}\nnext    {next}\n\n");
         text += "slot  state       version               prio  tries  good  partitions\n";
         for row in &self.slots {
             text += &row.line();
+        }
+        for line in &self.passed_over {
+            text += &format!("\n{line}\n");
         }
         for row in &self.slots {
             if let Some(seconds) = row.confirm_seconds {

@@ -81,8 +81,13 @@ fn slot(session: &Session, id: SlotId) -> Result<Checked, Failure> {
         SlotTrailer::Valid(verified, extents) => (verified, extents),
         SlotTrailer::NotAuthentic(kind) => return Err(Error::<OsError>::Corrupt(kind).into()),
         SlotTrailer::Mark(_) => {
-            let why = "an installation into it was not finished";
-            return Err(Failure::new(Exit::NotAuthentic, "", why, "run the installation again, it resumes"));
+            let why = "an installation into it was not finished, or was taken back";
+            return Err(Failure::new(
+                Exit::NotAuthentic,
+                "",
+                why,
+                "run the installation again: what is right already is not written again",
+            ));
         }
         SlotTrailer::Nothing => {
             return Err(Failure::new(Exit::NotAuthentic, "", "nothing is installed there", "install a bundle"));
