@@ -4,6 +4,7 @@ use libupdate::BlockSize;
 use tests::answer::Exit;
 use tests::device::Device;
 use tests::gpt_copy::{GptCopy, Which};
+use tests::workshop::Workshop;
 
 use super::resize;
 
@@ -11,7 +12,8 @@ use super::resize;
 /// start of the disk costs nothing.
 #[test]
 fn a_backup_on_a_disk_that_grew_is_moved_by_the_first_act() {
-    let bundle = Device::new().workshop.bundle_text(2);
+    let workshop = Workshop::shared();
+    let bundle = workshop.bundle_text(2);
     for line in [vec!["mark-good"], vec!["install", &bundle], vec!["rollback", "--slot", "a"]] {
         for sectors in [BlockSize::B512, BlockSize::B4096] {
             let device = Device::with_sectors(sectors);
