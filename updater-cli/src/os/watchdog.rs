@@ -42,11 +42,10 @@ impl Keeper {
         }
         let number = number(facts.rdev());
         let Some(name) = name(class, number) else { return Self::Unknown };
-        let state = file::read_text(&class.join(&name).join("state"), SYSTEM_BYTES);
-        match state.as_deref().map(str::trim) {
-            Ok("inactive") => return Self::Off,
-            // A kernel without this file, or the answer that matters.
-            _ => {}
+        // A kernel without this file says no more than "active" would.
+        let state = file::read_text(&class.join(&name).join("state"), SYSTEM_BYTES).unwrap_or_default();
+        if state.trim() == "inactive" {
+            return Self::Off;
         }
         let first = name == "watchdog0";
         match held(processes, |other| other == number || first && (other == LEGACY || number == LEGACY)) {
