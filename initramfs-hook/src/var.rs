@@ -213,7 +213,7 @@ mod tests {
     fn zeros_are_blank_and_nothing_else_is() {
         assert_eq!(state(&partition(), SIZE).unwrap(), State::Blank);
         // LUKS and XFS, ext4, btrfs, ZFS's second label, md at the end, a byte in the middle.
-        let middle = (SIZE - (1 << 20)) / PROBES * 400 & !4095;
+        let middle = ((SIZE - (1 << 20)) / PROBES * 400) & !4095;
         for at in [0, 1080, 65_600, 262_144, SIZE - 8192, SIZE - 1, middle] {
             let file = partition();
             file.write_all_at(b"x", at).unwrap();
@@ -251,7 +251,7 @@ mod tests {
         let [from, at] = ["from", "at"].map(|name| folder.path().join(name));
         fs::create_dir_all(from.join("lib")).unwrap();
         fs::create_dir_all(at.join(OF_ITS_OWN)).unwrap();
-        let mut fill = || super::fill(&from, &at, &mut Watchdog::arm(None)).unwrap();
+        let fill = || super::fill(&from, &at, &mut Watchdog::arm(None)).unwrap();
         assert_eq!(fill(), Filled::Now);
         fs::write(at.join("lib/state"), "the system's").unwrap();
         assert_eq!(fill(), Filled::Earlier);
