@@ -9,6 +9,10 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
+use libupdate::limits::SYSTEM_BYTES;
+
+use super::file;
+
 /// Number of the node `/dev/watchdog`.
 const LEGACY: (u32, u32) = (10, 130);
 
@@ -38,9 +42,15 @@ impl Keeper {
         }
         let number = number(facts.rdev());
         let Some(name) = name(class, number) else { return Self::Unknown };
+<<<<<<< HEAD
         let state = fs::read_to_string(class.join(&name).join("state"));
         // Anything else is a kernel without this file, or the answer that matters.
         if state.is_ok_and(|state| state.trim() == "inactive") {
+=======
+        // A kernel without this file says no more than "active" would.
+        let state = file::read_text(&class.join(&name).join("state"), SYSTEM_BYTES).unwrap_or_default();
+        if state.trim() == "inactive" {
+>>>>>>> systemd
             return Self::Off;
         }
         let first = name == "watchdog0";
@@ -72,7 +82,7 @@ fn name(class: &Path, wanted: (u32, u32)) -> Option<String> {
         return Some("watchdog0".to_owned());
     }
     let is = |name: &str| {
-        let text = fs::read_to_string(class.join(name).join("dev")).unwrap_or_default();
+        let text = file::read_text(&class.join(name).join("dev"), SYSTEM_BYTES).unwrap_or_default();
         text.trim() == format!("{}:{}", wanted.0, wanted.1)
     };
     let names = fs::read_dir(class).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
