@@ -6,7 +6,7 @@ part() {
   check "clippy, all targets and features" cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
   check "clippy, the core without features" cargo clippy --locked -p libupdate --no-default-features -- -D warnings
   check "shellcheck" shellcheck -x .ci/run fuzz/count-edges fuzz/run tests/run tests/firmware/build tests/guest/build tests/shell/*.sh tests/parts/*.sh \
-    initramfs-hook/health/* initramfs-hook/{initramfs-tools,mkinitcpio}/*/updater initramfs-hook/dracut/*.sh initramfs-hook/busybox/init \
+    initramfs-hook/health/{updater-*,mark-good.sh} initramfs-hook/health/samples/* initramfs-hook/{initramfs-tools,mkinitcpio}/*/updater initramfs-hook/dracut/*.sh initramfs-hook/busybox/init \
     tests/guest/root/init tests/guest/debian/{build,guest} tests/guest/debian/health.d/* \
     tests/bench/{run,timed,streams,limited,durable} tests/bench/*.sh
 }

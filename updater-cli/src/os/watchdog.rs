@@ -42,15 +42,9 @@ impl Keeper {
         }
         let number = number(facts.rdev());
         let Some(name) = name(class, number) else { return Self::Unknown };
-<<<<<<< HEAD
-        let state = fs::read_to_string(class.join(&name).join("state"));
-        // Anything else is a kernel without this file, or the answer that matters.
-        if state.is_ok_and(|state| state.trim() == "inactive") {
-=======
         // A kernel without this file says no more than "active" would.
         let state = file::read_text(&class.join(&name).join("state"), SYSTEM_BYTES).unwrap_or_default();
         if state.trim() == "inactive" {
->>>>>>> systemd
             return Self::Off;
         }
         let first = name == "watchdog0";
