@@ -169,7 +169,7 @@ impl Course<'_> {
         if named == Named::Nonsense {
             let word = self.line.slot_word().unwrap_or_default().escape_ascii();
             let has: String = slots.slots().iter().map(|slot| slot.id.letter()).collect();
-            say!("the command line's updater.slot={word} is refused: the profile has only {has:?}");
+            say!("the command line's updater.slot={word} is refused: the profile has only {has}");
         }
         let known = candidates(&slots);
         if !matches!(named, Named::Slot(_)) {

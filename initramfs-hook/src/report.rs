@@ -63,9 +63,9 @@ impl Report {
         let passed = |(slot, setback): &(SlotId, Setback)| format!(r#"{{"slot":"{slot}",{}}}"#, reason(setback));
         let passed: Vec<String> = passed_over.iter().map(passed).collect();
         let (disk, version, devices, passed) = (quoted(disk), quoted(version), devices.join(","), passed.join(","));
-        let whose = format!(r#""disk_guid":"{disk_guid}","compatible":{}"#, quoted(compatible));
+        let whose = format!(r#""disk":{disk},"disk_guid":"{disk_guid}","compatible":{}"#, quoted(compatible));
         let head = format!(
-            r#""schema":1,"slot":"{slot}","disk":{disk},"kind":"{kind}","version":{version},"root_hash":"{root_hash}",{whose}"#
+            r#""schema":1,"slot":"{slot}","kind":"{kind}","version":{version},"root_hash":"{root_hash}",{whose}"#
         );
         let tail =
             format!(r#""tries_left":{tries_left},"trial":{trial},"devices":{{{devices}}},"passed_over":[{passed}]"#);
