@@ -109,7 +109,7 @@ fn a_message_that_nobody_takes_changes_no_exit_code() {
     }
     for taker in UNHEARD {
         unheard(&device, &["install", "--retry-failed", &bundle, "--progress", "plain"], 2, taker).exits(Exit::Done);
-        device.does(&["mark-good", "--slot", "b"]);
+        device.does(&["mark-good", "--slot", "b", "--danger-untried"]);
         device.does(&["rollback", "--slot", "a"]);
         device.does(&["mark-bad", "--slot", "b"]);
     }
@@ -136,7 +136,9 @@ fn a_full_stdout_fails_what_only_tells_and_not_what_was_done() {
     }
     let done = "the act itself is done";
     unheard(&device, &["install", &bundle], 1, "/dev/full").exits(Exit::Done).says(done);
-    unheard(&device, &["mark-good", "--slot", "b", "--json"], 1, "/dev/full").exits(Exit::Done).says(done);
+    unheard(&device, &["mark-good", "--slot", "b", "--danger-untried", "--json"], 1, "/dev/full")
+        .exits(Exit::Done)
+        .says(done);
     unheard(&device, &["repair"], 1, "/dev/full").exits(Exit::Done).says(done);
     assert_eq!((device.state("b").as_str(), device.next().as_str()), ("good", "b"));
 }

@@ -21,6 +21,7 @@ use serde::Deserialize;
 
 use super::error::{Fault, OsError};
 use super::file;
+use super::kernel_words;
 use super::node::{Node, exists, read};
 
 /// The hook's report.
@@ -143,12 +144,11 @@ impl fmt::Display for NotASlot {
 
 impl core::error::Error for NotASlot {}
 
-/// The value of the last `updater.slot=`; what stands after ` -- ` belongs to init.
+/// The value of the last `updater.slot=`, by the rules of [`kernel_words`], as the hook has it.
 fn from_command_line(line: &str) -> Result<Option<SlotId>, NotASlot> {
-    let words = line.split_ascii_whitespace().take_while(|word| *word != "--");
-    match words.filter_map(|word| word.strip_prefix("updater.slot=")).last() {
+    match kernel_words::value(line.as_bytes(), "updater.slot") {
         None => Ok(None),
-        Some(name) => SlotId::from_name(name).map(Some).ok_or(NotASlot),
+        Some(name) => str::from_utf8(name).ok().and_then(SlotId::from_name).map(Some).ok_or(NotASlot),
     }
 }
 
@@ -176,6 +176,7 @@ mod tests {
         assert_eq!(from_command_line("quiet updater.slot=b panic=5\n"), Ok(Some(SlotId::B)));
         assert_eq!(from_command_line("updater.slot=a updater.slot=b"), Ok(Some(SlotId::B)));
         assert_eq!(from_command_line("quiet xupdater.slot=b -- updater.slot=a"), Ok(None));
+        assert_eq!(from_command_line("note=\"not updater.slot=a here\" updater.slot=\"b\""), Ok(Some(SlotId::B)));
         assert_eq!(from_command_line("updater.slot="), Err(NotASlot));
         assert_eq!(from_command_line("updater.slot=B"), Err(NotASlot));
     }

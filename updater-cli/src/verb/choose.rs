@@ -33,7 +33,10 @@ pub fn run(session: &Session, args: &Choose) -> Result<(), Failure> {
         }
     }
     let slot = survey.slots.get(boot.candidate.slot).map_err(Error::<OsError>::from)?;
-    session.output.result(&Chosen { passed_over: next.rows(), ..Chosen::of(&mut bench, slot, &boot)? })
+    let told = session.output.result(&Chosen { passed_over: next.rows(), ..Chosen::of(&mut bench, slot, &boot)? });
+    // Whoever boots by what is told here cannot; a second run would spend a second try.
+    let spent = |failure| Failure { next: "check where stdout goes; the try is spent".to_owned(), ..failure };
+    if args.spend { told.map_err(spent) } else { told }
 }
 
 fn nothing(next: &Next) -> Failure {
