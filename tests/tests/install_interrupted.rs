@@ -139,8 +139,9 @@ fn turns_late(kind: Corrupt, at: impl Fn(&Device) -> u64) {
     found(&device, running, kind);
 }
 
-/// The flush behind the image: two are the commit's that disarms, one is behind the marks.
-const DATA_FLUSH: usize = 4;
+/// The flush behind the image. An empty slot is disarmed by two commits, of which the first changes nothing: one flush, then three; one is
+/// behind the marks.
+const DATA_FLUSH: usize = 6;
 
 fn found(device: &Device, running: Running, kind: Corrupt) {
     let witness = Witness::of(device);
