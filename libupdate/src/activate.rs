@@ -15,7 +15,7 @@
 //! | [`settle`] | unchanged | what an act finds done |
 //!
 //! # Durability
-//! Each act reads the table anew, decides, and hands all changed entries to one [`apply::commit`](crate::apply::commit): a cut leaves
+//! Each act reads the table anew, decides, and hands all changed entries to one [`apply::commit`]: a cut leaves
 //! the old bits or the new ones. Where several slots change at once, their entries stand in one write on 512-byte sectors.
 
 use crate::apply::{self, Backup, Outcome};

@@ -1,7 +1,7 @@
 //! P-256 keys in files: `N.key` signs (PKCS#8 PEM, for the owner's eyes only), `N.pub` checks (SubjectPublicKeyInfo PEM).
 //!
 //! The same files as `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` and `openssl pkey -pubout` make. What else people
-//! have, [`form`] takes or calls by its name.
+//! have, `form` takes or calls by its name.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};

@@ -9,7 +9,7 @@
 //! 1. `/run/updater/boot.json`, written by the hook in this boot; keys that this version does not know are skipped.
 //! 2. `updater.slot=` on the kernel command line, where a boot loader or `kexec` chose the slot; the last one counts.
 //!
-//! Here they are only read. What follows from both, and from `--booted`, [`running`](crate::running) judges.
+//! Here they are only read. What follows from both, and from `--booted`, `running` judges.
 
 use std::fmt;
 use std::io::ErrorKind;

@@ -2,7 +2,7 @@
 //!
 //! | device | could be the disk |
 //! |---|---|
-//! | its driver makes it of files, memory, a network or another disk's blocks ([`MADE`]) | no |
+//! | its driver makes it of files, memory, a network or another disk's blocks (`MADE`) | no |
 //! | it is hidden: one path of several to an NVMe drive | no: the drive itself is listed beside it |
 //! | it holds no medium | no |
 //! | anything else: drives and cards, NVMe drives with several paths, md, bcache | yes |
