@@ -13,7 +13,7 @@ const TWO: Release = Release::of("2.0");
 fn with_two(board: Board) -> GuestDisk {
     let disk = GuestDisk::provisioned(board, &ONE);
     disk.install(&TWO);
-    disk.cli(&["mark-good", "--slot", "b"]).exits(Exit::Done);
+    disk.cli(&["mark-good", "--slot", "b", "--danger-untried"]).exits(Exit::Done);
     disk
 }
 
