@@ -330,7 +330,7 @@ impl<'b> Updater<'b> {
         let survey = self.survey(disk)?;
         let place = survey.slots.get(slot)?;
         match cancel::cancel(disk, self.board.specs, &survey.facts, place, &mut self.scratch) {
-            Err(Error::Rejected(Rejected::SlotState { .. })) => Ok(Ending::NothingToDo),
+            Err(Error::Rejected(Rejected::SlotState { .. })) => self.settle(disk),
             outcome => Ok(ending(&outcome?)),
         }
     }
