@@ -11,9 +11,9 @@ use std::sync::LazyLock;
 
 use libupdate::boot::{Guard, Kind};
 use libupdate::gpt::{CopyState, Priority, SlotBits, Successful, TriesLeft};
+use libupdate::inspect::Survey;
 use libupdate::policy::{Downgrade, FailedBefore, Wishes};
 use libupdate::slot::{SlotState, Standing, TrailerSeen};
-use libupdate::survey::Survey;
 use libupdate::{BlockSize, Error};
 use tests::medium::Zone;
 

@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 
 use libupdate::bundle::writer::{self, BundleSpec, Carriage, Compressor, Image, LocalKey, Signer, Tools};
 use libupdate::bundle::{Anchors, UpdaterVersion};
-use libupdate::digest::Digest;
 use libupdate::install::Decompressor;
 use libupdate::manifest::Name;
+use libupdate::units::digest::Digest;
 use libupdate::{ByteLen, SoftHasher, UnixSeconds};
 
 /// Bytes of a data block and of a hash block.

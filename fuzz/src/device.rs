@@ -2,21 +2,22 @@
 
 use std::sync::LazyLock;
 
-use libupdate::apply::{self, Backup, Edit, FreshTable, Relocate};
 use libupdate::boot::{self, Boot, Choice, Guard};
 use libupdate::bundle::Unverified;
-use libupdate::bundle::trailer::TRAILER_BYTES;
-use libupdate::check::Buffers;
-use libupdate::digest::Digest;
 use libupdate::error::Rejected;
+use libupdate::gpt::write::{self, Backup, Edit, FreshTable, Relocate};
 use libupdate::gpt::{Guid, SlotBits, Table, TriesLeft};
+use libupdate::inspect::{self, Memory, SlotTrailer, Survey, View};
+use libupdate::install::Buffers;
+use libupdate::install::progress::Silent;
 use libupdate::install::{self, Source, Staged, Tools};
-use libupdate::observe::Silent;
 use libupdate::policy::{self, Compression, Downgrade, FailedBefore, Wishes};
+use libupdate::region::trailer::TRAILER_BYTES;
 use libupdate::slot::{Duty, PartitionSpec};
-use libupdate::survey::{self, Memory, SlotTrailer, Survey, View};
+use libupdate::transition::{self, cancel, disarm};
+use libupdate::units::digest::Digest;
 use libupdate::verity::CHUNK_BYTES;
-use libupdate::{BlockIo, BlockSize, Error, Lba, SlotId, SoftHasher, activate, cancel, disarm};
+use libupdate::{BlockIo, BlockSize, Error, Lba, SlotId, SoftHasher};
 use tests::medium::Zone;
 
 use crate::bundles::{ANCHORS, BLOCK, COMPATIBLE, ROLES, RunLength};
@@ -195,7 +196,7 @@ impl Device {
             last_usable: lba(self.shape.partition_first(self.shape.slots * self.shape.roles) - 1),
             entries: &entries,
         };
-        apply::create(&mut self.disk, &fresh, &mut [0; SCRATCH])
+        write::create(&mut self.disk, &fresh, &mut [0; SCRATCH])
     }
 
     fn view(&self) -> View<'static> {
@@ -216,7 +217,7 @@ impl Device {
         let view = self.view();
         let Bench { mut trailer, blocks: [mut block, mut other, _], .. } = Bench::new(Room { data: 0, carried: 0 });
         let mut memory = Memory { trailer: &mut trailer, block: &mut block, other: &mut other };
-        survey::survey(&mut self.disk, &view, &mut memory)
+        inspect::survey(&mut self.disk, &view, &mut memory)
     }
 
     /// Both copies of the table.
@@ -251,9 +252,9 @@ impl Device {
     fn after(&mut self, staged: &Staged<'_>, then: Then) -> Done<()> {
         let (specs, mut scratch) = (self.shape.specs(), [0; SCRATCH]);
         match then {
-            Then::Arm => activate::arm(&mut self.disk, specs, staged, self.tries, &mut scratch),
-            Then::Keep => activate::keep_staged(&mut self.disk, specs, staged, self.tries, &mut scratch),
-            Then::FirstGood => activate::first_good(&mut self.disk, specs, staged, self.guard, &mut scratch),
+            Then::Arm => transition::arm(&mut self.disk, specs, staged, self.tries, &mut scratch),
+            Then::Keep => transition::keep_staged(&mut self.disk, specs, staged, self.tries, &mut scratch),
+            Then::FirstGood => transition::first_good(&mut self.disk, specs, staged, self.guard, &mut scratch),
         }
         .map(|_| ())
     }
@@ -276,13 +277,13 @@ impl Device {
 
     fn checked<T>(&mut self, slot: usize, then: impl FnOnce(&mut Self, &Staged<'_>) -> Done<T>) -> Done<T> {
         let mut bench = Bench::new(Room { data: 16 * BLOCK, carried: 0 });
-        let (_, slots) = survey::find(&mut self.disk, self.shape.specs(), &mut [0; SCRATCH])?;
+        let (_, slots) = inspect::find(&mut self.disk, self.shape.specs(), &mut [0; SCRATCH])?;
         let place = slots.get(id(slot))?;
         let view = self.view();
         let mut trailer = Box::new([0; TRAILER_BYTES]);
         let [block, other, _] = &mut bench.blocks;
         let SlotTrailer::Valid(verified, extents) =
-            survey::trailer(&mut self.disk, place, &view, &mut trailer, [block, other])?
+            inspect::trailer(&mut self.disk, place, &view, &mut trailer, [block, other])?
         else {
             return Err(Rejected::SlotState { slot: id(slot), needed: "staged" }.into());
         };
@@ -297,7 +298,7 @@ impl Device {
     /// # Errors
     /// The core's.
     pub fn boots_next(&mut self) -> Done<Option<Boot>> {
-        let (_, slots) = survey::find(&mut self.disk, self.shape.specs(), &mut [0; SCRATCH])?;
+        let (_, slots) = inspect::find(&mut self.disk, self.shape.specs(), &mut [0; SCRATCH])?;
         Ok(match boot::choose(&boot::candidates(&slots), self.guard) {
             Choice::Boot(boot) => Some(boot),
             Choice::Nothing => None,
@@ -308,8 +309,8 @@ impl Device {
     ///
     /// # Errors
     /// The core's: then it does not boot.
-    pub fn spend(&mut self, boot: &Boot) -> Done<activate::Attempt<Failed>> {
-        activate::spend_try(&mut self.disk, self.shape.specs(), boot, &mut [0; SCRATCH])
+    pub fn spend(&mut self, boot: &Boot) -> Done<transition::Attempt<Failed>> {
+        transition::spend_try(&mut self.disk, self.shape.specs(), boot, &mut [0; SCRATCH])
     }
 
     /// Says that a slot is good.
@@ -317,7 +318,7 @@ impl Device {
     /// # Errors
     /// The core's.
     pub fn mark_good(&mut self, slot: usize) -> Done<()> {
-        activate::mark_good(&mut self.disk, self.shape.specs(), id(slot), self.guard, &mut [0; SCRATCH]).map(|_| ())
+        transition::mark_good(&mut self.disk, self.shape.specs(), id(slot), self.guard, &mut [0; SCRATCH]).map(|_| ())
     }
 
     /// Says that a slot is bad.
@@ -326,7 +327,7 @@ impl Device {
     /// The core's.
     pub fn mark_bad(&mut self, slot: usize) -> Done<()> {
         let facts = self.survey()?.facts;
-        activate::mark_bad(&mut self.disk, self.shape.specs(), &facts, id(slot), &mut [0; SCRATCH]).map(|_| ())
+        transition::mark_bad(&mut self.disk, self.shape.specs(), &facts, id(slot), &mut [0; SCRATCH]).map(|_| ())
     }
 
     /// Takes back what is armed or staged.
@@ -346,7 +347,7 @@ impl Device {
     pub fn rollback(&mut self) -> Done<()> {
         let facts = self.survey()?.facts;
         let to = facts.rollback_target()?;
-        activate::rollback(&mut self.disk, self.shape.specs(), &facts, to, &mut [0; SCRATCH]).map(|_| ())
+        transition::rollback(&mut self.disk, self.shape.specs(), &facts, to, &mut [0; SCRATCH]).map(|_| ())
     }
 
     /// Repairs the table.
@@ -355,7 +356,7 @@ impl Device {
     /// The core's.
     pub fn repair(&mut self) -> Done<()> {
         let table = self.table()?;
-        apply::repair(&mut self.disk, &table, Relocate::No, &mut [0; SCRATCH]).map(|_| ())
+        write::repair(&mut self.disk, &table, Relocate::No, &mut [0; SCRATCH]).map(|_| ())
     }
 
     /// Sets bits behind the back of every rule, as `cgpt` would.
@@ -363,9 +364,9 @@ impl Device {
     /// # Errors
     /// The core's.
     pub fn force(&mut self, slot: usize, bits: SlotBits) -> Done<()> {
-        let (table, slots) = survey::find(&mut self.disk, self.shape.specs(), &mut [0; SCRATCH])?;
+        let (table, slots) = inspect::find(&mut self.disk, self.shape.specs(), &mut [0; SCRATCH])?;
         let edit = Edit { entry: slots.get(id(slot))?.control, bits };
-        apply::commit(&mut self.disk, &table, &[edit], Backup::Required, &mut [0; SCRATCH]).map(|_| ())
+        write::commit(&mut self.disk, &table, &[edit], Backup::Required, &mut [0; SCRATCH]).map(|_| ())
     }
 
     /// The first bytes of a slot's partition.

@@ -5,7 +5,7 @@
 //! ```
 //! The records are written over a disk of zeros, from its start or from its end; then checksums are renewed, if the flags say so.
 
-use libupdate::apply::{self, Backup, BackupPlace, Edit, Effect, Relocate};
+use libupdate::gpt::write::{self, Backup, BackupPlace, Edit, Effect, Relocate};
 use libupdate::gpt::{
     Attributes, CopyId, CopyState, DiskEnds, Entry, EntryNumber, PROBE_BYTES, Survey, Table, detect_block_size,
 };
@@ -184,7 +184,7 @@ fn commit(disk: &mut Disk, table: &Table, edits: &[Edit], scratch: &mut [u8], en
     let old = raw(disk, table);
     let new = edited(&old, edits);
     let on_error = if seed & 1 == 0 { Backup::Required } else { Backup::Optional };
-    let result = apply::commit(disk, table, edits, on_error, scratch);
+    let result = write::commit(disk, table, edits, on_error, scratch);
     confined(disk, table);
     let fault = disk.heal();
     match &result {
@@ -205,7 +205,7 @@ fn commit(disk: &mut Disk, table: &Table, edits: &[Edit], scratch: &mut [u8], en
 
 fn repair(disk: &mut Disk, table: &Table, relocate: Relocate, scratch: &mut [u8], entries: &[Entry], seed: u64) {
     let old = raw(disk, table);
-    let result = apply::repair(disk, table, relocate, scratch);
+    let result = write::repair(disk, table, relocate, scratch);
     if relocate == Relocate::No {
         confined(disk, table);
     } else {

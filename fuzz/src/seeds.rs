@@ -5,8 +5,8 @@ use crate::bundles::{BLOCK, Bundle, Carried, bundle};
 use crate::device::{Device, Shape};
 use crate::gpt::flag;
 use libupdate::boot::Guard;
-use libupdate::digest::{Digest, RootHash, Salt};
 use libupdate::gpt::TriesLeft;
+use libupdate::units::digest::{Digest, RootHash, Salt};
 use libupdate::verity::{Geometry, Superblock, Tree};
 use libupdate::{BlockIo as _, BlockSize};
 

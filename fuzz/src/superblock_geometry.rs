@@ -1,6 +1,6 @@
 //! A superblock and the places of a hash tree, against plain arithmetic in 128 bits; and small trees, against one made level by level.
 
-use libupdate::digest::{Digest, Salt};
+use libupdate::units::digest::{Digest, Salt};
 use libupdate::verity::{Geometry, Parent, Superblock, TreeBuilder};
 use libupdate::{ByteLen, SoftHasher};
 

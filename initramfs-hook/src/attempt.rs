@@ -9,13 +9,14 @@ use std::path::Path;
 
 use libupdate::boot::unfit;
 use libupdate::bundle::Verified;
-use libupdate::bundle::verdict::Reason;
-use libupdate::check::{self, Buffers};
-use libupdate::digest::BLOCK_BYTES;
 use libupdate::error::Corrupt;
 use libupdate::gpt::TriesLeft;
+use libupdate::install::Buffers;
+use libupdate::install::read_back;
 use libupdate::install::{self, NoDecompressor, Tools};
+use libupdate::region::boot_note::Reason;
 use libupdate::slot::{Slot, SlotTable};
+use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::{CHUNK_BYTES, Tree, digest_at};
 use libupdate::{BlockHasher as _, ByteOffset, Digest, Error, Extent, SoftHasher, Window};
 use updater_cli::os::{AlignedBuf, OsError};
@@ -183,7 +184,7 @@ fn first_blocks(
         let tree = payload.tree();
         let checked = if around.next.payload() == Some(payload.role().as_str()) {
             let watchdog = &mut *around.watchdog;
-            with_buffers(|buffers| check::image(&mut window, &tree, buffers, &mut SoftHasher, watchdog))
+            with_buffers(|buffers| read_back::image(&mut window, &tree, buffers, &mut SoftHasher, watchdog))
         } else {
             first_of(&mut window, &tree, scratch)
         };

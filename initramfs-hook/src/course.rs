@@ -6,9 +6,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use libupdate::boot::candidates;
-use libupdate::bundle::verdict::Reason;
-use libupdate::limits::{HOOK_CONFIG_BYTES, SYSTEM_BYTES};
+use libupdate::region::boot_note::Reason;
 use libupdate::slot::SlotTable;
+use libupdate::units::limits::{HOOK_CONFIG_BYTES, SYSTEM_BYTES};
 use libupdate::{Digest, Error, SlotId};
 use rustix::system::RebootCommand;
 use updater_cli::hook_config::{self, HookConfig};

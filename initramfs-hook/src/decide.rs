@@ -15,8 +15,8 @@
 
 use libupdate::SlotId;
 use libupdate::boot::{self, Boot, Candidate, Guard, Kind};
-use libupdate::bundle::verdict::Reason;
 use libupdate::gpt::{Priority, TriesLeft};
+use libupdate::region::boot_note::Reason;
 use libupdate::slot::bootable;
 
 use crate::command_line::Named;

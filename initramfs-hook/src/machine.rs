@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use libupdate::activate::{self, Spent};
-use libupdate::apply::{self, Relocate};
 use libupdate::boot::Boot;
-use libupdate::bundle::trailer::TRAILER_BYTES;
-use libupdate::bundle::verdict::{Detail, Verdict};
-use libupdate::digest::BLOCK_BYTES;
+use libupdate::gpt::write::{self, Relocate};
 use libupdate::gpt::{CopyState, Guid, Table, TriesLeft};
+use libupdate::inspect::{self, Memory, SlotTrailer, View};
 use libupdate::policy::{Compression, Facts};
+use libupdate::region::boot_note::{Detail, Verdict};
+use libupdate::region::trailer::TRAILER_BYTES;
+use libupdate::region::word;
 use libupdate::slot::{Partition, PartitionSpec, Slot, SlotTable};
-use libupdate::survey::{self, Memory, SlotTrailer, View};
-use libupdate::{Digest, Error, SlotId, word};
+use libupdate::transition::{self, Spent};
+use libupdate::units::digest::BLOCK_BYTES;
+use libupdate::{Digest, Error, SlotId};
 use updater_cli::hook_config::HookConfig;
 use updater_cli::os::find;
 use updater_cli::os::node::Node;
@@ -83,7 +84,7 @@ impl<'c> Machine<'c> {
     /// # Errors
     /// Neither copy holds, a slot is not there, or what the system says. A repair that fails is told and does not end the boot.
     pub fn slots(&mut self) -> Result<SlotTable<'c>, Error<OsError>> {
-        let (table, slots) = survey::find(&mut self.disk, self.view.specs, &mut self.scratch)?;
+        let (table, slots) = inspect::find(&mut self.disk, self.view.specs, &mut self.scratch)?;
         self.disk_guid = table.header().disk_guid();
         self.repair(&table);
         nodes::ensure(&self.node, &slots);
@@ -95,7 +96,7 @@ impl<'c> Machine<'c> {
     /// # Errors
     /// As [`Machine::slots`].
     pub fn look(&mut self) -> Result<SlotTable<'c>, Error<OsError>> {
-        survey::find(&mut self.disk, self.view.specs, &mut self.scratch).map(|(_, slots)| slots)
+        inspect::find(&mut self.disk, self.view.specs, &mut self.scratch).map(|(_, slots)| slots)
     }
 
     fn repair(&mut self, table: &Table) {
@@ -104,7 +105,7 @@ impl<'c> Machine<'c> {
             return;
         }
         let _udev = Lock::table(&self.disk);
-        match apply::repair(&mut self.disk, table, Relocate::No, &mut self.scratch) {
+        match write::repair(&mut self.disk, table, Relocate::No, &mut self.scratch) {
             Ok(repair) => match repair.repaired {
                 Some(copy) => say!("the {copy} copy of the partition table was damaged and is repaired"),
                 None => say!("a copy of the partition table is damaged and has no place"),
@@ -119,7 +120,7 @@ impl<'c> Machine<'c> {
     /// The try of a slot on trial could not be spent. A good slot boots all the same.
     pub fn spend(&mut self, boot: &Boot) -> Result<TriesLeft, Error<OsError>> {
         let _udev = Lock::table(&self.disk);
-        let attempt = activate::spend_try(&mut self.disk, self.view.specs, boot, &mut self.scratch)?;
+        let attempt = transition::spend_try(&mut self.disk, self.view.specs, boot, &mut self.scratch)?;
         match attempt.spent {
             Spent::Failed(error) => {
                 say!("the try of slot {} could not be spent: {error}", boot.candidate.slot);
@@ -145,7 +146,7 @@ impl<'c> Machine<'c> {
         trailer: &'b mut Trailer,
     ) -> Result<SlotTrailer<'b>, Error<OsError>> {
         let [block, other] = &mut self.blocks;
-        survey::trailer(&mut self.disk, slot, &self.view, trailer, [block, other])
+        inspect::trailer(&mut self.disk, slot, &self.view, trailer, [block, other])
     }
 
     /// The lowest rollback index that the slot may have.
@@ -159,7 +160,7 @@ impl<'c> Machine<'c> {
     fn facts(&mut self, slots: &SlotTable<'c>) -> Result<Facts<'c>, Error<OsError>> {
         let [block, other] = &mut self.blocks;
         let mut memory = Memory { trailer: &mut self.trailer, block, other };
-        survey::facts(&mut self.disk, &self.view, slots, &mut memory)
+        inspect::facts(&mut self.disk, &self.view, slots, &mut memory)
     }
 
     /// Says on the disk what became of a slot that did not hold, where another one is good.
@@ -169,8 +170,8 @@ impl<'c> Machine<'c> {
     pub fn carry_out(&mut self, slot: SlotId, consequence: Consequence) -> Result<(), Error<OsError>> {
         let act = match consequence {
             Consequence::PassedOver => return Ok(()),
-            Consequence::Failed => activate::mark_bad,
-            Consequence::GoodNoMore => activate::withdraw,
+            Consequence::Failed => transition::mark_bad,
+            Consequence::GoodNoMore => transition::withdraw,
         };
         let slots = self.look()?;
         let facts = self.facts(&slots)?;
@@ -210,7 +211,7 @@ impl<'c> Machine<'c> {
     pub fn mark_good(&mut self, slot: SlotId) -> Result<(), Error<OsError>> {
         let _udev = Lock::table(&self.disk);
         let guard = self.config.guard;
-        let outcome = activate::mark_good(&mut self.disk, self.view.specs, slot, guard, &mut self.scratch)?;
+        let outcome = transition::mark_good(&mut self.disk, self.view.specs, slot, guard, &mut self.scratch)?;
         outcome.warning.iter().for_each(|warning| say!("{warning}"));
         Ok(())
     }

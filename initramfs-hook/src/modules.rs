@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use libupdate::limits::MODULE_LIST_BYTES;
+use libupdate::units::limits::MODULE_LIST_BYTES;
 use rustix::io::Errno;
 use updater_cli::os::file;
 

@@ -107,7 +107,7 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use libupdate::bundle::verdict::Reason;
+    use libupdate::region::boot_note::Reason;
 
     use super::*;
 

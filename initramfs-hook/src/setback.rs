@@ -3,7 +3,7 @@
 use std::fmt;
 
 use libupdate::boot::Unfit;
-use libupdate::bundle::verdict::{Detail, Reason, Verdict};
+use libupdate::region::boot_note::{Detail, Reason, Verdict};
 
 /// The rule that was broken, and what was found.
 #[derive(Clone, PartialEq, Eq, Debug)]

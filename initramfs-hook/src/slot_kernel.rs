@@ -12,7 +12,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
 
-use libupdate::limits::COMMAND_LINE_BYTES;
+use libupdate::units::limits::COMMAND_LINE_BYTES;
 use rustix::fs::{MemfdFlags, OFlags};
 use updater_cli::os::file;
 use updater_cli::profile::boot::SlotKernel;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 
-use libupdate::observe::{Flow, Observer, Progress};
+use libupdate::install::progress::{Flow, Observer, Progress};
 use updater_cli::profile::boot;
 
 use crate::kernel;

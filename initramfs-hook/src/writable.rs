@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
-use libupdate::limits::SYSTEM_BYTES;
+use libupdate::units::limits::SYSTEM_BYTES;
 use rustix::fs::OFlags;
 use rustix::mount::MountFlags;
 use updater_cli::os::file;

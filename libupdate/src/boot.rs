@@ -13,9 +13,9 @@
 use heapless::Vec;
 
 use crate::gpt::{EntryNumber, Priority, SlotBits, Successful, TriesLeft};
-use crate::id::SlotId;
-use crate::limits::SLOTS;
 use crate::slot::{SlotTable, bootable};
+use crate::units::limits::SLOTS;
+use crate::units::slot_id::SlotId;
 
 pub mod unfit;
 

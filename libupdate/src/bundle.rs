@@ -17,13 +17,11 @@
 pub mod anchors;
 pub mod envelope;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod key;
 pub mod page;
 pub mod prefix;
 pub mod signature;
-pub mod trailer;
-pub mod verdict;
 pub mod verified;
 #[cfg(any(test, feature = "std"))]
 pub mod writer;

@@ -13,7 +13,7 @@
 
 use core::fmt;
 
-use crate::block::{ByteLen, ByteOffset, Lba};
+use crate::units::block::{ByteLen, ByteOffset, Lba};
 
 mod bundle;
 mod corrupt;

@@ -32,6 +32,7 @@ mod guid;
 mod header;
 mod probe;
 mod table;
+pub mod write;
 
 pub use array::SCRATCH_BYTES;
 pub(crate) use array::{check_scratch, numbered, pieces};

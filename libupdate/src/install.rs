@@ -17,25 +17,28 @@
 
 use heapless::Vec;
 
-use crate::block::{ByteLen, Extent};
 use crate::bundle::Verified;
-use crate::check::{self, Buffers};
-use crate::digest::BlockHasher;
-use crate::disarm::Disarmed;
+use crate::units::block::{ByteLen, Extent};
+
 use crate::error::{Corrupt, Error};
 use crate::gpt::EntryNumber;
-use crate::id::SlotId;
+use crate::install::progress::{Meter, Observer, Phase};
 use crate::io::{self, BlockIo, Window};
-use crate::limits::PAYLOADS;
 use crate::manifest::Payload;
-use crate::observe::{Meter, Observer, Phase};
 use crate::region::{self, Resume};
+use crate::transition::disarm::Disarmed;
+use crate::units::digest::BlockHasher;
+use crate::units::limits::PAYLOADS;
+use crate::units::slot_id::SlotId;
 use crate::verity::Tree;
 
-mod looks;
-mod payload;
+pub mod progress;
+pub mod read_back;
+mod skip;
+mod stream;
 
-pub use payload::{Decompressor, NoDecompressor, Packed, Source};
+pub use read_back::Buffers;
+pub use stream::{Decompressor, NoDecompressor, Packed, Source};
 
 /// What a caller brings to a long act besides disk and memory.
 #[derive(Debug)]
@@ -129,7 +132,7 @@ where
         region::begin(disk, admitted.extents(), (digest, envelope), [&mut *buffers.leaf, &mut *buffers.block])?;
     let mut meter = Meter::new(Phase::Write, total(&places));
     for place in &places {
-        payload::write(disk, place, resume, source, buffers, tools, &mut meter)?;
+        stream::write(disk, place, resume, source, buffers, tools, &mut meter)?;
     }
     end_of_bundle(source)?;
     let kept = meter.kept();
@@ -145,7 +148,7 @@ where
 
 /// Reads every byte of a slot that claims to hold `verified`, and makes it staged again.
 ///
-/// The caller has the trailers' bundle from [`survey`](crate::survey) and the slot's extents from
+/// The caller has the trailers' bundle from [`survey`](crate::inspect) and the slot's extents from
 /// [`policy::extents`](crate::policy::extents). Touches memory only.
 ///
 /// # Errors
@@ -191,7 +194,7 @@ where
     let places = places(verified, extents)?;
     let mut meter = Meter::new(Phase::Check, total(&places));
     for place in &places {
-        payload::write(disk, place, Resume::Fresh, source, buffers, tools, &mut meter)?;
+        stream::write(disk, place, Resume::Fresh, source, buffers, tools, &mut meter)?;
     }
     end_of_bundle(source)
 }
@@ -233,7 +236,7 @@ fn check_all<D: BlockIo, H: BlockHasher, Z, O: Observer>(
     let mut meter = Meter::new(Phase::ReadBack, total(places));
     for place in places {
         let mut window = Window::new(disk, place.extent);
-        check::partition(&mut window, &place.tree, buffers, tools.hasher, (&mut meter, tools.observer))?;
+        read_back::partition(&mut window, &place.tree, buffers, tools.hasher, (&mut meter, tools.observer))?;
     }
     Ok(())
 }

@@ -1,8 +1,11 @@
 //! The device seam: blocks in, blocks out, and a barrier that is asked for by name.
 
-use crate::block::{BlockCount, BlockSize, ByteOffset, Extent, Lba};
-use crate::bytes::len_u64;
+#[cfg(test)]
+pub(crate) mod ram_disk;
+
 use crate::error::{Access, Error, IoError, NoSpace};
+use crate::units::block::{BlockCount, BlockSize, ByteOffset, Extent, Lba};
+use crate::units::bytes::len_u64;
 
 /// A disk: logical blocks that can be read, written and flushed.
 ///

@@ -5,15 +5,21 @@
 //! disk, an [`embedded_io::Read`] for the bundle, and buffers.
 //!
 //! ```text
-//!  floor 3  acts       activate  cancel  install  disarm  flip  survey  word  region  check  observe  apply  plan   disk writes in order
-//!  floor 2  judgement  boot  policy  slot  version                pure: no IO, no clock, total
-//!  floor 1  formats    bundle  manifest  verity  gpt              bytes to values that are valid
-//!  floor 0  words, IO  bytes  block  digest  id  limits  time  error  io  units, the device seam
+//!  floor 9  acts       install                  an image into its slot: mark, stream, flush, read back, trailer
+//!  floor 8  acts       transition               changes of slot bits: disarm, arm, spend, mark, roll back, cancel
+//!  floor 7  judgement  inspect                  what is on the disk
+//!  floor 6  judgement  policy                   may this bundle be installed, and where: pure
+//!  floor 5  records    region                   what a slot keeps after its images: trailer, mark, boot note, confirmation
+//!  floor 4  judgement  boot                     which slot boots: pure
+//!  floor 3  formats    bundle                   head, signatures, keys, index pages, the writer
+//!  floor 2  formats    manifest  slot  verity   bytes to values that are valid
+//!  floor 1  formats    gpt                      the partition table: reading, and its one order of writes
+//!  floor 0  words, IO  units  error  io         units, errors, the device seam
 //! ```
 //! Imports go downward only; a test reads every `use crate::` line to hold it.
 //!
 //! The types carry the order of an installation: [`bundle::Unverified`], [`bundle::Verified`], [`policy::Admitted`],
-//! [`disarm::Disarmed`], [`install::Staged`]. Each is made only by the act that earns it, so what is not verified cannot be
+//! [`transition::disarm::Disarmed`], [`install::Staged`]. Each is made only by the act that earns it, so what is not verified cannot be
 //! admitted, and what is not staged cannot be armed:
 //!
 //! ```
@@ -34,9 +40,9 @@
 //! Nor does arming what was only admitted:
 //!
 //! ```compile_fail,E0308
-//! # use libupdate::{activate, policy::Admitted, slot::PartitionSpec, gpt::TriesLeft, BlockIo};
+//! # use libupdate::{transition, policy::Admitted, slot::PartitionSpec, gpt::TriesLeft, BlockIo};
 //! fn arm<D: BlockIo>(disk: &mut D, specs: &[PartitionSpec<'_>], it: &Admitted<'_>, scratch: &mut [u8]) {
-//!     activate::arm(disk, specs, it, TriesLeft::MAX, scratch).is_ok();
+//!     transition::arm(disk, specs, it, TriesLeft::MAX, scratch).is_ok();
 //! }
 //! ```
 #![no_std]
@@ -56,40 +62,24 @@
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
-pub mod activate;
-pub mod apply;
-pub mod block;
 pub mod boot;
 pub mod bundle;
-pub mod bytes;
-pub mod cancel;
-pub mod check;
-pub mod digest;
-pub mod disarm;
 pub mod error;
-mod flip;
 pub mod gpt;
-pub mod id;
+pub mod inspect;
 pub mod install;
 pub mod io;
-pub mod limits;
 pub mod manifest;
-pub mod observe;
-pub mod plan;
 pub mod policy;
-#[cfg(test)]
-mod ram_disk;
 pub mod region;
 pub mod slot;
-pub mod survey;
-pub mod time;
+pub mod transition;
+pub mod units;
 pub mod verity;
-pub mod version;
-pub mod word;
 
-pub use block::{BlockCount, BlockSize, ByteLen, ByteOffset, Extent, Lba};
-pub use digest::{BlockHasher, Digest, RootHash, Salt, SoftHasher};
 pub use error::Error;
-pub use id::SlotId;
 pub use io::{BlockIo, Window};
-pub use time::UnixSeconds;
+pub use units::block::{BlockCount, BlockSize, ByteLen, ByteOffset, Extent, Lba};
+pub use units::digest::{BlockHasher, Digest, RootHash, Salt, SoftHasher};
+pub use units::slot_id::SlotId;
+pub use units::time::UnixSeconds;

@@ -30,7 +30,7 @@
 //! Nothing here is authentic by itself: see [`bundle`](crate::bundle).
 
 use crate::error::Corrupt;
-use crate::time::UnixSeconds;
+use crate::units::time::UnixSeconds;
 
 mod extension;
 mod list;

@@ -14,18 +14,18 @@
 
 use heapless::Vec;
 
-use crate::block::Extent;
-use crate::bundle::trailer::trailer_offset;
 use crate::bundle::{Features, Verified};
-use crate::digest::Digest;
 use crate::error::{Corrupt, Error, Incompatible, NoSpace, Rejected};
 use crate::gpt::{EntryNumber, SlotBits};
-use crate::id::SlotId;
-use crate::limits::PAYLOADS;
 use crate::manifest::{Encoding, Manifest};
+use crate::region::trailer::trailer_offset;
 use crate::slot::{Slot, SlotState, SlotTable, out_of_order};
+use crate::units::block::Extent;
+use crate::units::digest::Digest;
+use crate::units::limits::PAYLOADS;
+use crate::units::slot_id::SlotId;
+use crate::units::version;
 use crate::verity::Geometry;
-use crate::version;
 
 mod facts;
 
@@ -238,7 +238,7 @@ fn room(geometry: Geometry, extent: Extent) -> Result<(), NoSpace> {
     if geometry.end() <= end {
         return Ok(());
     }
-    let bytes = |offset: crate::block::ByteOffset| crate::block::ByteLen::new(offset.get());
+    let bytes = |offset: crate::units::block::ByteOffset| crate::units::block::ByteLen::new(offset.get());
     Err(NoSpace::Image { needed: bytes(geometry.end()), available: bytes(end) })
 }
 

@@ -13,15 +13,19 @@
 //! trailer, the mark, or neither, and the slot boots in no case. `seal` replaces the mark by the trailer when all that it speaks of
 //! is durable, and `unseal` puts the mark back in a slot that is disarmed: a cut leaves the mark, the trailer, or, where that block was torn, neither; then an installation runs again.
 
-use crate::block::{ByteOffset, Extent};
+pub mod boot_note;
+pub mod trailer;
+pub mod word;
+
 use crate::bundle::Verified;
-use crate::bundle::trailer::{self, Mark, QUESTION_OFFSET, TRAILER_BLOCKS, VERDICT_OFFSET, trailer_offset};
-use crate::bundle::verdict::Verdict;
-use crate::bytes::{all_zero, array};
-use crate::digest::{BLOCK_BYTES, Digest};
 use crate::error::{Corrupt, Error, NoSpace};
 use crate::io::{self, BlockIo, Window};
+use crate::region::boot_note::Verdict;
+use crate::region::trailer::{Mark, QUESTION_OFFSET, TRAILER_BLOCKS, VERDICT_OFFSET, trailer_offset};
 use crate::slot::SlotTable;
+use crate::units::block::{ByteOffset, Extent};
+use crate::units::bytes::{all_zero, array};
+use crate::units::digest::{BLOCK_BYTES, Digest};
 
 /// A block, as the region is read and written.
 pub type Block = [u8; BLOCK_BYTES];

@@ -23,11 +23,11 @@ use core::fmt;
 
 use heapless::Vec;
 
-use crate::block::Extent;
 use crate::error::{Rejected, TableFault};
 use crate::gpt::{Attributes, Entry, EntryNumber, Guid, Priority, SlotBits, Successful, TriesLeft};
-use crate::id::SlotId;
-use crate::limits::{PAYLOADS, SLOTS};
+use crate::units::block::Extent;
+use crate::units::limits::{PAYLOADS, SLOTS};
+use crate::units::slot_id::SlotId;
 
 mod bits;
 
@@ -122,7 +122,7 @@ pub struct SlotTable<'p> {
 }
 
 impl<'p> SlotTable<'p> {
-    /// No slots yet: memory for [`survey::find_into`](crate::survey::find_into).
+    /// No slots yet: memory for [`survey::find_into`](crate::inspect::find_into).
     #[must_use]
     pub const fn empty() -> Self {
         Self { slots: Vec::new() }

@@ -108,7 +108,7 @@ mod superblock;
 mod tree;
 mod uuid;
 
-use crate::digest::BLOCK_BYTES;
+use crate::units::digest::BLOCK_BYTES;
 
 pub use builder::{BuildError, TreeBuilder, Unfinished};
 pub use geometry::{Geometry, Parent};

@@ -1,23 +1,24 @@
 //! The acts of an updater on a board's disk, as the program and the boot hook do them: survey, judge, act.
 
-use libupdate::activate::{self, Spent};
-use libupdate::apply::{self, FreshTable, Relocate};
 use libupdate::boot::{self, Boot, Guard, Kind};
 use libupdate::bundle::Verified;
-use libupdate::bundle::trailer::TRAILER_BYTES;
-use libupdate::bundle::verdict::{Detail, Reason, Verdict};
-use libupdate::cancel;
-use libupdate::check::Buffers;
-use libupdate::disarm;
 use libupdate::error::Rejected;
+use libupdate::gpt::write::{self, FreshTable, Relocate};
 use libupdate::gpt::{CopyReport, CopyState, Guid, Table, TriesLeft};
+use libupdate::inspect::{self, Memory, SlotTrailer, Survey, View};
+use libupdate::install::Buffers;
+use libupdate::install::progress::Silent;
 use libupdate::install::{self, NoDecompressor, Staged, Tools};
-use libupdate::observe::Silent;
 use libupdate::policy::{self, Compression, Wishes};
+use libupdate::region::boot_note::{Detail, Reason, Verdict};
+use libupdate::region::trailer::TRAILER_BYTES;
+use libupdate::region::word;
 use libupdate::region::{self, Block};
 use libupdate::slot::{Slot, SlotState};
-use libupdate::survey::{self, Memory, SlotTrailer, Survey, View};
-use libupdate::{BlockIo, Error, Lba, SlotId, SoftHasher, UnixSeconds, word};
+use libupdate::transition::cancel;
+use libupdate::transition::disarm;
+use libupdate::transition::{self, Spent};
+use libupdate::{BlockIo, Error, Lba, SlotId, SoftHasher, UnixSeconds};
 
 use crate::board::{Board, COMPATIBLE, slot_id};
 
@@ -132,11 +133,11 @@ impl<'b> Updater<'b> {
     /// Table, slots, and what the trailers say.
     ///
     /// # Errors
-    /// [`survey::survey`]'s.
+    /// [`inspect::survey`]'s.
     pub fn survey<D: BlockIo>(&mut self, disk: &mut D) -> Result<Survey<'b>, Failure<D>> {
         let view = self.view();
         let [block, other, ..] = &mut *self.blocks;
-        survey::survey(disk, &view, &mut Memory { trailer: &mut self.trailer, block, other })
+        inspect::survey(disk, &view, &mut Memory { trailer: &mut self.trailer, block, other })
     }
 
     fn provision<D: BlockIo>(&mut self, disk: &mut D, release: usize) -> Result<Ending, Failure<D>> {
@@ -149,8 +150,8 @@ impl<'b> Updater<'b> {
             last_usable: Lba::new(table.last_usable),
             entries: &table.array(),
         };
-        apply::create(disk, &fresh, &mut self.scratch)?;
-        let (_, slots) = survey::find(disk, self.board.specs, &mut self.scratch)?;
+        write::create(disk, &fresh, &mut self.scratch)?;
+        let (_, slots) = inspect::find(disk, self.board.specs, &mut self.scratch)?;
         let verified = self.board.releases[release].verified.clone();
         let [block, wanted, ..] = &mut *self.blocks;
         region::clear(disk, &slots, &verified, [block, wanted])?;
@@ -158,7 +159,7 @@ impl<'b> Updater<'b> {
         let admitted = policy::admit_first(verified, &survey.facts, &survey.slots)?;
         let (disarmed, _) = disarm::disarm(disk, self.board.specs, admitted, &mut self.scratch)?;
         let staged = self.stage(disk, disarmed, release)?;
-        let outcome = activate::first_good(disk, self.board.specs, &staged, self.guard(), &mut self.scratch)?;
+        let outcome = transition::first_good(disk, self.board.specs, &staged, self.guard(), &mut self.scratch)?;
         Ok(ending(&outcome))
     }
 
@@ -216,15 +217,15 @@ impl<'b> Updater<'b> {
         let [block, ..] = &mut *self.blocks;
         word::ask(disk, survey.slots.get(staged.slot())?, staged.verified().digest(), asked, block)?;
         let outcome = match next {
-            Next::Arm | Next::Ask => activate::arm(disk, self.board.specs, &staged, tries, &mut self.scratch)?,
-            Next::Keep => activate::keep_staged(disk, self.board.specs, &staged, tries, &mut self.scratch)?,
+            Next::Arm | Next::Ask => transition::arm(disk, self.board.specs, &staged, tries, &mut self.scratch)?,
+            Next::Keep => transition::keep_staged(disk, self.board.specs, &staged, tries, &mut self.scratch)?,
         };
         Ok(ending(&outcome))
     }
 
     /// Nothing to do: what there is becomes durable.
     fn settle<D: BlockIo>(&mut self, disk: &mut D) -> Result<Ending, Failure<D>> {
-        activate::settle(disk, &mut self.scratch).map(|outcome| ending(&outcome))
+        transition::settle(disk, &mut self.scratch).map(|outcome| ending(&outcome))
     }
 
     fn activate<D: BlockIo>(&mut self, disk: &mut D) -> Result<Ending, Failure<D>> {
@@ -239,7 +240,7 @@ impl<'b> Updater<'b> {
         };
         let staged = self.restage(disk, verified, slot)?;
         let tries = self.tries();
-        let outcome = activate::arm(disk, self.board.specs, &staged, tries, &mut self.scratch)?;
+        let outcome = transition::arm(disk, self.board.specs, &staged, tries, &mut self.scratch)?;
         Ok(ending(&outcome))
     }
 
@@ -251,7 +252,7 @@ impl<'b> Updater<'b> {
         memory: &'t mut [u8; TRAILER_BYTES],
     ) -> Result<SlotTrailer<'t>, Failure<D>> {
         let [.., block, other] = &mut *self.blocks;
-        survey::trailer(disk, slot, view, memory, [block, other])
+        inspect::trailer(disk, slot, view, memory, [block, other])
     }
 
     /// What the hook does: a damaged copy is rewritten, then the first slot in the order boots whose trailer verifies, whose blocks
@@ -261,9 +262,9 @@ impl<'b> Updater<'b> {
         let sound = |copy: CopyReport| matches!(copy.state(), CopyState::Valid | CopyState::Ignored);
         if !sound(table.primary()) || !sound(table.backup()) {
             // A copy that cannot be repaired does not keep a device from booting.
-            let _repaired = apply::repair(disk, &table, Relocate::No, &mut self.scratch).is_ok();
+            let _repaired = write::repair(disk, &table, Relocate::No, &mut self.scratch).is_ok();
         }
-        let (_, slots) = survey::find(disk, self.board.specs, &mut self.scratch)?;
+        let (_, slots) = inspect::find(disk, self.board.specs, &mut self.scratch)?;
         for boot in boot::order(&boot::candidates(&slots), self.guard()) {
             if self.holds(disk, slots.get(boot.candidate.slot)?, boot.kind)? && self.spend(disk, &boot) {
                 self.booted = Some(boot.candidate.slot);
@@ -281,7 +282,7 @@ impl<'b> Updater<'b> {
     }
 
     fn spend<D: BlockIo>(&mut self, disk: &mut D, boot: &Boot) -> bool {
-        match activate::spend_try(disk, self.board.specs, boot, &mut self.scratch) {
+        match transition::spend_try(disk, self.board.specs, boot, &mut self.scratch) {
             Ok(attempt) => matches!(attempt.spent, Spent::Yes(_) | Spent::NotNeeded | Spent::Failed(_)),
             Err(_) => false,
         }
@@ -303,7 +304,7 @@ impl<'b> Updater<'b> {
     /// Release and slot of every slot that holds one, and the state of it.
     ///
     /// # Errors
-    /// [`survey::survey`]'s.
+    /// [`inspect::survey`]'s.
     pub fn states<D: BlockIo>(&mut self, disk: &mut D) -> Result<Vec<(SlotState, Option<usize>)>, Failure<D>> {
         let survey = self.survey(disk)?;
         let release = |digest| self.board.releases.iter().position(|release| release.verified.digest() == digest);
@@ -316,13 +317,13 @@ impl<'b> Updater<'b> {
     fn mark_good<D: BlockIo>(&mut self, disk: &mut D) -> Result<Ending, Failure<D>> {
         let Some(slot) = self.booted else { return Ok(Ending::NothingToDo) };
         let guard = self.guard();
-        let outcome = activate::mark_good(disk, self.board.specs, slot, guard, &mut self.scratch)?;
+        let outcome = transition::mark_good(disk, self.board.specs, slot, guard, &mut self.scratch)?;
         Ok(ending(&outcome))
     }
 
     fn mark_bad<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
         let survey = self.survey(disk)?;
-        let outcome = activate::mark_bad(disk, self.board.specs, &survey.facts, slot, &mut self.scratch)?;
+        let outcome = transition::mark_bad(disk, self.board.specs, &survey.facts, slot, &mut self.scratch)?;
         Ok(ending(&outcome))
     }
 
@@ -346,20 +347,20 @@ impl<'b> Updater<'b> {
 
     fn withdraw<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
         let survey = self.survey(disk)?;
-        let outcome = activate::withdraw(disk, self.board.specs, &survey.facts, slot, &mut self.scratch)?;
+        let outcome = transition::withdraw(disk, self.board.specs, &survey.facts, slot, &mut self.scratch)?;
         Ok(ending(&outcome))
     }
 
     fn rollback<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
         let survey = self.survey(disk)?;
-        let outcome = activate::rollback(disk, self.board.specs, &survey.facts, slot, &mut self.scratch)?;
+        let outcome = transition::rollback(disk, self.board.specs, &survey.facts, slot, &mut self.scratch)?;
         Ok(ending(&outcome))
     }
 
     fn repair<D: BlockIo>(&mut self, disk: &mut D) -> Result<Ending, Failure<D>> {
         let table = Table::read(disk, &mut self.scratch)?;
-        let repaired = apply::repair(disk, &table, Relocate::Yes, &mut self.scratch)?;
-        let moved = matches!(repaired.backup, apply::BackupPlace::MovedFrom(_));
+        let repaired = write::repair(disk, &table, Relocate::Yes, &mut self.scratch)?;
+        let moved = matches!(repaired.backup, write::BackupPlace::MovedFrom(_));
         Ok(if repaired.repaired.is_some() || moved { Ending::Done } else { Ending::NothingToDo })
     }
 }
@@ -372,9 +373,9 @@ enum Next {
     Keep,
 }
 
-fn ending(outcome: &apply::Outcome) -> Ending {
+fn ending(outcome: &write::Outcome) -> Ending {
     match outcome.effect {
-        apply::Effect::Unchanged => Ending::NothingToDo,
-        apply::Effect::Written => Ending::Done,
+        write::Effect::Unchanged => Ending::NothingToDo,
+        write::Effect::Written => Ending::Done,
     }
 }

@@ -9,12 +9,12 @@
 
 use std::collections::HashSet;
 
-use libupdate::activate;
-use libupdate::apply::{FreshTable, Relocate, create, repair};
 use libupdate::boot::{Choice, Guard, candidates, choose};
+use libupdate::gpt::write::{FreshTable, Relocate, create, repair};
 use libupdate::gpt::{Guid, Table, TriesLeft};
 use libupdate::policy::{Compression, Facts, SlotFacts};
 use libupdate::slot::SlotState;
+use libupdate::transition;
 use libupdate::{BlockSize, Lba, SlotId, slot};
 
 use crate::chance::Chance;
@@ -187,7 +187,7 @@ fn bit_acts(disk: &dyn Fn([Bits; 3]) -> GptDisk) -> Vec<Act> {
         act("arm past 15", [(15, 3, 1), (14, 3, 1), (0, 0, 0)], |disk| arm(disk, 2)),
         act("spend", trial, spend),
         act("mark-good", trial, |disk| {
-            let done = activate::mark_good(disk, &specs(), SlotId::B, Guard::new(three()), &mut [0; 4096]);
+            let done = transition::mark_good(disk, &specs(), SlotId::B, Guard::new(three()), &mut [0; 4096]);
             assert_eq!(done.expect("mark-good").warning, None);
         }),
         act("rollback", both_good, rollback),
@@ -216,8 +216,8 @@ fn spend(disk: &mut SimDisk) {
     let Choice::Boot(boot) = choose(&candidates(&slot_table(disk, &specs)), Guard::new(three())) else {
         panic!("nothing to boot")
     };
-    let done = activate::spend_try(disk, &specs, &boot, &mut [0; 4096]).expect("spends");
-    assert!(matches!(done.spent, activate::Spent::Yes(_)), "a try is spent");
+    let done = transition::spend_try(disk, &specs, &boot, &mut [0; 4096]).expect("spends");
+    assert!(matches!(done.spent, transition::Spent::Yes(_)), "a try is spent");
 }
 
 fn rollback(disk: &mut SimDisk) {
@@ -237,7 +237,7 @@ fn rollback(disk: &mut SimDisk) {
         booted: Some(SlotId::B),
         slots: table.slots().iter().map(of).collect(),
     };
-    let done = activate::rollback(disk, &specs, &facts, SlotId::A, &mut [0; 4096]);
+    let done = transition::rollback(disk, &specs, &facts, SlotId::A, &mut [0; 4096]);
     assert_eq!(done.expect("rolls back").warning, None);
 }
 

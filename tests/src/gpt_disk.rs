@@ -2,7 +2,7 @@
 //!
 //! Made by [`GptMaker`], from the specification. Bytes that no field covers are not zero, so that a lost one is seen.
 
-use libupdate::apply::{self, Backup, Edit, Outcome};
+use libupdate::gpt::write::{self, Backup, Edit, Outcome};
 use libupdate::gpt::{EntryNumber, Guid, SlotBits};
 use libupdate::slot::{Duty, PartitionSpec, SlotFinder, SlotTable};
 use libupdate::{BlockCount, BlockIo, BlockSize, Error, SlotId, gpt};
@@ -267,5 +267,5 @@ pub fn slots_of(disk: &mut SimDisk) -> [Bits; 3] {
 pub fn set_bits<D: BlockIo>(disk: &mut D, bits: &[(usize, Bits)]) -> Result<Outcome, Error<D::Error>> {
     let table = gpt::Table::read(disk, &mut [0; 4096])?;
     let edit = |(slot, bits): &(usize, Bits)| Edit { entry: entry_number(*slot), bits: slot_bits(*bits) };
-    apply::commit(disk, &table, &bits.iter().map(edit).collect::<Vec<_>>(), Backup::Required, &mut [0; 4096])
+    write::commit(disk, &table, &bits.iter().map(edit).collect::<Vec<_>>(), Backup::Required, &mut [0; 4096])
 }

@@ -3,7 +3,7 @@
 //! H is a header, E the entries, 1 the primary, 2 the backup, 2' the backup on its way to the end of a disk that grew; parts of one
 //! write are joined by `+`, `|` is a flush.
 
-use libupdate::bundle::trailer::{VERDICT_OFFSET, trailer_offset};
+use libupdate::region::trailer::{VERDICT_OFFSET, trailer_offset};
 use libupdate::verity::Geometry;
 use libupdate::{BlockCount, ByteLen};
 

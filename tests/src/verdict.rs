@@ -15,14 +15,14 @@ use std::sync::Arc;
 
 use libupdate::boot::{self, Guard};
 use libupdate::bundle::Anchors;
-use libupdate::bundle::trailer::TRAILER_BYTES;
-use libupdate::check::Buffers;
 use libupdate::gpt::{CopyState, Successful, Table, TriesLeft};
+use libupdate::inspect::{self, SlotTrailer, View};
+use libupdate::install::Buffers;
+use libupdate::install::progress::Silent;
 use libupdate::install::{self, NoDecompressor, Tools};
-use libupdate::observe::Silent;
 use libupdate::policy::Compression;
+use libupdate::region::trailer::TRAILER_BYTES;
 use libupdate::slot::{PartitionSpec, SlotTable, bootable};
-use libupdate::survey::{self, SlotTrailer, View};
 use libupdate::{Digest, Error, SoftHasher};
 
 use crate::board::{Board, COMPATIBLE};
@@ -164,7 +164,7 @@ impl<'b> Judge<'b> {
     fn read_table(&mut self, medium: &Medium) -> Option<TableView> {
         let mut disk = SimDisk::new(medium.clone());
         let mut scratch = vec![0; 32 << 10];
-        let (table, slots) = survey::find(&mut disk, self.terms.specs, &mut scratch).ok()?;
+        let (table, slots) = inspect::find(&mut disk, self.terms.specs, &mut scratch).ok()?;
         let guard = Guard::new(TriesLeft::new(self.terms.guard).unwrap_or(TriesLeft::MAX));
         let candidates = boot::candidates(&slots);
         let order = boot::order(&candidates, guard).iter().map(|boot| boot.candidate.slot.index()).collect();
@@ -197,7 +197,7 @@ impl<'b> Judge<'b> {
         };
         let mut trailer = Box::new([0; TRAILER_BYTES]);
         let [mut leaf, mut block, mut page] = [[0; 4096]; 3];
-        let found = survey::trailer(&mut disk, place, &view, &mut trailer, [&mut leaf, &mut block]).ok()?;
+        let found = inspect::trailer(&mut disk, place, &view, &mut trailer, [&mut leaf, &mut block]).ok()?;
         let SlotTrailer::Valid(verified, extents) = found else { return None };
         let digest = verified.digest();
         let mut buffers =

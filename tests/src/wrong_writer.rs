@@ -1,6 +1,6 @@
 //! Writers in the wrong order, to see that the laboratory catches them.
 //!
-//! Orders of table writers are written as in `libupdate::plan`: H header, E entries, 1 primary, 2 backup, `|` a flush; parts in one word
+//! Orders of table writers are written as in `libupdate::gpt::write::plan`: H header, E entries, 1 primary, 2 backup, `|` a flush; parts in one word
 //! are one write. An installation is taken apart and put together wrongly.
 
 use crate::board::Board;

@@ -1,12 +1,12 @@
 //! Catalogue of gpt-slots.md section 9, letter U: what acts do to bits. U4 and U5 are in `conformance_prioritize.rs`.
 
-use libupdate::activate::{self, spend_try};
-use libupdate::apply::{Backup, Edit, Effect, commit};
 use libupdate::boot::{Choice, Guard, candidates, choose};
 use libupdate::error::{Rejected, TableFault};
+use libupdate::gpt::write::{Backup, Edit, Effect, commit};
 use libupdate::gpt::{EntryNumber, Table, TriesLeft};
 use libupdate::policy::{Compression, Facts, SlotFacts};
 use libupdate::slot::SlotState;
+use libupdate::transition::{self, spend_try};
 use libupdate::{BlockCount, BlockIo, BlockSize, Error, Lba, SlotId};
 use tests::acts::Updater;
 use tests::answer::Exit;
@@ -72,10 +72,10 @@ fn u2_a_good_slot_is_marked_bad_only_beside_another() {
         let mut disk = disk(size, [(2, 3, 1), (1, 3, 1), (0, 0, 0)]);
         let both = facts(&mut disk, SlotId::A, [SlotState::Good, SlotState::Good, SlotState::Empty]);
         let one = facts(&mut disk, SlotId::A, [SlotState::Good, SlotState::Failed, SlotState::Empty]);
-        let refused = activate::mark_bad(&mut disk, &specs(), &one, SlotId::A, &mut [0; 4096]);
+        let refused = transition::mark_bad(&mut disk, &specs(), &one, SlotId::A, &mut [0; 4096]);
         assert_eq!(refused, Err(Error::Rejected(Rejected::LastGoodSlot { slot: SlotId::A })));
         assert!(disk.is_unwritten());
-        assert_eq!(activate::mark_bad(&mut disk, &specs(), &both, SlotId::A, &mut [0; 4096]).unwrap().warning, None);
+        assert_eq!(transition::mark_bad(&mut disk, &specs(), &both, SlotId::A, &mut [0; 4096]).unwrap().warning, None);
         assert_eq!(slots_of(&mut disk), [(0, 0, 0), (1, 3, 1), (0, 0, 0)]);
     }
 }
@@ -93,7 +93,7 @@ fn u3_an_invalid_target_writes_nothing() {
             assert_eq!(commit(&mut disk, &table, &[good, bad], Backup::Required, &mut [0; 4096]), Err(fault.into()));
         }
         let absent = SlotId::from_index(5).unwrap();
-        let refused = activate::mark_good(&mut disk, &specs(), absent, guard(), &mut [0; 4096]);
+        let refused = transition::mark_good(&mut disk, &specs(), absent, guard(), &mut [0; 4096]);
         assert_eq!(refused, Err(Error::Rejected(Rejected::NoSuchSlot { slot: absent })));
         assert!(disk.is_unwritten());
     }
@@ -169,10 +169,10 @@ fn u10_over_an_exhausted_slot() {
 fn u11_good_already_is_no_write() {
     for size in SIZES {
         let mut disk = disk(size, [(2, 3, 1), (1, 0, 1), (0, 0, 0)]);
-        let done = activate::mark_good(&mut disk, &specs(), SlotId::A, guard(), &mut [0; 4096]).unwrap();
+        let done = transition::mark_good(&mut disk, &specs(), SlotId::A, guard(), &mut [0; 4096]).unwrap();
         assert_eq!(done.effect, Effect::Unchanged);
         assert!(disk.is_unwritten());
-        let done = activate::mark_good(&mut disk, &specs(), SlotId::B, guard(), &mut [0; 4096]).unwrap();
+        let done = transition::mark_good(&mut disk, &specs(), SlotId::B, guard(), &mut [0; 4096]).unwrap();
         assert_eq!((done.effect, slots_of(&mut disk)[1]), (Effect::Written, (1, 3, 1)), "the guard is restored");
     }
 }
@@ -184,10 +184,13 @@ fn u12_mark_good_leaves_the_priority() {
     for size in SIZES {
         let mut disk = disk(size, [(1, 3, 1), (2, 1, 0), (0, 0, 0)]);
         spend(&mut disk);
-        assert_eq!(activate::mark_good(&mut disk, &specs(), SlotId::B, guard(), &mut [0; 4096]).unwrap().warning, None);
+        assert_eq!(
+            transition::mark_good(&mut disk, &specs(), SlotId::B, guard(), &mut [0; 4096]).unwrap().warning,
+            None
+        );
         assert_eq!(slots_of(&mut disk), [(1, 3, 1), (2, 3, 1), (0, 0, 0)]);
         let mut out = self::disk(size, [(1, 3, 1), (0, 1, 0), (0, 0, 0)]);
-        let refused = activate::mark_good(&mut out, &specs(), SlotId::B, guard(), &mut [0; 4096]);
+        let refused = transition::mark_good(&mut out, &specs(), SlotId::B, guard(), &mut [0; 4096]);
         assert!(matches!(refused, Err(Error::Rejected(Rejected::SlotState { slot: SlotId::B, .. }))));
         assert!(out.log().is_empty());
     }

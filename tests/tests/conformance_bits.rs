@@ -1,6 +1,6 @@
 //! Catalogue of gpt-slots.md section 9, letter B: the bits of the attribute word.
 
-use libupdate::apply::{Relocate, repair};
+use libupdate::gpt::write::{Relocate, repair};
 use libupdate::gpt::{Attributes, Priority, SlotBits, Successful, Table, TriesLeft};
 use libupdate::{BlockSize, gpt, slot};
 use tests::gpt_disk::{FOREIGN, GptDisk, SLOTS, bits_of, set_bits, slot_bits, word};

@@ -1,8 +1,8 @@
 //! Catalogue of gpt-slots.md section 9, R20 to R31: two copies, errors of the disk, sizes that changed. R1 to R19 are in
 //! `conformance_validity.rs`.
 
-use libupdate::apply::{BackupPlace, Relocate, Warning, repair};
 use libupdate::error::TableFault;
+use libupdate::gpt::write::{BackupPlace, Relocate, Warning, repair};
 use libupdate::gpt::{CopyId, CopyState, Survey, Table};
 use libupdate::{BlockSize, Error, Lba};
 use tests::gpt_disk::{Bits, GptDisk, bytes_of, set_bits, slots_of, word, writes};
@@ -21,7 +21,7 @@ fn states(disk: &mut SimDisk) -> [CopyState; 2] {
     [survey.primary().state(), survey.backup().state()]
 }
 
-fn mend(disk: &mut SimDisk, relocate: Relocate) -> libupdate::apply::Repair {
+fn mend(disk: &mut SimDisk, relocate: Relocate) -> libupdate::gpt::write::Repair {
     let table = Table::read(disk, &mut [0; 4096]).unwrap();
     repair(disk, &table, relocate, &mut [0; 4096]).unwrap()
 }
@@ -82,7 +82,7 @@ fn r22_no_change_is_no_write() {
         let mut disk = made(size).disk();
         assert_eq!(
             set_bits(&mut disk, &[(0, BITS[0]), (1, BITS[1])]).unwrap().effect,
-            libupdate::apply::Effect::Unchanged
+            libupdate::gpt::write::Effect::Unchanged
         );
         assert_eq!(mend(&mut disk, Relocate::Yes).repaired, None);
         assert!(disk.is_unwritten());

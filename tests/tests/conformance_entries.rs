@@ -1,8 +1,8 @@
 //! Catalogue of gpt-slots.md section 9, letter E and fuzz case F1: the array of entries.
 
 use libupdate::BlockSize;
-use libupdate::apply::{Relocate, repair};
 use libupdate::error::TableFault;
+use libupdate::gpt::write::{Relocate, repair};
 use libupdate::gpt::{CopyState, SlotBits, Survey, Table};
 use tests::chance::Chance;
 use tests::gpt_disk::{GptDisk, SLOTS, set_bits, slots_of, usual};

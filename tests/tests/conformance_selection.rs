@@ -11,9 +11,9 @@
 //! | P = 0, S = 1 | never | never (`cgpt next` of CoreOS: boots) | never |
 //! | none bootable | recovery | key-wait, reboot loop | last resort of the profile: every slot once, read in full first |
 
-use libupdate::activate::{Spent, spend_try};
 use libupdate::boot::{Boot, Candidate, Choice, Guard, Kind, candidates, choose, last_resort, order};
 use libupdate::gpt::TriesLeft;
+use libupdate::transition::{Spent, spend_try};
 use libupdate::{BlockSize, SlotId};
 use tests::gpt_disk::{Bits, GptDisk, slot_bits, slot_table, slots_of, specs};
 use tests::gpt_readers::vboot_order;

@@ -10,7 +10,7 @@
 //! | R17, R18 | the ignored copy counts as valid, in memory | ignored, and never written | DESIGN 3.4 |
 
 use libupdate::BlockSize;
-use libupdate::apply::{Relocate, repair};
+use libupdate::gpt::write::{Relocate, repair};
 use libupdate::gpt::{CopyId, CopyState, Survey, Table};
 use tests::gpt_disk::{GptDisk, bytes_of, set_bits, word};
 use tests::medium::Sector;

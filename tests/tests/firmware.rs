@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use libupdate::bundle::trailer::{self, TRAILER_BYTES};
 use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Signer as _, Tools};
 use libupdate::bundle::{Anchors, UpdaterVersion};
 use libupdate::error::TableFault;
 use libupdate::gpt::{CopyState, Guid, Table};
+use libupdate::inspect::{self, Memory, View};
 use libupdate::manifest::Name;
 use libupdate::policy::{Compression, Facts};
+use libupdate::region::trailer::{self, TRAILER_BYTES};
 use libupdate::slot::{Duty, PartitionSpec, SlotState};
-use libupdate::survey::{self, Memory, View};
 use libupdate::{BlockCount, BlockSize, ByteLen, Extent, Lba, SlotId, SoftHasher, UnixSeconds, Window};
 use tests::file_disk::FileDisk;
 use tests::{tool, tree};
@@ -118,7 +118,7 @@ impl Bench {
         };
         let mut trailer = [0; TRAILER_BYTES];
         let mut memory = Memory { trailer: &mut trailer, block: &mut [0; 4096], other: &mut [0; 4096] };
-        let facts: Facts<'_> = survey::survey(&mut self.disk(), &view, &mut memory).unwrap().facts;
+        let facts: Facts<'_> = inspect::survey(&mut self.disk(), &view, &mut memory).unwrap().facts;
         let slot = facts.slot(SlotId::B).unwrap();
         (slot.state, slot.bits.priority.get(), slot.bits.tries_left.get())
     }

@@ -12,7 +12,8 @@ use libupdate::bundle::writer::{
 };
 use libupdate::bundle::{Anchors, PublicKey, Unverified, UpdaterVersion};
 use libupdate::manifest::Name;
-use libupdate::{ByteLen, SoftHasher, UnixSeconds, limits};
+use libupdate::units::limits;
+use libupdate::{ByteLen, SoftHasher, UnixSeconds};
 use tempfile::TempDir;
 use tests::tool;
 

@@ -9,7 +9,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use gpt::disk::LogicalBlockSize;
-use libupdate::apply::{Backup, BackupPlace, Edit, Effect, FreshTable, Relocate, commit, create, repair};
+use libupdate::gpt::write::{Backup, BackupPlace, Edit, Effect, FreshTable, Relocate, commit, create, repair};
 use libupdate::gpt::{
     Attributes, CopyState, DiskEnds, Entry, EntryNumber, Guid, PROBE_BYTES, Table, detect_block_size,
 };

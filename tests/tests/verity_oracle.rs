@@ -5,7 +5,7 @@ use std::io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use libupdate::digest::hash_block;
+use libupdate::units::digest::hash_block;
 use libupdate::verity::{CHUNK_BYTES, Geometry, Superblock, Tree, TreeBuilder, Uuid};
 use libupdate::{BlockSize, ByteLen, Digest, Extent, Lba, RootHash, Salt, SoftHasher, Window};
 use tempfile::TempDir;

@@ -4,15 +4,15 @@
 //!  | H1 E1 |  partitions           | E2 H2 |  nothing, no partition can use it           | here E2 H2 belong |
 //! ```
 //! 1. Until it stands at the end, only the primary's header leads to it: where the start of the disk is lost, so is the table. `status`
-//!    says so, and the first act that changes the table moves it, in the order of [`apply::repair`]. The hook never does: a boot writes no
+//!    says so, and the first act that changes the table moves it, in the order of [`write::repair`]. The hook never does: a boot writes no
 //!    more than it must.
 //! 2. What stands at the end and is neither blank nor an older backup is somebody's, such as a boot loader's settings. It stays; `repair`, for
 //!    which an operator asks, writes over it.
 //! 3. Where the disk refuses a block of it, the table is the one that there was: the act goes on, with a warning, since a trial must be
 //!    confirmed also on a disk whose end is worn. A flush that fails, or blocks that read back wrong, end it.
 
-use libupdate::apply::{self, BackupPlace, Relocate};
 use libupdate::error::Access;
+use libupdate::gpt::write::{self, BackupPlace, Relocate};
 use libupdate::gpt::{CopyState, ENTRY_BYTES, Table};
 use libupdate::{BlockIo, Error, Lba};
 
@@ -64,7 +64,7 @@ fn moved(disk: &mut Disk, scratch: &mut [u8]) -> Result<Move, Error<OsError>> {
         return Ok(Move::Occupied);
     }
     let before = bytes_before_end(&table).unwrap_or_default();
-    let repair = apply::repair(disk, &table, Relocate::Yes, scratch)?;
+    let repair = write::repair(disk, &table, Relocate::Yes, scratch)?;
     Ok(if matches!(repair.backup, BackupPlace::MovedFrom(_)) { Move::Done(before) } else { Move::NotNeeded })
 }
 

@@ -1,17 +1,17 @@
 //! A disk under work: opened, locked, its slots known, the booted one protected.
 
 use libupdate::Error;
-use libupdate::apply::Outcome;
-use libupdate::bundle::trailer::{TRAILER_BYTES, trailer_offset};
-use libupdate::bundle::verdict::Verdict;
-use libupdate::check::Buffers;
-use libupdate::digest::BLOCK_BYTES;
+use libupdate::gpt::write::Outcome;
+use libupdate::inspect::{self, Memory, Survey, View};
+use libupdate::install::Buffers;
 use libupdate::install::Tools;
 use libupdate::policy::Compression;
+use libupdate::region::boot_note::Verdict;
+use libupdate::region::trailer::{TRAILER_BYTES, trailer_offset};
 use libupdate::slot::{PartitionSpec, Slot, SlotState};
-use libupdate::survey::{self, Memory, Survey, View};
+use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::CHUNK_BYTES;
-use libupdate::{Window, activate};
+use libupdate::{Window, transition};
 
 use crate::backup;
 use crate::exit::{Exit, Failure};
@@ -204,7 +204,7 @@ impl Bench {
     /// Reads what is on the disk now.
     pub fn look(&mut self) -> Result<Survey<'static>, Failure> {
         let Self { disk, view, memory, .. } = self;
-        survey::survey(disk, view, &mut memory.survey()).map_err(|error| unusable::explained(disk, view.specs, error))
+        inspect::survey(disk, view, &mut memory.survey()).map_err(|error| unusable::explained(disk, view.specs, error))
     }
 
     /// Why a slot cannot be read, where it cannot. What stands there is not judged.
@@ -286,7 +286,7 @@ impl Bench {
     /// For an act that finds nothing to do: what it found is made durable, since an earlier act may have been killed before it was, and
     /// both copies of the table are made equal.
     pub fn settle(&mut self, session: &Session) -> Result<(), Failure> {
-        let outcome = self.commit(session, |disk, _, scratch| activate::settle(disk, scratch))?;
+        let outcome = self.commit(session, |disk, _, scratch| transition::settle(disk, scratch))?;
         tell(&session.output, &outcome);
         Ok(())
     }

@@ -2,8 +2,8 @@
 //!
 //! A block of zeros is hashed once for each salt: sparse images cost the time to see that they are.
 
-use libupdate::bytes::all_zero;
-use libupdate::digest::{BLOCK_BYTES, DIGEST_BYTES};
+use libupdate::units::bytes::all_zero;
+use libupdate::units::digest::{BLOCK_BYTES, DIGEST_BYTES};
 use libupdate::{BlockHasher, Salt};
 use rayon::prelude::*;
 

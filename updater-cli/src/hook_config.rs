@@ -16,8 +16,8 @@ use libupdate::SlotId;
 use libupdate::boot::Guard;
 use libupdate::bundle::{Anchors, PublicKey};
 use libupdate::gpt::{Guid, TriesLeft};
-use libupdate::limits::HOOK_CONFIG_BYTES;
 use libupdate::slot::{Duty, PartitionSpec};
+use libupdate::units::limits::HOOK_CONFIG_BYTES;
 use serde::{Deserialize, Serialize};
 
 use crate::os::find::Selection;

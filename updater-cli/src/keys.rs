@@ -10,8 +10,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use libupdate::bundle::{Anchors, PublicKey};
-use libupdate::limits::KEY_BYTES;
 use libupdate::manifest::Name;
+use libupdate::units::limits::KEY_BYTES;
 use p256::SecretKey;
 use p256::ecdsa::SigningKey;
 use p256::elliptic_curve::Generate;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use libupdate::limits::STATE_BYTES;
+use libupdate::units::limits::STATE_BYTES;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Exit, Failure};

@@ -7,9 +7,9 @@ use gpt::disk::LogicalBlockSize;
 use gpt::mbr::ProtectiveMBR;
 use gpt::partition_types::{OperatingSystem, Type};
 use gpt::{GptConfig, GptDisk, GptError};
-use libupdate::apply::FreshTable;
-use libupdate::bytes;
+use libupdate::gpt::write::FreshTable;
 use libupdate::gpt::{Attributes, ENTRY_BYTES, Entry, EntryNumber, Guid, PartitionName};
+use libupdate::units::bytes;
 use libupdate::{BlockIo, BlockSize, Extent, Lba};
 
 use crate::exit::{Exit, Failure};
@@ -211,7 +211,12 @@ mod tests {
             let table = NewTable::for_size(&profile, block_size, blocks).unwrap();
             let places: Vec<(u64, u64)> = (table.entries.chunks(ENTRY_BYTES))
                 .take(profile.layout.len())
-                .map(|raw| (libupdate::bytes::u64_at(raw, 32).unwrap(), libupdate::bytes::u64_at(raw, 40).unwrap()))
+                .map(|raw| {
+                    (
+                        libupdate::units::bytes::u64_at(raw, 32).unwrap(),
+                        libupdate::units::bytes::u64_at(raw, 40).unwrap(),
+                    )
+                })
                 .collect();
             let mib = ALIGNMENT / block_size.bytes_u64();
             assert!(places.iter().all(|(first, last)| first % mib == 0 && (last + 1) % mib == 0), "{places:?}");

@@ -2,8 +2,8 @@
 
 use libupdate::SlotId;
 use libupdate::boot::{self, Boot, Guard, Unfit, unfit};
-use libupdate::bundle::trailer::TRAILER_BYTES;
-use libupdate::survey::{self, Survey};
+use libupdate::inspect::{self, Survey};
+use libupdate::region::trailer::TRAILER_BYTES;
 use serde::Serialize;
 
 use crate::bench::Bench;
@@ -59,7 +59,7 @@ fn judge(bench: &mut Bench, survey: &Survey<'_>, boot: &Boot) -> Result<(), Unfi
     let mut trailer = Box::new([0; TRAILER_BYTES]);
     let view = bench.view;
     let (disk, memory) = bench.disk_and_memory();
-    let found = survey::trailer(disk, slot, &view, &mut trailer, [memory.block, memory.other]);
+    let found = inspect::trailer(disk, slot, &view, &mut trailer, [memory.block, memory.other]);
     let (verified, _) = found.map_err(|_| Unfit::Unreadable)?.fit()?;
     if !boot.kind.is_trial() {
         return Ok(());

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use libupdate::SlotId;
 use libupdate::boot::Guard;
 use libupdate::gpt::{Attributes, Guid, TriesLeft};
-use libupdate::limits::PROFILE_BYTES;
 use libupdate::slot::{Duty, PartitionSpec};
+use libupdate::units::limits::PROFILE_BYTES;
 
 use crate::exit::{Exit, Failure};
 use crate::os::file;

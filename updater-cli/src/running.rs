@@ -19,9 +19,9 @@ use std::fmt;
 use libupdate::SlotId;
 use libupdate::error::Rejected;
 use libupdate::gpt::Guid;
+use libupdate::inspect::Survey;
 use libupdate::policy::{Facts, SlotFacts};
 use libupdate::slot::SlotState;
-use libupdate::survey::Survey;
 
 use crate::cli::BootedOption;
 use crate::exit::{Exit, Failure};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use libupdate::digest::BLOCK_BYTES;
+use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::Geometry;
 use libupdate::{BlockCount, BlockIo, BlockSize, Extent, Lba};
 

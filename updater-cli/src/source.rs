@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 
 use embedded_io::{ErrorKind, ErrorType, ReadExactError};
 use libupdate::bundle::Verified;
-use libupdate::bytes::len_u64;
-use libupdate::digest::BLOCK_BYTES;
 use libupdate::install::Source;
+use libupdate::units::bytes::len_u64;
+use libupdate::units::digest::BLOCK_BYTES;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 

@@ -4,7 +4,7 @@
 //! 2. The signatures that `blkid` knows further inside: file systems, volumes and members of arrays that use the whole disk. Some leave
 //!    the ends empty: btrfs begins at 64 KiB, an array of version 0.90 tells of itself 64 to 128 KiB before the end.
 
-use libupdate::bytes::all_zero;
+use libupdate::units::bytes::all_zero;
 use libupdate::{BlockIo, Lba};
 
 use crate::exit::{Exit, Failure};

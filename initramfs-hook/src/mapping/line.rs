@@ -5,7 +5,7 @@
 //! ```
 //! `Documentation/admin-guide/device-mapper/verity.rst`. The first hash block is the one behind the superblock.
 
-use libupdate::digest::BLOCK_BYTES;
+use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::Tree;
 use updater_cli::profile::boot::OnCorruption;
 

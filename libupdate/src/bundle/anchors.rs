@@ -6,9 +6,9 @@ use heapless::Vec;
 
 use crate::bundle::key::Holds;
 use crate::bundle::{KeyId, PublicKey, Signature};
-use crate::digest::Digest;
 use crate::error::{Corrupt, KeyFault};
-use crate::limits::{ANCHORS, SIGNATURES};
+use crate::units::digest::Digest;
+use crate::units::limits::{ANCHORS, SIGNATURES};
 
 /// The keys that sign for a device, and how many of them it takes.
 ///

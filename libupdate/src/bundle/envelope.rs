@@ -4,10 +4,10 @@ use embedded_io::{Read, ReadExactError};
 
 use crate::bundle::prefix::{BLOCK_HEADER_BYTES, PREFIX_BYTES};
 use crate::bundle::{Anchors, Features, Prefix, Signature, Verified, signature};
-use crate::digest::Digest;
 use crate::error::{BundleFault, Corrupt};
-use crate::limits::ENVELOPE_BYTES;
 use crate::manifest::{Encoding, Manifest};
+use crate::units::digest::Digest;
+use crate::units::limits::ENVELOPE_BYTES;
 
 /// An envelope whose layout is right and whose signatures nobody has checked.
 ///

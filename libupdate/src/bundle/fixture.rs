@@ -2,12 +2,12 @@
 
 use std::vec::Vec;
 
-use crate::block::ByteLen;
 use crate::bundle::writer::{LocalKey, Sealed, Signer};
 use crate::bundle::{Anchors, PublicKey, UpdaterVersion};
-use crate::digest::{Digest, RootHash, Salt};
 use crate::manifest::{Encoding, Manifest, Name, Payload, Statement};
-use crate::time::UnixSeconds;
+use crate::units::block::ByteLen;
+use crate::units::digest::{Digest, RootHash, Salt};
+use crate::units::time::UnixSeconds;
 
 /// The key of this secret number.
 pub fn key(secret: u8) -> LocalKey {

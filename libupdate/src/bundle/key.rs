@@ -14,8 +14,8 @@ use core::fmt;
 use p256::ecdsa::VerifyingKey;
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 
-use crate::digest::Digest;
 use crate::error::{Corrupt, KeyFault};
+use crate::units::digest::Digest;
 
 /// Bytes of an uncompressed point.
 const POINT_BYTES: usize = 65;

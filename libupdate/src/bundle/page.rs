@@ -18,10 +18,10 @@
 //! 1. The manifest names the digest of page 0, each page that of the next: one page in memory authenticates the next one.
 //! 2. Judged in this order: digest; magic; count; zeros; next; rows; rows without use, which are zero.
 
-use crate::bytes;
-use crate::digest::{BLOCK_BYTES, Digest};
 use crate::error::Corrupt;
 use crate::manifest::{Encoding, Payload};
+use crate::units::bytes;
+use crate::units::digest::{BLOCK_BYTES, Digest};
 
 /// Rows of a full page.
 pub const ROWS: usize = 100;

@@ -18,9 +18,9 @@
 
 use core::fmt;
 
-use crate::bytes;
 use crate::error::{BundleFault, Corrupt, Incompatible};
-use crate::limits::ENVELOPE_BYTES;
+use crate::units::bytes;
+use crate::units::limits::ENVELOPE_BYTES;
 
 /// Bytes of the prefix.
 pub const PREFIX_BYTES: usize = 40;

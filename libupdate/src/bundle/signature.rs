@@ -13,10 +13,10 @@
 
 use crate::bundle::KeyId;
 use crate::bundle::prefix::BLOCK_HEADER_BYTES;
-use crate::bytes;
-use crate::digest::{DIGEST_BYTES, Digest};
 use crate::error::Corrupt;
-use crate::limits::SIGNATURES;
+use crate::units::bytes;
+use crate::units::digest::{DIGEST_BYTES, Digest};
+use crate::units::limits::SIGNATURES;
 
 /// What the message begins with: a signature over another kind of document never passes for one over a bundle.
 pub const DOMAIN: &[u8] = b"libupdate bundle v1\0";

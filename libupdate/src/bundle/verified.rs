@@ -2,8 +2,8 @@
 
 use crate::bundle::KeyId;
 use crate::bundle::anchors::Signers;
-use crate::digest::Digest;
 use crate::manifest::Manifest;
+use crate::units::digest::Digest;
 
 /// An envelope whose signatures hold, and its manifest. Only [`Unverified::verify`](super::Unverified::verify) makes one.
 #[derive(Clone, Debug)]

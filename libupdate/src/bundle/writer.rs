@@ -39,13 +39,13 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::vec::Vec;
 
-use crate::block::ByteLen;
 use crate::bundle::UpdaterVersion;
-use crate::bytes::len_u64;
-use crate::digest::{BlockHasher, Digest, RootHash, Salt};
-use crate::limits::ENVELOPE_BYTES;
 use crate::manifest::{Encoding, Extension, Manifest, Name, Payload, Statement};
-use crate::time::UnixSeconds;
+use crate::units::block::ByteLen;
+use crate::units::bytes::len_u64;
+use crate::units::digest::{BlockHasher, Digest, RootHash, Salt};
+use crate::units::limits::ENVELOPE_BYTES;
+use crate::units::time::UnixSeconds;
 
 mod carry;
 mod der;

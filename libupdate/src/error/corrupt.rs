@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use crate::digest::Digest;
 use crate::error::SuperblockFault;
+use crate::units::digest::Digest;
 
 /// The rule of `docs/FORMAT.md` that the bytes break, with its operands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::digest::Digest;
+use crate::units::digest::Digest;
 
 /// What is wrong with a key, or with a set of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::id::SlotId;
+use crate::units::slot_id::SlotId;
 
 /// A bundle made for a newer updater. Judged before anything else of it, so that "too old" is never told as "corrupt".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use crate::block::{BlockCount, Lba};
-use crate::id::SlotId;
-use crate::limits::GPT_ENTRIES;
+use crate::units::block::{BlockCount, Lba};
+use crate::units::limits::GPT_ENTRIES;
+use crate::units::slot_id::SlotId;
 
 /// The rule of the UEFI specification (chapter 5.3) or of `docs/FORMAT.md` that a GPT copy or the whole table breaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

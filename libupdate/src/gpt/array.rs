@@ -1,9 +1,9 @@
 //! The array of entries of one copy, read in pieces through the caller's scratch.
 
-use crate::block::{BlockSize, Lba};
 use crate::error::{Error, NoSpace, TableFault};
 use crate::io::{self, BlockIo};
-use crate::limits::GPT_ENTRIES;
+use crate::units::block::{BlockSize, Lba};
+use crate::units::limits::GPT_ENTRIES;
 
 use super::entry::{ENTRY_BYTES, Entry, EntryNumber};
 use super::header::Header;
@@ -140,8 +140,8 @@ mod tests {
     use super::super::table::Survey;
     use super::super::{CopyState, Table};
     use super::*;
-    use crate::block::BlockCount;
-    use crate::ram_disk::RamDisk;
+    use crate::io::ram_disk::RamDisk;
+    use crate::units::block::BlockCount;
     use std::vec::Vec;
 
     fn state(disk: &mut RamDisk) -> CopyState {

@@ -1,8 +1,8 @@
 //! One of the two copies of a table: header and entries, judged together.
 
-use crate::block::Lba;
 use crate::error::{Error, TableFault};
 use crate::io::{self, BlockIo};
+use crate::units::block::Lba;
 
 use super::array;
 use super::header::{Header, IGNORE_SIGNATURE};

@@ -15,9 +15,9 @@
 use core::fmt;
 use core::num::NonZeroU32;
 
-use crate::block::{BlockSize, Extent, Lba};
-use crate::bytes::{array, u64_at};
 use crate::error::TableFault;
+use crate::units::block::{BlockSize, Extent, Lba};
+use crate::units::bytes::{array, u64_at};
 
 use super::attributes::Attributes;
 use super::guid::Guid;
@@ -184,7 +184,7 @@ impl fmt::Debug for PartitionName {
 mod tests {
     use super::super::fixture::{Layout, Used, block, disk, entry};
     use super::*;
-    use crate::block::BlockCount;
+    use crate::units::block::BlockCount;
     use std::format;
     use std::string::ToString as _;
 

@@ -2,9 +2,9 @@
 
 use std::vec::Vec;
 
-use crate::block::{BlockSize, Lba};
 use crate::io::BlockIo as _;
-use crate::ram_disk::RamDisk;
+use crate::io::ram_disk::RamDisk;
+use crate::units::block::{BlockSize, Lba};
 
 /// A type GUID, in disk order.
 pub const SLOT_TYPE: [u8; 16] = [0x11; 16];

@@ -42,7 +42,7 @@ impl Guid {
         }
         let mut bytes = [0; 16];
         for (byte, at) in bytes.iter_mut().zip(TEXT_PLACES) {
-            let [high, low] = crate::bytes::array(text, at)?;
+            let [high, low] = crate::units::bytes::array(text, at)?;
             *byte = hex_digit(high)? << 4 | hex_digit(low)?;
         }
         Some(Self(bytes))

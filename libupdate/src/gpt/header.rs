@@ -16,10 +16,10 @@
 //! Off-spec: the "other header" field is not judged (vboot's rule as well): a disk that grew still works, and a field
 //! that points nowhere only costs the backup. Fewer than 128 entries are accepted: most writers can make them.
 
-use crate::block::{BlockCount, BlockSize, Lba};
-use crate::bytes::{array, put, u32_at, u64_at};
 use crate::error::TableFault;
-use crate::limits::{GPT_ENTRIES, GPT_HEADER_BYTES};
+use crate::units::block::{BlockCount, BlockSize, Lba};
+use crate::units::bytes::{array, put, u32_at, u64_at};
+use crate::units::limits::{GPT_ENTRIES, GPT_HEADER_BYTES};
 
 use super::entry::ENTRY_BYTES;
 use super::guid::Guid;

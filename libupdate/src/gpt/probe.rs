@@ -1,7 +1,7 @@
 //! Which block size a disk image has, before anything of it is known.
 
-use crate::block::{BlockCount, BlockSize, ByteLen, Lba};
 use crate::error::TableFault;
+use crate::units::block::{BlockCount, BlockSize, ByteLen, Lba};
 
 use super::header::{Header, PRIMARY_LBA};
 
@@ -65,7 +65,7 @@ fn blocks(ends: DiskEnds<'_>, size: BlockSize) -> BlockCount {
 mod tests {
     use super::super::fixture::{Layout, block, two_slots};
     use super::*;
-    use crate::ram_disk::RamDisk;
+    use crate::io::ram_disk::RamDisk;
 
     fn detect(bytes: &[u8]) -> Result<Option<BlockSize>, TableFault> {
         detect_block_size(DiskEnds {

@@ -12,9 +12,9 @@
 //! 3. `IGNOREME` in place of a signature: the other copy serves and this one is never written. Both ignored: no table.
 //! 4. A copy that cannot be read is a faulty copy. Only when neither can be read is it the disk that failed.
 
-use crate::block::{BlockCount, BlockSize, Lba};
 use crate::error::{Error, TableFault};
 use crate::io::{self, BlockIo};
+use crate::units::block::{BlockCount, BlockSize, Lba};
 
 use super::array::{self, numbered, pieces};
 use super::copy::{CopyId, CopyReport, CopyState};
@@ -251,7 +251,7 @@ mod tests {
     use super::super::fixture::{Layout, block, entry, lba, seal_entries, set, two_slots};
     use super::*;
     use crate::error::{Access, IoError};
-    use crate::ram_disk::{Failed, RamDisk};
+    use crate::io::ram_disk::{Failed, RamDisk};
     use CopyState::{Differs, Faulty, Ignored, Valid};
     use std::vec::Vec;
 

@@ -1,7 +1,7 @@
 //! Room for what later versions of the manifest say.
 
 use crate::error::Corrupt;
-use crate::limits::EXTENSION_BYTES;
+use crate::units::limits::EXTENSION_BYTES;
 
 /// Number of an extension. An open set: version 1 of the format defines none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

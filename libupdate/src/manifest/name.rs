@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::error::Corrupt;
-use crate::limits::NAME_BYTES;
+use crate::units::limits::NAME_BYTES;
 
 /// A compatible, a version or a role: 1 to 64 characters of `[A-Za-z0-9._+~-]`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

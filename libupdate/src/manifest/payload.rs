@@ -1,9 +1,9 @@
 //! One image of a release.
 
-use crate::block::ByteLen;
-use crate::digest::{Digest, RootHash, Salt};
 use crate::error::Corrupt;
 use crate::manifest::Name;
+use crate::units::block::ByteLen;
+use crate::units::digest::{Digest, RootHash, Salt};
 use crate::verity::{Geometry, Tree};
 
 /// Bytes of a data block.

@@ -2,8 +2,8 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
-use crate::block::ByteLen;
-use crate::digest::{Digest, RootHash, Salt};
+use crate::units::block::ByteLen;
+use crate::units::digest::{Digest, RootHash, Salt};
 
 /// A manifest put together byte by byte, so that each rule can be broken and so that postcard has a second opinion.
 #[derive(Clone)]

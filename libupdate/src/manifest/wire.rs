@@ -5,12 +5,12 @@
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
-use crate::block::ByteLen;
-use crate::digest::{DIGEST_BYTES, Digest, RootHash, Salt};
 use crate::error::Corrupt;
-use crate::limits::{COMPATIBLES, EXTENSIONS, PAYLOADS};
 use crate::manifest::{self, Encoding, ExtensionId, List, Manifest, Name, Statement};
-use crate::time::UnixSeconds;
+use crate::units::block::ByteLen;
+use crate::units::digest::{DIGEST_BYTES, Digest, RootHash, Salt};
+use crate::units::limits::{COMPATIBLES, EXTENSIONS, PAYLOADS};
+use crate::units::time::UnixSeconds;
 
 const RAW: u8 = 0;
 const ZSTD: u8 = 1;

@@ -3,13 +3,13 @@
 use heapless::{String, Vec};
 
 use crate::bundle::Verified;
-use crate::digest::{Digest, RootHash};
 use crate::error::Rejected;
 use crate::gpt::{EntryNumber, SlotBits, Successful};
-use crate::id::SlotId;
-use crate::limits::{NAME_BYTES, SLOTS};
 use crate::manifest::Manifest;
 use crate::slot::{Places, SlotState, bootable};
+use crate::units::digest::{Digest, RootHash};
+use crate::units::limits::{NAME_BYTES, SLOTS};
+use crate::units::slot_id::SlotId;
 
 /// What an authentic trailer says is installed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -101,7 +101,7 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// A device without slots: memory for [`survey::facts_into`](crate::survey::facts_into).
+    /// A device without slots: memory for [`survey::facts_into`](crate::inspect::facts_into).
     #[must_use]
     pub const fn nothing() -> Self {
         Self { compatible: "", compression: Compression::None, booted: None, slots: Vec::new() }

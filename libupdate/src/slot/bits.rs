@@ -4,8 +4,8 @@ use heapless::Vec;
 
 use crate::error::Rejected;
 use crate::gpt::{Priority, SlotBits, Successful, TriesLeft};
-use crate::id::SlotId;
-use crate::limits::SLOTS;
+use crate::units::limits::SLOTS;
+use crate::units::slot_id::SlotId;
 
 /// New bits for some slots: what one commit writes.
 pub type BitEdits = Vec<(SlotId, SlotBits), SLOTS>;

@@ -1,6 +1,6 @@
 use super::*;
-use crate::block::{BlockSize, Lba};
 use crate::gpt::PartitionName;
+use crate::units::block::{BlockSize, Lba};
 
 fn bits(priority: u8, tries: u8, successful: u8) -> SlotBits {
     SlotBits {

@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use crate::bytes::array;
-use crate::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest, RootHash, Salt, hash_block};
 use crate::error::NoSpace;
+use crate::units::bytes::array;
+use crate::units::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest, RootHash, Salt, hash_block};
 use crate::verity::DIGESTS_PER_BLOCK;
 use crate::verity::geometry::{Geometry, place_of, spanned_by};
 
@@ -234,7 +234,7 @@ impl<E> From<Unfinished> for BuildError<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::SoftHasher;
+    use crate::units::digest::SoftHasher;
     use crate::verity::sample::{Sample, digest, golden, image};
     use core::convert::Infallible;
     use std::vec::Vec;

@@ -1,8 +1,8 @@
 //! Where every block of an image and of its hash tree stands.
 
-use crate::block::{ByteLen, ByteOffset};
-use crate::digest::BLOCK_BYTES;
-use crate::limits::DATA_BLOCKS;
+use crate::units::block::{ByteLen, ByteOffset};
+use crate::units::digest::BLOCK_BYTES;
+use crate::units::limits::DATA_BLOCKS;
 use crate::verity::DIGESTS_PER_BLOCK;
 
 /// [`BLOCK_BYTES`], as a length on disk.
@@ -17,7 +17,7 @@ const FANOUT: u64 = 1 << FANOUT_BITS;
 /// count from the start of the partition.
 ///
 /// # Invariants
-/// 1 to [`DATA_BLOCKS`] data blocks. So there are at most [`LEVELS`](crate::limits::LEVELS) levels, every offset lies below
+/// 1 to [`DATA_BLOCKS`] data blocks. So there are at most [`LEVELS`](crate::units::limits::LEVELS) levels, every offset lies below
 /// 2^48, and no sum or product in here can reach its saturated value.
 ///
 /// ```
@@ -208,8 +208,8 @@ pub(super) fn spanned_by(levels: u8) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::DIGEST_BYTES;
-    use crate::limits::LEVELS;
+    use crate::units::digest::DIGEST_BYTES;
+    use crate::units::limits::LEVELS;
     use std::vec::Vec;
 
     fn of(data_blocks: u64) -> Geometry {

@@ -1,8 +1,8 @@
 //! The hash block that was needed last, kept because the next one needed is nearly always the same.
 
-use crate::digest::{BLOCK_BYTES, BlockHasher, Digest};
 use crate::error::{Corrupt, Error};
 use crate::io::{BlockIo, Window};
+use crate::units::digest::{BLOCK_BYTES, BlockHasher, Digest};
 use crate::verity::geometry::Parent;
 use crate::verity::tree::Tree;
 
@@ -89,8 +89,8 @@ impl<'s> ParentCache<'s> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::{Salt, SoftHasher, hash_block};
-    use crate::ram_disk::Failed;
+    use crate::io::ram_disk::Failed;
+    use crate::units::digest::{Salt, SoftHasher, hash_block};
     use crate::verity::sample::Sample;
 
     fn ask(

@@ -3,10 +3,10 @@
 use core::convert::Infallible;
 use std::vec::Vec;
 
-use crate::block::{BlockSize, ByteOffset, Extent, Lba};
-use crate::digest::{BLOCK_BYTES, Digest, RootHash, Salt, SoftHasher};
 use crate::io::Window;
-use crate::ram_disk::RamDisk;
+use crate::io::ram_disk::RamDisk;
+use crate::units::block::{BlockSize, ByteOffset, Extent, Lba};
+use crate::units::digest::{BLOCK_BYTES, Digest, RootHash, Salt, SoftHasher};
 use crate::verity::{Geometry, Superblock, Tree, TreeBuilder, Uuid};
 
 /// The partition does not begin the disk, so that a mixed-up offset is seen.

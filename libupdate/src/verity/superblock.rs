@@ -9,10 +9,10 @@
 //!                                82 zero                      6
 //! ```
 
-use crate::bytes::{all_zero, array, put, u16_at, u32_at, u64_at};
-use crate::digest::{BLOCK_BYTES, Salt};
 use crate::error::SuperblockFault;
-use crate::limits::SALT_BYTES;
+use crate::units::bytes::{all_zero, array, put, u16_at, u32_at, u64_at};
+use crate::units::digest::{BLOCK_BYTES, Salt};
+use crate::units::limits::SALT_BYTES;
 use crate::verity::geometry::Geometry;
 use crate::verity::tree::Tree;
 use crate::verity::uuid::Uuid;
@@ -141,7 +141,7 @@ fn field<T>(value: Option<T>) -> Result<T, SuperblockFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::DATA_BLOCKS;
+    use crate::units::limits::DATA_BLOCKS;
     use crate::verity::sample::{Sample, golden};
 
     fn block_of(tree: &Tree<'_>) -> [u8; BLOCK_BYTES] {

@@ -1,9 +1,9 @@
 //! One image's tree, and the checks of its blocks against the root hash.
 
-use crate::bytes::{array, put};
-use crate::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest, RootHash, Salt, hash_block};
 use crate::error::{Corrupt, Error};
 use crate::io::{BlockIo, Window};
+use crate::units::bytes::{array, put};
+use crate::units::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest, RootHash, Salt, hash_block};
 use crate::verity::geometry::{Geometry, Parent, ancestor};
 
 /// What a signed manifest says of one image: all that is needed to check every block of it.
@@ -118,10 +118,10 @@ pub fn digest_at(block: &[u8; BLOCK_BYTES], place: usize) -> Option<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::{BlockSize, Extent, Lba};
-    use crate::digest::SoftHasher;
     use crate::error::{Access, IoError, NoSpace};
-    use crate::ram_disk::Failed;
+    use crate::io::ram_disk::Failed;
+    use crate::units::block::{BlockSize, Extent, Lba};
+    use crate::units::digest::SoftHasher;
     use crate::verity::sample::{Sample, image};
     use std::vec::Vec;
 

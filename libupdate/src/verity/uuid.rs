@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::digest::RootHash;
+use crate::units::digest::RootHash;
 
 /// A UUID, its bytes in the order of its text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -45,7 +45,7 @@ impl fmt::Display for Uuid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
+    use crate::units::digest::Digest;
     use std::string::ToString as _;
 
     #[test]

@@ -4,7 +4,7 @@ use core::arch::asm;
 use core::fmt;
 
 use embedded_io::{ErrorKind, ErrorType, Read};
-use libupdate::bytes::len_u64;
+use libupdate::units::bytes::len_u64;
 use libupdate::install::Source;
 use libupdate::{BlockCount, BlockIo, BlockSize, Lba};
 

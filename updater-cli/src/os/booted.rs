@@ -16,7 +16,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use libupdate::SlotId;
-use libupdate::limits::STATE_BYTES;
+use libupdate::units::limits::STATE_BYTES;
 use serde::Deserialize;
 
 use super::error::{Fault, OsError};

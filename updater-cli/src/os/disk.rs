@@ -14,8 +14,8 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use libupdate::bytes::len_u64;
 use libupdate::gpt::EntryNumber;
+use libupdate::units::bytes::len_u64;
 use libupdate::{BlockCount, BlockIo, BlockSize, Extent, Lba, SlotId};
 use rustix::fs::OFlags;
 use rustix::io::Errno;

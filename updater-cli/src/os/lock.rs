@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use libupdate::limits::SYSTEM_BYTES;
+use libupdate::units::limits::SYSTEM_BYTES;
 use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 

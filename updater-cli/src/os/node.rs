@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use libupdate::gpt::EntryNumber;
-use libupdate::limits::SYSTEM_BYTES;
+use libupdate::units::limits::SYSTEM_BYTES;
 use libupdate::{ByteLen, Extent};
 
 use super::error::{Fault, OsError};

@@ -17,7 +17,7 @@
 
 use std::collections::HashMap;
 
-use libupdate::bytes::{all_zero, len_u64};
+use libupdate::units::bytes::{all_zero, len_u64};
 use libupdate::verity::CHUNK_BYTES;
 
 use super::aligned::AlignedBuf;

@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
-use libupdate::limits::SYSTEM_BYTES;
+use libupdate::units::limits::SYSTEM_BYTES;
 
 use super::file;
 

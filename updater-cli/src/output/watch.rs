@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use libupdate::ByteLen;
-use libupdate::observe::{Flow, Observer, Phase, Progress as Told};
+use libupdate::install::progress::{Flow, Observer, Phase, Progress as Told};
 
 use super::Output;
 use super::progress::{Progress, Step};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use libupdate::gpt::Guid;
 use libupdate::slot::PartitionSpec;
-use libupdate::{Error, survey};
+use libupdate::{Error, inspect};
 
 #[cfg(feature = "program")]
 use super::Profile;
@@ -44,7 +44,7 @@ impl Profile {
 pub fn holds_slots(node: &Path, disk: &Selection, specs: &[PartitionSpec<'_>]) -> Result<Match, OsError> {
     let other = |guid: Guid| matches!(disk, Selection::Guid(wanted) if wanted != guid.as_bytes());
     let mut disk = Disk::open(node, OpenHow::read_only())?;
-    match survey::find(&mut disk, specs, &mut AlignedBuf::new(SCRATCH_BYTES)) {
+    match inspect::find(&mut disk, specs, &mut AlignedBuf::new(SCRATCH_BYTES)) {
         Ok((table, _)) if other(table.header().disk_guid()) => {
             Ok(Match::No(format!("its GUID is {}", table.header().disk_guid())))
         }

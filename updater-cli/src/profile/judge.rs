@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use libupdate::SlotId;
-use libupdate::limits::{PAYLOADS, SLOTS};
 use libupdate::slot::Duty;
+use libupdate::units::limits::{PAYLOADS, SLOTS};
 use toml::Spanned;
 
 use super::boot::{Boot, Exhausted, HandOver, OnExhausted, Overlay, SlotKernel, Start, Voice, Watchdog};

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
 
-use libupdate::bytes::len_u64;
+use libupdate::units::bytes::len_u64;
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 

@@ -20,7 +20,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use libupdate::bytes::len_u64;
+use libupdate::units::bytes::len_u64;
 
 use self::authorities::Trust;
 use self::download::Download;

@@ -1,11 +1,11 @@
 //! `activate`: arms a staged slot, after reading every block of it again.
 
-use libupdate::activate;
 use libupdate::error::Rejected;
+use libupdate::inspect::{self, SlotTrailer};
 use libupdate::install;
 use libupdate::policy::Facts;
 use libupdate::slot::SlotState;
-use libupdate::survey::{self, SlotTrailer};
+use libupdate::transition;
 use libupdate::{Error, SlotId};
 
 use crate::bench::Bench;
@@ -28,10 +28,10 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
         answer => answer?,
     };
     let place = survey.slots.get(slot).map_err(Error::<OsError>::from)?.clone();
-    let mut trailer = Box::new([0; libupdate::bundle::trailer::TRAILER_BYTES]);
+    let mut trailer = Box::new([0; libupdate::region::trailer::TRAILER_BYTES]);
     let view = bench.view;
     let (disk, memory) = bench.disk_and_memory();
-    let found = survey::trailer(disk, &place, &view, &mut trailer, [memory.block, memory.other])?;
+    let found = inspect::trailer(disk, &place, &view, &mut trailer, [memory.block, memory.other])?;
     let (verified, extents) = match found {
         SlotTrailer::Valid(verified, extents) => (verified, extents),
         _ => return Err(not_staged(slot).doing(what)),
@@ -44,7 +44,7 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
         .map_err(|failure| failure.doing(format!("cannot activate slot {slot}")))?;
     watch.finish();
     let outcome = bench
-        .commit(session, |disk, specs, scratch| activate::arm(disk, specs, &staged, device.profile.tries, scratch))?;
+        .commit(session, |disk, specs, scratch| transition::arm(disk, specs, &staged, device.profile.tries, scratch))?;
     status::after(session, &mut bench, device.profile, &outcome)
 }
 

@@ -1,8 +1,8 @@
 //! `cancel`: takes back what was armed or staged and never booted, without a verdict on it.
 
-use libupdate::cancel;
 use libupdate::policy::{Facts, SlotFacts};
 use libupdate::slot::SlotState;
+use libupdate::transition::cancel;
 use libupdate::{Error, SlotId};
 
 use crate::bench::Bench;

@@ -1,11 +1,11 @@
 //! `choose`: the slot that boots next and its partitions, as lines that a boot script can evaluate, or as JSON.
 
 use libupdate::Error;
-use libupdate::activate::{self, Spent};
 use libupdate::boot::{Boot, Kind};
+use libupdate::inspect::{self, SlotTrailer};
 use libupdate::manifest::Payload;
 use libupdate::slot::Slot;
-use libupdate::survey::{self, SlotTrailer};
+use libupdate::transition::{self, Spent};
 use serde::Serialize;
 
 use crate::bench::{self, Bench};
@@ -25,7 +25,8 @@ pub fn run(session: &Session, args: &Choose) -> Result<(), Failure> {
     next.lines().for_each(|line| session.output.warn(&line));
     if args.spend {
         // As the hook does at boot: nothing is written but the try.
-        let attempt = bench.alone(session, |disk, specs, scratch| activate::spend_try(disk, specs, &boot, scratch))?;
+        let attempt =
+            bench.alone(session, |disk, specs, scratch| transition::spend_try(disk, specs, &boot, scratch))?;
         match attempt.spent {
             Spent::Yes(outcome) => bench::tell(&session.output, &outcome),
             Spent::NotNeeded => {}
@@ -77,10 +78,10 @@ struct Verity {
 
 impl Chosen {
     fn of(bench: &mut Bench, slot: &Slot<'_>, boot: &Boot) -> Result<Self, Failure> {
-        let mut trailer = Box::new([0; libupdate::bundle::trailer::TRAILER_BYTES]);
+        let mut trailer = Box::new([0; libupdate::region::trailer::TRAILER_BYTES]);
         let view = bench.view;
         let (disk, memory) = bench.disk_and_memory();
-        let found = survey::trailer(disk, slot, &view, &mut trailer, [memory.block, memory.other])?;
+        let found = inspect::trailer(disk, slot, &view, &mut trailer, [memory.block, memory.other])?;
         let manifest = match &found {
             SlotTrailer::Valid(verified, _) => Some(verified.manifest()),
             _ => None,

@@ -7,8 +7,8 @@ use std::path::Path;
 use libupdate::Error;
 use libupdate::bundle::writer::{Sealed, to_der};
 use libupdate::bundle::{Anchors, Unverified};
-use libupdate::limits::ENVELOPE_BYTES;
 use libupdate::manifest::{Encoding, Manifest, Payload};
+use libupdate::units::limits::ENVELOPE_BYTES;
 use serde::Serialize;
 
 use crate::cli::Info;

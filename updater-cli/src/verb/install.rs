@@ -1,15 +1,16 @@
 //! `install`: a bundle into the slot that is not booted.
 
-use libupdate::activate;
 use libupdate::bundle::Unverified;
-use libupdate::disarm;
 use libupdate::error::Rejected;
+use libupdate::install::progress::Phase;
 use libupdate::install::{self, Staged};
-use libupdate::limits::ENVELOPE_BYTES;
-use libupdate::observe::Phase;
 use libupdate::policy::{self, Admitted, Downgrade, Facts, FailedBefore, Wishes};
+use libupdate::region::word;
 use libupdate::slot::SlotState;
-use libupdate::{Error, SlotId, word};
+use libupdate::transition;
+use libupdate::transition::disarm;
+use libupdate::units::limits::ENVELOPE_BYTES;
+use libupdate::{Error, SlotId};
 use serde::Serialize;
 
 use crate::bench::{self, Bench};
@@ -144,8 +145,8 @@ fn finish(
     }
     ask(bench, session, &staged, asked)?;
     let outcome = bench.commit(session, |disk, specs, scratch| match ending {
-        Ending::Staged => activate::keep_staged(disk, specs, &staged, profile.tries, scratch),
-        Ending::Armed => activate::arm(disk, specs, &staged, profile.tries, scratch),
+        Ending::Staged => transition::keep_staged(disk, specs, &staged, profile.tries, scratch),
+        Ending::Armed => transition::arm(disk, specs, &staged, profile.tries, scratch),
     })?;
     bench::tell(&session.output, &outcome);
     Ok(Installed::done(&staged, ending, asked, &seconds))

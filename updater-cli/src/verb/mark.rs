@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use libupdate::apply::Outcome;
-use libupdate::bundle::verdict::{Detail, Reason, Verdict};
+use libupdate::gpt::write::Outcome;
+use libupdate::inspect::Survey;
+use libupdate::region::boot_note::{Detail, Reason, Verdict};
+use libupdate::region::word;
 use libupdate::slot::SlotState;
-use libupdate::survey::Survey;
-use libupdate::{Error, SlotId, activate, word};
+use libupdate::{Error, SlotId, transition};
 
 use crate::bench::Bench;
 use crate::cli::{MarkBad, MarkGood};
@@ -42,7 +43,7 @@ pub fn good(session: &Session, args: &MarkGood) -> Result<(), Failure> {
         return confirmed(session, &device, slot, seconds);
     }
     let outcome = bench
-        .commit(session, |disk, specs, scratch| activate::mark_good(disk, specs, slot, device.profile.guard, scratch))
+        .commit(session, |disk, specs, scratch| transition::mark_good(disk, specs, slot, device.profile.guard, scratch))
         .map_err(|failure| failure.doing(format!("cannot mark slot {slot} good")))?;
     session.output.note(&format!("slot {slot} is good"));
     status::after(session, &mut bench, device.profile, &outcome)
@@ -147,7 +148,7 @@ fn condemn(
     (slot, reason, detail): (SlotId, Reason, Option<&str>),
 ) -> Result<(Bench, Outcome), Failure> {
     let outcome = bench
-        .commit(session, |disk, specs, scratch| activate::mark_bad(disk, specs, &survey.facts, slot, scratch))
+        .commit(session, |disk, specs, scratch| transition::mark_bad(disk, specs, &survey.facts, slot, scratch))
         .map_err(|failure| failure.doing(format!("cannot mark slot {slot} bad")))?;
     // The bits decide; the word only says why, and failing to write it changes nothing else.
     if let Err(failure) = explain(&mut bench, survey, slot, reason, detail) {

@@ -8,17 +8,17 @@
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
-use libupdate::activate;
-use libupdate::apply;
 use libupdate::bundle::{Unverified, Verified};
-use libupdate::disarm;
+use libupdate::gpt::write;
 use libupdate::gpt::{Entry, Table};
 use libupdate::install;
-use libupdate::limits::ENVELOPE_BYTES;
 use libupdate::manifest::Manifest;
 use libupdate::policy::{self, SlotFacts};
 use libupdate::region;
 use libupdate::slot::{self, PartitionSpec, SlotFinder, SlotState, SlotTable};
+use libupdate::transition;
+use libupdate::transition::disarm;
+use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate::{BlockIo, BlockSize, Digest, Error};
 
 use crate::bench::Bench;
@@ -91,7 +91,7 @@ fn make(
         bench.disk.flush()?;
         forget(&mut bench, &slots, &verified)?;
     }
-    bench.alone(session, |disk, _, scratch| apply::create(disk, &table.fresh(), scratch))?;
+    bench.alone(session, |disk, _, scratch| write::create(disk, &table.fresh(), scratch))?;
     forget(&mut bench, &slots, &verified)?;
     let survey = bench.look()?;
     let admitted = policy::admit_first::<OsError>(verified, &survey.facts, &survey.slots)?;
@@ -101,7 +101,7 @@ fn make(
     let staged = staged.map_err(|failure| source.explained(failure))?;
     watch.finish();
     let outcome = bench.commit(session, |disk, specs, scratch| {
-        activate::first_good(disk, specs, &staged, device.profile.guard, scratch)
+        transition::first_good(disk, specs, &staged, device.profile.guard, scratch)
     })?;
     drop(claim);
     crate::os::reread::table(&bench.disk, &session.output);

@@ -1,6 +1,6 @@
 //! `repair`: both copies of the partition table valid and equal, the backup at the disk's end.
 
-use libupdate::apply::{self, BackupPlace, Relocate, Repair};
+use libupdate::gpt::write::{self, BackupPlace, Relocate, Repair};
 use libupdate::gpt::{CopyId, Table};
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ pub fn run(session: &Session) -> Result<(), Failure> {
     let _shield = session.interrupt.shield();
     let mut scratch = vec![0; 64 << 10];
     let read = Table::read(&mut disk, &mut scratch);
-    let repaired = read.and_then(|table| apply::repair(&mut disk, &table, Relocate::Yes, &mut scratch));
+    let repaired = read.and_then(|table| write::repair(&mut disk, &table, Relocate::Yes, &mut scratch));
     let repair = repaired.map_err(|error| what(unusable::explained(&mut disk, &[], error)))?;
     session.output.done(&Repaired::of(&repair));
     Ok(())

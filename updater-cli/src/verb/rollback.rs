@@ -1,9 +1,9 @@
 //! `rollback`: the other good slot boots next, on purpose.
 
-use libupdate::activate;
 use libupdate::error::Rejected;
 use libupdate::policy::{Facts, SlotFacts};
 use libupdate::slot::SlotState;
+use libupdate::transition;
 
 use crate::bench::Bench;
 use crate::cli::SlotOption;
@@ -22,7 +22,7 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
         None => survey.facts.rollback_target().map_err(|_| nowhere(&survey.facts))?,
     };
     let outcome = bench
-        .commit(session, |disk, specs, scratch| activate::rollback(disk, specs, &survey.facts, slot, scratch))
+        .commit(session, |disk, specs, scratch| transition::rollback(disk, specs, &survey.facts, slot, scratch))
         .map_err(|failure| failure.doing(WHAT))?;
     session.output.note(&format!("slot {slot} boots next"));
     status::after(session, &mut bench, device.profile, &outcome)

@@ -1,12 +1,12 @@
 //! `status`: slots with state, version and tries; what is booted, what boots next, and why something fell back.
 
-use libupdate::apply::Outcome;
-use libupdate::bundle::verdict::Reason;
+use libupdate::gpt::write::Outcome;
 use libupdate::gpt::{CopyState, Successful, Table};
+use libupdate::inspect::Survey;
 use libupdate::policy::SlotFacts;
+use libupdate::region::boot_note::Reason;
+use libupdate::region::word;
 use libupdate::slot::{self, Slot, SlotState};
-use libupdate::survey::Survey;
-use libupdate::word;
 use serde::Serialize;
 
 use crate::backup;

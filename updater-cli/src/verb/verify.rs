@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use libupdate::bundle::Unverified;
+use libupdate::inspect::{self, SlotTrailer};
 use libupdate::install;
-use libupdate::limits::ENVELOPE_BYTES;
-use libupdate::survey::{self, SlotTrailer};
+use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate::{ByteLen, Error, SlotId};
 use serde::Serialize;
 
@@ -74,10 +74,10 @@ fn bundle(session: &Session, file: &Path, args: &Verify) -> Result<Checked, Fail
 fn slot(session: &Session, id: SlotId) -> Result<Checked, Failure> {
     let (_, mut bench, survey) = Bench::begin(session, Mode::ReadOnly)?;
     let slot = survey.slots.get(id).map_err(Error::<OsError>::from)?.clone();
-    let mut trailer = Box::new([0; libupdate::bundle::trailer::TRAILER_BYTES]);
+    let mut trailer = Box::new([0; libupdate::region::trailer::TRAILER_BYTES]);
     let view = bench.view;
     let (disk, memory) = bench.disk_and_memory();
-    let (verified, extents) = match survey::trailer(disk, &slot, &view, &mut trailer, [memory.block, memory.other])? {
+    let (verified, extents) = match inspect::trailer(disk, &slot, &view, &mut trailer, [memory.block, memory.other])? {
         SlotTrailer::Valid(verified, extents) => (verified, extents),
         SlotTrailer::NotAuthentic(kind) => return Err(Error::<OsError>::Corrupt(kind).into()),
         SlotTrailer::Mark(_) => {

@@ -8,9 +8,9 @@ use crate::bundle::page::{self, ROWS, Row};
 use crate::bundle::writer::source::Source;
 use crate::bundle::writer::tree::{HashedImage, levels_len};
 use crate::bundle::writer::{Carriage, Tools, WriteError};
-use crate::bytes;
-use crate::digest::{BLOCK_BYTES, BlockHasher, Digest, RootHash, Salt};
 use crate::error::Corrupt;
+use crate::units::bytes;
+use crate::units::digest::{BLOCK_BYTES, BlockHasher, Digest, RootHash, Salt};
 use crate::verity::CHUNK_BYTES;
 
 /// Makes zstd frames: one frame per chunk, no dictionary, a window no larger than a chunk, the content size in the header. The

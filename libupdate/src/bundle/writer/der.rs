@@ -60,7 +60,7 @@ fn put_number(integer: &[u8], out: &mut [u8]) -> Option<()> {
         shortest => shortest,
     };
     let at = out.len().checked_sub(digits.len())?;
-    crate::bytes::put(out, at, digits)
+    crate::units::bytes::put(out, at, digits)
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use core::fmt;
 use std::io;
 use std::string::String;
 
-use crate::block::ByteLen;
 use crate::error::{Corrupt, NoSpace};
+use crate::units::block::ByteLen;
 use crate::verity::BuildError;
 
 /// Why a bundle was not made.

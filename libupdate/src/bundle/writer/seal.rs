@@ -2,17 +2,17 @@
 
 use std::vec::Vec;
 
-use crate::block::ByteLen;
 use crate::bundle::envelope::required_features;
 use crate::bundle::key::Holds;
 use crate::bundle::prefix::BLOCK_HEADER_BYTES;
 use crate::bundle::signature::{DOMAIN, SIGNATURE_BYTES, message_digest};
 use crate::bundle::writer::{Signer, WriteError, Written, from_der};
 use crate::bundle::{Prefix, PublicKey, Unverified, UpdaterVersion};
-use crate::digest::Digest;
 use crate::error::Corrupt;
-use crate::limits::{ENVELOPE_BYTES, SIGNATURES};
 use crate::manifest::Manifest;
+use crate::units::block::ByteLen;
+use crate::units::digest::Digest;
+use crate::units::limits::{ENVELOPE_BYTES, SIGNATURES};
 
 /// An envelope in memory, with none, some or all of its signatures.
 #[derive(Clone, PartialEq, Eq, Debug)]

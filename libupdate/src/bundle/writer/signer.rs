@@ -6,8 +6,8 @@ use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 use p256::ecdsa::{Signature, SigningKey};
 
 use crate::bundle::PublicKey;
-use crate::digest::Digest;
 use crate::error::KeyFault;
+use crate::units::digest::Digest;
 
 /// Something that signs: a key in memory, a token, a service.
 pub trait Signer {

@@ -3,12 +3,12 @@
 use std::io::{ErrorKind, Read};
 use std::string::ToString as _;
 
-use crate::block::ByteLen;
 use crate::bundle::writer::WriteError;
-use crate::bytes::len_u64;
-use crate::digest::BLOCK_BYTES;
 use crate::error::Corrupt;
 use crate::manifest::Name;
+use crate::units::block::ByteLen;
+use crate::units::bytes::len_u64;
+use crate::units::digest::BLOCK_BYTES;
 use crate::verity::{CHUNK_BYTES, Geometry};
 
 /// Bytes that are read, hashed, compressed and written in one step: a chunk for each core, of which three work on chunks at most; two

@@ -5,8 +5,8 @@ use std::vec;
 use super::*;
 use crate::bundle::page::{PageChain, Row};
 use crate::bundle::{Anchors, PublicKey, Unverified, fixture};
-use crate::digest::{BLOCK_BYTES, SoftHasher};
 use crate::error::Corrupt;
+use crate::units::digest::{BLOCK_BYTES, SoftHasher};
 
 const BLOCK: u64 = 4096;
 const CHUNK: usize = 524_288;

@@ -4,10 +4,10 @@ use std::vec::Vec;
 
 use crate::bundle::writer::source::Source;
 use crate::bundle::writer::{Tools, WriteError};
-use crate::bytes;
-use crate::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, RootHash, Salt};
 use crate::error::Corrupt;
-use crate::limits::LEVELS;
+use crate::units::bytes;
+use crate::units::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, RootHash, Salt};
+use crate::units::limits::LEVELS;
 use crate::verity::{BuildError, Geometry, TreeBuilder};
 
 /// Root and levels of an image that was read to its end.

@@ -4,11 +4,11 @@
 
 use firmware::memory::Once;
 use firmware::{board, host, startup};
-use libupdate::activate::{self, Spent};
+use libupdate::transition::{self, Spent};
 use libupdate::boot::{self, Boot, Choice, Guard};
 use libupdate::gpt::CopyState;
 use libupdate::slot::SlotTable;
-use libupdate::{Error, SlotId, survey};
+use libupdate::{Error, SlotId, inspect};
 
 static SCRATCH: Once<[u8; 4096]> = Once::new([0; 4096]);
 
@@ -40,7 +40,7 @@ fn choose(scratch: &mut [u8]) -> Result<Option<SlotId>, Error<host::HostError>> 
 #[inline(never)]
 fn look(disk: &mut host::HostDisk, scratch: &mut [u8]) -> Result<Choice, Error<host::HostError>> {
     let mut slots = SlotTable::empty();
-    let table = survey::find_into(disk, &board::PARTITIONS, &mut slots, scratch)?;
+    let table = inspect::find_into(disk, &board::PARTITIONS, &mut slots, scratch)?;
     if [table.primary(), table.backup()].iter().any(|copy| copy.state() != CopyState::Valid) {
         host::say("a copy of the table needs repair\n");
     }
@@ -49,7 +49,7 @@ fn look(disk: &mut host::HostDisk, scratch: &mut [u8]) -> Result<Choice, Error<h
 
 #[inline(never)]
 fn spend(disk: &mut host::HostDisk, boot: &Boot, scratch: &mut [u8]) -> Result<SlotId, Error<host::HostError>> {
-    let attempt = activate::spend_try(disk, &board::PARTITIONS, boot, scratch)?;
+    let attempt = transition::spend_try(disk, &board::PARTITIONS, boot, scratch)?;
     if matches!(attempt.spent, Spent::Failed(_)) {
         host::say("the try could not be spent\n");
     }

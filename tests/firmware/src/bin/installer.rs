@@ -8,19 +8,19 @@ use core::num::NonZeroUsize;
 use embedded_io::Read;
 use firmware::memory::Once;
 use firmware::{board, host, startup};
-use libupdate::bundle::trailer::TRAILER_BYTES;
+use libupdate::region::trailer::TRAILER_BYTES;
 use libupdate::bundle::{Anchors, PublicKey, Unverified};
-use libupdate::check::Buffers;
-use libupdate::digest::BLOCK_BYTES;
-use libupdate::disarm::{Disarmed, disarm};
+use libupdate::install::Buffers;
+use libupdate::units::digest::BLOCK_BYTES;
+use libupdate::transition::disarm::{Disarmed, disarm};
 use libupdate::gpt::CopyState;
 use libupdate::install::{self, NoDecompressor, Staged, Tools};
-use libupdate::limits::ENVELOPE_BYTES;
-use libupdate::observe::Silent;
+use libupdate::units::limits::ENVELOPE_BYTES;
+use libupdate::install::progress::Silent;
 use libupdate::policy::{self, Admitted, Compression, Facts, Wishes};
 use libupdate::slot::SlotTable;
-use libupdate::survey::{self, Memory, View};
-use libupdate::{SlotId, SoftHasher, activate};
+use libupdate::inspect::{self, Memory, View};
+use libupdate::{SlotId, SoftHasher, transition};
 
 /// All the memory of an installation, but for the stack.
 struct Room {
@@ -114,11 +114,11 @@ fn look(
         booted: None,
         compression: Compression::None,
     };
-    let table = survey::find_into(disk, view.specs, slots, &mut memory.block[..]).map_err(|_| Step::Survey)?;
+    let table = inspect::find_into(disk, view.specs, slots, &mut memory.block[..]).map_err(|_| Step::Survey)?;
     if table.backup().state() != CopyState::Valid {
         host::say("the backup table needs repair\n");
     }
-    survey::facts_into(disk, &view, slots, facts, memory).map_err(|_| Step::Survey)
+    inspect::facts_into(disk, &view, slots, facts, memory).map_err(|_| Step::Survey)
 }
 
 #[inline(never)]
@@ -154,7 +154,7 @@ fn stage_target<'r>(
 
 #[inline(never)]
 fn arm(disk: &mut host::HostDisk, staged: &Staged<'_>, scratch: &mut [u8]) -> Result<SlotId, Step> {
-    let outcome = activate::arm(disk, &board::PARTITIONS, staged, board::TRIES, scratch).map_err(|_| Step::Arm)?;
+    let outcome = transition::arm(disk, &board::PARTITIONS, staged, board::TRIES, scratch).map_err(|_| Step::Arm)?;
     if outcome.warning.is_some() {
         host::say("armed, but the backup table needs repair\n");
     }

@@ -1,7 +1,7 @@
 //! The sector size of a disk: a device tells it; in a disk image file it is where the table's header stands.
 
-use libupdate::bytes::len_u64;
 use libupdate::gpt::{DiskEnds, PROBE_BYTES, detect_block_size};
+use libupdate::units::bytes::len_u64;
 use libupdate::{BlockSize, ByteLen};
 
 use crate::os::error::{Fault, OsError};

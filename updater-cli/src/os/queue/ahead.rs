@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use libupdate::bytes::len_u64;
+use libupdate::units::bytes::len_u64;
 
 use super::crew::What;
 use super::{AlignedBuf, Place, Queue, Range};

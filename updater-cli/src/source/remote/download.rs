@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread;
 use std::time::Duration;
 
-use libupdate::bytes::len_u64;
+use libupdate::units::bytes::len_u64;
 
 use super::fault::{Fault, Outlook};
 use super::identity::Identity;

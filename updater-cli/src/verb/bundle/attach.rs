@@ -7,7 +7,7 @@ use std::path::Path;
 use libupdate::Error;
 use libupdate::bundle::Unverified;
 use libupdate::bundle::writer::Sealed;
-use libupdate::limits::{ENVELOPE_BYTES, SIGNATURE_BYTES};
+use libupdate::units::limits::{ENVELOPE_BYTES, SIGNATURE_BYTES};
 use serde::Serialize;
 
 use crate::cli::AttachSignature;

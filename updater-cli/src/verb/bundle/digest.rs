@@ -5,7 +5,7 @@ use std::io::Write;
 use libupdate::Error;
 use libupdate::bundle::Unverified;
 use libupdate::bundle::writer::Sealed;
-use libupdate::limits::ENVELOPE_BYTES;
+use libupdate::units::limits::ENVELOPE_BYTES;
 use serde::Serialize;
 
 use crate::cli::BundleDigest;

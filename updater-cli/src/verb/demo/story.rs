@@ -43,7 +43,7 @@ fn workshop(stage: &mut Stage<'_>) -> Result<(), Failure> {
             Failure::new(Exit::Io, format!("cannot make {name}"), error, "report this: it is a fault of the program")
         })?;
         write(&name, &bytes)?;
-        made.push(format!("{name} ({})", Size(libupdate::bytes::len_u64(&bytes))));
+        made.push(format!("{name} ({})", Size(libupdate::units::bytes::len_u64(&bytes))));
     }
     write("demo.toml", PROFILE.as_bytes())?;
     stage.say(format!(

@@ -1,0 +1,86 @@
+//! What a long act tells its caller, and how the caller stops it.
+
+use crate::units::block::ByteLen;
+
+/// The part of an act that is under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// Chunks are compared with the target and written where they differ.
+    Write,
+    /// A bundle is checked, nothing is written.
+    Check,
+    /// Everything written is made durable.
+    Flush,
+    /// The target is read and checked against the root hash.
+    ReadBack,
+}
+
+/// How far an act has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+    /// Bytes of images handled in this phase.
+    pub done: ByteLen,
+    /// Bytes of images that this phase will handle.
+    pub total: ByteLen,
+    /// Bytes, of those done, that were in the target already and were not written.
+    pub kept: ByteLen,
+}
+
+/// Whether an act goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// Stop at once, with [`Error::Interrupted`](crate::Error::Interrupted). A later run resumes.
+    Stop,
+}
+
+/// Told after every chunk.
+pub trait Observer {
+    /// Looks at the progress and says whether to go on.
+    fn progress(&mut self, progress: Progress) -> Flow;
+}
+
+/// Says nothing and never stops.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn progress(&mut self, _: Progress) -> Flow {
+        Flow::Continue
+    }
+}
+
+/// Bytes counted over all payloads of an act.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Meter {
+    progress: Progress,
+}
+
+impl Meter {
+    pub(crate) const fn new(phase: Phase, total: ByteLen) -> Self {
+        let none = ByteLen::new(0);
+        Self { progress: Progress { phase, done: none, total, kept: none } }
+    }
+
+    pub(crate) fn done<O: Observer, E>(
+        &mut self,
+        observer: &mut O,
+        bytes: u64,
+        kept: u64,
+    ) -> Result<(), crate::Error<E>> {
+        let plus = |sum: ByteLen, more: u64| ByteLen::new(sum.get().saturating_add(more));
+        self.progress.done = plus(self.progress.done, bytes);
+        self.progress.kept = plus(self.progress.kept, kept);
+        match observer.progress(self.progress) {
+            Flow::Continue => Ok(()),
+            Flow::Stop => Err(crate::Error::Interrupted),
+        }
+    }
+
+    pub(crate) const fn kept(&self) -> ByteLen {
+        self.progress.kept
+    }
+}
