@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use libupdate::boot::{Guard, Kind};
 use libupdate::gpt::{CopyState, Priority, SlotBits, Successful, TriesLeft};
-use libupdate::inspect::Survey;
+use libupdate::inspect::Inspection;
 use libupdate::policy::{Downgrade, FailedBefore, Wishes};
 use libupdate::slot::{SlotState, Standing, TrailerSeen};
 use libupdate::{BlockSize, Error};
@@ -338,7 +338,7 @@ fn way(model: &Model, act: Act) -> Option<Vec<Model>> {
 
 /// The slots as the core sees them.
 fn observed(device: &mut Device) -> Vec<Slot> {
-    let Survey { facts, slots, .. } = device.survey().expect("there is a table");
+    let Inspection { facts, slots, .. } = device.survey().expect("there is a table");
     let seen = |number: usize| match (facts.slots[number].installed.as_ref(), trailer_of(&facts.slots[number])) {
         (Some(installed), _) => {
             let known = |release: &[Bundle; 2]| release.iter().any(|bundle| bundle.digest == installed.digest);

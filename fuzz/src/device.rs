@@ -7,10 +7,11 @@ use libupdate::bundle::Unverified;
 use libupdate::error::Rejected;
 use libupdate::gpt::write::{self, Backup, Edit, FreshTable, Relocate};
 use libupdate::gpt::{Guid, SlotBits, Table, TriesLeft};
-use libupdate::inspect::{self, Memory, SlotTrailer, Survey, View};
+use libupdate::inspect::{self, Memory, SlotTrailer, Inspection, View};
 use libupdate::install::Buffers;
 use libupdate::install::progress::Silent;
-use libupdate::install::{self, Source, Staged, Tools};
+use libupdate::install::{self, Source, Tools};
+use libupdate::transition::Staged;
 use libupdate::policy::{self, Compression, Downgrade, FailedBefore, Wishes};
 use libupdate::region::trailer::TRAILER_BYTES;
 use libupdate::slot::{Duty, PartitionSpec};
@@ -213,11 +214,11 @@ impl Device {
     ///
     /// # Errors
     /// The core's.
-    pub fn survey(&mut self) -> Done<Survey<'static>> {
+    pub fn survey(&mut self) -> Done<Inspection<'static>> {
         let view = self.view();
         let Bench { mut trailer, blocks: [mut block, mut other, _], .. } = Bench::new(Room { data: 0, carried: 0 });
         let mut memory = Memory { trailer: &mut trailer, block: &mut block, other: &mut other };
-        inspect::survey(&mut self.disk, &view, &mut memory)
+        inspect::inspect(&mut self.disk, &view, &mut memory)
     }
 
     /// Both copies of the table.
@@ -335,7 +336,7 @@ impl Device {
     /// # Errors
     /// The core's.
     pub fn cancel(&mut self, slot: usize) -> Done<()> {
-        let Survey { facts, slots, .. } = self.survey()?;
+        let Inspection { facts, slots, .. } = self.survey()?;
         let slot = slots.get(id(slot))?;
         cancel::cancel(&mut self.disk, self.shape.specs(), &facts, slot, &mut [0; SCRATCH]).map(|_| ())
     }

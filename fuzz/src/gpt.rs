@@ -7,7 +7,7 @@
 
 use libupdate::gpt::write::{self, Backup, BackupPlace, Edit, Effect, Relocate};
 use libupdate::gpt::{
-    Attributes, CopyId, CopyState, DiskEnds, Entry, EntryNumber, PROBE_BYTES, Survey, Table, detect_block_size,
+    Attributes, CopyId, CopyState, DiskEnds, Entry, EntryNumber, PROBE_BYTES, BothCopies, Table, detect_block_size,
 };
 use libupdate::{BlockIo, BlockSize, ByteLen, Error, Lba};
 
@@ -147,7 +147,7 @@ fn probe(disk: &Disk, table: &Table) {
 
 /// What a table promises. Gives its entries.
 fn judge(disk: &mut Disk, table: &Table, scratch: &mut [u8]) -> Vec<Entry> {
-    let survey = Survey::read(disk, scratch).expect("it was read before");
+    let survey = BothCopies::read(disk, scratch).expect("it was read before");
     assert_eq!(survey.table(), Ok(*table), "two readings differ");
     let mut entries: Vec<Entry> = Vec::new();
     table.entries(disk, scratch, |entry| entries.push(*entry)).expect("it was read before");

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use libupdate::boot::Reason;
 use libupdate::boot::unfit;
 use libupdate::bundle::Verified;
 use libupdate::error::Corrupt;
@@ -14,7 +15,6 @@ use libupdate::gpt::TriesLeft;
 use libupdate::install::Buffers;
 use libupdate::install::read_back;
 use libupdate::install::{self, NoDecompressor, Tools};
-use libupdate::region::boot_note::Reason;
 use libupdate::slot::{Slot, SlotTable};
 use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::{CHUNK_BYTES, Tree, digest_at};

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::Duration;
 
+use libupdate::boot::Reason;
 use libupdate::boot::candidates;
-use libupdate::region::boot_note::Reason;
 use libupdate::slot::SlotTable;
 use libupdate::units::limits::{HOOK_CONFIG_BYTES, SYSTEM_BYTES};
 use libupdate::{Digest, Error, SlotId};

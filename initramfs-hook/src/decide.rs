@@ -14,9 +14,9 @@
 //! ```
 
 use libupdate::SlotId;
+use libupdate::boot::Reason;
 use libupdate::boot::{self, Boot, Candidate, Guard, Kind};
 use libupdate::gpt::{Priority, TriesLeft};
-use libupdate::region::boot_note::Reason;
 use libupdate::slot::bootable;
 
 use crate::command_line::Named;

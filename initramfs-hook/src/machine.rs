@@ -5,13 +5,14 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use libupdate::boot::Boot;
+use libupdate::boot::Detail;
 use libupdate::gpt::write::{self, Relocate};
 use libupdate::gpt::{CopyState, Guid, Table, TriesLeft};
 use libupdate::inspect::{self, Memory, SlotTrailer, View};
 use libupdate::policy::{Compression, Facts};
-use libupdate::region::boot_note::{Detail, Verdict};
+use libupdate::region::boot_note::BootNote;
 use libupdate::region::trailer::TRAILER_BYTES;
-use libupdate::region::word;
+use libupdate::region::{boot_note, confirmation};
 use libupdate::slot::{Partition, PartitionSpec, Slot, SlotTable};
 use libupdate::transition::{self, Spent};
 use libupdate::units::digest::BLOCK_BYTES;
@@ -187,21 +188,21 @@ impl<'c> Machine<'c> {
     /// What the system says.
     pub fn record(&mut self, slot: &Slot<'_>, manifest: Digest, setback: &Setback) -> Result<(), Error<OsError>> {
         let Setback { reason, detail } = setback;
-        let verdict = Verdict { reason: *reason, manifest, at: time::now(), detail: Detail::new(detail) };
+        let verdict = BootNote { reason: *reason, manifest, at: time::now(), detail: Detail::new(detail) };
         let [block, _] = &mut self.blocks;
-        word::explain(&mut self.disk, slot, &verdict, block)
+        boot_note::leave(&mut self.disk, slot, &verdict, block)
     }
 
     /// Seconds that a person has to confirm the trial of this manifest.
     pub fn asked(&mut self, slot: &Slot<'_>, manifest: Digest) -> Option<u32> {
         let [block, _] = &mut self.blocks;
-        word::asked(&mut self.disk, slot, manifest, block)
+        confirmation::asked(&mut self.disk, slot, manifest, block)
     }
 
     /// What was left on the slot in words. It decides nothing, so one that cannot be read is none.
-    pub fn word(&mut self, slot: &Slot<'_>) -> Option<Verdict> {
+    pub fn word(&mut self, slot: &Slot<'_>) -> Option<BootNote> {
         let [block, _] = &mut self.blocks;
-        word::any(&mut self.disk, slot, block)
+        boot_note::any(&mut self.disk, slot, block)
     }
 
     /// Marks the slot good.

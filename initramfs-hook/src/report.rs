@@ -107,7 +107,7 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use libupdate::region::boot_note::Reason;
+    use libupdate::boot::Reason;
 
     use super::*;
 

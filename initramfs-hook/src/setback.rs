@@ -3,7 +3,8 @@
 use std::fmt;
 
 use libupdate::boot::Unfit;
-use libupdate::region::boot_note::{Detail, Reason, Verdict};
+use libupdate::boot::{Detail, Reason};
+use libupdate::region::boot_note::BootNote;
 
 /// The rule that was broken, and what was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,12 +27,12 @@ impl Setback {
     }
 
     /// What a word on a slot says of a boot that went before.
-    pub fn earlier(word: &Verdict) -> Self {
+    pub fn earlier(word: &BootNote) -> Self {
         Self { reason: word.reason, detail: word.detail.as_str().to_owned() }
     }
 
     /// The tries ran out, and what was left on the slot says why.
-    pub fn exhausted(word: Option<&Verdict>) -> Self {
+    pub fn exhausted(word: Option<&BootNote>) -> Self {
         match word.map(Self::earlier) {
             None => Self::new(Reason::EXHAUSTED, ""),
             Some(earlier) => Self::new(Reason::EXHAUSTED, earlier),
@@ -54,13 +55,13 @@ mod tests {
 
     #[test]
     fn exhausted_slots_say_what_their_last_word_was() {
-        let word = |reason, detail: &str| Verdict {
+        let word = |reason, detail: &str| BootNote {
             reason,
             manifest: Digest::new([0; 32]),
             at: UnixSeconds::UNKNOWN,
             detail: Detail::new(detail),
         };
-        let told = |word: Option<&Verdict>| Setback::exhausted(word).to_string();
+        let told = |word: Option<&BootNote>| Setback::exhausted(word).to_string();
         assert_eq!(told(None), "its tries ran out without a good boot");
         let health = word(Reason::HEALTH_CHECK, "20-app: failed");
         assert_eq!(

@@ -17,8 +17,10 @@ use crate::slot::{SlotTable, bootable};
 use crate::units::limits::SLOTS;
 use crate::units::slot_id::SlotId;
 
+mod reason;
 pub mod unfit;
 
+pub use reason::{DETAIL_BYTES, Detail, Reason};
 pub use unfit::Unfit;
 
 /// Whether boots of a good slot are counted until they are confirmed.

@@ -46,4 +46,4 @@ pub use header::Header;
 pub(crate) use header::{ENTRIES_LBA_AT, FIRST_ENTRIES_LBA, PRIMARY_LBA};
 pub use probe::{DiskEnds, PROBE_BYTES, detect_block_size};
 pub(crate) use table::EntryPlace;
-pub use table::{Survey, Table};
+pub use table::{BothCopies, Table};

@@ -44,7 +44,7 @@ pub struct Memory<'b> {
 
 /// What is on the disk.
 #[derive(Clone, Debug)]
-pub struct Survey<'p> {
+pub struct Inspection<'p> {
     /// The partition table.
     pub table: Table,
     /// The slots in it.
@@ -130,15 +130,15 @@ fn find_in<'p, D: BlockIo>(
 ///
 /// # Errors
 /// [`Error::Table`], [`Error::Io`] for the table. A slot whose region cannot be read is unverified, not an error.
-pub fn survey<'p, D: BlockIo>(
+pub fn inspect<'p, D: BlockIo>(
     disk: &mut D,
     view: &View<'p>,
     memory: &mut Memory<'_>,
-) -> Result<Survey<'p>, Error<D::Error>> {
+) -> Result<Inspection<'p>, Error<D::Error>> {
     let mut slots = SlotTable::empty();
     let table = find_into(disk, view.specs, &mut slots, &mut memory.block[..])?;
     let facts = facts(disk, view, &slots, memory)?;
-    Ok(Survey { table, slots, facts })
+    Ok(Inspection { table, slots, facts })
 }
 
 /// What policy needs to know of slots that were found: reads and judges their trailers.

@@ -26,6 +26,7 @@ use crate::install::progress::{Meter, Observer, Phase};
 use crate::io::{self, BlockIo, Window};
 use crate::manifest::Payload;
 use crate::region::{self, Resume};
+use crate::transition::Staged;
 use crate::transition::disarm::Disarmed;
 use crate::units::digest::BlockHasher;
 use crate::units::limits::PAYLOADS;
@@ -49,57 +50,6 @@ pub struct Tools<'t, H, Z, O> {
     pub decompressor: &'t mut Z,
     /// Hears of progress and may stop the act.
     pub observer: &'t mut O,
-}
-
-/// A slot that holds a complete, read-back bundle with its trailers and cannot boot yet.
-///
-/// Made only by [`stage`] and [`restage`].
-#[derive(Debug)]
-#[must_use = "a staged slot does not boot until it is armed"]
-pub struct Staged<'a> {
-    verified: Verified<'a>,
-    slot: SlotId,
-    entry: EntryNumber,
-    extents: Vec<Extent, PAYLOADS>,
-    kept: ByteLen,
-    total: ByteLen,
-}
-
-impl<'a> Staged<'a> {
-    /// The bundle.
-    pub const fn verified(&self) -> &Verified<'a> {
-        &self.verified
-    }
-
-    /// The slot.
-    #[must_use]
-    pub const fn slot(&self) -> SlotId {
-        self.slot
-    }
-
-    /// The entry that carries the slot's bits.
-    #[must_use]
-    pub const fn entry(&self) -> EntryNumber {
-        self.entry
-    }
-
-    /// Where each payload is, in the manifest's order.
-    #[must_use]
-    pub fn extents(&self) -> &[Extent] {
-        &self.extents
-    }
-
-    /// Bytes of images that were in the target already and were not written.
-    #[must_use]
-    pub const fn kept(&self) -> ByteLen {
-        self.kept
-    }
-
-    /// Bytes of all images, in whole blocks.
-    #[must_use]
-    pub const fn total(&self) -> ByteLen {
-        self.total
-    }
 }
 
 /// Writes the bundle's images into the disarmed slot, reads everything back, and writes the trailers.
@@ -143,7 +93,7 @@ where
     check_all(disk, &places, buffers, tools).map_err(not_kept)?;
     region::seal(disk, admitted.extents(), envelope, [&mut *buffers.leaf, &mut *buffers.block])?;
     let (slot, entry, extents) = (admitted.slot(), admitted.entry(), kept_extents(admitted.extents())?);
-    Ok(Staged { verified: disarmed.into_verified(), slot, entry, extents, kept, total: total(&places) })
+    Ok(Staged::new(disarmed.into_verified(), (slot, entry), extents, [kept, total(&places)]))
 }
 
 /// Reads every byte of a slot that claims to hold `verified`, and makes it staged again.
@@ -168,7 +118,7 @@ where
     let places = places(&verified, extents)?;
     let total = total(&places);
     check_all(disk, &places, buffers, tools)?;
-    Ok(Staged { verified, slot, entry, extents: kept_extents(extents)?, kept: total, total })
+    Ok(Staged::new(verified, (slot, entry), kept_extents(extents)?, [total, total]))
 }
 
 /// Reads a bundle to its end and checks every byte of it, as [`stage`] does, without a slot: `disk` is scratch space that keeps what is

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! # Durability
-//! The question to a person is `word`'s: it is about one manifest, and is asked or taken back before that is armed.
+//! The question to a person is `confirmation`'s: it is about one manifest, and is asked or taken back before that is armed.
 //! `clear` runs on the slots of a new table, which have no bits: a cut leaves some of the records, and the same again erases the rest.
 //! `forget` runs before a slot that failed gets the one try of a disarmed slot: a cut leaves a failed slot, or one that holds nothing.
 //! `begin` destroys the trailer by writing the mark over its first block, in a slot whose bits are already clear: a cut leaves the
@@ -14,14 +14,14 @@
 //! is durable, and `unseal` puts the mark back in a slot that is disarmed: a cut leaves the mark, the trailer, or, where that block was torn, neither; then an installation runs again.
 
 pub mod boot_note;
+pub mod confirmation;
 pub mod trailer;
-pub mod word;
 
 use crate::bundle::Verified;
 use crate::error::{Corrupt, Error, NoSpace};
 use crate::io::{self, BlockIo, Window};
-use crate::region::boot_note::Verdict;
-use crate::region::trailer::{Mark, QUESTION_OFFSET, TRAILER_BLOCKS, VERDICT_OFFSET, trailer_offset};
+use crate::region::boot_note::BootNote;
+use crate::region::trailer::{BOOT_NOTE_OFFSET, CONFIRMATION_OFFSET, Mark, TRAILER_BLOCKS, trailer_offset};
 use crate::slot::SlotTable;
 use crate::units::block::{ByteOffset, Extent};
 use crate::units::bytes::{all_zero, array};
@@ -96,7 +96,7 @@ pub fn clear<D: BlockIo>(
 
 /// The blocks of a region that may hold a record, but for the first `kept` of its trailer.
 fn records(start: ByteOffset, kept: usize) -> impl Iterator<Item = ByteOffset> {
-    let words = [VERDICT_OFFSET, QUESTION_OFFSET].into_iter().filter_map(move |offset| start.plus(offset));
+    let words = [BOOT_NOTE_OFFSET, CONFIRMATION_OFFSET].into_iter().filter_map(move |offset| start.plus(offset));
     (kept..TRAILER_BLOCKS).map(move |number| nth(start, number)).chain(words)
 }
 
@@ -208,7 +208,7 @@ fn erase<D: BlockIo>(window: &mut Window<'_, D>, start: ByteOffset, block: &mut 
     for number in 1..TRAILER_BLOCKS {
         window.write(nth(start, number), block)?;
     }
-    Verdict::erase(window, block)
+    BootNote::erase(window, block)
 }
 
 /// Writes the trailers of a slot whose images are durable and read back; flushes, and reads them back.

@@ -21,12 +21,14 @@
 pub mod cancel;
 mod change;
 pub mod disarm;
+mod staged;
+
+pub use staged::Staged;
 
 use crate::boot::{Boot, Guard, Kind};
 use crate::error::{Error, Rejected};
 use crate::gpt::write::{self, Backup, Outcome};
 use crate::gpt::{SlotBits, Table, TriesLeft};
-use crate::install::Staged;
 use crate::io::BlockIo;
 use crate::policy::Facts;
 use crate::slot::{self, BitEdits, PartitionSpec, Slot, SlotState, SlotTable};

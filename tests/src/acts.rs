@@ -1,20 +1,22 @@
 //! The acts of an updater on a board's disk, as the program and the boot hook do them: survey, judge, act.
 
 use libupdate::boot::{self, Boot, Guard, Kind};
+use libupdate::boot::{Detail, Reason};
 use libupdate::bundle::Verified;
 use libupdate::error::Rejected;
 use libupdate::gpt::write::{self, FreshTable, Relocate};
 use libupdate::gpt::{CopyReport, CopyState, Guid, Table, TriesLeft};
-use libupdate::inspect::{self, Memory, SlotTrailer, Survey, View};
+use libupdate::inspect::{self, Inspection, Memory, SlotTrailer, View};
 use libupdate::install::Buffers;
 use libupdate::install::progress::Silent;
-use libupdate::install::{self, NoDecompressor, Staged, Tools};
+use libupdate::install::{self, NoDecompressor, Tools};
 use libupdate::policy::{self, Compression, Wishes};
-use libupdate::region::boot_note::{Detail, Reason, Verdict};
+use libupdate::region::boot_note::BootNote;
 use libupdate::region::trailer::TRAILER_BYTES;
-use libupdate::region::word;
 use libupdate::region::{self, Block};
+use libupdate::region::{boot_note, confirmation};
 use libupdate::slot::{Slot, SlotState};
+use libupdate::transition::Staged;
 use libupdate::transition::cancel;
 use libupdate::transition::disarm;
 use libupdate::transition::{self, Spent};
@@ -134,10 +136,10 @@ impl<'b> Updater<'b> {
     ///
     /// # Errors
     /// [`inspect::survey`]'s.
-    pub fn survey<D: BlockIo>(&mut self, disk: &mut D) -> Result<Survey<'b>, Failure<D>> {
+    pub fn survey<D: BlockIo>(&mut self, disk: &mut D) -> Result<Inspection<'b>, Failure<D>> {
         let view = self.view();
         let [block, other, ..] = &mut *self.blocks;
-        inspect::survey(disk, &view, &mut Memory { trailer: &mut self.trailer, block, other })
+        inspect::inspect(disk, &view, &mut Memory { trailer: &mut self.trailer, block, other })
     }
 
     fn provision<D: BlockIo>(&mut self, disk: &mut D, release: usize) -> Result<Ending, Failure<D>> {
@@ -215,7 +217,7 @@ impl<'b> Updater<'b> {
         let asked = (next == Next::Ask).then_some(WITHIN);
         let tries = self.tries();
         let [block, ..] = &mut *self.blocks;
-        word::ask(disk, survey.slots.get(staged.slot())?, staged.verified().digest(), asked, block)?;
+        confirmation::ask(disk, survey.slots.get(staged.slot())?, staged.verified().digest(), asked, block)?;
         let outcome = match next {
             Next::Arm | Next::Ask => transition::arm(disk, self.board.specs, &staged, tries, &mut self.scratch)?,
             Next::Keep => transition::keep_staged(disk, self.board.specs, &staged, tries, &mut self.scratch)?,
@@ -340,8 +342,8 @@ impl<'b> Updater<'b> {
         let survey = self.survey(disk)?;
         let Some(installed) = &survey.facts.slot(slot)?.installed else { return Ok(Ending::NothingToDo) };
         let (reason, detail) = (Reason::HEALTH_CHECK, Detail::new("20-app: failed"));
-        let verdict = Verdict { reason, manifest: installed.digest, at: UnixSeconds::UNKNOWN, detail };
-        word::explain(disk, survey.slots.get(slot)?, &verdict, &mut self.blocks[0])?;
+        let verdict = BootNote { reason, manifest: installed.digest, at: UnixSeconds::UNKNOWN, detail };
+        boot_note::leave(disk, survey.slots.get(slot)?, &verdict, &mut self.blocks[0])?;
         Ok(Ending::Done)
     }
 

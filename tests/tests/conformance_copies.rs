@@ -3,7 +3,7 @@
 
 use libupdate::error::TableFault;
 use libupdate::gpt::write::{BackupPlace, Relocate, Warning, repair};
-use libupdate::gpt::{CopyId, CopyState, Survey, Table};
+use libupdate::gpt::{BothCopies, CopyId, CopyState, Table};
 use libupdate::{BlockSize, Error, Lba};
 use tests::gpt_disk::{Bits, GptDisk, bytes_of, set_bits, slots_of, word, writes};
 use tests::medium::Sector;
@@ -17,7 +17,7 @@ fn made(size: BlockSize) -> GptDisk {
 }
 
 fn states(disk: &mut SimDisk) -> [CopyState; 2] {
-    let survey = Survey::read(disk, &mut [0; 4096]).unwrap();
+    let survey = BothCopies::read(disk, &mut [0; 4096]).unwrap();
     [survey.primary().state(), survey.backup().state()]
 }
 
@@ -45,7 +45,7 @@ fn r20_a_read_error_in_one_copy() {
         }
         let both = [(1, Sector::lost()), (last, Sector::lost())].into_iter().collect();
         let mut disk = SimDisk::new(made.medium().with(both));
-        assert!(matches!(Survey::read(&mut disk, &mut [0; 4096]), Err(Error::Io(_))), "it is the disk that failed");
+        assert!(matches!(BothCopies::read(&mut disk, &mut [0; 4096]), Err(Error::Io(_))), "it is the disk that failed");
     }
 }
 

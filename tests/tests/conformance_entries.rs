@@ -3,7 +3,7 @@
 use libupdate::BlockSize;
 use libupdate::error::TableFault;
 use libupdate::gpt::write::{Relocate, repair};
-use libupdate::gpt::{CopyState, SlotBits, Survey, Table};
+use libupdate::gpt::{BothCopies, CopyState, SlotBits, Table};
 use tests::chance::Chance;
 use tests::gpt_disk::{GptDisk, SLOTS, set_bits, slots_of, usual};
 use tests::gpt_maker::Partition;
@@ -15,7 +15,7 @@ fn disk(size: BlockSize) -> GptDisk {
 }
 
 fn states(made: &GptDisk) -> [CopyState; 2] {
-    let survey = Survey::read(&mut made.disk(), &mut [0; 4096]).unwrap();
+    let survey = BothCopies::read(&mut made.disk(), &mut [0; 4096]).unwrap();
     [survey.primary().state(), survey.backup().state()]
 }
 

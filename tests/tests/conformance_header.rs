@@ -10,7 +10,7 @@
 //! | last usable of the primary | room for a backup behind it | inside the disk | its backup may stand elsewhere |
 
 use libupdate::error::TableFault;
-use libupdate::gpt::{CopyState, DiskEnds, Survey, detect_block_size};
+use libupdate::gpt::{BothCopies, CopyState, DiskEnds, detect_block_size};
 use libupdate::{BlockSize, ByteLen, Lba};
 use tests::gpt_disk::GptDisk;
 
@@ -22,7 +22,7 @@ fn disk(size: BlockSize) -> GptDisk {
 
 /// State of the copy whose header stands at `header`.
 fn state(made: &GptDisk, header: u64) -> CopyState {
-    let survey = Survey::read(&mut made.disk(), &mut [0; 4096]).unwrap();
+    let survey = BothCopies::read(&mut made.disk(), &mut [0; 4096]).unwrap();
     let copy = if header == 1 { survey.primary() } else { survey.backup() };
     copy.state()
 }
@@ -168,7 +168,7 @@ fn h5_sector_sizes_and_the_least_disk() {
     for blocks in [0, 1, 5] {
         let mut made = disk(BlockSize::B512);
         made.bytes.truncate(blocks * 512);
-        let verdict = Survey::read(&mut made.disk(), &mut [0; 4096]).map(|_| ());
+        let verdict = BothCopies::read(&mut made.disk(), &mut [0; 4096]).map(|_| ());
         assert_eq!(verdict, Err(TableFault::DiskTooSmall.into()));
     }
 }

@@ -11,7 +11,7 @@
 
 use libupdate::BlockSize;
 use libupdate::gpt::write::{Relocate, repair};
-use libupdate::gpt::{CopyId, CopyState, Survey, Table};
+use libupdate::gpt::{BothCopies, CopyId, CopyState, Table};
 use tests::gpt_disk::{GptDisk, bytes_of, set_bits, word};
 use tests::medium::Sector;
 use tests::sim_disk::SimDisk;
@@ -124,7 +124,7 @@ fn r1_to_r19_which_copy_serves() {
     for size in [BlockSize::B512, BlockSize::B4096] {
         for (name, damages, (serves, _)) in ROWS.into_iter().chain(MORE) {
             let (_, mut disk) = disk(size, damages);
-            let survey = Survey::read(&mut disk, &mut [0; 4096]).unwrap();
+            let survey = BothCopies::read(&mut disk, &mut [0; 4096]).unwrap();
             assert_eq!(survey.table().ok().map(|table| table.chosen()), serves, "{name}");
             assert!(disk.log().is_empty(), "{name}: reading writes nothing");
         }

@@ -118,7 +118,7 @@ impl Bench {
         };
         let mut trailer = [0; TRAILER_BYTES];
         let mut memory = Memory { trailer: &mut trailer, block: &mut [0; 4096], other: &mut [0; 4096] };
-        let facts: Facts<'_> = inspect::survey(&mut self.disk(), &view, &mut memory).unwrap().facts;
+        let facts: Facts<'_> = inspect::inspect(&mut self.disk(), &view, &mut memory).unwrap().facts;
         let slot = facts.slot(SlotId::B).unwrap();
         (slot.state, slot.bits.priority.get(), slot.bits.tries_left.get())
     }

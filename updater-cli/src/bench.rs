@@ -2,11 +2,11 @@
 
 use libupdate::Error;
 use libupdate::gpt::write::Outcome;
-use libupdate::inspect::{self, Memory, Survey, View};
+use libupdate::inspect::{self, Inspection, Memory, View};
 use libupdate::install::Buffers;
 use libupdate::install::Tools;
 use libupdate::policy::Compression;
-use libupdate::region::boot_note::Verdict;
+use libupdate::region::boot_note::BootNote;
 use libupdate::region::trailer::{TRAILER_BYTES, trailer_offset};
 use libupdate::slot::{PartitionSpec, Slot, SlotState};
 use libupdate::units::digest::BLOCK_BYTES;
@@ -113,7 +113,7 @@ impl Memories {
 
 impl Bench {
     /// Opens the session's disk and reads what is on it: what every act on slots begins with.
-    pub fn begin(session: &Session, mode: Mode) -> Result<(Device, Self, Survey<'static>), Failure> {
+    pub fn begin(session: &Session, mode: Mode) -> Result<(Device, Self, Inspection<'static>), Failure> {
         let device = session.device()?;
         let mut bench = Self::open(session, &device, mode)?;
         let survey = bench.survey(session)?;
@@ -163,7 +163,7 @@ impl Bench {
     }
 
     /// Reads what is on the disk, finds out which slot is booted, and protects that one from every write.
-    pub fn survey(&mut self, session: &Session) -> Result<Survey<'static>, Failure> {
+    pub fn survey(&mut self, session: &Session) -> Result<Inspection<'static>, Failure> {
         let first = self.look()?;
         self.running = self.running(session, &first)?;
         self.view.booted = match self.running {
@@ -182,18 +182,18 @@ impl Bench {
     }
 
     /// Reads what is on the disk after an act. On a device the booted slot is the one it was.
-    pub fn survey_again(&mut self, session: &Session) -> Result<Survey<'static>, Failure> {
+    pub fn survey_again(&mut self, session: &Session) -> Result<Inspection<'static>, Failure> {
         if self.is_file() { self.survey(session) } else { self.look() }
     }
 
     /// Sends each partition's data to its own node, and protects the booted slot's.
-    fn route(&mut self, survey: &Survey<'_>) {
+    fn route(&mut self, survey: &Inspection<'_>) {
         for slot in survey.slots.slots() {
             for (number, partition) in slot.partitions.iter().enumerate() {
                 self.disk.route_partition(partition.entry, partition.extent);
                 if self.view.booted == Some(slot.id) {
                     // Words stand on a slot's first partition.
-                    let spared = if number == 0 { Verdict::extent(partition.extent) } else { None };
+                    let spared = if number == 0 { BootNote::extent(partition.extent) } else { None };
                     self.disk.protect(partition.extent, slot.id, spared);
                 }
             }
@@ -202,9 +202,9 @@ impl Bench {
     }
 
     /// Reads what is on the disk now.
-    pub fn look(&mut self) -> Result<Survey<'static>, Failure> {
+    pub fn look(&mut self) -> Result<Inspection<'static>, Failure> {
         let Self { disk, view, memory, .. } = self;
-        inspect::survey(disk, view, &mut memory.survey()).map_err(|error| unusable::explained(disk, view.specs, error))
+        inspect::inspect(disk, view, &mut memory.survey()).map_err(|error| unusable::explained(disk, view.specs, error))
     }
 
     /// Why a slot cannot be read, where it cannot. What stands there is not judged.
@@ -220,7 +220,7 @@ impl Bench {
     }
 
     /// Says which slots cannot be read: the act goes on with the others.
-    fn tell_unreadable(&mut self, session: &Session, survey: &Survey<'_>) {
+    fn tell_unreadable(&mut self, session: &Session, survey: &Inspection<'_>) {
         for slot in survey.slots.slots() {
             let doubtful = survey.facts.slot(slot.id).is_ok_and(|facts| facts.state == SlotState::Unverified);
             if let Some(why) = doubtful.then(|| self.unreadable(slot)).flatten() {
@@ -233,7 +233,7 @@ impl Bench {
     ///
     /// # Errors
     /// What is said of it cannot be believed.
-    pub fn judge(&mut self, session: &Session, survey: &Survey<'_>) -> Result<Running, Doubt> {
+    pub fn judge(&mut self, session: &Session, survey: &Inspection<'_>) -> Result<Running, Doubt> {
         if self.is_file() {
             return running::judge(session.booted(), Source::File, survey);
         }
@@ -246,7 +246,7 @@ impl Bench {
         Ok(running)
     }
 
-    fn running(&mut self, session: &Session, survey: &Survey<'_>) -> Result<Running, Failure> {
+    fn running(&mut self, session: &Session, survey: &Inspection<'_>) -> Result<Running, Failure> {
         match (self.judge(session, survey), self.purpose) {
             (Ok(Running::Unknown), Purpose::Act) => Err(running::unknown()),
             (Err(doubt), Purpose::Look) if doubt.is_of_the_system() => {

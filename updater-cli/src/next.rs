@@ -2,7 +2,7 @@
 
 use libupdate::SlotId;
 use libupdate::boot::{self, Boot, Guard, Unfit, unfit};
-use libupdate::inspect::{self, Survey};
+use libupdate::inspect::{self, Inspection};
 use libupdate::region::trailer::TRAILER_BYTES;
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ pub struct PassedOver {
 
 impl Next {
     /// Reads the trailers of the slots in the boot order, until one may boot.
-    pub fn of(bench: &mut Bench, survey: &Survey<'_>, guard: Guard) -> Self {
+    pub fn of(bench: &mut Bench, survey: &Inspection<'_>, guard: Guard) -> Self {
         let mut passed_over = Vec::new();
         for boot in boot::order(&boot::candidates(&survey.slots), guard) {
             match judge(bench, survey, &boot) {
@@ -53,7 +53,7 @@ impl Next {
     }
 }
 
-fn judge(bench: &mut Bench, survey: &Survey<'_>, boot: &Boot) -> Result<(), Unfit> {
+fn judge(bench: &mut Bench, survey: &Inspection<'_>, boot: &Boot) -> Result<(), Unfit> {
     let id = boot.candidate.slot;
     let slot = survey.slots.get(id).map_err(|_| Unfit::Unreadable)?;
     let mut trailer = Box::new([0; TRAILER_BYTES]);

@@ -19,7 +19,7 @@ use std::fmt;
 use libupdate::SlotId;
 use libupdate::error::Rejected;
 use libupdate::gpt::Guid;
-use libupdate::inspect::Survey;
+use libupdate::inspect::Inspection;
 use libupdate::policy::{Facts, SlotFacts};
 use libupdate::slot::SlotState;
 
@@ -116,7 +116,7 @@ pub enum Source<'t> {
 ///
 /// # Errors
 /// What was said cannot be believed.
-pub fn judge(claim: Claim, source: Source<'_>, survey: &Survey<'_>) -> Result<Running, Doubt> {
+pub fn judge(claim: Claim, source: Source<'_>, survey: &Inspection<'_>) -> Result<Running, Doubt> {
     let facts = &survey.facts;
     let said = match claim.said {
         Some(BootedOption::Slot(slot)) => Some(Running::Slot(facts.slot(slot).map_err(Doubt::Rejected)?.slot)),

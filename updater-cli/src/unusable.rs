@@ -1,7 +1,7 @@
 //! A partition table that will not do: why, copy by copy and label by label, and what helps. A new table comes last: it loses everything.
 
 use libupdate::error::TableFault;
-use libupdate::gpt::{CopyReport, CopyState, Entry, Survey, Table};
+use libupdate::gpt::{BothCopies, CopyReport, CopyState, Entry, Table};
 use libupdate::slot::PartitionSpec;
 use libupdate::{BlockIo, BlockSize, Error, Lba, SlotId};
 
@@ -31,7 +31,7 @@ pub fn explained(disk: &mut Disk, specs: &[PartitionSpec<'_>], error: Error<OsEr
 
 /// A line for each copy: which rule, and where.
 fn no_copy(disk: &mut Disk, name: &str, failure: Failure) -> Failure {
-    let Ok(survey) = Survey::read(disk, &mut AlignedBuf::new(SCRATCH)) else { return failure };
+    let Ok(survey) = BothCopies::read(disk, &mut AlignedBuf::new(SCRATCH)) else { return failure };
     let copies = [("primary", survey.primary()), ("backup", survey.backup())];
     let mut details: Vec<String> = copies.iter().map(|(which, copy)| line(which, copy)).collect();
     let others = others(disk);

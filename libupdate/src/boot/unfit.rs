@@ -5,8 +5,8 @@
 
 use core::fmt;
 
+use crate::boot::Reason;
 use crate::error::Corrupt;
-use crate::region::boot_note::Reason;
 
 /// The rule that the slot breaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

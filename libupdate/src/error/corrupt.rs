@@ -163,13 +163,13 @@ pub enum Corrupt {
     /// Bytes after the mark are not zero.
     MarkPadding,
     /// The slot holds no verdict.
-    VerdictMissing,
+    BootNoteMissing,
     /// The verdict's checksum does not hold.
-    VerdictCrc,
+    BootNoteCrc,
     /// Reserved bytes of the verdict are not zero.
-    VerdictReserved,
+    BootNoteReserved,
     /// The verdict's detail is too long or not printable.
-    VerdictDetail,
+    BootNoteDetail,
     /// The slot's trailer region could not be read.
     TrailerUnreadable,
     /// The trailer that was just written does not read back.
@@ -240,10 +240,10 @@ impl fmt::Display for Corrupt {
             Self::TrailerPadding => f.write_str("bytes after the slot's trailer are not zero"),
             Self::MarkCrc => f.write_str("the checksum of the slot's install mark does not hold"),
             Self::MarkPadding => f.write_str("bytes after the slot's install mark are not zero"),
-            Self::VerdictMissing => f.write_str("the slot holds no verdict"),
-            Self::VerdictCrc => f.write_str("the checksum of the slot's verdict does not hold"),
-            Self::VerdictReserved => f.write_str("reserved bytes of the slot's verdict are not zero"),
-            Self::VerdictDetail => f.write_str("the detail of the slot's verdict is too long or not printable"),
+            Self::BootNoteMissing => f.write_str("the slot holds no verdict"),
+            Self::BootNoteCrc => f.write_str("the checksum of the slot's verdict does not hold"),
+            Self::BootNoteReserved => f.write_str("reserved bytes of the slot's verdict are not zero"),
+            Self::BootNoteDetail => f.write_str("the detail of the slot's verdict is too long or not printable"),
             Self::TrailerUnreadable => f.write_str("the slot's trailer region cannot be read"),
             Self::TrailerReadBack => f.write_str("the trailer does not read back as it was written"),
             Self::OtherCompatible => f.write_str("the slot holds a bundle for another compatible than this device's"),

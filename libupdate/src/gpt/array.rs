@@ -137,7 +137,7 @@ impl Pass {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{Layout, Used, block, disk, entry, seal_entries};
-    use super::super::table::Survey;
+    use super::super::table::BothCopies;
     use super::super::{CopyState, Table};
     use super::*;
     use crate::io::ram_disk::RamDisk;
@@ -145,7 +145,7 @@ mod tests {
     use std::vec::Vec;
 
     fn state(disk: &mut RamDisk) -> CopyState {
-        Survey::read(disk, &mut [0; SCRATCH_BYTES]).unwrap().primary().state()
+        BothCopies::read(disk, &mut [0; SCRATCH_BYTES]).unwrap().primary().state()
     }
 
     fn overlap(entry: u32, other: u32) -> CopyState {

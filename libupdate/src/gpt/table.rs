@@ -39,14 +39,14 @@ pub struct Table {
 /// What was found of both copies, whether or not one of them serves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
-pub struct Survey {
+pub struct BothCopies {
     block_size: BlockSize,
     blocks: BlockCount,
     primary: CopyReport,
     backup: CopyReport,
 }
 
-impl Survey {
+impl BothCopies {
     /// Reads and judges both copies through `scratch`, 4096 bytes at least; more means fewer reads. Reads only.
     ///
     /// # Errors
@@ -132,9 +132,9 @@ impl Table {
     /// Reads and judges both copies through `scratch`, 4096 bytes at least; more means fewer reads. Reads only.
     ///
     /// # Errors
-    /// [`TableFault::NoValidCopy`] ([`Survey`] then says why), and those of [`Survey::read`].
+    /// [`TableFault::NoValidCopy`] ([`BothCopies`] then says why), and those of [`BothCopies::read`].
     pub fn read<D: BlockIo>(disk: &mut D, scratch: &mut [u8]) -> Result<Self, Error<D::Error>> {
-        Ok(Survey::read(disk, scratch)?.table()?)
+        Ok(BothCopies::read(disk, scratch)?.table()?)
     }
 
     /// The copy at the start of the disk.
@@ -259,8 +259,8 @@ mod tests {
     const ENTRIES: CopyState = Faulty(TableFault::EntriesCrc);
     const UNREADABLE: CopyState = Faulty(TableFault::Unreadable);
 
-    fn survey(disk: &mut RamDisk) -> Survey {
-        Survey::read(disk, &mut [0; 4096]).unwrap()
+    fn survey(disk: &mut RamDisk) -> BothCopies {
+        BothCopies::read(disk, &mut [0; 4096]).unwrap()
     }
 
     /// States of both copies, and the one that serves.
@@ -381,7 +381,8 @@ mod tests {
         let read = |bad: &[u64]| {
             let mut disk = two_slots(layout);
             disk.bad_reads = bad.to_vec();
-            Survey::read(&mut disk, &mut [0; 4096]).map(|survey| (survey.primary().state(), survey.backup().state()))
+            BothCopies::read(&mut disk, &mut [0; 4096])
+                .map(|survey| (survey.primary().state(), survey.backup().state()))
         };
         let (h2, e2) = (layout.backup, layout.backup_entries);
         for bad in [1, 2, 33] {

@@ -42,7 +42,7 @@ impl Buffers<'_> {
 
 /// Whether what a partition holds is what the tree says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum Stored {
     Equal,
     Differs,
 }
@@ -67,7 +67,7 @@ pub(crate) fn partition<D: BlockIo, H: BlockHasher, O: Observer>(
         if hash_stored(window, tree, chunk, buffers, hasher)? != expected {
             return Err(wrong.into());
         }
-        if stored_leaf(window, tree, chunk, buffers)? == Verdict::Differs {
+        if stored_leaf(window, tree, chunk, buffers)? == Stored::Differs {
             return Err(Corrupt::HashBlock { level: 0, index: chunk }.into());
         }
         meter.done(observer, chunk_len(tree, chunk), 0)?;
@@ -118,12 +118,12 @@ pub(crate) fn stored_leaf<D: BlockIo>(
     tree: &Tree<'_>,
     chunk: u64,
     buffers: &mut Buffers<'_>,
-) -> Result<Verdict, Error<D::Error>> {
-    let Some(at) = tree.geometry.block_offset(0, chunk) else { return Ok(Verdict::Equal) };
+) -> Result<Stored, Error<D::Error>> {
+    let Some(at) = tree.geometry.block_offset(0, chunk) else { return Ok(Stored::Equal) };
     let got = buffers.data.len();
     let stored = buffers.data.get_mut(..BLOCK_BYTES).ok_or(NoSpace::Buffer { needed: BLOCK_BYTES, got })?;
     window.read(at, stored)?;
-    Ok(if stored == buffers.leaf { Verdict::Equal } else { Verdict::Differs })
+    Ok(if stored == buffers.leaf { Stored::Equal } else { Stored::Differs })
 }
 
 /// Goes through a chunk in pieces as large as the data buffer allows: for each, its distance in bytes from the chunk's start, the

@@ -201,10 +201,10 @@ fn holds<D: BlockIo, H: BlockHasher>(
         return Ok(false);
     }
     let same = match read_back::stored_leaf(window, &place.tree, chunk, buffers) {
-        Err(Error::Io(_)) => read_back::Verdict::Differs,
+        Err(Error::Io(_)) => read_back::Stored::Differs,
         other => other?,
     };
-    if same == read_back::Verdict::Differs {
+    if same == read_back::Stored::Differs {
         leaf(window, place, chunk, buffers)?;
     }
     Ok(true)

@@ -15,163 +15,29 @@
 //!
 //! 1. Advisory: nobody signs it and no decision needs it.
 //! 2. An unknown reason is kept as its number.
+//!
+//! # Durability
+//! The note has a block of its own in the trailer region of the slot's first partition: no image, hash block, trailer or question shares
+//! it, so a cut leaves the old note, the new one, or a torn one, which is none.
 
-use core::fmt::{self, Write as _};
-
-use heapless::String;
-
+use crate::boot::{DETAIL_BYTES, Detail, Reason};
 use crate::error::{Corrupt, Error, NoSpace};
-use crate::io::{BlockIo, Window};
-use crate::region::trailer::{QUESTION_OFFSET, VERDICT_OFFSET, region_of, trailer_offset};
+use crate::io::{self, BlockIo, Window};
+use crate::region::Block;
+use crate::region::trailer::{BOOT_NOTE_OFFSET, CONFIRMATION_OFFSET, region_of, trailer_offset};
+use crate::slot::Slot;
 use crate::units::block::{ByteOffset, Extent};
 use crate::units::bytes;
 use crate::units::digest::{BLOCK_BYTES, Digest};
 use crate::units::time::UnixSeconds;
 
-/// Bytes of a detail.
-pub const DETAIL_BYTES: usize = 128;
 const MAGIC: [u8; 8] = *b"LUVERDCT";
 const DETAIL_AT: usize = 58;
 const CRC_AT: usize = 252;
 
-/// Why a slot was passed over. An open set.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Reason(pub u16);
-
-impl Reason {
-    /// An operator said so.
-    pub const MARKED_BAD: Self = Self(1);
-    /// The slot's trailer was missing, damaged or not authentic.
-    pub const TRAILER: Self = Self(2);
-    /// The hash tree did not have the signed root hash.
-    pub const ROOT_HASH: Self = Self(3);
-    /// A block did not match the hash tree.
-    pub const CORRUPTION: Self = Self(4);
-    /// The root file system could not be mounted.
-    pub const MOUNT: Self = Self(5);
-    /// The root file system has no init.
-    pub const NO_INIT: Self = Self(6);
-    /// A health check failed.
-    pub const HEALTH_CHECK: Self = Self(7);
-    /// The tries ran out without a good boot.
-    pub const EXHAUSTED: Self = Self(8);
-    /// The try could not be spent.
-    pub const TRY_NOT_SPENT: Self = Self(9);
-    /// The slot's partitions could not be read.
-    pub const UNREADABLE: Self = Self(10);
-    /// Its rollback index is lower than that of every good slot.
-    pub const ROLLBACK: Self = Self(11);
-    /// Not a fault: a person confirms the trial, within the seconds that the detail says.
-    pub const AWAITS_PERSON: Self = Self(12);
-    /// The system was restarted before it was marked good.
-    pub const RESTARTED: Self = Self(13);
-    /// Nobody confirmed the trial in time.
-    pub const UNCONFIRMED: Self = Self(14);
-
-    /// The reason that [`word`](Self::word) names.
-    #[must_use]
-    pub fn of_word(word: &str) -> Option<Self> {
-        (1..=Self::UNCONFIRMED.0).map(Self).find(|reason| reason.word() == word)
-    }
-
-    /// The reason as one word, for programs; `other` for one that this version does not know.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::MARKED_BAD => "marked-bad",
-            Self::TRAILER => "trailer",
-            Self::ROOT_HASH => "root-hash",
-            Self::CORRUPTION => "corruption",
-            Self::MOUNT => "mount",
-            Self::NO_INIT => "no-init",
-            Self::HEALTH_CHECK => "health-check",
-            Self::EXHAUSTED => "exhausted",
-            Self::TRY_NOT_SPENT => "try-not-spent",
-            Self::UNREADABLE => "unreadable",
-            Self::ROLLBACK => "rollback",
-            Self::AWAITS_PERSON => "awaits-person",
-            Self::RESTARTED => "restarted",
-            Self::UNCONFIRMED => "unconfirmed",
-            _ => "other",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match *self {
-            Self::MARKED_BAD => "marked bad by an operator",
-            Self::TRAILER => "its trailer is missing, damaged or not authentic",
-            Self::ROOT_HASH => "its hash tree does not have the signed root hash",
-            Self::CORRUPTION => "a block does not match the hash tree",
-            Self::MOUNT => "its root file system cannot be mounted",
-            Self::NO_INIT => "its root file system has no init",
-            Self::HEALTH_CHECK => "a health check failed",
-            Self::EXHAUSTED => "its tries ran out without a good boot",
-            Self::TRY_NOT_SPENT => "the try could not be spent",
-            Self::UNREADABLE => "its partitions could not be read",
-            Self::ROLLBACK => "its rollback index is lower than that of every good slot",
-            Self::AWAITS_PERSON => "a person has to confirm it",
-            Self::RESTARTED => "the system was restarted before it was marked good",
-            Self::UNCONFIRMED => "nobody confirmed it in time",
-            Self(number) => return write!(f, "reason {number}"),
-        })
-    }
-}
-
-/// A line of printable ASCII, at most 128 bytes.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Detail(String<DETAIL_BYTES>);
-
-impl Detail {
-    /// Formats `text`: cut at 128 bytes, with `?` for what a terminal might obey.
-    #[must_use]
-    pub fn new(text: impl fmt::Display) -> Self {
-        let mut detail = Self::default();
-        // `write_str` below stops the formatter when the line is full; what came until then is the detail.
-        if write!(detail, "{text}").is_err() {
-            return detail;
-        }
-        detail
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let text = core::str::from_utf8(bytes).ok()?;
-        let detail = Self::new(text);
-        (detail.as_str() == text).then_some(detail)
-    }
-}
-
-impl fmt::Write for Detail {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|letter| {
-            let plain = if letter == ' ' || letter.is_ascii_graphic() { letter } else { '?' };
-            self.0.push(plain).map_err(|_| fmt::Error)
-        })
-    }
-}
-
-impl fmt::Debug for Detail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
-    }
-}
-
-impl fmt::Display for Detail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 /// Why, what, when.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Verdict {
+pub struct BootNote {
     /// Why the slot was passed over.
     pub reason: Reason,
     /// Digest of the manifest that the slot held.
@@ -182,7 +48,7 @@ pub struct Verdict {
     pub detail: Detail,
 }
 
-impl Verdict {
+impl BootNote {
     /// The record of a trial that a person confirms within so many seconds.
     #[must_use]
     pub fn awaiting(manifest: Digest, seconds: u32) -> Self {
@@ -201,7 +67,7 @@ impl Verdict {
     /// small to have one.
     #[must_use]
     pub fn extent(partition: Extent) -> Option<Extent> {
-        let at = trailer_offset(partition.len())?.plus(VERDICT_OFFSET)?;
+        let at = trailer_offset(partition.len())?.plus(BOOT_NOTE_OFFSET)?;
         let bytes = u64::try_from(BLOCK_BYTES).ok()?;
         let first = partition.locate(at, bytes)?;
         let last = first.plus(partition.block_size().blocks_for(bytes).checked_sub(1)?)?;
@@ -211,8 +77,8 @@ impl Verdict {
     /// Parses the verdict's block.
     ///
     /// # Errors
-    /// In this order: [`Corrupt::VerdictMissing`] without the magic, [`Corrupt::VerdictCrc`], [`Corrupt::VerdictReserved`],
-    /// [`Corrupt::VerdictDetail`].
+    /// In this order: [`Corrupt::BootNoteMissing`] without the magic, [`Corrupt::BootNoteCrc`], [`Corrupt::BootNoteReserved`],
+    /// [`Corrupt::BootNoteDetail`].
     pub fn parse(block: &[u8; BLOCK_BYTES]) -> Result<Self, Corrupt> {
         // Each access is inside the array; `Truncated` stands for the impossible.
         Self::judge(block).unwrap_or(Err(Corrupt::Truncated))
@@ -220,19 +86,19 @@ impl Verdict {
 
     fn judge(block: &[u8; BLOCK_BYTES]) -> Option<Result<Self, Corrupt>> {
         if bytes::array(block, 0)? != MAGIC {
-            return Some(Err(Corrupt::VerdictMissing));
+            return Some(Err(Corrupt::BootNoteMissing));
         }
         if crc32fast::hash(block.get(..CRC_AT)?) != bytes::u32_at(block, CRC_AT)? {
-            return Some(Err(Corrupt::VerdictCrc));
+            return Some(Err(Corrupt::BootNoteCrc));
         }
         let len = usize::from(bytes::u16_at(block, 56)?);
         let (detail, after) = block.get(DETAIL_AT..CRC_AT)?.split_at_checked(len.min(DETAIL_BYTES))?;
         let zeros = [block.get(10..16)?, after, block.get(256..)?];
         if !zeros.into_iter().all(bytes::all_zero) {
-            return Some(Err(Corrupt::VerdictReserved));
+            return Some(Err(Corrupt::BootNoteReserved));
         }
         let Some(detail) = Detail::parse(detail).filter(|_| len <= DETAIL_BYTES) else {
-            return Some(Err(Corrupt::VerdictDetail));
+            return Some(Err(Corrupt::BootNoteDetail));
         };
         Some(Ok(Self {
             reason: Reason(bytes::u16_at(block, 8)?),
@@ -269,23 +135,23 @@ impl Verdict {
     /// Reads the verdict of a partition.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Verdict::parse`]'s; [`NoSpace::NoTrailerRegion`].
+    /// [`Error::Io`]; [`BootNote::parse`]'s; [`NoSpace::NoTrailerRegion`].
     pub fn read<D: BlockIo>(
         window: &mut Window<'_, D>,
         scratch: &mut [u8; BLOCK_BYTES],
     ) -> Result<Self, Error<D::Error>> {
-        Self::read_at(VERDICT_OFFSET, window, scratch)
+        Self::read_at(BOOT_NOTE_OFFSET, window, scratch)
     }
 
     /// Reads the question to a person, which stands behind the verdict: no verdict takes its place.
     ///
     /// # Errors
-    /// As [`Verdict::read`].
+    /// As [`BootNote::read`].
     pub fn read_question<D: BlockIo>(
         window: &mut Window<'_, D>,
         scratch: &mut [u8; BLOCK_BYTES],
     ) -> Result<Self, Error<D::Error>> {
-        Self::read_at(QUESTION_OFFSET, window, scratch)
+        Self::read_at(CONFIRMATION_OFFSET, window, scratch)
     }
 
     fn read_at<D: BlockIo>(
@@ -301,13 +167,13 @@ impl Verdict {
     /// Writes the question to a person, or zeros over it. Touches the disk; durable after a flush.
     ///
     /// # Errors
-    /// As [`Verdict::write`].
+    /// As [`BootNote::write`].
     pub fn write_question<D: BlockIo>(
         question: Option<&Self>,
         window: &mut Window<'_, D>,
         scratch: &mut [u8; BLOCK_BYTES],
     ) -> Result<(), Error<D::Error>> {
-        let offset = place(window, QUESTION_OFFSET)?;
+        let offset = place(window, CONFIRMATION_OFFSET)?;
         scratch.fill(0);
         if let Some(question) = question {
             question.encode(scratch);
@@ -324,7 +190,7 @@ impl Verdict {
         window: &mut Window<'_, D>,
         scratch: &mut [u8; BLOCK_BYTES],
     ) -> Result<(), Error<D::Error>> {
-        let offset = place(window, VERDICT_OFFSET)?;
+        let offset = place(window, BOOT_NOTE_OFFSET)?;
         self.encode(scratch);
         window.write(offset, scratch)
     }
@@ -337,7 +203,7 @@ impl Verdict {
         window: &mut Window<'_, D>,
         scratch: &mut [u8; BLOCK_BYTES],
     ) -> Result<(), Error<D::Error>> {
-        let offset = place(window, VERDICT_OFFSET)?;
+        let offset = place(window, BOOT_NOTE_OFFSET)?;
         scratch.fill(0);
         window.write(offset, scratch)
     }
@@ -348,15 +214,64 @@ fn place<D: BlockIo>(window: &Window<'_, D>, offset: u64) -> Result<ByteOffset, 
     region_of(window)?.plus(offset).ok_or(Error::NoSpace(no_region))
 }
 
+/// The note on the slot, if it is about this manifest. One that is missing, torn or cannot be read is none.
+pub fn about<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, manifest: Digest, block: &mut Block) -> Option<BootNote> {
+    any(disk, slot, block).filter(|word| word.manifest == manifest)
+}
+
+/// The note on the slot, whatever it is about.
+pub fn any<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, block: &mut Block) -> Option<BootNote> {
+    read(disk, slot, block).ok()
+}
+
+fn read<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, block: &mut Block) -> Result<BootNote, Error<D::Error>> {
+    let partition = slot.partitions.first().ok_or(Corrupt::BootNoteMissing)?;
+    BootNote::read(&mut Window::new(disk, partition.extent), block)
+}
+
+/// Leaves the note on the slot, but not the same one again: flash wears.
+///
+/// # Durability
+/// Durable when it returns; see the module.
+/// # Errors
+/// [`Error::Io`].
+pub fn leave<D: BlockIo>(
+    disk: &mut D,
+    slot: &Slot<'_>,
+    note: &BootNote,
+    block: &mut Block,
+) -> Result<(), Error<D::Error>> {
+    let same = |old: &BootNote| (old.reason, old.manifest, &old.detail) == (note.reason, note.manifest, &note.detail);
+    if any(disk, slot, block).as_ref().is_some_and(same) {
+        // Somebody left it there, and perhaps no flush of theirs returned.
+        return io::flush(disk);
+    }
+    on_first(disk, slot, |window| note.write(window, block))
+}
+
+/// Writes to the first partition of a slot, and flushes.
+pub(super) fn on_first<D: BlockIo>(
+    disk: &mut D,
+    slot: &Slot<'_>,
+    write: impl FnOnce(&mut Window<'_, D>) -> Result<(), Error<D::Error>>,
+) -> Result<(), Error<D::Error>> {
+    let Some(partition) = slot.partitions.first() else {
+        return Err(NoSpace::NoTrailerRegion { size: crate::units::block::ByteLen::new(0) }.into());
+    };
+    let mut window = Window::new(disk, partition.extent);
+    write(&mut window)?;
+    window.flush()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::io::ram_disk::RamDisk;
     use crate::units::block::{BlockSize, Extent, Lba};
 
-    fn verdict(detail: &str) -> Verdict {
+    fn verdict(detail: &str) -> BootNote {
         let detail = Detail::new(detail);
-        Verdict {
+        BootNote {
             reason: Reason::HEALTH_CHECK,
             manifest: Digest::new([4; 32]),
             at: UnixSeconds::new(1_700_000_000),
@@ -364,26 +279,26 @@ mod tests {
         }
     }
 
-    fn block(verdict: &Verdict) -> [u8; BLOCK_BYTES] {
+    fn block(verdict: &BootNote) -> [u8; BLOCK_BYTES] {
         let mut block = [0xee; BLOCK_BYTES];
         verdict.encode(&mut block);
         block
     }
 
     /// The verdict with a change below its checksum.
-    fn resealed(change: impl FnOnce(&mut [u8; BLOCK_BYTES])) -> Result<Verdict, Corrupt> {
+    fn resealed(change: impl FnOnce(&mut [u8; BLOCK_BYTES])) -> Result<BootNote, Corrupt> {
         let mut block = block(&verdict("10-network failed"));
         change(&mut block);
         let crc = crc32fast::hash(&block[..252]).to_le_bytes();
         block[252..256].copy_from_slice(&crc);
-        Verdict::parse(&block)
+        BootNote::parse(&block)
     }
 
     #[test]
     fn a_verdict_round_trips() {
         for detail in ["", "10-network failed", &"x".repeat(128)] {
             let verdict = verdict(detail);
-            assert_eq!(Verdict::parse(&block(&verdict)), Ok(verdict));
+            assert_eq!(BootNote::parse(&block(&verdict)), Ok(verdict));
         }
     }
 
@@ -412,31 +327,31 @@ mod tests {
         bytes[0] ^= 1;
         bytes[10] = 1;
         bytes[56] = 129;
-        assert_eq!(Verdict::parse(&bytes), Err(Corrupt::VerdictMissing));
+        assert_eq!(BootNote::parse(&bytes), Err(Corrupt::BootNoteMissing));
         bytes[0] ^= 1;
-        assert_eq!(Verdict::parse(&bytes), Err(Corrupt::VerdictCrc));
+        assert_eq!(BootNote::parse(&bytes), Err(Corrupt::BootNoteCrc));
         let crc = crc32fast::hash(&bytes[..252]).to_le_bytes();
         bytes[252..256].copy_from_slice(&crc);
-        assert_eq!(Verdict::parse(&bytes), Err(Corrupt::VerdictReserved));
+        assert_eq!(BootNote::parse(&bytes), Err(Corrupt::BootNoteReserved));
         bytes[10] = 0;
         let crc = crc32fast::hash(&bytes[..252]).to_le_bytes();
         bytes[252..256].copy_from_slice(&crc);
-        assert_eq!(Verdict::parse(&bytes), Err(Corrupt::VerdictDetail));
+        assert_eq!(BootNote::parse(&bytes), Err(Corrupt::BootNoteDetail));
     }
 
     #[test]
     fn what_is_reserved_is_zero() {
         for at in (10..16).chain(75..252).chain([256, 4095]) {
-            assert_eq!(resealed(|block| block[at] = 1), Err(Corrupt::VerdictReserved), "byte {at}");
+            assert_eq!(resealed(|block| block[at] = 1), Err(Corrupt::BootNoteReserved), "byte {at}");
         }
     }
 
     #[test]
     fn a_detail_cannot_speak_to_a_terminal() {
-        assert_eq!(resealed(|block| block[60] = 0x1b), Err(Corrupt::VerdictDetail));
-        assert_eq!(resealed(|block| block[60] = 0x7f), Err(Corrupt::VerdictDetail));
-        assert_eq!(resealed(|block| block[60] = 0xc3), Err(Corrupt::VerdictDetail));
-        assert_eq!(resealed(|block| block[57] = 1), Err(Corrupt::VerdictDetail));
+        assert_eq!(resealed(|block| block[60] = 0x1b), Err(Corrupt::BootNoteDetail));
+        assert_eq!(resealed(|block| block[60] = 0x7f), Err(Corrupt::BootNoteDetail));
+        assert_eq!(resealed(|block| block[60] = 0xc3), Err(Corrupt::BootNoteDetail));
+        assert_eq!(resealed(|block| block[57] = 1), Err(Corrupt::BootNoteDetail));
         assert_eq!(Detail::new("a\x1b[2J\u{e4}\n").as_str(), "a?[2J??");
         assert_eq!(Detail::new("y".repeat(200)).as_str(), "y".repeat(128));
     }
@@ -447,7 +362,7 @@ mod tests {
         for at in 0..BLOCK_BYTES {
             let mut bytes = good;
             bytes[at] ^= 1;
-            assert!(Verdict::parse(&bytes).is_err(), "byte {at}");
+            assert!(BootNote::parse(&bytes).is_err(), "byte {at}");
         }
     }
 
@@ -456,27 +371,27 @@ mod tests {
         let mut disk = RamDisk::new(BlockSize::B4096, 40);
         let extent = Extent::new(Lba::new(2), Lba::new(30), BlockSize::B4096).unwrap();
         let mut scratch = [0; BLOCK_BYTES];
-        let empty = Verdict::read(&mut Window::new(&mut disk, extent), &mut scratch);
-        assert_eq!(empty, Err(Error::Corrupt(Corrupt::VerdictMissing)));
+        let empty = BootNote::read(&mut Window::new(&mut disk, extent), &mut scratch);
+        assert_eq!(empty, Err(Error::Corrupt(Corrupt::BootNoteMissing)));
         verdict("x").write(&mut Window::new(&mut disk, extent), &mut scratch).unwrap();
-        assert_eq!(Verdict::read(&mut Window::new(&mut disk, extent), &mut scratch), Ok(verdict("x")));
+        assert_eq!(BootNote::read(&mut Window::new(&mut disk, extent), &mut scratch), Ok(verdict("x")));
         // Blocks 2 to 30; the region is the last 16 of them, the verdict its ninth.
         assert_eq!(disk.bytes[(31 - 8) * 4096..][..8], *b"LUVERDCT");
-        assert_eq!(Verdict::extent(extent), Extent::new(Lba::new(31 - 8), Lba::new(31 - 8), BlockSize::B4096));
+        assert_eq!(BootNote::extent(extent), Extent::new(Lba::new(31 - 8), Lba::new(31 - 8), BlockSize::B4096));
         let small = Extent::new(Lba::new(0), Lba::new(9), BlockSize::B512).unwrap();
-        assert_eq!(Verdict::extent(small), None);
+        assert_eq!(BootNote::extent(small), None);
         let odd = Extent::new(Lba::new(10), Lba::new(10 + 8 * 20), BlockSize::B512).unwrap();
-        assert_eq!(Verdict::extent(odd), Extent::new(Lba::new(10 + 8 * 12), Lba::new(17 + 8 * 12), BlockSize::B512));
+        assert_eq!(BootNote::extent(odd), Extent::new(Lba::new(10 + 8 * 12), Lba::new(17 + 8 * 12), BlockSize::B512));
     }
 
     #[test]
     fn only_a_trial_of_the_same_manifest_awaits_a_person() {
-        let waits = Verdict::awaiting(Digest::new([4; 32]), 600);
-        assert_eq!(Verdict::parse(&block(&waits)), Ok(waits.clone()));
+        let waits = BootNote::awaiting(Digest::new([4; 32]), 600);
+        assert_eq!(BootNote::parse(&block(&waits)), Ok(waits.clone()));
         assert_eq!(waits.confirm_within(Digest::new([4; 32])), Some(600));
         assert_eq!(waits.confirm_within(Digest::new([5; 32])), None);
         assert_eq!(verdict("600").confirm_within(Digest::new([4; 32])), None);
-        let garbled = Verdict { detail: Detail::new("soon"), ..waits };
+        let garbled = BootNote { detail: Detail::new("soon"), ..waits };
         assert_eq!(garbled.confirm_within(Digest::new([4; 32])), None);
     }
 }

@@ -25,9 +25,9 @@ use crate::units::limits::ENVELOPE_BYTES;
 /// Bytes of the region.
 pub const REGION_BYTES: u64 = 65536;
 /// Where the verdict stands in the region.
-pub const VERDICT_OFFSET: u64 = 32768;
+pub const BOOT_NOTE_OFFSET: u64 = 32768;
 /// Where the question to a person begins in the region.
-pub const QUESTION_OFFSET: u64 = 36864;
+pub const CONFIRMATION_OFFSET: u64 = 36864;
 /// Blocks that a trailer takes.
 pub const TRAILER_BLOCKS: usize = 3;
 /// Bytes that a trailer takes.

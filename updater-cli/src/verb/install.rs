@@ -3,11 +3,12 @@
 use libupdate::bundle::Unverified;
 use libupdate::error::Rejected;
 use libupdate::install::progress::Phase;
-use libupdate::install::{self, Staged};
+use libupdate::install::{self};
 use libupdate::policy::{self, Admitted, Downgrade, Facts, FailedBefore, Wishes};
-use libupdate::region::word;
+use libupdate::region::confirmation;
 use libupdate::slot::SlotState;
 use libupdate::transition;
+use libupdate::transition::Staged;
 use libupdate::transition::disarm;
 use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate::{Error, SlotId};
@@ -188,7 +189,7 @@ fn ask(bench: &mut Bench, session: &Session, staged: &Staged<'_>, within: Option
     let survey = bench.survey_again(session)?;
     let place = survey.slots.get(staged.slot()).map_err(Error::<OsError>::from)?;
     let (disk, memory) = bench.disk_and_memory();
-    Ok(word::ask(disk, place, staged.verified().digest(), within, memory.block)?)
+    Ok(confirmation::ask(disk, place, staged.verified().digest(), within, memory.block)?)
 }
 
 /// What the slot says now.
@@ -196,7 +197,7 @@ fn question(bench: &mut Bench, session: &Session, staged: &Staged<'_>) -> Result
     let survey = bench.survey_again(session)?;
     let place = survey.slots.get(staged.slot()).map_err(Error::<OsError>::from)?;
     let (disk, memory) = bench.disk_and_memory();
-    Ok(word::asked(disk, place, staged.verified().digest(), memory.block))
+    Ok(confirmation::asked(disk, place, staged.verified().digest(), memory.block))
 }
 
 fn held(slot: SlotId, version: &str, state: SlotState) -> Failure {

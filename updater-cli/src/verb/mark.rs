@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use libupdate::boot::{Detail, Reason};
 use libupdate::gpt::write::Outcome;
-use libupdate::inspect::Survey;
-use libupdate::region::boot_note::{Detail, Reason, Verdict};
-use libupdate::region::word;
+use libupdate::inspect::Inspection;
+use libupdate::region::boot_note::BootNote;
+use libupdate::region::{boot_note, confirmation};
 use libupdate::slot::SlotState;
 use libupdate::{Error, SlotId, transition};
 
@@ -50,7 +51,7 @@ pub fn good(session: &Session, args: &MarkGood) -> Result<(), Failure> {
 }
 
 /// Waits until nobody else works on the disk: a boot that is not marked good because an installation runs would count as a bad one.
-fn patiently(session: &Session) -> Result<(Device, Bench, Survey<'static>), Failure> {
+fn patiently(session: &Session) -> Result<(Device, Bench, Inspection<'static>), Failure> {
     let until = Instant::now() + PATIENCE;
     let mut told = false;
     loop {
@@ -70,13 +71,13 @@ fn patiently(session: &Session) -> Result<(Device, Bench, Survey<'static>), Fail
 }
 
 /// Seconds that a person has to confirm a slot on trial.
-fn asked(bench: &mut Bench, survey: &Survey<'_>, slot: SlotId) -> Result<Option<u32>, Failure> {
+fn asked(bench: &mut Bench, survey: &Inspection<'_>, slot: SlotId) -> Result<Option<u32>, Failure> {
     let facts = survey.facts.slot(slot).map_err(Error::<OsError>::from)?;
     let place = survey.slots.get(slot).map_err(Error::<OsError>::from)?;
     match (facts.state, &facts.installed) {
         (SlotState::Trial, Some(installed)) => {
             let (disk, memory) = bench.disk_and_memory();
-            Ok(word::asked(disk, place, installed.digest, memory.block))
+            Ok(confirmation::asked(disk, place, installed.digest, memory.block))
         }
         _ => Ok(None),
     }
@@ -107,18 +108,18 @@ fn confirmed(session: &Session, device: &Device, slot: SlotId, seconds: u32) -> 
     }
 }
 
-fn is_good(survey: &Survey<'_>, slot: SlotId) -> bool {
+fn is_good(survey: &Inspection<'_>, slot: SlotId) -> bool {
     survey.facts.slot(slot).is_ok_and(|facts| facts.state == SlotState::Good)
 }
 
-fn look(session: &Session, device: &Device, mode: Mode) -> Result<(Bench, Survey<'static>), Failure> {
+fn look(session: &Session, device: &Device, mode: Mode) -> Result<(Bench, Inspection<'static>), Failure> {
     let mut bench = Bench::open(session, device, mode)?;
     let survey = bench.survey(session)?;
     Ok((bench, survey))
 }
 
 /// Nobody answered: the slot is taken out, and whoever called restarts.
-fn unconfirmed(session: &Session, bench: Bench, survey: &Survey<'_>, slot: SlotId, seconds: u32) -> Failure {
+fn unconfirmed(session: &Session, bench: Bench, survey: &Inspection<'_>, slot: SlotId, seconds: u32) -> Failure {
     let detail = format!("within {seconds} s");
     let next = match condemn(session, bench, survey, (slot, Reason::UNCONFIRMED, Some(&detail))) {
         Ok(_) => "restart: the old slot boots; a second `install` of this version needs --retry-failed".to_owned(),
@@ -144,7 +145,7 @@ pub fn bad(session: &Session, args: &MarkBad) -> Result<(), Failure> {
 fn condemn(
     session: &Session,
     mut bench: Bench,
-    survey: &Survey<'_>,
+    survey: &Inspection<'_>,
     (slot, reason, detail): (SlotId, Reason, Option<&str>),
 ) -> Result<(Bench, Outcome), Failure> {
     let outcome = bench
@@ -160,7 +161,7 @@ fn condemn(
 /// Leaves a reason on a slot, for `status` on the one that takes over.
 pub fn explain(
     bench: &mut Bench,
-    survey: &Survey<'_>,
+    survey: &Inspection<'_>,
     slot: SlotId,
     reason: Reason,
     detail: Option<&str>,
@@ -169,7 +170,7 @@ pub fn explain(
     let place = survey.slots.get(slot).map_err(Error::<OsError>::from)?;
     let Some(installed) = &facts.installed else { return Ok(()) };
     let detail = Detail::new(detail.unwrap_or_default());
-    let verdict = Verdict { reason, manifest: installed.digest, at: crate::time::now(), detail };
+    let verdict = BootNote { reason, manifest: installed.digest, at: crate::time::now(), detail };
     let (disk, memory) = bench.disk_and_memory();
-    Ok(word::explain(disk, place, &verdict, memory.block)?)
+    Ok(boot_note::leave(disk, place, &verdict, memory.block)?)
 }

@@ -1,7 +1,7 @@
 //! `note`: why the booted slot, which is on trial, is not marked good. What `status` says on the slot that takes over.
 
+use libupdate::boot::Reason;
 use libupdate::policy::SlotFacts;
-use libupdate::region::boot_note::Reason;
 use libupdate::slot::SlotState;
 use libupdate::{Error, SlotId};
 use serde::Serialize;

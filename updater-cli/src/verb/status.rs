@@ -1,11 +1,11 @@
 //! `status`: slots with state, version and tries; what is booted, what boots next, and why something fell back.
 
+use libupdate::boot::Reason;
 use libupdate::gpt::write::Outcome;
 use libupdate::gpt::{CopyState, Successful, Table};
-use libupdate::inspect::Survey;
+use libupdate::inspect::Inspection;
 use libupdate::policy::SlotFacts;
-use libupdate::region::boot_note::Reason;
-use libupdate::region::word;
+use libupdate::region::{boot_note, confirmation};
 use libupdate::slot::{self, Slot, SlotState};
 use serde::Serialize;
 
@@ -101,7 +101,7 @@ struct Fallback {
 
 impl Status {
     /// The status of a surveyed disk.
-    pub fn of(bench: &mut Bench, survey: &Survey<'_>, profile: &Profile) -> Self {
+    pub fn of(bench: &mut Bench, survey: &Inspection<'_>, profile: &Profile) -> Self {
         let name = |slot: libupdate::SlotId| slot.to_string();
         let next = Next::of(bench, survey, profile.guard);
         let passed_over = next.lines().collect();
@@ -184,7 +184,7 @@ const fn copy(state: CopyState) -> &'static str {
 }
 
 impl SlotRow {
-    fn of(slot: &Slot<'_>, bench: &mut Bench, survey: &Survey<'_>, profile: &Profile) -> Self {
+    fn of(slot: &Slot<'_>, bench: &mut Bench, survey: &Inspection<'_>, profile: &Profile) -> Self {
         let facts = survey.facts.slot(slot.id).ok();
         let installed = facts.and_then(|facts| facts.installed.as_ref());
         let asked = facts.and_then(|facts| asked(bench, slot, facts));
@@ -220,12 +220,12 @@ fn asked(bench: &mut Bench, slot: &Slot<'_>, facts: &SlotFacts) -> Option<u32> {
     let waits = matches!(facts.state, SlotState::Trial | SlotState::Staged);
     let installed = facts.installed.as_ref().filter(|_| waits)?;
     let (disk, memory) = bench.disk_and_memory();
-    word::asked(disk, slot, installed.digest, memory.block)
+    confirmation::asked(disk, slot, installed.digest, memory.block)
 }
 
 /// Why the device is not running what it would run: the verdict on a slot that failed, ran out of tries, or holds nothing authentic;
 /// else what the hook said in this boot of a good slot, which it only passed over.
-fn fallback(bench: &mut Bench, survey: &Survey<'_>) -> Option<Fallback> {
+fn fallback(bench: &mut Bench, survey: &Inspection<'_>) -> Option<Fallback> {
     let fell = |state| matches!(state, SlotState::Failed | SlotState::Exhausted | SlotState::Unverified);
     let slots = survey.facts.slots.iter();
     match slots.filter(|facts| fell(facts.state)).max_by_key(|facts| facts.bits.priority) {
@@ -234,13 +234,13 @@ fn fallback(bench: &mut Bench, survey: &Survey<'_>) -> Option<Fallback> {
     }
 }
 
-fn fallen(bench: &mut Bench, survey: &Survey<'_>, facts: &SlotFacts) -> Option<Fallback> {
+fn fallen(bench: &mut Bench, survey: &Inspection<'_>, facts: &SlotFacts) -> Option<Fallback> {
     let place = survey.slots.get(facts.slot).ok()?;
     let (disk, memory) = bench.disk_and_memory();
     // A verdict on another bundle was left behind by an earlier one. Where nothing is authentic, there is none to compare.
     let verdict = match &facts.installed {
-        Some(installed) => word::about(disk, place, installed.digest, memory.block),
-        None => word::any(disk, place, memory.block),
+        Some(installed) => boot_note::about(disk, place, installed.digest, memory.block),
+        None => boot_note::any(disk, place, memory.block),
     };
     let (reason, detail, time) = match (verdict, facts.state) {
         (Some(verdict), _) => {
@@ -253,7 +253,7 @@ fn fallen(bench: &mut Bench, survey: &Survey<'_>, facts: &SlotFacts) -> Option<F
     Some(Fallback { slot: facts.slot.to_string(), version: version(facts), reason, detail, time })
 }
 
-fn passed_over(bench: &Bench, survey: &Survey<'_>) -> Option<Fallback> {
+fn passed_over(bench: &Bench, survey: &Inspection<'_>) -> Option<Fallback> {
     let PassedOver { slot, reason, detail } = bench.passed_over.first()?;
     let facts = survey.facts.slot(*slot).ok()?;
     let known = Reason::of_word(reason).map_or_else(|| reason.clone(), |reason| reason.to_string());

@@ -13,7 +13,7 @@ use std::vec::Vec;
 
 use crate::error::Error;
 use crate::gpt::fixture::{Layout, entry, two_slots};
-use crate::gpt::{Attributes, CopyState, EntryNumber, SlotBits, Survey, Table};
+use crate::gpt::{Attributes, BothCopies, CopyState, EntryNumber, SlotBits, Table};
 use crate::io::ram_disk::{Failed, RamDisk};
 use crate::units::block::BlockSize;
 
@@ -79,7 +79,7 @@ fn with_slot(word: u64) -> [(u32, u64); 3] {
 }
 
 fn states(disk: &mut RamDisk) -> (CopyState, CopyState) {
-    let survey = Survey::read(disk, &mut [0; 4096]).unwrap();
+    let survey = BothCopies::read(disk, &mut [0; 4096]).unwrap();
     (survey.primary().state(), survey.backup().state())
 }
 

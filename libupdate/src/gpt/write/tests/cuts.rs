@@ -106,7 +106,7 @@ fn no_write_leaves_the_state_that_grub_cannot_read() {
         let before = two_slots(layout);
         let journal = journal_of(&before, commit_on);
         each_cut(&before, &journal, |mut disk, how| {
-            let survey = Survey::read(&mut disk, &mut [0; 4096]).unwrap();
+            let survey = BothCopies::read(&mut disk, &mut [0; 4096]).unwrap();
             let headers = survey.primary().header().zip(survey.backup().header());
             let stuck = survey.primary().state() != CopyState::Valid
                 && headers.is_some_and(|(primary, backup)| !primary.same_table(&backup));

@@ -104,7 +104,7 @@ fn whoever_edits_the_table_during_an_act_leaves_one() {
                     break;
                 }
                 put(&mut disk.disk, &disk.later.clone());
-                let after = Survey::read(&mut disk.disk, &mut [0; 4096]).unwrap();
+                let after = BothCopies::read(&mut disk.disk, &mut [0; 4096]).unwrap();
                 let moment = std::format!("{layout:?}: {split} writes at access {at}, {result:?}");
                 assert!(after.table().is_ok(), "{moment}: {after:?}");
                 match result {

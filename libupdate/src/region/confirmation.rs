@@ -1,47 +1,30 @@
-//! The words left on a slot: its [`Verdict`], why it was passed over or not marked good; and the question that a person answers by
-//! confirming its trial.
+//! The question to a person on a slot, who confirms its trial.
 //!
 //! ```text
 //!  install, a person confirms:  sealed ─► ask, flush ─► arm ─► boot ─┬─ mark-good in time ─► good
 //!                                                                  └─ not ─► mark-bad, restart ─► the old slot
-//!  a slot does not hold:        passed over, or its trial ended ─► explain, flush ─► `status` on the slot that boots instead
 //! ```
 //!
 //! # Durability
-//! Each stands in a block of its own in the trailer region of the slot's first partition. No image, hash block, trailer or other word
-//! shares it, and no decision of the chooser needs it, so a cut leaves the old word, the new one, or a torn one, which is none. A question
-//! is asked before the slot is armed: no trial that waits for a person boots without it, but where the cut fell before the arming.
+//! The question has a block of its own in the trailer region of the slot's first partition. No image, hash block, trailer or boot note
+//! shares it, so a cut leaves the old question, the new one, or a torn one, which is none. A question is asked before the slot is armed:
+//! no trial that waits for a person boots without it, unless the cut came before the arming.
 
-use crate::error::{Corrupt, Error, NoSpace};
-use crate::io::{self, BlockIo, Window};
+use crate::error::{Corrupt, Error};
+use crate::io::{BlockIo, Window};
 use crate::region::Block;
-use crate::region::boot_note::Verdict;
+use crate::region::boot_note::{self, BootNote};
 use crate::slot::Slot;
 use crate::units::digest::Digest;
-
-/// The word on the slot, if it is about this manifest. One that is missing, torn or cannot be read is none.
-pub fn about<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, manifest: Digest, block: &mut Block) -> Option<Verdict> {
-    any(disk, slot, block).filter(|word| word.manifest == manifest)
-}
-
-/// The word on the slot, whatever it is about.
-pub fn any<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, block: &mut Block) -> Option<Verdict> {
-    read(disk, slot, block).ok()
-}
-
-fn read<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, block: &mut Block) -> Result<Verdict, Error<D::Error>> {
-    let partition = slot.partitions.first().ok_or(Corrupt::VerdictMissing)?;
-    Verdict::read(&mut Window::new(disk, partition.extent), block)
-}
 
 /// Seconds that a person has to confirm the trial of this manifest; `None` where nobody needs to.
 pub fn asked<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, manifest: Digest, block: &mut Block) -> Option<u32> {
     question(disk, slot, block).ok().and_then(|question| question.confirm_within(manifest))
 }
 
-fn question<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, block: &mut Block) -> Result<Verdict, Error<D::Error>> {
-    let partition = slot.partitions.first().ok_or(Corrupt::VerdictMissing)?;
-    Verdict::read_question(&mut Window::new(disk, partition.extent), block)
+fn question<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, block: &mut Block) -> Result<BootNote, Error<D::Error>> {
+    let partition = slot.partitions.first().ok_or(Corrupt::BootNoteMissing)?;
+    BootNote::read_question(&mut Window::new(disk, partition.extent), block)
 }
 
 /// Asks a person, or nobody, to confirm the trial that is about to be armed. Touches the disk only where that is not so already; a
@@ -66,49 +49,16 @@ pub fn ask<D: BlockIo>(
     if found == Some(within) {
         return Ok(());
     }
-    let question = within.map(|seconds| Verdict::awaiting(manifest, seconds));
-    on(disk, slot, |window| Verdict::write_question(question.as_ref(), window, block))
-}
-
-/// Leaves the word on the slot, but not the same one again: flash wears.
-///
-/// # Durability
-/// Durable when it returns; see the module.
-/// # Errors
-/// [`Error::Io`].
-pub fn explain<D: BlockIo>(
-    disk: &mut D,
-    slot: &Slot<'_>,
-    word: &Verdict,
-    block: &mut Block,
-) -> Result<(), Error<D::Error>> {
-    let same = |old: &Verdict| (old.reason, old.manifest, &old.detail) == (word.reason, word.manifest, &word.detail);
-    if any(disk, slot, block).as_ref().is_some_and(same) {
-        // Somebody left it there, and perhaps no flush of theirs returned.
-        return io::flush(disk);
-    }
-    on(disk, slot, |window| word.write(window, block))
-}
-
-fn on<D: BlockIo>(
-    disk: &mut D,
-    slot: &Slot<'_>,
-    write: impl FnOnce(&mut Window<'_, D>) -> Result<(), Error<D::Error>>,
-) -> Result<(), Error<D::Error>> {
-    let Some(partition) = slot.partitions.first() else {
-        return Err(NoSpace::NoTrailerRegion { size: crate::units::block::ByteLen::new(0) }.into());
-    };
-    let mut window = Window::new(disk, partition.extent);
-    write(&mut window)?;
-    window.flush()
+    let question = within.map(|seconds| BootNote::awaiting(manifest, seconds));
+    boot_note::on_first(disk, slot, |window| BootNote::write_question(question.as_ref(), window, block))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boot::{Detail, Reason};
     use crate::gpt::{Attributes, EntryNumber};
     use crate::io::ram_disk::{Op, RamDisk};
-    use crate::region::boot_note::{Detail, Reason};
     use crate::slot::Partition;
     use crate::units::block::{BlockSize, Extent, Lba};
     use crate::units::slot_id::SlotId;
@@ -152,9 +102,9 @@ mod tests {
         let (mut disk, slot, mut block) = (disk(), slot(), [0; 4096]);
         ask(&mut disk, &slot, MANIFEST, Some(600), &mut block).unwrap();
         let (reason, at, detail) = (Reason::RESTARTED, UnixSeconds::UNKNOWN, Detail::new(""));
-        explain(&mut disk, &slot, &Verdict { reason, manifest: MANIFEST, at, detail }, &mut block).unwrap();
+        boot_note::leave(&mut disk, &slot, &BootNote { reason, manifest: MANIFEST, at, detail }, &mut block).unwrap();
         assert_eq!(asked(&mut disk, &slot, MANIFEST, &mut block), Some(600));
-        assert_eq!(about(&mut disk, &slot, MANIFEST, &mut block).map(|word| word.reason), Some(reason));
+        assert_eq!(boot_note::about(&mut disk, &slot, MANIFEST, &mut block).map(|word| word.reason), Some(reason));
     }
 
     #[test]
@@ -171,7 +121,7 @@ mod tests {
     #[test]
     fn the_same_word_is_not_written_twice_but_for_another_reason_or_manifest() {
         let (mut disk, slot, mut block) = (disk(), slot(), [0; 4096]);
-        let word = |reason, at, detail: &str| Verdict {
+        let word = |reason, at, detail: &str| BootNote {
             reason,
             manifest: MANIFEST,
             at: UnixSeconds::new(at),
@@ -182,13 +132,13 @@ mod tests {
             (word(Reason::MOUNT, 2, "x"), 1),
             (word(Reason::MOUNT, 2, "y"), 2),
             (word(Reason::NO_INIT, 2, "y"), 3),
-            (Verdict { manifest: Digest::new([5; 32]), ..word(Reason::NO_INIT, 2, "y") }, 4),
+            (BootNote { manifest: Digest::new([5; 32]), ..word(Reason::NO_INIT, 2, "y") }, 4),
         ];
         for (word, times) in all {
-            explain(&mut disk, &slot, &word, &mut block).unwrap();
+            boot_note::leave(&mut disk, &slot, &word, &mut block).unwrap();
             assert_eq!(writes(&disk), times, "{word:?}");
         }
-        assert_eq!(about(&mut disk, &slot, MANIFEST, &mut block), None);
-        assert!(about(&mut disk, &slot, Digest::new([5; 32]), &mut block).is_some());
+        assert_eq!(boot_note::about(&mut disk, &slot, MANIFEST, &mut block), None);
+        assert!(boot_note::about(&mut disk, &slot, Digest::new([5; 32]), &mut block).is_some());
     }
 }
