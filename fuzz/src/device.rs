@@ -242,7 +242,7 @@ impl Device {
             _ => policy::admit(verified, &survey.facts, &survey.slots, wishes)?,
         };
         let (specs, mut scratch) = (self.shape.specs(), [0; SCRATCH]);
-        let (disarmed, _) = disarm::disarm(&mut self.disk, specs, admitted, &mut scratch)?;
+        let (disarmed, _) = disarm(&mut self.disk, specs, admitted, &mut scratch)?;
         let mut bench = Bench::new(room);
         let mut tools = Tools { hasher: &mut SoftHasher, decompressor: &mut RunLength, observer: &mut Silent };
         let staged = install::stage(&mut self.disk, disarmed, source, &mut bench.buffers(), &mut tools)?;
@@ -338,7 +338,7 @@ impl Device {
     pub fn cancel(&mut self, slot: usize) -> Done<()> {
         let Inspection { facts, slots, .. } = self.survey()?;
         let slot = slots.get(id(slot))?;
-        cancel::cancel(&mut self.disk, self.shape.specs(), &facts, slot, &mut [0; SCRATCH]).map(|_| ())
+        transition::cancel(&mut self.disk, self.shape.specs(), &facts, slot, &mut [0; SCRATCH]).map(|_| ())
     }
 
     /// Puts the other good slot first.

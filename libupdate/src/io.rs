@@ -57,6 +57,50 @@ pub trait BlockIo {
     /// # Errors
     /// The device's own; the earlier writes are then in an unknown state.
     fn flush(&mut self) -> Result<(), Self::Error>;
+
+    /// Takes an extent for the act that will write it, or refuses it: somebody else may use it.
+    ///
+    /// # Errors
+    /// The device's own: nothing was written then.
+    fn claim(&mut self, _extent: Extent) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Begins a section of an act. An implementation keeps others away from the table, or begins to keep several accesses in flight.
+    ///
+    /// # Errors
+    /// The device's own: the section does not begin, and nothing was written.
+    fn begin(&mut self, _section: Section) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Ends the section that was begun last. Nothing is in flight any more when it returns.
+    ///
+    /// # Errors
+    /// An earlier write's, if the section itself did not fail.
+    fn end(&mut self, _section: Section, _ended: Ended) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+/// A part of an act, as an operating system treats it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Section {
+    /// The partition table is read, changed and read back. Nobody else may change it meanwhile, and nothing may end the process in between.
+    Table,
+    /// Images are read or written: many accesses, which may be in flight together.
+    Images,
+}
+
+/// How a section ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// It did what it is for.
+    Done,
+    /// The bundle broke off, or is wrong. What was written before is right and is worth keeping: the next run does not fetch it again.
+    BundleFailed,
+    /// The disk failed, or the caller stopped it.
+    Failed,
 }
 
 impl<D: BlockIo + ?Sized> BlockIo for &mut D {
@@ -83,6 +127,15 @@ impl<D: BlockIo + ?Sized> BlockIo for &mut D {
     fn flush(&mut self) -> Result<(), Self::Error> {
         (**self).flush()
     }
+    fn claim(&mut self, extent: Extent) -> Result<(), Self::Error> {
+        (**self).claim(extent)
+    }
+    fn begin(&mut self, section: Section) -> Result<(), Self::Error> {
+        (**self).begin(section)
+    }
+    fn end(&mut self, section: Section, ended: Ended) -> Result<(), Self::Error> {
+        (**self).end(section, ended)
+    }
 }
 
 /// Reads blocks of the whole disk, with the address in the error.
@@ -107,6 +160,29 @@ pub fn write<D: BlockIo>(disk: &mut D, at: Lba, buf: &[u8]) -> Result<(), Error<
 /// [`Error::Io`]; the act that called it has failed and does not try again.
 pub fn flush<D: BlockIo>(disk: &mut D) -> Result<(), Error<D::Error>> {
     disk.flush().map_err(|cause| Error::Io(IoError { access: Access::Flush, at: Lba::new(0), cause }))
+}
+
+/// Runs one section of an act between [`BlockIo::begin`] and [`BlockIo::end`].
+///
+/// # Errors
+/// Those of `act`; [`Error::Io`] if the section cannot begin, or an earlier write failed.
+pub(crate) fn section<D: BlockIo, T>(
+    disk: &mut D,
+    section: Section,
+    act: impl FnOnce(&mut D) -> Result<T, Error<D::Error>>,
+) -> Result<T, Error<D::Error>> {
+    let at = Lba::new(0);
+    let failed = |access| move |cause| Error::Io(IoError { access, at, cause });
+    disk.begin(section).map_err(failed(Access::Read))?;
+    let done = act(disk);
+    let ended = match &done {
+        Ok(_) => Ended::Done,
+        Err(Error::Corrupt(_) | Error::Incompatible(_) | Error::Source(_)) => Ended::BundleFailed,
+        Err(_) => Ended::Failed,
+    };
+    let settled = disk.end(section, ended).map_err(failed(Access::Flush));
+    let done = done?;
+    settled.map(|()| done)
 }
 
 /// One partition of a disk, addressed in bytes from its start. Nothing outside it can be reached.

@@ -19,7 +19,7 @@
 //! Imports go downward only; a test reads every `use crate::` line to hold it.
 //!
 //! The types carry the order of an installation: [`bundle::Unverified`], [`bundle::Verified`], [`policy::Admitted`],
-//! [`transition::disarm::Disarmed`], [`transition::Staged`]. Each is made only by the act that earns it, so what is not verified cannot be
+//! [`transition::Disarmed`], [`transition::Staged`]. Each is made only by the act that earns it, so what is not verified cannot be
 //! admitted, and what is not staged cannot be armed:
 //!
 //! ```

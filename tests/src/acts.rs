@@ -17,7 +17,6 @@ use libupdate::region::{self, Block};
 use libupdate::region::{boot_note, confirmation};
 use libupdate::slot::{Slot, SlotState};
 use libupdate::transition::Staged;
-use libupdate::transition::cancel;
 use libupdate::transition::disarm;
 use libupdate::transition::{self, Spent};
 use libupdate::{BlockIo, Error, Lba, SlotId, SoftHasher, UnixSeconds};
@@ -159,7 +158,7 @@ impl<'b> Updater<'b> {
         region::clear(disk, &slots, &verified, [block, wanted])?;
         let survey = self.survey(disk)?;
         let admitted = policy::admit_first(verified, &survey.facts, &survey.slots)?;
-        let (disarmed, _) = disarm::disarm(disk, self.board.specs, admitted, &mut self.scratch)?;
+        let (disarmed, _) = disarm(disk, self.board.specs, admitted, &mut self.scratch)?;
         let staged = self.stage(disk, disarmed, release)?;
         let outcome = transition::first_good(disk, self.board.specs, &staged, self.guard(), &mut self.scratch)?;
         Ok(ending(&outcome))
@@ -168,7 +167,7 @@ impl<'b> Updater<'b> {
     fn stage<D: BlockIo>(
         &mut self,
         disk: &mut D,
-        disarmed: disarm::Disarmed<'static>,
+        disarmed: transition::Disarmed<'static>,
         release: usize,
     ) -> Result<Staged<'static>, Failure<D>> {
         let mut source = self.board.releases[release].payloads;
@@ -210,7 +209,7 @@ impl<'b> Updater<'b> {
         let staged = match staged {
             Some(staged) => staged,
             None => {
-                let (disarmed, _) = disarm::disarm(disk, self.board.specs, admitted, &mut self.scratch)?;
+                let (disarmed, _) = disarm(disk, self.board.specs, admitted, &mut self.scratch)?;
                 self.stage(disk, disarmed, release)?
             }
         };
@@ -299,7 +298,7 @@ impl<'b> Updater<'b> {
         let wishes = Wishes { slot: Some(slot_id(slot)), ..Wishes::default() };
         let verified = self.board.releases[release].verified.clone();
         let admitted = policy::admit(verified, &survey.facts, &survey.slots, wishes)?;
-        let (disarmed, _) = disarm::disarm(disk, self.board.specs, admitted, &mut self.scratch)?;
+        let (disarmed, _) = disarm(disk, self.board.specs, admitted, &mut self.scratch)?;
         self.stage(disk, disarmed, release).map(|_| ())
     }
 
@@ -332,7 +331,7 @@ impl<'b> Updater<'b> {
     fn cancel<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
         let survey = self.survey(disk)?;
         let place = survey.slots.get(slot)?;
-        match cancel::cancel(disk, self.board.specs, &survey.facts, place, &mut self.scratch) {
+        match transition::cancel(disk, self.board.specs, &survey.facts, place, &mut self.scratch) {
             Err(Error::Rejected(Rejected::SlotState { .. })) => self.settle(disk),
             outcome => Ok(ending(&outcome?)),
         }

@@ -7,6 +7,7 @@
 
 use embedded_io::{Read, ReadExactError};
 
+use crate::bundle::Verified;
 use crate::bundle::page::{self, PageChain, Row};
 use crate::error::{Corrupt, Error, NoSpace};
 use crate::install::Buffers;
@@ -23,6 +24,9 @@ use crate::verity::{CHUNK_BYTES, ParentCache, Superblock};
 
 /// A bundle's bytes, from front to end.
 pub trait Source: Read {
+    /// Hears the authentic head: how many bytes follow, and what they must be. Before it, a source fetches no more than the head.
+    fn expects(&mut self, _head: &Verified<'_>) {}
+
     /// The next `buf.len()` bytes: in `buf`, or in memory of the source's own, which then leaves `buf` alone and spares the copy.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use libupdate::policy::{Facts, SlotFacts};
 use libupdate::slot::SlotState;
-use libupdate::transition::cancel;
+use libupdate::transition;
 use libupdate::{Error, SlotId};
 
 use crate::bench::Bench;
@@ -27,7 +27,7 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
     };
     let slot = survey.slots.get(facts.slot).map_err(Error::<OsError>::from)?;
     let outcome = bench
-        .commit(session, |disk, specs, scratch| cancel::cancel(disk, specs, &survey.facts, slot, scratch))
+        .commit(session, |disk, specs, scratch| transition::cancel(disk, specs, &survey.facts, slot, scratch))
         .map_err(|failure| failure.doing(format!("cannot cancel what is in slot {}", slot.id)))?;
     session.output.note(&done(facts));
     status::after(session, &mut bench, device.profile, &outcome)

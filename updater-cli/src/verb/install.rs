@@ -78,8 +78,7 @@ fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
     for extent in admitted.extents() {
         bench.disk.claim(*extent)?;
     }
-    let (disarmed, outcome) =
-        bench.commit(session, |disk, specs, scratch| disarm::disarm(disk, specs, admitted, scratch))?;
+    let (disarmed, outcome) = bench.commit(session, |disk, specs, scratch| disarm(disk, specs, admitted, scratch))?;
     bench::tell(&session.output, &outcome);
     let staged =
         bench.work(&mut watch, |disk, buffers, tools| install::stage(disk, disarmed, &mut source, buffers, tools));

@@ -95,7 +95,7 @@ fn make(
     forget(&mut bench, &slots, &verified)?;
     let survey = bench.look()?;
     let admitted = policy::admit_first::<OsError>(verified, &survey.facts, &survey.slots)?;
-    let (disarmed, _) = bench.commit(session, |disk, specs, scratch| disarm::disarm(disk, specs, admitted, scratch))?;
+    let (disarmed, _) = bench.commit(session, |disk, specs, scratch| disarm(disk, specs, admitted, scratch))?;
     let mut watch = Watch::new(&session.output, &session.interrupt);
     let staged = bench.work(&mut watch, |disk, buffers, tools| install::stage(disk, disarmed, source, buffers, tools));
     let staged = staged.map_err(|failure| source.explained(failure))?;

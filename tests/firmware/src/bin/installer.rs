@@ -12,7 +12,7 @@ use libupdate::region::trailer::TRAILER_BYTES;
 use libupdate::bundle::{Anchors, PublicKey, Unverified};
 use libupdate::install::Buffers;
 use libupdate::units::digest::BLOCK_BYTES;
-use libupdate::transition::disarm::{Disarmed, disarm};
+use libupdate::transition::{Disarmed, disarm};
 use libupdate::gpt::CopyState;
 use libupdate::install::{self, NoDecompressor, Tools};
 use libupdate::transition::Staged;
