@@ -18,9 +18,13 @@ use crate::units::limits::SLOTS;
 use crate::units::slot_id::SlotId;
 
 mod reason;
+mod setback;
+mod step;
 pub mod unfit;
 
 pub use reason::{DETAIL_BYTES, Detail, Reason};
+pub use setback::Setback;
+pub use step::{Consequence, Depth, Stage, Step, consequence, exhausted, last_steps, steps};
 pub use unfit::Unfit;
 
 /// Whether boots of a good slot are counted until they are confirmed.

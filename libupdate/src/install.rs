@@ -33,6 +33,7 @@ use crate::units::limits::PAYLOADS;
 use crate::units::slot_id::SlotId;
 use crate::verity::Tree;
 
+pub(crate) mod first_blocks;
 pub mod progress;
 pub mod read_back;
 mod skip;
@@ -75,25 +76,76 @@ where
     Z: Decompressor,
     O: Observer,
 {
+    let sizes = fill(disk, &disarmed, source, buffers, tools)?;
+    filled(disarmed, sizes)
+}
+
+/// The slot that [`fill`] filled.
+pub(crate) fn filled<E>(disarmed: Disarmed<'_>, sizes: [ByteLen; 2]) -> Result<Staged<'_>, Error<E>> {
     let admitted = disarmed.admitted();
-    let places = places(admitted.verified(), admitted.extents())?;
+    let (slot, entry, extents) = (admitted.slot(), admitted.entry(), kept_extents(admitted.extents())?);
+    Ok(Staged::new(disarmed.into_verified(), (slot, entry), extents, sizes))
+}
+
+/// [`stage`] without the token: bytes of images that were kept, and all of them.
+pub(crate) fn fill<D, R, H, Z, O>(
+    disk: &mut D,
+    disarmed: &Disarmed<'_>,
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    tools: &mut Tools<'_, H, Z, O>,
+) -> Result<[ByteLen; 2], Error<D::Error>>
+where
+    D: BlockIo,
+    R: Source,
+    H: BlockHasher,
+    Z: Decompressor,
+    O: Observer,
+{
+    let admitted = disarmed.admitted();
     let (digest, envelope) = (admitted.verified().digest(), admitted.verified().envelope());
     let resume =
         region::begin(disk, admitted.extents(), (digest, envelope), [&mut *buffers.leaf, &mut *buffers.block])?;
-    let mut meter = Meter::new(Phase::Write, total(&places));
-    for place in &places {
-        stream::write(disk, place, resume, source, buffers, tools, &mut meter)?;
-    }
-    end_of_bundle(source)?;
-    let kept = meter.kept();
-    let mut flushed = Meter::new(Phase::Flush, total(&places));
+    let images = (admitted.verified(), admitted.extents());
+    let sizes = stream_all(disk, images, resume, (source, Phase::Write), buffers, tools)?;
+    let [_, total] = sizes;
+    let mut flushed = Meter::new(Phase::Flush, total);
     flushed.done(tools.observer, 0, 0)?;
     io::flush(disk)?;
-    flushed.done(tools.observer, total(&places).get(), 0)?;
-    check_all(disk, &places, buffers, tools).map_err(not_kept)?;
+    flushed.done(tools.observer, total.get(), 0)?;
+    check_all(disk, images, buffers, tools).map_err(not_kept)?;
     region::seal(disk, admitted.extents(), envelope, [&mut *buffers.leaf, &mut *buffers.block])?;
-    let (slot, entry, extents) = (admitted.slot(), admitted.entry(), kept_extents(admitted.extents())?);
-    Ok(Staged::new(disarmed.into_verified(), (slot, entry), extents, [kept, total(&places)]))
+    Ok(sizes)
+}
+
+/// A verified bundle, and where its images are.
+type Images<'i, 'v> = (&'i Verified<'v>, &'i [Extent]);
+
+/// Streams every payload to its place. Gives bytes of images that were kept, and all of them.
+// Not inlined: the places are gone before everything is read back.
+#[inline(never)]
+fn stream_all<D, R, H, Z, O>(
+    disk: &mut D,
+    images: Images<'_, '_>,
+    resume: Resume,
+    (source, phase): (&mut R, Phase),
+    buffers: &mut Buffers<'_>,
+    tools: &mut Tools<'_, H, Z, O>,
+) -> Result<[ByteLen; 2], Error<D::Error>>
+where
+    D: BlockIo,
+    R: Source,
+    H: BlockHasher,
+    Z: Decompressor,
+    O: Observer,
+{
+    let total = total(images.0);
+    let mut meter = Meter::new(phase, total);
+    for place in places(images)? {
+        stream::write(disk, &place, resume, source, buffers, tools, &mut meter)?;
+    }
+    end_of_bundle(source)?;
+    Ok([meter.kept(), total])
 }
 
 /// Reads every byte of a slot that claims to hold `verified`, and makes it staged again.
@@ -115,9 +167,16 @@ where
     H: BlockHasher,
     O: Observer,
 {
-    let places = places(&verified, extents)?;
-    let total = total(&places);
-    check_all(disk, &places, buffers, tools)?;
+    let total = check_all(disk, (&verified, extents), buffers, tools)?;
+    held(verified, (slot, entry, extents), total)
+}
+
+/// A slot that was found to hold the bundle.
+pub(crate) fn held<'a, E>(
+    verified: Verified<'a>,
+    (slot, entry, extents): (SlotId, EntryNumber, &[Extent]),
+    total: ByteLen,
+) -> Result<Staged<'a>, Error<E>> {
     Ok(Staged::new(verified, (slot, entry), kept_extents(extents)?, [total, total]))
 }
 
@@ -141,12 +200,7 @@ where
     Z: Decompressor,
     O: Observer,
 {
-    let places = places(verified, extents)?;
-    let mut meter = Meter::new(Phase::Check, total(&places));
-    for place in &places {
-        stream::write(disk, place, Resume::Fresh, source, buffers, tools, &mut meter)?;
-    }
-    end_of_bundle(source)
+    stream_all(disk, (verified, extents), Resume::Fresh, (source, Phase::Check), buffers, tools).map(|_| ())
 }
 
 /// One payload, the tree that checks it, and the partition it goes to.
@@ -157,38 +211,44 @@ pub(crate) struct Place<'m> {
     extent: Extent,
 }
 
+/// One payload after the other, each made when it is its turn: all of them at once would be kilobytes of stack.
+///
 /// # Errors
-/// [`Corrupt::Roles`] where there is not one extent for each payload.
-fn places<'a>(verified: &Verified<'a>, extents: &[Extent]) -> Result<Vec<Place<'a>, PAYLOADS>, Corrupt> {
+/// [`Corrupt::Roles`] if there is not one extent for each payload.
+fn places<'i>((verified, extents): Images<'i, '_>) -> Result<impl Iterator<Item = Place<'i>>, Corrupt> {
     let payloads = verified.manifest().payloads();
     if payloads.len() != extents.len() {
         return Err(Corrupt::Roles);
     }
-    let place = |(payload, extent): (Payload<'a>, &Extent)| Place { payload, tree: payload.tree(), extent: *extent };
-    Ok(payloads.iter().zip(extents).map(place).collect())
+    let place = |(payload, extent): (Payload<'i>, &Extent)| Place { payload, tree: payload.tree(), extent: *extent };
+    Ok(payloads.iter().zip(extents).map(place))
 }
 
 fn kept_extents(extents: &[Extent]) -> Result<Vec<Extent, PAYLOADS>, Corrupt> {
     Vec::from_slice(extents).map_err(|_| Corrupt::Roles)
 }
 
-fn total(places: &[Place<'_>]) -> ByteLen {
-    let bytes = places.iter().map(|place| place.tree.geometry.image_blocks_bytes().get());
+/// Bytes of all images, in whole blocks.
+fn total(verified: &Verified<'_>) -> ByteLen {
+    let bytes = verified.manifest().payloads().iter().map(|payload| payload.geometry().image_blocks_bytes().get());
     ByteLen::new(bytes.fold(0, u64::saturating_add))
 }
 
-fn check_all<D: BlockIo, H: BlockHasher, Z, O: Observer>(
+/// Reads every payload from its place and checks it. Gives bytes of all images.
+#[inline(never)]
+pub(crate) fn check_all<D: BlockIo, H: BlockHasher, Z, O: Observer>(
     disk: &mut D,
-    places: &[Place<'_>],
+    images: Images<'_, '_>,
     buffers: &mut Buffers<'_>,
     tools: &mut Tools<'_, H, Z, O>,
-) -> Result<(), Error<D::Error>> {
-    let mut meter = Meter::new(Phase::ReadBack, total(places));
-    for place in places {
+) -> Result<ByteLen, Error<D::Error>> {
+    let total = total(images.0);
+    let mut meter = Meter::new(Phase::ReadBack, total);
+    for place in places(images)? {
         let mut window = Window::new(disk, place.extent);
         read_back::partition(&mut window, &place.tree, buffers, tools.hasher, (&mut meter, tools.observer))?;
     }
-    Ok(())
+    Ok(total)
 }
 
 /// Everything was right when it was written: what is wrong now is the medium's, not the bundle's.

@@ -162,6 +162,14 @@ pub fn flush<D: BlockIo>(disk: &mut D) -> Result<(), Error<D::Error>> {
     disk.flush().map_err(|cause| Error::Io(IoError { access: Access::Flush, at: Lba::new(0), cause }))
 }
 
+/// Takes an extent for the act that will write it.
+///
+/// # Errors
+/// [`Error::Io`]: nothing was written.
+pub(crate) fn claim<D: BlockIo>(disk: &mut D, extent: Extent) -> Result<(), Error<D::Error>> {
+    disk.claim(extent).map_err(|cause| Error::Io(IoError { access: Access::Write, at: extent.first(), cause }))
+}
+
 /// Runs one section of an act between [`BlockIo::begin`] and [`BlockIo::end`].
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 //! disk, an [`embedded_io::Read`] for the bundle, and buffers.
 //!
 //! ```text
+//!  floor 10 facade    device                   every act in its one order
 //!  floor 9  acts       install                  an image into its slot: mark, stream, flush, read back, trailer
 //!  floor 8  acts       transition               changes of slot bits: disarm, arm, spend, mark, roll back, cancel
 //!  floor 7  judgement  inspect                  what is on the disk
@@ -64,6 +65,7 @@ extern crate std;
 
 pub mod boot;
 pub mod bundle;
+pub mod device;
 pub mod error;
 pub mod gpt;
 pub mod inspect;

@@ -28,6 +28,7 @@ mod staged;
 
 pub use arm::{arm, first_good, keep_staged};
 pub use cancel::cancel;
+pub(crate) use disarm::take_out;
 pub use disarm::{Disarmed, disarm};
 pub use mark::{mark_bad, mark_good, rollback, withdraw};
 pub use spend::{Attempt, BootToken, Spent, spend_try};
@@ -37,6 +38,15 @@ use crate::error::Error;
 use crate::gpt::Table;
 use crate::gpt::write::{self, Backup, Outcome};
 use crate::io::BlockIo;
+use crate::slot::Slot;
+
+/// Whether a slot that was staged is still where its images were read back.
+///
+/// # Errors
+/// [`TableFault::ChangedUnderUs`](crate::error::TableFault::ChangedUnderUs).
+pub(crate) fn in_place<E>(slot: &Slot<'_>, staged: &Staged<'_>) -> Result<(), Error<E>> {
+    Ok(change::in_place(slot, staged.verified(), staged.entry(), staged.extents())?)
+}
 
 /// Makes durable what is there already, and both copies of the table equal: for an act that finds nothing to do. An earlier act may have been
 /// killed, or its flush may have failed, so that what reads as done is in the disk's cache alone.

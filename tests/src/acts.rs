@@ -1,24 +1,17 @@
-//! The acts of an updater on a board's disk, as the program and the boot hook do them: survey, judge, act.
+//! The acts that the laboratory cuts: for each, the call of [`Device`] and its operands. The order of what happens is the device's.
 
-use libupdate::boot::{self, Boot, Guard, Kind};
-use libupdate::boot::{Detail, Reason};
-use libupdate::bundle::Verified;
-use libupdate::error::Rejected;
-use libupdate::gpt::write::{self, FreshTable, Relocate};
-use libupdate::gpt::{CopyReport, CopyState, Guid, Table, TriesLeft};
-use libupdate::inspect::{self, Inspection, Memory, SlotTrailer, View};
-use libupdate::install::Buffers;
-use libupdate::install::progress::Silent;
-use libupdate::install::{self, NoDecompressor, Tools};
+use libupdate::boot::{Detail, Guard, Reason, Setback};
+use libupdate::device::{
+    Board as Rules, BootRules, Claim, Device, Ending as Installation, Listener, Note, OnGrown, Request, Room, Sound,
+    Start, Starter, Then, Work,
+};
+use libupdate::gpt::write::{BackupPlace, Effect, FreshTable, Outcome, Relocate};
+use libupdate::gpt::{Guid, TriesLeft};
+use libupdate::inspect::{Inspection, View};
+use libupdate::install::NoDecompressor;
+use libupdate::install::progress::{Flow, Observer, Progress, Silent};
 use libupdate::policy::{self, Compression, Wishes};
-use libupdate::region::boot_note::BootNote;
-use libupdate::region::trailer::TRAILER_BYTES;
-use libupdate::region::{self, Block};
-use libupdate::region::{boot_note, confirmation};
-use libupdate::slot::{Slot, SlotState};
-use libupdate::transition::Staged;
-use libupdate::transition::disarm;
-use libupdate::transition::{self, Spent};
+use libupdate::slot::SlotState;
 use libupdate::{BlockIo, Error, Lba, SlotId, SoftHasher, UnixSeconds};
 
 use crate::board::{Board, COMPATIBLE, slot_id};
@@ -36,8 +29,10 @@ pub enum Act {
     InstallAsking(usize),
     /// Arms what was installed only.
     Activate,
-    /// What a boot does: repair, choose, spend.
+    /// A whole boot: every slot that is tried starts.
     Boot,
+    /// A whole boot in which this slot does not start.
+    BootWithout(usize),
     /// The booted slot is good.
     MarkGood,
     /// This slot must not boot.
@@ -52,6 +47,14 @@ pub enum Act {
     Rollback(usize),
     /// Both copies valid and equal, the backup at the end.
     Repair,
+}
+
+impl Act {
+    /// Whether it is a boot, which goes on where other acts end.
+    #[must_use]
+    pub const fn is_boot(self) -> bool {
+        matches!(self, Self::Boot | Self::BootWithout(_))
+    }
 }
 
 /// How an act ended that did not fail.
@@ -79,8 +82,7 @@ pub struct Updater<'b> {
     pub booted: Option<SlotId>,
     data: Vec<u8>,
     scratch: Vec<u8>,
-    blocks: Box<[Block; 5]>,
-    trailer: Box<[u8; TRAILER_BYTES]>,
+    room: Box<Room<'b>>,
 }
 
 impl<'b> Updater<'b> {
@@ -88,7 +90,7 @@ impl<'b> Updater<'b> {
     #[must_use]
     pub fn new(board: &'b Board, booted: Option<SlotId>) -> Self {
         let (data, scratch) = (vec![0; board.model.buffer], vec![0; board.model.scratch]);
-        Self { board, booted, data, scratch, blocks: Box::new([[0; 4096]; 5]), trailer: Box::new([0; TRAILER_BYTES]) }
+        Self { board, booted, data, scratch, room: Box::default() }
     }
 
     /// Does one act.
@@ -98,285 +100,181 @@ impl<'b> Updater<'b> {
     pub fn perform<D: BlockIo>(&mut self, disk: &mut D, act: Act) -> Result<Ending, Failure<D>> {
         match act {
             Act::Provision(release) => self.provision(disk, release),
-            Act::Install(release) => self.install(disk, release, Next::Arm),
-            Act::InstallOnly(release) => self.install(disk, release, Next::Keep),
-            Act::InstallAsking(release) => self.install(disk, release, Next::Ask),
-            Act::Activate => self.activate(disk),
-            Act::Boot => self.boot(disk).map(Ending::Boots),
-            Act::MarkGood => self.mark_good(disk),
-            Act::MarkBad(slot) => self.mark_bad(disk, slot_id(slot)),
-            Act::Cancel(slot) => self.cancel(disk, slot_id(slot)),
+            Act::Install(release) => self.install(disk, release, Request::default()),
+            Act::InstallOnly(release) => {
+                self.install(disk, release, Request { then: Then::Stage, ..Request::default() })
+            }
+            Act::InstallAsking(release) => {
+                self.install(disk, release, Request { confirm_within: Some(WITHIN), ..Request::default() })
+            }
+            Act::Activate => self.on(disk, |device, room, work| device.activate(None, room, work, &mut Silent)),
+            Act::Boot => self.boot(disk, None),
+            Act::BootWithout(slot) => self.boot(disk, Some(slot_id(slot))),
+            Act::MarkGood => {
+                let Some(slot) = self.booted else { return Ok(Ending::NothingToDo) };
+                self.on(disk, |device, room, _| device.mark_good(slot, Claim::Booted, room, &mut Silent))
+            }
+            Act::MarkBad(slot) => {
+                let note = note(Reason::MARKED_BAD, "it restarts");
+                self.on(disk, |device, room, _| device.mark_bad(slot_id(slot), &note, room, &mut Silent))
+            }
+            Act::Cancel(slot) => self.on(disk, |device, room, _| device.cancel(Some(slot_id(slot)), room, &mut Silent)),
             Act::Explain(slot) => self.explain(disk, slot_id(slot)),
-            Act::Withdraw(slot) => self.withdraw(disk, slot_id(slot)),
-            Act::Rollback(slot) => self.rollback(disk, slot_id(slot)),
+            Act::Withdraw(slot) => self.on(disk, |device, room, _| device.withdraw(slot_id(slot), room, &mut Silent)),
+            Act::Rollback(slot) => self.on(disk, |device, room, _| {
+                device.rollback(Some(slot_id(slot)), room, &mut Silent).map(|(_, outcome)| outcome)
+            }),
             Act::Repair => self.repair(disk),
         }
     }
 
-    fn view(&self) -> View<'b> {
-        View {
+    fn rules(&self) -> Rules<'b> {
+        let view = View {
             compatible: COMPATIBLE,
             specs: self.board.specs,
             anchors: &self.board.anchors,
             booted: self.booted,
             compression: Compression::None,
-        }
+        };
+        let tries = |tries| TriesLeft::new(tries).unwrap_or(TriesLeft::MAX);
+        let guard = Guard::new(tries(self.board.tries.guard));
+        Rules { view, tries: tries(self.board.tries.trial), guard, backup: OnGrown::Moves }
     }
 
-    fn tries(&self) -> TriesLeft {
-        TriesLeft::new(self.board.tries.trial).unwrap_or(TriesLeft::MAX)
+    /// Lends the device and its memory to one act.
+    fn with<D: BlockIo, T>(
+        &mut self,
+        disk: &mut D,
+        act: impl FnOnce(&mut Device<'_, 'b, D>, &mut Room<'b>, &mut Work<'_, SoftHasher, NoDecompressor>) -> T,
+    ) -> T {
+        let rules = self.rules();
+        let Self { data, scratch, room, .. } = self;
+        let (hasher, decompressor) = (&mut SoftHasher, &mut NoDecompressor);
+        let mut work = Work { data, carried: &mut [], hasher, decompressor };
+        act(&mut Device::new(disk, rules, scratch), room, &mut work)
     }
 
-    fn guard(&self) -> Guard {
-        Guard::new(TriesLeft::new(self.board.tries.guard).unwrap_or(TriesLeft::MAX))
+    /// One act that ends with a commit.
+    fn on<D: BlockIo>(
+        &mut self,
+        disk: &mut D,
+        act: impl FnOnce(
+            &mut Device<'_, 'b, D>,
+            &mut Room<'b>,
+            &mut Work<'_, SoftHasher, NoDecompressor>,
+        ) -> Result<Outcome, Failure<D>>,
+    ) -> Result<Ending, Failure<D>> {
+        self.with(disk, act).map(|outcome| ending(&outcome))
     }
 
     /// Table, slots, and what the trailers say.
     ///
     /// # Errors
-    /// [`inspect::survey`]'s.
-    pub fn survey<D: BlockIo>(&mut self, disk: &mut D) -> Result<Inspection<'b>, Failure<D>> {
-        let view = self.view();
-        let [block, other, ..] = &mut *self.blocks;
-        inspect::inspect(disk, &view, &mut Memory { trailer: &mut self.trailer, block, other })
+    /// [`Device::inspect`]'s.
+    pub fn inspect<D: BlockIo>(&mut self, disk: &mut D) -> Result<Inspection<'b>, Failure<D>> {
+        self.with(disk, |device, room, _| device.inspect(room))
     }
 
     fn provision<D: BlockIo>(&mut self, disk: &mut D, release: usize) -> Result<Ending, Failure<D>> {
         let table = &self.board.table;
-        let mbr = table.protective_mbr();
+        let (mbr, entries) = (table.protective_mbr(), table.array());
         let fresh = FreshTable {
             protective_mbr: mbr.first_chunk().ok_or(Error::Interrupted)?,
             disk_guid: Guid::new(table.disk_guid.as_slice().try_into().unwrap_or_default()),
             first_usable: Lba::new(table.first_usable),
             last_usable: Lba::new(table.last_usable),
-            entries: &table.array(),
+            entries: &entries,
         };
-        write::create(disk, &fresh, &mut self.scratch)?;
-        let (_, slots) = inspect::find(disk, self.board.specs, &mut self.scratch)?;
-        let verified = self.board.releases[release].verified.clone();
-        let [block, wanted, ..] = &mut *self.blocks;
-        region::clear(disk, &slots, &verified, [block, wanted])?;
-        let survey = self.survey(disk)?;
-        let admitted = policy::admit_first(verified, &survey.facts, &survey.slots)?;
-        let (disarmed, _) = disarm(disk, self.board.specs, admitted, &mut self.scratch)?;
-        let staged = self.stage(disk, disarmed, release)?;
-        let outcome = transition::first_good(disk, self.board.specs, &staged, self.guard(), &mut self.scratch)?;
-        Ok(ending(&outcome))
+        let release = &self.board.releases[release];
+        let (verified, mut source) = (release.verified.clone(), release.payloads);
+        self.on(disk, |device, room, work| device.provision(&fresh, (verified, &mut source), room, work, &mut Silent))
     }
 
-    fn stage<D: BlockIo>(
-        &mut self,
-        disk: &mut D,
-        disarmed: transition::Disarmed<'static>,
-        release: usize,
-    ) -> Result<Staged<'static>, Failure<D>> {
-        let mut source = self.board.releases[release].payloads;
-        let [leaf, block, page, ..] = &mut *self.blocks;
-        let mut buffers = Buffers { data: &mut self.data, carried: &mut [], leaf, block, page };
-        let mut tools = Tools { hasher: &mut SoftHasher, decompressor: &mut NoDecompressor, observer: &mut Silent };
-        install::stage(disk, disarmed, &mut source, &mut buffers, &mut tools)
+    fn install<D: BlockIo>(&mut self, disk: &mut D, release: usize, request: Request) -> Result<Ending, Failure<D>> {
+        let mut source = self.board.releases[release].bundle;
+        let installed =
+            self.with(disk, |device, room, work| device.install(&mut source, &request, room, work, &mut Silent))?;
+        Ok(if matches!(installed.ending, Installation::HeldAlready(_)) { Ending::NothingToDo } else { Ending::Done })
     }
 
-    fn restage<'v, D: BlockIo>(
-        &mut self,
-        disk: &mut D,
-        verified: Verified<'v>,
-        slot: &Slot<'_>,
-    ) -> Result<Staged<'v>, Failure<D>> {
-        let extents = policy::extents(verified.manifest(), slot)?;
-        let [leaf, block, page, ..] = &mut *self.blocks;
-        let mut buffers = Buffers { data: &mut self.data, carried: &mut [], leaf, block, page };
-        let mut tools = Tools { hasher: &mut SoftHasher, decompressor: &mut NoDecompressor, observer: &mut Silent };
-        install::restage(disk, verified, (slot.id, slot.control, &extents), &mut buffers, &mut tools)
+    /// The hook's boot, with a yes or a no in place of the mount.
+    fn boot<D: BlockIo>(&mut self, disk: &mut D, refuses: Option<SlotId>) -> Result<Ending, Failure<D>> {
+        let rules = BootRules::default();
+        let mut starter = YesOrNo { refuses };
+        let booted = self.with(disk, |device, room, work| device.boot(&rules, room, work, &mut starter))?;
+        let slot = booted.map(|booted| booted.step.slot());
+        self.booted = slot.or(self.booted);
+        Ok(Ending::Boots(slot))
     }
 
-    fn install<D: BlockIo>(&mut self, disk: &mut D, release: usize, next: Next) -> Result<Ending, Failure<D>> {
-        let survey = self.survey(disk)?;
-        let verified = self.board.releases[release].verified.clone();
-        let admitted = policy::admit(verified, &survey.facts, &survey.slots, Wishes::default())?;
-        let facts = survey.facts.slot(admitted.slot())?;
-        let held = facts.installed.as_ref().map(|installed| installed.digest) == Some(admitted.verified().digest());
-        let mut staged = None;
-        if held && matches!(facts.state, SlotState::Staged | SlotState::Trial | SlotState::Good) {
-            let checked = self.restage(disk, admitted.verified().clone(), survey.slots.get(admitted.slot())?);
-            staged = match checked {
-                Ok(_) if facts.state != SlotState::Staged || next == Next::Keep => return self.settle(disk),
-                Ok(staged) => Some(staged),
-                Err(Error::Corrupt(_)) => None,
-                Err(error) => return Err(error),
-            };
-        }
-        let staged = match staged {
-            Some(staged) => staged,
-            None => {
-                let (disarmed, _) = disarm(disk, self.board.specs, admitted, &mut self.scratch)?;
-                self.stage(disk, disarmed, release)?
-            }
-        };
-        let asked = (next == Next::Ask).then_some(WITHIN);
-        let tries = self.tries();
-        let [block, ..] = &mut *self.blocks;
-        confirmation::ask(disk, survey.slots.get(staged.slot())?, staged.verified().digest(), asked, block)?;
-        let outcome = match next {
-            Next::Arm | Next::Ask => transition::arm(disk, self.board.specs, &staged, tries, &mut self.scratch)?,
-            Next::Keep => transition::keep_staged(disk, self.board.specs, &staged, tries, &mut self.scratch)?,
-        };
-        Ok(ending(&outcome))
-    }
-
-    /// Nothing to do: what there is becomes durable.
-    fn settle<D: BlockIo>(&mut self, disk: &mut D) -> Result<Ending, Failure<D>> {
-        transition::settle(disk, &mut self.scratch).map(|outcome| ending(&outcome))
-    }
-
-    fn activate<D: BlockIo>(&mut self, disk: &mut D) -> Result<Ending, Failure<D>> {
-        let survey = self.survey(disk)?;
-        let staged = survey.facts.slots.iter().find(|facts| facts.state == SlotState::Staged);
-        let Some(facts) = staged else { return self.settle(disk) };
-        let slot = survey.slots.get(facts.slot)?;
-        let mut trailer = Box::new([0; TRAILER_BYTES]);
-        let view = self.view();
-        let SlotTrailer::Valid(verified, _) = self.trailer(disk, slot, &view, &mut trailer)? else {
-            return Err(Rejected::SlotState { slot: slot.id, needed: "staged" }.into());
-        };
-        let staged = self.restage(disk, verified, slot)?;
-        let tries = self.tries();
-        let outcome = transition::arm(disk, self.board.specs, &staged, tries, &mut self.scratch)?;
-        Ok(ending(&outcome))
-    }
-
-    fn trailer<'t, D: BlockIo>(
-        &mut self,
-        disk: &mut D,
-        slot: &Slot<'_>,
-        view: &View<'_>,
-        memory: &'t mut [u8; TRAILER_BYTES],
-    ) -> Result<SlotTrailer<'t>, Failure<D>> {
-        let [.., block, other] = &mut *self.blocks;
-        inspect::trailer(disk, slot, view, memory, [block, other])
-    }
-
-    /// What the hook does: a damaged copy is rewritten, then the first slot in the order boots whose trailer verifies, whose blocks
-    /// do if nobody confirmed its last boots, and whose try could be spent if it is on trial.
-    fn boot<D: BlockIo>(&mut self, disk: &mut D) -> Result<Option<SlotId>, Failure<D>> {
-        let table = Table::read(disk, &mut self.scratch)?;
-        let sound = |copy: CopyReport| matches!(copy.state(), CopyState::Valid | CopyState::Ignored);
-        if !sound(table.primary()) || !sound(table.backup()) {
-            // A copy that cannot be repaired does not keep a device from booting.
-            let _repaired = write::repair(disk, &table, Relocate::No, &mut self.scratch).is_ok();
-        }
-        let (_, slots) = inspect::find(disk, self.board.specs, &mut self.scratch)?;
-        for boot in boot::order(&boot::candidates(&slots), self.guard()) {
-            if self.holds(disk, slots.get(boot.candidate.slot)?, boot.kind)? && self.spend(disk, &boot) {
-                self.booted = Some(boot.candidate.slot);
-                return Ok(self.booted);
-            }
-        }
-        Ok(None)
-    }
-
-    fn holds<D: BlockIo>(&mut self, disk: &mut D, slot: &Slot<'_>, kind: Kind) -> Result<bool, Failure<D>> {
-        let mut trailer = Box::new([0; TRAILER_BYTES]);
-        let view = self.view();
-        let SlotTrailer::Valid(verified, _) = self.trailer(disk, slot, &view, &mut trailer)? else { return Ok(false) };
-        Ok(kind != Kind::Suspect || self.restage(disk, verified, slot).is_ok())
-    }
-
-    fn spend<D: BlockIo>(&mut self, disk: &mut D, boot: &Boot) -> bool {
-        match transition::spend_try(disk, self.board.specs, boot, &mut self.scratch) {
-            Ok(attempt) => matches!(attempt.spent, Spent::Yes(_) | Spent::NotNeeded | Spent::Failed(_)),
-            Err(_) => false,
+    fn explain<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
+        let note = note(Reason::HEALTH_CHECK, "20-app: failed");
+        match self.with(disk, |device, room, _| device.explain(slot, &note, room)) {
+            Err(Error::Rejected(_)) => Ok(Ending::NothingToDo),
+            other => other.map(|()| Ending::Done),
         }
     }
 
-    /// Puts a release into a slot that has no bits, and leaves it complete without any.
+    fn repair<D: BlockIo>(&mut self, disk: &mut D) -> Result<Ending, Failure<D>> {
+        let repaired = self.with(disk, |device, _, _| device.repair(Relocate::Yes))?;
+        let moved = matches!(repaired.backup, BackupPlace::MovedFrom(_));
+        Ok(if repaired.repaired.is_some() || moved { Ending::Done } else { Ending::NothingToDo })
+    }
+
+    /// Puts a release into a slot that has no bits.
     ///
     /// # Errors
-    /// The acts'.
+    /// The act's.
     pub fn fill<D: BlockIo>(&mut self, disk: &mut D, slot: usize, release: usize) -> Result<(), Failure<D>> {
-        let survey = self.survey(disk)?;
         let wishes = Wishes { slot: Some(slot_id(slot)), ..Wishes::default() };
-        let verified = self.board.releases[release].verified.clone();
-        let admitted = policy::admit(verified, &survey.facts, &survey.slots, wishes)?;
-        let (disarmed, _) = disarm(disk, self.board.specs, admitted, &mut self.scratch)?;
-        self.stage(disk, disarmed, release).map(|_| ())
+        self.install(disk, release, Request { wishes, then: Then::Stage, ..Request::default() }).map(|_| ())
     }
 
     /// Release and slot of every slot that holds one, and the state of it.
     ///
     /// # Errors
-    /// [`inspect::survey`]'s.
+    /// [`Device::inspect`]'s.
     pub fn states<D: BlockIo>(&mut self, disk: &mut D) -> Result<Vec<(SlotState, Option<usize>)>, Failure<D>> {
-        let survey = self.survey(disk)?;
+        let inspection = self.inspect(disk)?;
         let release = |digest| self.board.releases.iter().position(|release| release.verified.digest() == digest);
         let state = |slot: &policy::SlotFacts| {
             (slot.state, slot.installed.as_ref().and_then(|installed| release(installed.digest)))
         };
-        Ok(survey.facts.slots.iter().map(state).collect())
+        Ok(inspection.facts.slots.iter().map(state).collect())
     }
+}
 
-    fn mark_good<D: BlockIo>(&mut self, disk: &mut D) -> Result<Ending, Failure<D>> {
-        let Some(slot) = self.booted else { return Ok(Ending::NothingToDo) };
-        let guard = self.guard();
-        let outcome = transition::mark_good(disk, self.board.specs, slot, guard, &mut self.scratch)?;
-        Ok(ending(&outcome))
+/// A machine on which every slot starts but one.
+struct YesOrNo {
+    refuses: Option<SlotId>,
+}
+
+impl Observer for YesOrNo {
+    fn progress(&mut self, _: Progress) -> Flow {
+        Flow::Continue
     }
+}
 
-    fn mark_bad<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
-        let survey = self.survey(disk)?;
-        let outcome = transition::mark_bad(disk, self.board.specs, &survey.facts, slot, &mut self.scratch)?;
-        Ok(ending(&outcome))
-    }
+impl Listener for YesOrNo {}
 
-    fn cancel<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
-        let survey = self.survey(disk)?;
-        let place = survey.slots.get(slot)?;
-        match transition::cancel(disk, self.board.specs, &survey.facts, place, &mut self.scratch) {
-            Err(Error::Rejected(Rejected::SlotState { .. })) => self.settle(disk),
-            outcome => Ok(ending(&outcome?)),
+impl<D: BlockIo> Starter<D> for YesOrNo {
+    type Started = ();
+
+    fn start(&mut self, _: &mut D, sound: &Sound<'_>) -> Result<Start<()>, Setback> {
+        if self.refuses == Some(sound.slot.id) {
+            return Err(Setback::new(Reason::MOUNT, "no"));
         }
-    }
-
-    fn explain<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
-        let survey = self.survey(disk)?;
-        let Some(installed) = &survey.facts.slot(slot)?.installed else { return Ok(Ending::NothingToDo) };
-        let (reason, detail) = (Reason::HEALTH_CHECK, Detail::new("20-app: failed"));
-        let verdict = BootNote { reason, manifest: installed.digest, at: UnixSeconds::UNKNOWN, detail };
-        boot_note::leave(disk, survey.slots.get(slot)?, &verdict, &mut self.blocks[0])?;
-        Ok(Ending::Done)
-    }
-
-    fn withdraw<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
-        let survey = self.survey(disk)?;
-        let outcome = transition::withdraw(disk, self.board.specs, &survey.facts, slot, &mut self.scratch)?;
-        Ok(ending(&outcome))
-    }
-
-    fn rollback<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
-        let survey = self.survey(disk)?;
-        let outcome = transition::rollback(disk, self.board.specs, &survey.facts, slot, &mut self.scratch)?;
-        Ok(ending(&outcome))
-    }
-
-    fn repair<D: BlockIo>(&mut self, disk: &mut D) -> Result<Ending, Failure<D>> {
-        let table = Table::read(disk, &mut self.scratch)?;
-        let repaired = write::repair(disk, &table, Relocate::Yes, &mut self.scratch)?;
-        let moved = matches!(repaired.backup, write::BackupPlace::MovedFrom(_));
-        Ok(if repaired.repaired.is_some() || moved { Ending::Done } else { Ending::NothingToDo })
+        Ok(Start::System(()))
     }
 }
 
-/// What follows on staging.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
-    Arm,
-    Ask,
-    Keep,
+fn note(reason: Reason, detail: &str) -> Note {
+    Note { reason, detail: Detail::new(detail), at: UnixSeconds::UNKNOWN }
 }
 
-fn ending(outcome: &write::Outcome) -> Ending {
+fn ending(outcome: &Outcome) -> Ending {
     match outcome.effect {
-        write::Effect::Unchanged => Ending::NothingToDo,
-        write::Effect::Written => Ending::Done,
+        Effect::Unchanged => Ending::NothingToDo,
+        Effect::Written => Ending::Done,
     }
 }

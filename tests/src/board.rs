@@ -62,6 +62,8 @@ pub enum Entries {
 /// A release in its bundle.
 #[derive(Debug)]
 pub struct Release {
+    /// The whole bundle.
+    pub bundle: &'static [u8],
     /// The bundle behind its envelope.
     pub payloads: &'static [u8],
     /// Its head, verified once.
@@ -234,5 +236,5 @@ fn release(model: &Model, number: usize, key: &LocalKey, anchors: &Anchors) -> R
     let bytes: &'static [u8] = out.into_inner().leak();
     let (envelope, payloads) = bytes.split_at(written.envelope.len());
     let unverified = Unverified::parse(envelope).expect("its own envelope");
-    Release { payloads, verified: unverified.verify(anchors).expect("its own key") }
+    Release { bundle: bytes, payloads, verified: unverified.verify(anchors).expect("its own key") }
 }

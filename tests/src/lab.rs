@@ -105,7 +105,7 @@ impl<'b> Lab<'b> {
         let (ending, disk) = self.begin(scenario, faults);
         let (end, log) = (disk.content(), disk.into_log());
         let retried = log.iter().rev().take_while(|event| !matches!(event, Event::FailedFlush)).count();
-        if retried > 0 && retried < log.len() && scenario.act != Act::Boot {
+        if retried > 0 && retried < log.len() && !scenario.act.is_boot() {
             tally.mixed(format!("{text}: something is written after a flush has failed"));
         }
         let mut images = vec![end];
@@ -139,7 +139,7 @@ impl<'b> Lab<'b> {
         let (ending, disk) = self.begin(scenario, faults);
         let same = self.look(&disk.content()) == self.look(&scenario.start);
         let mut tally = self.only_cut(&scenario.start, disk.log());
-        if ending.is_ok() != (scenario.act == Act::Boot) || ending.is_err() && !same {
+        if ending.is_ok() != scenario.act.is_boot() || ending.is_err() && !same {
             tally.stuck(format!("{} without a backup: {ending:?}", scenario.name));
         }
         tally

@@ -148,7 +148,22 @@ impl<'b> Stage<'b> {
         };
         let trial = self.usual(GOOD_A, Bits(5, 6, 0), Some(2));
         let last = self.board.table.blocks - 1;
+        let no_start = |name, start, steps: &[Step]| Scenario {
+            name,
+            start,
+            booted: None,
+            act: Act::BootWithout(B),
+            steps: steps.to_vec(),
+            tears,
+        };
+        let first: Vec<u64> = self.board.slot_sectors(B).take(1).collect();
+        let damaged = |bits| self.damaged(&self.usual(GOOD_A, bits, Some(2)), &first);
+        let [spend, clear, withdraw] = [Step::Spend(B), Step::Clear(B), Step::Withdraw(B)];
         vec![
+            no_start("boot, trial does not start", trial.clone(), &[spend, clear, Step::Spend(A)]),
+            no_start("boot, trial damaged", damaged(Bits(5, 6, 0)), &[spend, clear, Step::Spend(A)]),
+            no_start("boot, good damaged", damaged(Bits(5, 3, 1)), &[spend, Step::Spend(A)]),
+            no_start("boot, suspect damaged", damaged(Bits(5, 0, 1)), &[withdraw, Step::Spend(A)]),
             scenario("spend, on trial", trial.clone(), B),
             scenario("spend, last try", self.usual(GOOD_A, Bits(5, 1, 0), Some(2)), B),
             scenario("spend, good", self.usual(GOOD_A, Bits(1, 2, 1), Some(0)), A),

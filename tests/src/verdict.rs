@@ -241,7 +241,8 @@ pub fn both_copies_valid(medium: &Medium) -> bool {
 /// The verdict on a crash image that was cut out of a commit from `before` to `after`.
 #[must_use]
 pub fn verdict(found: &Sight, before: &Sight, after: &Sight) -> Verdict {
-    if let Some(slot) = found.unfit {
+    // A slot that was damaged before the act is the act's to find, not its doing.
+    if let Some(slot) = found.unfit.filter(|slot| before.unfit != Some(*slot)) {
         return if found.boots.is_none() { Verdict::Unbootable } else { Verdict::Mixed(Mixed::Unfit(slot)) };
     }
     for (side, name) in [(before, Verdict::Old), (after, Verdict::New)] {

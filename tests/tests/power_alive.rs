@@ -1,7 +1,7 @@
 //! The laboratory is alive: writers in the wrong order, and drives that lie, are caught. And what is not a cut: accesses that fail, a
 //! backup that cannot be written.
 
-use tests::acts::{Act, Updater};
+use tests::acts::Updater;
 use tests::board::{Board, slot_id};
 use tests::chance::Chance;
 use tests::crash::{Effort, Grain, Tears};
@@ -163,7 +163,7 @@ fn an_access_that_fails_costs_nothing_but_the_act() {
         for scenario in Stage::new(&board).scenarios() {
             let mut disk = SimDisk::new(scenario.start.clone());
             let done = Updater::new(&board, scenario.booted.map(slot_id)).perform(&mut disk, scenario.act);
-            assert!(done.is_ok() || scenario.act == Act::Boot, "{done:?}");
+            assert!(done.is_ok() || scenario.act.is_boot(), "{done:?}");
             let accesses = disk.accesses();
             let reads = (0..accesses.reads).map(|at| Faults { read: Some(at), ..Faults::default() });
             let writes = (0..accesses.writes).map(|at| Faults { write: Some(at), ..Faults::default() });
@@ -174,5 +174,6 @@ fn an_access_that_fails_costs_nothing_but_the_act() {
     let Tally { runs, verdicts, recoveries, unbootable, mixed, stuck, .. } = &all;
     let [.., recovered] = recoveries;
     eprintln!("result: {runs:>8}{verdicts:>9}{recovered:>8}{unbootable:>5}{mixed:>5}{stuck:>5}");
+    all.told.truncate(12);
     assert!(all.is_sound(), "{:#?}", all.told);
 }

@@ -13,13 +13,13 @@
 //!   as the profile says:  last resort (every block of each slot) │ recovery partition │ reboot
 //! ```
 
-use libupdate::SlotId;
-use libupdate::boot::Reason;
-use libupdate::boot::{self, Boot, Candidate, Guard, Kind};
-use libupdate::gpt::{Priority, TriesLeft};
-use libupdate::slot::bootable;
+use heapless::Vec;
 
-use crate::command_line::Named;
+use crate::boot::{self, Boot, Candidate, Guard, Kind, Reason};
+use crate::gpt::{Priority, Successful, TriesLeft};
+use crate::slot::bootable;
+use crate::units::limits::SLOTS;
+use crate::units::slot_id::SlotId;
 
 /// One try of one slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +41,22 @@ pub enum Depth {
     Everything,
 }
 
-/// What becomes of a slot that did not hold.
+/// A stage of a boot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// The table was read, and repaired if it had to be.
+    Table,
+    /// The slot's try is spent.
+    Try,
+    /// Its trailers are authentic.
+    Signature,
+    /// Its rollback index is not below the floor.
+    Floor,
+    /// Its blocks are right, as far as they are read before it starts.
+    Blocks,
+}
+
+/// What becomes of a slot that did not start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Consequence {
     /// It never boots again by itself.
@@ -54,6 +69,7 @@ pub enum Consequence {
 
 impl Step {
     /// The slot's bits and entry.
+    #[must_use]
     pub const fn candidate(&self) -> Candidate {
         match self {
             Self::Chosen(boot) => boot.candidate,
@@ -62,20 +78,23 @@ impl Step {
     }
 
     /// The slot.
+    #[must_use]
     pub const fn slot(&self) -> SlotId {
         self.candidate().slot
     }
 
     /// Whether the slot has yet to complete a boot.
+    #[must_use]
     pub fn is_trial(&self) -> bool {
         match self {
             Self::Chosen(boot) => matches!(boot.kind, Kind::Trial { .. }),
-            Self::Named(candidate) => candidate.bits.successful == libupdate::gpt::Successful::No,
+            Self::Named(candidate) => candidate.bits.successful == Successful::No,
             Self::LastResort(_) => false,
         }
     }
 
     /// Tries left once this boot's is spent.
+    #[must_use]
     pub const fn tries_left(&self) -> TriesLeft {
         match self {
             Self::Chosen(Boot { kind: Kind::Trial { left } | Kind::Counted { left }, .. }) => *left,
@@ -84,6 +103,7 @@ impl Step {
     }
 
     /// How much of the slot is read before it boots.
+    #[must_use]
     pub const fn depth(&self) -> Depth {
         match self {
             Self::Chosen(Boot { kind: Kind::Suspect, .. }) | Self::LastResort(_) => Depth::Everything,
@@ -92,6 +112,7 @@ impl Step {
     }
 
     /// The word for the report.
+    #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Chosen(boot) => match boot.kind {
@@ -107,17 +128,17 @@ impl Step {
 }
 
 /// What is tried, in this order.
-pub fn steps(candidates: &[Candidate], guard: Guard, named: Named) -> Vec<Step> {
+#[must_use]
+pub fn steps(candidates: &[Candidate], guard: Guard, named: Option<SlotId>) -> Vec<Step, SLOTS> {
     match named {
-        Named::Slot(slot) => {
-            candidates.iter().filter(|candidate| candidate.slot == slot).map(|one| Step::Named(*one)).collect()
-        }
-        Named::No | Named::Nonsense => boot::order(candidates, guard).iter().map(|one| Step::Chosen(*one)).collect(),
+        Some(slot) => candidates.iter().filter(|one| one.slot == slot).take(1).map(|one| Step::Named(*one)).collect(),
+        None => boot::order(candidates, guard).iter().map(|one| Step::Chosen(*one)).collect(),
     }
 }
 
-/// What is tried where none of [`steps`] held.
-pub fn last_steps(candidates: &[Candidate]) -> Vec<Step> {
+/// What is tried if none of [`steps`] started.
+#[must_use]
+pub fn last_steps(candidates: &[Candidate]) -> Vec<Step, SLOTS> {
     boot::last_resort(candidates).iter().map(|one| Step::LastResort(*one)).collect()
 }
 
@@ -127,7 +148,8 @@ pub fn exhausted(candidates: &[Candidate]) -> impl Iterator<Item = SlotId> {
     candidates.iter().filter(out).map(|one| one.slot)
 }
 
-/// What becomes of a slot that did not hold.
+/// What becomes of a slot that did not start.
+#[must_use]
 pub fn consequence(step: &Step, reason: Reason) -> Consequence {
     let Step::Chosen(boot) = step else { return Consequence::PassedOver };
     match boot.kind {
@@ -141,8 +163,12 @@ pub fn consequence(step: &Step, reason: Reason) -> Consequence {
 
 #[cfg(test)]
 mod tests {
+    use std::format;
+    use std::string::String;
+    use std::vec::Vec;
+
     use super::*;
-    use libupdate::gpt::{EntryNumber, SlotBits, Successful};
+    use crate::gpt::{EntryNumber, SlotBits};
 
     fn candidate(index: usize, priority: u8, tries: u8, successful: u8) -> Candidate {
         let bits = SlotBits {
@@ -158,7 +184,7 @@ mod tests {
         Guard::new(TriesLeft::new(3).unwrap())
     }
 
-    fn words(candidates: &[Candidate], named: Named) -> Vec<String> {
+    fn words(candidates: &[Candidate], named: Option<SlotId>) -> Vec<String> {
         let told = |step: &Step| format!("{}:{}:{}", step.slot(), step.word(), step.tries_left().get());
         steps(candidates, guard(), named).iter().map(told).collect()
     }
@@ -166,11 +192,10 @@ mod tests {
     #[test]
     fn bootable_slots_come_in_their_order_and_a_named_one_alone() {
         let table = [candidate(0, 1, 3, 1), candidate(1, 2, 3, 0)];
-        assert_eq!(words(&table, Named::No), ["b:trial:2", "a:counted:2"]);
-        assert_eq!(words(&table, Named::Nonsense), ["b:trial:2", "a:counted:2"]);
-        assert_eq!(words(&table, Named::Slot(SlotId::A)), ["a:named:3"]);
-        assert_eq!(words(&table, Named::Slot(SlotId::from_index(2).unwrap())), [""; 0]);
-        assert_eq!(words(&[candidate(0, 1, 0, 1), candidate(1, 2, 0, 0)], Named::No), ["a:suspect:0"]);
+        assert_eq!(words(&table, None), ["b:trial:2", "a:counted:2"]);
+        assert_eq!(words(&table, Some(SlotId::A)), ["a:named:3"]);
+        assert_eq!(words(&table, Some(SlotId::from_index(2).unwrap())), [""; 0]);
+        assert_eq!(words(&[candidate(0, 1, 0, 1), candidate(1, 2, 0, 0)], None), ["a:suspect:0"]);
     }
 
     #[test]
@@ -182,7 +207,7 @@ mod tests {
 
     #[test]
     fn suspects_and_the_last_resort_are_read_in_full() {
-        let step = |candidate| steps(&[candidate], guard(), Named::No)[0];
+        let step = |candidate| steps(&[candidate], guard(), None)[0];
         assert_eq!(step(candidate(0, 1, 0, 1)).depth(), Depth::Everything);
         assert_eq!(step(candidate(0, 1, 1, 1)).depth(), Depth::AsRead);
         assert_eq!(last_steps(&[candidate(0, 0, 0, 0)])[0].depth(), Depth::Everything);
@@ -190,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_trial_fails_a_good_slot_is_passed_over_a_suspect_is_withdrawn_by_damage_only() {
-        let of = |candidate, reason| consequence(&steps(&[candidate], guard(), Named::No)[0], reason);
+        let of = |candidate, reason| consequence(&steps(&[candidate], guard(), None)[0], reason);
         let (trial, counted, suspect) = (candidate(0, 1, 1, 0), candidate(0, 1, 1, 1), candidate(0, 1, 0, 1));
         for reason in [Reason::TRAILER, Reason::ROOT_HASH, Reason::MOUNT, Reason::NO_INIT, Reason::ROLLBACK] {
             assert_eq!(of(trial, reason), Consequence::Failed, "{reason}");

@@ -72,6 +72,8 @@ pub enum Rejected {
         /// The slot.
         slot: SlotId,
     },
+    /// No slot is staged, and none is armed.
+    NothingStaged,
     /// No other slot can be written or raised.
     NoTarget,
     /// The slot is not in the profile.
@@ -111,6 +113,7 @@ impl fmt::Display for Rejected {
             Self::NeverBooted { slot } => {
                 write!(f, "slot {slot} does not run and has never completed a boot, so nobody knows whether it works")
             }
+            Self::NothingStaged => f.write_str("no slot is staged"),
             Self::NoTarget => f.write_str("no other slot is fit for it"),
             Self::NoSuchSlot { slot } => write!(f, "the profile has no slot {slot}"),
         }

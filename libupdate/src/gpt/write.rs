@@ -23,6 +23,7 @@ mod commit;
 mod create;
 mod edit;
 mod executor;
+mod grown;
 pub mod plan;
 mod repair;
 
@@ -30,6 +31,7 @@ pub use commit::{Effect, Outcome, Warning, commit};
 pub use create::{FreshTable, create};
 pub use edit::Edit;
 pub use executor::Backup;
+pub use grown::{ToTheEnd, bytes_before_end, to_the_end};
 pub use repair::{BackupPlace, Relocate, Repair, repair};
 
 #[cfg(test)]

@@ -174,6 +174,42 @@ impl Facts<'_> {
         Ok(facts)
     }
 
+    /// The slot that an activation arms: `wanted`, or the first one that is staged. `None` if it is armed already.
+    ///
+    /// # Errors
+    /// [`Rejected::NoSuchSlot`], [`Rejected::SlotState`], [`Rejected::NothingStaged`].
+    pub fn staged(&self, wanted: Option<SlotId>) -> Result<Option<SlotId>, Rejected> {
+        let armed = |facts: &SlotFacts| facts.state == SlotState::Trial && self.booted != Some(facts.slot);
+        let Some(slot) = wanted else {
+            let staged = self.slots.iter().find(|facts| facts.state == SlotState::Staged);
+            return match staged {
+                Some(facts) => Ok(Some(facts.slot)),
+                None if self.slots.iter().any(armed) => Ok(None),
+                None => Err(Rejected::NothingStaged),
+            };
+        };
+        match self.slot(slot)? {
+            facts if facts.state == SlotState::Staged => Ok(Some(slot)),
+            facts if armed(facts) => Ok(None),
+            _ => Err(Rejected::SlotState { slot, needed: "staged" }),
+        }
+    }
+
+    /// The slot that a cancellation takes back: `wanted`, or an armed one, the next to boot first, or a staged one. `None` if there is
+    /// nothing to take back. Whether it may be taken back is [`Facts::cancellable`]'s to say.
+    ///
+    /// # Errors
+    /// [`Rejected::NoSuchSlot`].
+    pub fn to_cancel(&self, wanted: Option<SlotId>) -> Result<Option<SlotId>, Rejected> {
+        let cancels = |facts: &SlotFacts| facts.is_armed() || facts.state == SlotState::Staged;
+        if let Some(slot) = wanted {
+            let facts = self.slot(slot)?;
+            return Ok((cancels(facts) || facts.state == SlotState::Trial).then_some(slot));
+        }
+        let others = self.slots.iter().filter(|one| Some(one.slot) != self.booted && cancels(one));
+        Ok(others.max_by_key(|one| (one.bits.priority, core::cmp::Reverse(one.entry))).map(|one| one.slot))
+    }
+
     /// Whether a slot may be marked good: it runs, or it was good already.
     ///
     /// # Errors

@@ -21,6 +21,11 @@ pub struct Disarmed<'a> {
 }
 
 impl<'a> Disarmed<'a> {
+    /// For whoever called [`take_out`].
+    pub(crate) const fn of(admitted: Admitted<'a>) -> Self {
+        Self { admitted }
+    }
+
     /// The admitted bundle.
     pub const fn admitted(&self) -> &Admitted<'a> {
         &self.admitted
@@ -47,13 +52,23 @@ pub fn disarm<'a, D: BlockIo>(
     admitted: Admitted<'a>,
     scratch: &mut [u8],
 ) -> Result<(Disarmed<'a>, Outcome), Error<D::Error>> {
-    let bits = admitted.bits();
-    let outcome = if slot::spent(bits) {
-        forget(disk, specs, &admitted, scratch)?
-    } else {
-        change(disk, specs, &admitted, [bits, slot::disarm()], scratch)?
-    };
+    let outcome = take_out(disk, specs, &admitted, scratch)?;
     Ok((Disarmed { admitted }, outcome))
+}
+
+/// [`disarm`] without the token.
+pub(crate) fn take_out<D: BlockIo>(
+    disk: &mut D,
+    specs: &[PartitionSpec<'_>],
+    admitted: &Admitted<'_>,
+    scratch: &mut [u8],
+) -> Result<Outcome, Error<D::Error>> {
+    let bits = admitted.bits();
+    if slot::spent(bits) {
+        forget(disk, specs, admitted, scratch)
+    } else {
+        change(disk, specs, admitted, [bits, slot::disarm()], scratch)
+    }
 }
 
 /// Takes out a slot whose content failed, and the content with it.

@@ -4,8 +4,8 @@ use core::arch::asm;
 use core::fmt;
 
 use embedded_io::{ErrorKind, ErrorType, Read};
-use libupdate::units::bytes::len_u64;
 use libupdate::install::Source;
+use libupdate::units::bytes::len_u64;
 use libupdate::{BlockCount, BlockIo, BlockSize, Lba};
 
 const SYS_OPEN: u32 = 0x01;

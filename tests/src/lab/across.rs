@@ -74,7 +74,7 @@ pub(super) type Sights = HashMap<u128, Vec<Rows>, BuildHasherDefault<Spread>>;
 /// The acts that may follow on any other, on a board with two slots or more.
 #[must_use]
 pub fn followers() -> Vec<Act> {
-    let on_slots = [Act::MarkBad, Act::Withdraw, Act::Rollback, Act::Explain, Act::Cancel];
+    let on_slots = [Act::MarkBad, Act::Withdraw, Act::Rollback, Act::Explain, Act::Cancel, Act::BootWithout];
     let mut all: Vec<Act> = on_slots.iter().flat_map(|act| [act(0), act(1)]).collect();
     all.extend([Act::Boot, Act::MarkGood, Act::Activate, Act::Repair]);
     all.extend([Act::Install(2), Act::Install(3), Act::InstallOnly(3), Act::InstallAsking(3)]);
@@ -180,7 +180,9 @@ fn flushes(log: &[Event]) -> usize {
 /// Whether an act says that something is so now: a boot does not, nor does one that had no slot to speak of.
 const fn claims<E>(act: Act, ending: &Result<Ending, E>) -> bool {
     match (ending, act) {
-        (Err(_), _) | (_, Act::Boot) | (Ok(Ending::NothingToDo), Act::Explain(_) | Act::MarkGood) => false,
+        (Err(_), _)
+        | (_, Act::Boot | Act::BootWithout(_))
+        | (Ok(Ending::NothingToDo), Act::Explain(_) | Act::MarkGood) => false,
         (Ok(_), _) => true,
     }
 }

@@ -49,12 +49,14 @@ impl Lab<'_> {
             return Err("foreign bits, other entries or the header changed".to_owned());
         }
         if old.last_usable != new.last_usable {
-            let moved = act == Act::Repair && old.bits == new.bits;
+            let moved = !act.is_boot() && old.bits == new.bits;
             return if moved { Ok(None) } else { Err("the usable range changed".to_owned()) };
         }
         let steps = explain(&old.bits, &new.bits, self.board.tries);
         let chosen = before.boots.map(|(slot, _)| slot);
-        let allowed = |step: &&Step| !matches!(step, Step::Spend(slot) if Some(*slot) != chosen);
+        // A boot that goes on to the next slot spends that one's try, too.
+        let passes_over = matches!(act, Act::BootWithout(_));
+        let allowed = |step: &&Step| passes_over || !matches!(step, Step::Spend(slot) if Some(*slot) != chosen);
         let step = steps.iter().find(allowed).copied();
         step.map(Some).ok_or_else(|| format!("no rule leads from {:?} to {:?}", old.bits, new.bits))
     }

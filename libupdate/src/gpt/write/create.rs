@@ -64,6 +64,25 @@ impl<'a> FreshTable<'a> {
         Ok(Fresh { mbr: self.protective_mbr, entries: self.entries, primary, backup })
     }
 
+    /// The entries in use, once every rule holds for the table.
+    ///
+    /// # Errors
+    /// The rule that the table would break.
+    pub fn entries(
+        &self,
+        disk: BlockCount,
+        block_size: BlockSize,
+        mut each: impl FnMut(&Entry),
+    ) -> Result<(), TableFault> {
+        let primary = self.judge(disk, block_size)?.primary;
+        for (number, raw) in numbered(0, self.entries) {
+            if let Some(entry) = Entry::parse(raw, number, &primary, block_size)? {
+                each(&entry);
+            }
+        }
+        Ok(())
+    }
+
     fn judge_entries(&self, header: &Header, block_size: BlockSize) -> Result<(), TableFault> {
         for (number, raw) in numbered(0, self.entries) {
             let Some(entry) = Entry::parse(raw, number, header, block_size)? else { continue };

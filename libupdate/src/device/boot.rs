@@ -1,0 +1,394 @@
+//! The whole boot, from the table to the slot that starts.
+
+use super::{Device, Listener, News, Room, Work, read_back};
+use crate::boot::{self, Boot, Consequence, Depth, Reason, Setback, Stage, Step, unfit};
+use crate::bundle::Verified;
+use crate::error::{Corrupt, Error};
+use crate::gpt::write::{self, Relocate};
+use crate::gpt::{CopyState, Table, TriesLeft};
+use crate::inspect;
+use crate::install::progress::{Meter, Phase};
+use crate::install::{self, Buffers, Decompressor, Tools};
+use crate::io::{BlockIo, Window};
+use crate::region::boot_note::{self, BootNote};
+use crate::region::confirmation;
+use crate::slot::{Slot, SlotTable};
+use crate::transition;
+use crate::units::block::Extent;
+use crate::units::digest::{BlockHasher, Digest};
+use crate::units::slot_id::SlotId;
+use crate::units::time::UnixSeconds;
+
+/// Who spends the try of a boot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Spender {
+    /// This boot.
+    #[default]
+    ThisBoot,
+    /// The boot loader before it has done so.
+    BootLoader,
+}
+
+/// Who marks a trial good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Marker {
+    /// The slot's own system, once it is up.
+    #[default]
+    System,
+    /// This boot, as soon as the slot starts; not if a person is asked.
+    ThisBoot,
+}
+
+/// How a board boots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BootRules<'r> {
+    /// Who spends tries.
+    pub spender: Spender,
+    /// Who marks a trial good.
+    pub marker: Marker,
+    /// The slot that whoever started this boot has chosen, and spent a try of: only that one is tried.
+    pub named: Option<SlotId>,
+    /// Whether, if no slot boots, every block of each is read and the first one that is right starts.
+    pub last_resort: bool,
+    /// The role whose image is read in full before a slot starts: the one with the kernel.
+    pub whole: Option<&'r str>,
+}
+
+/// What a slot starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start<T> {
+    /// The slot's system: it runs from here on.
+    System(T),
+    /// The slot's own kernel, which has yet to run: the boot in it marks.
+    Kernel(T),
+}
+
+/// A slot that may start.
+#[derive(Debug)]
+pub struct Sound<'s> {
+    /// The slot.
+    pub slot: &'s Slot<'s>,
+    /// The bundle that its trailers hold.
+    pub verified: &'s Verified<'s>,
+    /// Where its images are, in the manifest's order.
+    pub extents: &'s [Extent],
+    /// Why it is tried.
+    pub step: Step,
+    /// Its tries as the disk has them now.
+    pub tries_left: TriesLeft,
+    /// Seconds that a person has to confirm the trial.
+    pub confirm_within: Option<u32>,
+    /// What an earlier boot of the same bundle left: why it was not marked good.
+    pub earlier: Option<&'s Setback>,
+}
+
+/// What only the caller can do: map and mount, load a kernel, or, in a laboratory, say yes.
+pub trait Starter<D: BlockIo>: Listener {
+    /// What a slot that starts is to the caller.
+    type Started;
+
+    /// Hears which slots there are, before any is tried.
+    fn found(&mut self, _disk: &mut D, _table: &Table, _slots: &SlotTable<'_>) {}
+
+    /// Starts the slot, or makes ready all that can fail in starting it. What a failed start began, it undoes.
+    ///
+    /// # Errors
+    /// Why the slot does not start.
+    fn start(&mut self, disk: &mut D, sound: &Sound<'_>) -> Result<Start<Self::Started>, Setback>;
+
+    /// The time, for notes.
+    fn now(&self) -> UnixSeconds {
+        UnixSeconds::UNKNOWN
+    }
+}
+
+/// A slot that started.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Booted<T> {
+    /// Why it was tried.
+    pub step: Step,
+    /// Digest of the manifest of what it holds.
+    pub manifest: Digest,
+    /// What the starter made of it.
+    pub started: Start<T>,
+}
+
+/// A slot that did not start, and what it held: zeros if there is no authentic trailer.
+struct Refused {
+    setback: Setback,
+    manifest: Digest,
+}
+
+impl Refused {
+    const fn unknown(setback: Setback) -> Self {
+        Self { setback, manifest: Digest::new([0; 32]) }
+    }
+}
+
+impl<'p, D: BlockIo> Device<'_, 'p, D> {
+    /// Boots: a damaged copy of the table is written anew; then each slot of the boot order is tried, until one starts.
+    ///
+    /// The try is spent before anything of the slot is read: reading it may hang, or crash the machine, and then the try is what ends the
+    /// trial. A slot on trial that does not start is failed at once, unless the disk could not be read or written, which says nothing
+    /// about the slot.
+    ///
+    /// # Durability
+    /// A try is one commit, and so is what becomes of a slot that did not start; a note is one block and a flush. Every cut leaves a table
+    /// from which the same boot begins again, with at most one try less.
+    /// # Errors
+    /// [`Error::Table`], [`Error::Io`] for the table, [`Error::Rejected`] if the slots are not there. `Ok(None)`: no slot boots.
+    pub fn boot<H: BlockHasher, Z: Decompressor, S: Starter<D>>(
+        &mut self,
+        rules: &BootRules<'_>,
+        room: &mut Room<'p>,
+        work: &mut Work<'_, H, Z>,
+        starter: &mut S,
+    ) -> Result<Option<Booted<S::Started>>, Error<D::Error>> {
+        let table = inspect::find_into(self.disk, self.board.view.specs, &mut room.slots, self.scratch)?;
+        self.repair_copies(&table, starter);
+        starter.found(self.disk, &table, &room.slots);
+        starter.hear(&News::Passed(Stage::Table));
+        let known = boot::candidates(&room.slots);
+        if rules.named.is_none() {
+            boot::exhausted(&known).for_each(|slot| self.say_exhausted(slot, room, starter));
+        }
+        for step in boot::steps(&known, self.board.guard, rules.named) {
+            if let Some(booted) = self.try_slot(&step, rules, room, work, starter) {
+                return Ok(Some(booted));
+            }
+        }
+        if !rules.last_resort || rules.named.is_some() {
+            return Ok(None);
+        }
+        starter.hear(&News::LastResort);
+        self.find_again(&mut room.slots)?;
+        for step in boot::last_steps(&boot::candidates(&room.slots)) {
+            if let Some(booted) = self.try_slot(&step, rules, room, work, starter) {
+                return Ok(Some(booted));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A slot that started has come back after all: what becomes of it.
+    ///
+    /// # Durability
+    /// As [`Device::boot`].
+    pub fn came_back<T, S: Starter<D>>(
+        &mut self,
+        booted: &Booted<T>,
+        setback: &Setback,
+        room: &mut Room<'p>,
+        starter: &mut S,
+    ) {
+        let Booted { step, manifest, .. } = booted;
+        self.follow(step, *manifest, setback, room, starter);
+    }
+
+    /// A copy that cannot be repaired does not keep a device from booting.
+    #[inline(never)]
+    fn repair_copies<L: Listener>(&mut self, table: &Table, listener: &mut L) {
+        let sound = |state| matches!(state, CopyState::Valid | CopyState::Ignored);
+        if sound(table.primary().state()) && sound(table.backup().state()) {
+            return;
+        }
+        match self.alone(|disk, _, scratch| write::repair(disk, table, Relocate::No, scratch)) {
+            Ok(repair) => match repair.repaired {
+                Some(copy) => listener.hear(&News::Repaired(copy)),
+                None => listener.hear(&News::NoPlace),
+            },
+            Err(error) => listener.hear(&News::NotRepaired(&error)),
+        }
+    }
+
+    /// A slot whose tries ran out is not looked at; a note on it says why.
+    fn say_exhausted<L: Listener>(&mut self, slot: SlotId, room: &mut Room<'p>, listener: &mut L) {
+        let Room { slots, block, .. } = room;
+        let note = slots.get(slot).ok().and_then(|slot| boot_note::any(self.disk, slot, block));
+        let earlier = note.map(earlier);
+        listener.hear(&News::PassedOver(slot, &Setback::exhausted(earlier.as_ref())));
+    }
+
+    #[inline(never)]
+    fn try_slot<H: BlockHasher, Z: Decompressor, S: Starter<D>>(
+        &mut self,
+        step: &Step,
+        rules: &BootRules<'_>,
+        room: &mut Room<'p>,
+        work: &mut Work<'_, H, Z>,
+        starter: &mut S,
+    ) -> Option<Booted<S::Started>> {
+        match self.attempt(step, rules, room, work, starter) {
+            Ok(booted) => Some(booted),
+            Err(Refused { setback, manifest }) => {
+                self.follow(step, manifest, &setback, room, starter);
+                starter.hear(&News::PassedOver(step.slot(), &setback));
+                None
+            }
+        }
+    }
+
+    fn attempt<H: BlockHasher, Z: Decompressor, S: Starter<D>>(
+        &mut self,
+        step: &Step,
+        rules: &BootRules<'_>,
+        room: &mut Room<'p>,
+        work: &mut Work<'_, H, Z>,
+        starter: &mut S,
+    ) -> Result<Booted<S::Started>, Refused> {
+        let unreadable = |error: Error<D::Error>| Refused::unknown(Setback::new(Reason::UNREADABLE, error));
+        let tries_left = self.tries_of(step, rules.spender, starter).map_err(Refused::unknown)?;
+        starter.hear(&News::Passed(Stage::Try));
+        let trial = step.is_trial();
+        if trial {
+            // For the floor: what the other slots hold.
+            self.look_at_trailers(room).map_err(unreadable)?;
+        }
+        let Room { slots, facts, trailer, leaf, block, page, .. } = room;
+        let slot = slots.get(step.slot()).map_err(|error| unreadable(error.into()))?;
+        let found = inspect::trailer(self.disk, slot, &self.board.view, trailer, [&mut *block, &mut *page]);
+        let (verified, extents) =
+            found.map_err(unreadable)?.fit().map_err(|unfit| Refused::unknown(Setback::unfit(&unfit)))?;
+        starter.hear(&News::Passed(Stage::Signature));
+        let manifest = verified.digest();
+        let refused = |setback| Refused { setback, manifest };
+        let (mut confirm_within, mut note) = (None, None);
+        if trial {
+            let floor = facts.lowest_index_beside(slot.id);
+            let above = unfit::above(verified.manifest().rollback_index(), floor);
+            above.map_err(|unfit| refused(Setback::unfit(&unfit)))?;
+            starter.hear(&News::Passed(Stage::Floor));
+            note = boot_note::about(self.disk, slot, manifest, block).map(earlier);
+            confirm_within = confirmation::asked(self.disk, slot, manifest, block);
+        }
+        let place = (slot, &extents[..]);
+        let checked = match step.depth() {
+            Depth::Everything => {
+                let memory = (&mut *work, &mut [&mut *leaf, &mut *block, &mut *page]);
+                read_back(self.disk, verified.clone(), place, memory, starter).map(|_| ())
+            }
+            Depth::AsRead => self.first_blocks(&verified, place.1, rules.whole, (work, [leaf, block, page]), starter),
+        };
+        checked.map_err(|error| refused(damage(error)))?;
+        starter.hear(&News::Passed(Stage::Blocks));
+        let earlier = note.as_ref();
+        let sound =
+            Sound { slot, verified: &verified, extents: &extents, step: *step, tries_left, confirm_within, earlier };
+        let started = starter.start(self.disk, &sound).map_err(refused)?;
+        let marks = rules.marker == Marker::ThisBoot && trial && confirm_within.is_none();
+        if marks && matches!(started, Start::System(_)) {
+            self.mark_started(slot.id, starter);
+        }
+        Ok(Booted { step: *step, manifest, started })
+    }
+
+    /// Spends the try, unless somebody has; the slot's tries as the disk has them then.
+    fn tries_of<L: Listener>(&mut self, step: &Step, spender: Spender, listener: &mut L) -> Result<TriesLeft, Setback> {
+        let Step::Chosen(boot) = step else { return Ok(step.tries_left()) };
+        if spender == Spender::BootLoader {
+            return Ok(boot.candidate.bits.tries_left);
+        }
+        match self.spend(boot, listener) {
+            Ok(attempt) if matches!(attempt.spent, transition::Spent::Yes(_)) => Ok(step.tries_left()),
+            Ok(_) => Ok(unspent(boot)),
+            Err(error) => Err(Setback::new(Reason::TRY_NOT_SPENT, error)),
+        }
+    }
+
+    /// Reads the start of each image, and the hash blocks above it; all of the one with the kernel.
+    #[inline(never)]
+    fn first_blocks<H: BlockHasher, Z: Decompressor, L: Listener>(
+        &mut self,
+        verified: &Verified<'_>,
+        extents: &[Extent],
+        whole: Option<&str>,
+        (work, [leaf, block, page]): (&mut Work<'_, H, Z>, super::Blocks<'_>),
+        listener: &mut L,
+    ) -> Result<(), Error<D::Error>> {
+        for (payload, extent) in verified.manifest().payloads().iter().zip(extents) {
+            let mut window = Window::new(&mut *self.disk, *extent);
+            let tree = payload.tree();
+            let Work { data, carried, hasher, decompressor } = &mut *work;
+            if whole == Some(payload.role().as_str()) {
+                let mut buffers = Buffers { data, carried, leaf: &mut *leaf, block: &mut *block, page: &mut *page };
+                let mut meter = Meter::new(Phase::ReadBack, tree.geometry.image_blocks_bytes());
+                let tools =
+                    Tools { hasher: &mut **hasher, decompressor: &mut **decompressor, observer: &mut *listener };
+                let observer = (&mut meter, tools.observer);
+                install::read_back::partition(&mut window, &tree, &mut buffers, tools.hasher, observer)?;
+            } else {
+                install::first_blocks::check(&mut window, &tree, (data, &mut *leaf), *hasher)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn mark_started<L: Listener>(&mut self, slot: SlotId, listener: &mut L) {
+        let guard = self.board.guard;
+        let marked =
+            self.commit(listener, |disk, specs, scratch| transition::mark_good(disk, specs, slot, guard, scratch));
+        if let Err(error) = marked {
+            listener.hear(&News::NotMarkedGood(slot, &error));
+        }
+    }
+
+    /// What becomes of a slot that did not start: its bits, if another one is good, and a note on it.
+    #[inline(never)]
+    fn follow<S: Starter<D>>(
+        &mut self,
+        step: &Step,
+        manifest: Digest,
+        setback: &Setback,
+        room: &mut Room<'p>,
+        starter: &mut S,
+    ) {
+        let slot = step.slot();
+        if let Err(error) = self.carry_out(step, setback.reason, room, starter) {
+            starter.hear(&News::KeepsBits(slot, &error));
+        }
+        let note = BootNote { reason: setback.reason, manifest, at: starter.now(), detail: setback.detail.clone() };
+        let Room { slots, block, .. } = room;
+        let Ok(place) = slots.get(slot) else { return };
+        if let Err(error) = boot_note::leave(self.disk, place, &note, block) {
+            starter.hear(&News::NoteNotLeft(slot, &error));
+        }
+    }
+
+    fn carry_out<L: Listener>(
+        &mut self,
+        step: &Step,
+        reason: Reason,
+        room: &mut Room<'p>,
+        listener: &mut L,
+    ) -> Result<(), Error<D::Error>> {
+        let consequence = boot::consequence(step, reason);
+        if consequence == Consequence::PassedOver {
+            return Ok(());
+        }
+        self.look(room)?;
+        match consequence {
+            Consequence::PassedOver => Ok(()),
+            Consequence::Failed => self.condemn(&room.facts, step.slot(), listener).map(|_| ()),
+            Consequence::GoodNoMore => self.take_success(&room.facts, step.slot(), listener).map(|_| ()),
+        }
+    }
+}
+
+/// The tries of a slot whose boot cost none.
+const fn unspent(boot: &Boot) -> TriesLeft {
+    boot.candidate.bits.tries_left
+}
+
+/// What a note says of a boot that went before.
+fn earlier(note: BootNote) -> Setback {
+    Setback { reason: note.reason, detail: note.detail }
+}
+
+fn damage<E: core::error::Error>(error: Error<E>) -> Setback {
+    let reason = match error {
+        Error::Corrupt(Corrupt::HashBlock { .. } | Corrupt::Superblock(_)) => Reason::ROOT_HASH,
+        Error::Corrupt(_) => Reason::CORRUPTION,
+        _ => Reason::UNREADABLE,
+    };
+    Setback::new(reason, error)
+}

@@ -1,0 +1,132 @@
+//! The slot that boots next, for whoever boots it by other means: a boot script, a boot loader.
+
+use heapless::Vec;
+
+use super::{Device, Listener, News, Room, tell};
+use crate::boot::{self, Boot, Choice, Guard, Unfit, unfit};
+use crate::error::Error;
+use crate::gpt::CopyState;
+use crate::inspect;
+use crate::io::BlockIo;
+use crate::slot::{PartitionSpec, SlotTable};
+use crate::transition::{self, Attempt, Spent};
+use crate::units::limits::SLOTS;
+use crate::units::slot_id::SlotId;
+
+/// What boots next, and what would if its trailer were in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Next {
+    /// The first slot that may boot.
+    pub boot: Option<Boot>,
+    /// Those before it, and why they do not boot.
+    pub passed_over: Vec<(SlotId, Unfit), SLOTS>,
+}
+
+/// What [`choose_and_spend`] chose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Chosen<E> {
+    /// The slot to boot, with its try spent; `None` if no slot is bootable.
+    pub attempt: Option<Attempt<E>>,
+    /// Whether a copy of the table is damaged: a repair mends it.
+    pub needs_repair: bool,
+}
+
+impl<'p, D: BlockIo> Device<'_, 'p, D> {
+    /// The slot that boots next, by the rules of [`Device::boot`]: a slot is passed over if its trailer is not authentic, or, on trial, if
+    /// its rollback index is below the floor. Reads only.
+    ///
+    /// # Errors
+    /// [`Error::Table`], [`Error::Io`] for the table.
+    pub fn next(&mut self, room: &mut Room<'p>) -> Result<Next, Error<D::Error>> {
+        self.look(room)?;
+        let mut next = Next { boot: None, passed_over: Vec::new() };
+        for boot in boot::order(&boot::candidates(&room.slots), self.board.guard) {
+            match self.judge(&boot, room) {
+                Ok(()) => {
+                    next.boot = Some(boot);
+                    break;
+                }
+                // There are as many places as slots.
+                Err(unfit) => next.passed_over.push((boot.candidate.slot, unfit)).unwrap_or_default(),
+            }
+        }
+        Ok(next)
+    }
+
+    fn judge(&mut self, boot: &Boot, room: &mut Room<'p>) -> Result<(), Unfit> {
+        let id = boot.candidate.slot;
+        let Room { slots, facts, trailer, block, page, .. } = room;
+        let slot = slots.get(id).map_err(|_| Unfit::Unreadable)?;
+        let found = inspect::trailer(self.disk, slot, &self.board.view, trailer, [block, page]);
+        let (verified, _) = found.map_err(|_| Unfit::Unreadable)?.fit()?;
+        if !boot.kind.is_trial() {
+            return Ok(());
+        }
+        unfit::above(verified.manifest().rollback_index(), facts.lowest_index_beside(id))
+    }
+
+    /// [`Device::next`], and the try of the slot is spent, as a boot does. Of a slot that is passed over nothing is spent, since
+    /// only its trailer was read: nothing could hang on the way.
+    ///
+    /// # Durability
+    /// One commit: [`transition::spend_try`].
+    /// # Errors
+    /// Those of [`Device::next`] and [`transition::spend_try`].
+    pub fn choose<L: Listener>(&mut self, room: &mut Room<'p>, listener: &mut L) -> Result<Next, Error<D::Error>> {
+        let next = self.next(room)?;
+        if let Some(boot) = &next.boot {
+            self.spend(boot, listener)?;
+        }
+        Ok(next)
+    }
+
+    /// Spends the try of a boot, and hears what there is to say of it.
+    pub(super) fn spend<L: Listener>(
+        &mut self,
+        boot: &Boot,
+        listener: &mut L,
+    ) -> Result<Attempt<D::Error>, Error<D::Error>> {
+        let attempt = self.alone(|disk, specs, scratch| transition::spend_try(disk, specs, boot, scratch))?;
+        match &attempt.spent {
+            Spent::Yes(outcome) => tell(listener, outcome),
+            Spent::NotNeeded => {}
+            Spent::Failed(error) => listener.hear(&News::TryNotSpent(boot.candidate.slot, error)),
+        }
+        Ok(attempt)
+    }
+}
+
+/// The least a boot loader does, with no keys and 4 KiB of memory: read both copies of the table, choose the slot, spend its try. What it
+/// starts then checks the slot.
+///
+/// # Durability
+/// One commit: [`transition::spend_try`].
+/// # Errors
+/// [`Error::Table`], [`Error::Io`]; those of [`transition::spend_try`]: then the slot on trial must not boot.
+pub fn choose_and_spend<D: BlockIo>(
+    disk: &mut D,
+    specs: &[PartitionSpec<'_>],
+    guard: Guard,
+    scratch: &mut [u8],
+) -> Result<Chosen<D::Error>, Error<D::Error>> {
+    let (choice, needs_repair) = chosen(disk, specs, guard, scratch)?;
+    let attempt = match choice {
+        Choice::Nothing => None,
+        Choice::Boot(boot) => Some(transition::spend_try(disk, specs, &boot, scratch)?),
+    };
+    Ok(Chosen { attempt, needs_repair })
+}
+
+// Not inlined: the slots are gone before the try is spent.
+#[inline(never)]
+fn chosen<D: BlockIo>(
+    disk: &mut D,
+    specs: &[PartitionSpec<'_>],
+    guard: Guard,
+    scratch: &mut [u8],
+) -> Result<(Choice, bool), Error<D::Error>> {
+    let mut slots = SlotTable::empty();
+    let table = inspect::find_into(disk, specs, &mut slots, scratch)?;
+    let damaged = [table.primary(), table.backup()].iter().any(|copy| copy.state() != CopyState::Valid);
+    Ok((boot::choose(&boot::candidates(&slots), guard), damaged))
+}
