@@ -16,11 +16,9 @@ pub mod lock;
 mod medium;
 pub mod node;
 #[cfg(feature = "program")]
+pub mod program;
+#[cfg(feature = "program")]
 mod queue;
-#[cfg(feature = "program")]
-pub mod reboot;
-#[cfg(feature = "program")]
-pub mod reread;
 #[cfg(feature = "program")]
 pub mod signal;
 #[cfg(feature = "program")]

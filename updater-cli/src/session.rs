@@ -38,8 +38,8 @@ impl Session {
     pub fn start(common: Common) -> Result<Self, Failure> {
         let settings = settings(&common);
         let next = "allow it a thread: raise ulimit -u, or TasksMax where systemd runs it";
-        let interrupt =
-            Interrupt::listen().map_err(|error| Failure::new(Exit::Io, "cannot listen to signals", error, next))?;
+        let interrupt = Interrupt::listen(Exit::Interrupted.code())
+            .map_err(|error| Failure::new(Exit::Io, "cannot listen to signals", error, next))?;
         let output = Output::new(settings, common.disk.as_deref())?;
         Ok(Self { output, interrupt, common, told: Mutex::default() })
     }

@@ -17,8 +17,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
-use crate::exit::Exit;
-use crate::os::file;
+use super::file;
 
 /// Whether somebody asked to stop.
 #[derive(Clone, Debug, Default)]
@@ -35,11 +34,11 @@ pub struct Shield<'i> {
 }
 
 impl Interrupt {
-    /// Starts to listen. Once per process.
+    /// Starts to listen, once per process. `status` is what the process ends with at the second signal.
     ///
     /// # Errors
     /// Where the kernel gives no handler or no thread.
-    pub fn listen() -> io::Result<Self> {
+    pub fn listen(status: u8) -> io::Result<Self> {
         let interrupt = Self::default();
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         if !hangup_is_ignored() {
@@ -51,7 +50,7 @@ impl Interrupt {
             for _ in signals.forever() {
                 if ours.requested.swap(true, Ordering::SeqCst) {
                     let _shield = ours.shield();
-                    process::exit(i32::from(Exit::Interrupted.code()));
+                    process::exit(i32::from(status));
                 }
             }
         };
@@ -98,6 +97,7 @@ mod tests {
     use super::*;
 
     const ROLE: &str = "UPDATER_CLI_SIGNAL_TEST";
+    const STATUS: u8 = 9;
 
     /// This very test in a process of its own, where it acts the part of an updater.
     fn updater(test: &str) -> (Child, impl FnMut(&str) -> bool) {
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn the_first_signal_only_asks() {
         if env::var(ROLE).is_ok() {
-            let interrupt = Interrupt::listen().unwrap();
+            let interrupt = Interrupt::listen(STATUS).unwrap();
             assert!(!interrupt.requested());
             say("ready");
             wait_for(&interrupt);
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn the_second_signal_ends_the_process_but_not_in_a_commit() {
         if env::var(ROLE).is_ok() {
-            let interrupt = Interrupt::listen().unwrap();
+            let interrupt = Interrupt::listen(STATUS).unwrap();
             let shield = interrupt.shield();
             say("ready");
             wait_for(&interrupt);
@@ -166,7 +166,7 @@ mod tests {
         assert!(says("asked"));
         send(&child, Signal::TERM);
         assert!(says("committed"));
-        assert_eq!(child.wait().unwrap().code(), Some(i32::from(Exit::Interrupted.code())));
+        assert_eq!(child.wait().unwrap().code(), Some(i32::from(STATUS)));
         assert!(!says("never reached"));
     }
 }

@@ -54,16 +54,6 @@ impl Keeper {
             Err(_) => Self::Unknown,
         }
     }
-
-    /// The word of `status --json`.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Fed => "fed",
-            Self::Unfed => "unfed",
-            Self::Off => "off",
-            Self::Unknown => "unknown",
-        }
-    }
 }
 
 fn number(device: u64) -> (u32, u32) {

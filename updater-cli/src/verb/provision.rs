@@ -26,6 +26,7 @@ use crate::cli::Provision;
 use crate::exit::{Exit, Failure};
 use crate::new_file::{target, unwritable};
 use crate::new_table::NewTable;
+use crate::os::program;
 use crate::os::signal::Shield;
 use crate::os::{AlignedBuf, Disk, Interrupt, Mode, OpenHow, OsError};
 use crate::output::Watch;
@@ -104,8 +105,17 @@ fn make(
         transition::first_good(disk, specs, &staged, device.profile.guard, scratch)
     })?;
     drop(claim);
-    crate::os::reread::table(&bench.disk, &session.output);
+    tell_the_kernel(session, &bench.disk);
     status::after(session, &mut bench, device.profile, &outcome)
+}
+
+/// The disk itself is right either way, so a refusal is only a warning.
+fn tell_the_kernel(session: &Session, disk: &Disk) {
+    if let Err(why) = program::reread_table(disk) {
+        session
+            .output
+            .warn(&format!("the kernel does not know the new partitions yet ({why}); it will after a reboot"));
+    }
 }
 
 /// What an earlier table's slots left where the new one's end: a new device has neither failed nor fallen back.

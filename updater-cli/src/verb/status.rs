@@ -119,7 +119,7 @@ impl Status {
             last_fallback: fallback(bench, survey),
             watchdog: keeper(bench, profile).map(|(watchdog, keeper)| WatchdogRow {
                 device: watchdog.device.display().to_string(),
-                state: keeper.word(),
+                state: word_for(keeper),
                 timeout_seconds: watchdog.timeout.as_secs(),
             }),
         }
@@ -147,6 +147,16 @@ impl Copies {
             }
         };
         format!("primary {}, backup {}{place}", self.primary, self.backup)
+    }
+}
+
+/// The keeper of the watchdog in the word of the contract.
+const fn word_for(keeper: Keeper) -> &'static str {
+    match keeper {
+        Keeper::Fed => "fed",
+        Keeper::Unfed => "unfed",
+        Keeper::Off => "off",
+        Keeper::Unknown => "unknown",
     }
 }
 
