@@ -11,19 +11,21 @@ use libupdate::gpt::{Attributes, Guid, TriesLeft};
 use libupdate::slot::{Duty, PartitionSpec};
 use libupdate::units::limits::PROFILE_BYTES;
 
-use crate::exit::{Exit, Failure};
 use crate::os::file;
 use crate::os::find::Selection;
 
 pub mod boot;
 pub mod disk;
+mod error;
 mod judge;
 mod keys;
 mod value;
 
 pub use boot::Boot;
+pub use error::{ProfileError, ProfileErrorKind, TrustError};
 pub use value::{Size, parse_bytes};
 
+use error::ProfileErrorKind as Kind;
 use judge::Broken;
 
 /// The profile of a device.
@@ -123,17 +125,18 @@ impl Profile {
     /// Finds and reads the profile that `--profile` names, or the device's own.
     ///
     /// # Errors
-    /// [`Exit::Usage`]: there is none, or it breaks a rule; the message names the line.
-    pub fn load(asked: Option<&str>) -> Result<Self, Failure> {
+    /// There is none, it cannot be read, or it breaks a rule.
+    pub fn load(asked: Option<&str>) -> Result<Self, ProfileError> {
         Self::find(asked, Path::new(DEVICE_PROFILE), &FOLDERS.map(Path::new))
     }
 
-    fn find(asked: Option<&str>, device: &Path, folders: &[&Path]) -> Result<Self, Failure> {
+    fn find(asked: Option<&str>, device: &Path, folders: &[&Path]) -> Result<Self, ProfileError> {
         let Some(asked) = asked else {
-            return Self::from_file(device)?.ok_or_else(|| none_given(device));
+            return Self::from_file(device)?.ok_or_else(|| ProfileError::of_file(device, Kind::NoneOfDevice));
         };
+        let no_such = |kind| ProfileError::new(asked.to_owned(), kind);
         if asked.contains('/') || asked.ends_with(".toml") {
-            return Self::from_file(Path::new(asked))?.ok_or_else(|| no_such(asked, "no such file"));
+            return Self::from_file(Path::new(asked))?.ok_or_else(|| no_such(Kind::NoSuchFile));
         }
         for folder in folders {
             if let Some(profile) = Self::from_file(&folder.join(format!("{asked}.toml")))? {
@@ -142,23 +145,17 @@ impl Profile {
         }
         match BUILT_IN.iter().find(|(name, _)| *name == asked) {
             Some((name, text)) => Self::from_text(text, &format!("built-in profile {name}"), Path::new(BUILT_IN_BASE)),
-            None => Err(no_such(asked, "no profile has this name")),
+            None => Err(no_such(Kind::NoSuchName)),
         }
     }
 
     /// `None` where there is no such file.
-    fn from_file(path: &Path) -> Result<Option<Self>, Failure> {
+    fn from_file(path: &Path) -> Result<Option<Self>, ProfileError> {
         let text = match file::read_text(path, PROFILE_BYTES) {
-            Ok(text) if text.trim().is_empty() => {
-                let what = format!("cannot read the profile {}", path.display());
-                return Err(Failure::new(Exit::Usage, what, "it is empty", "put the profile there again"));
-            }
+            Ok(text) if text.trim().is_empty() => return Err(ProfileError::of_file(path, Kind::Empty)),
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                let what = format!("cannot read the profile {}", path.display());
-                return Err(Failure::new(Exit::Usage, what, error, "check the file and its rights"));
-            }
+            Err(error) => return Err(ProfileError::of_file(path, Kind::Unreadable(error))),
         };
         let base = path.parent().unwrap_or(Path::new(""));
         Self::from_text(&text, &path.display().to_string(), base).map(Some)
@@ -167,9 +164,9 @@ impl Profile {
     /// Reads a profile's text. `origin` is its name in messages; paths in it start from `base`.
     ///
     /// # Errors
-    /// [`Exit::Usage`]: it breaks a rule; the message names the line.
-    pub fn from_text(text: &str, origin: &str, base: &Path) -> Result<Self, Failure> {
-        let mut profile = judge::profile(text).map_err(|broken| refused(&broken, text, origin))?;
+    /// [`ProfileErrorKind::Broken`].
+    pub fn from_text(text: &str, origin: &str, base: &Path) -> Result<Self, ProfileError> {
+        let mut profile = judge::profile(text).map_err(|broken| refused(broken, text, origin))?;
         let trust = &mut profile.trust;
         trust.keys.iter_mut().chain(&mut trust.folder).for_each(|path| *path = base.join(&*path));
         Ok(profile)
@@ -199,14 +196,11 @@ impl Trust {
     /// Every key file: the named ones, and what stands in the folder as a `.pub`, by name.
     ///
     /// # Errors
-    /// [`Exit::Usage`] where the folder cannot be read or there is no key at all.
-    pub fn files(&self) -> Result<TrustFiles, Failure> {
+    /// The folder cannot be read, or there is no key at all.
+    pub fn files(&self) -> Result<TrustFiles, TrustError> {
         let mut gathered = Vec::new();
         if let Some(folder) = &self.folder {
-            let failed = |error: std::io::Error| {
-                let what = format!("cannot read the trust folder {}", folder.display());
-                Failure::new(Exit::Usage, what, error, "put the public keys there, or give them with --trust")
-            };
+            let failed = |error| TrustError::Unreadable { folder: folder.clone(), error };
             for entry in fs::read_dir(folder).map_err(failed)? {
                 gathered.extend(
                     Some(entry.map_err(failed)?.path()).filter(|path| path.extension().is_some_and(|e| e == "pub")),
@@ -215,43 +209,21 @@ impl Trust {
             gathered.sort();
         }
         if self.keys.is_empty() && gathered.is_empty() {
-            let folder = self.folder.clone().unwrap_or_default();
-            let why = format!("no *.pub file in {}", folder.display());
-            return Err(Failure::new(
-                Exit::Usage,
-                "no key is trusted",
-                why,
-                "put public keys there, or give them with --trust",
-            ));
+            return Err(TrustError::NoKey { folder: self.folder.clone().unwrap_or_default() });
         }
         Ok(TrustFiles { named: self.keys.clone(), gathered })
     }
 }
 
 /// The names of the built-in profiles.
-fn built_in_names() -> String {
-    BUILT_IN.map(|(name, _)| name).join(", ")
+pub fn built_in_names() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|(name, _)| *name)
 }
 
-fn none_given(device: &Path) -> Failure {
-    let next = format!("give --profile with a file or one of {}, or install {}", built_in_names(), device.display());
-    Failure::new(Exit::Usage, "no profile", format!("there is no {}", device.display()), next)
-}
-
-fn no_such(asked: &str, why: &str) -> Failure {
-    let next = format!("give a file, or one of the built-in profiles: {}", built_in_names());
-    Failure::new(Exit::Usage, format!("cannot find the profile {asked}"), why, next)
-}
-
-fn refused(broken: &Broken, text: &str, origin: &str) -> Failure {
-    let line =
-        broken.place.as_ref().and_then(|place| text.get(..place.start)).map(|before| before.matches('\n').count() + 1);
-    let why = match line {
-        Some(line) => format!("line {line}: {}", broken.rule),
-        None => broken.rule.clone(),
-    };
-    let next = "see hardware-profiles/README.md for every key and its rule";
-    Failure::new(Exit::Usage, format!("cannot use the profile {origin}"), why, next)
+fn refused(broken: Broken, text: &str, origin: &str) -> ProfileError {
+    let Broken { place, rule } = broken;
+    let line = place.and_then(|place| text.get(..place.start)).map(|before| before.matches('\n').count() + 1);
+    ProfileError::new(origin.to_owned(), Kind::Broken { line, rule })
 }
 
 #[cfg(test)]

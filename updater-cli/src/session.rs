@@ -59,7 +59,7 @@ impl Session {
 
     /// The board's profile.
     pub fn profile(&self) -> Result<Profile, Failure> {
-        Profile::load(self.common.profile.as_deref())
+        Ok(Profile::load(self.common.profile.as_deref())?)
     }
 
     /// `--booted`, and what it counts.
