@@ -10,6 +10,7 @@ use serde::ser::{SerializeStruct, Serializer};
 use crate::os::OsError;
 use crate::printable::Printable;
 
+mod of_keys;
 mod of_system;
 
 use of_system::LARGER_FILES;

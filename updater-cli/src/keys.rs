@@ -17,14 +17,16 @@ use p256::ecdsa::SigningKey;
 use p256::elliptic_curve::Generate;
 use p256::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 
-use crate::exit::{self, Exit, Failure};
 use crate::os::file;
 use crate::profile::TrustFiles;
 
+mod error;
 mod form;
 mod pem;
+mod unfit;
 
-use form::Unfit;
+pub use error::{AnchorsError, KeyError, KeyErrorKind, KeyRole, MakeKeyError, MakeKeyErrorKind, SkipReason, Skipped};
+pub use unfit::UnfitKey;
 
 /// The two files of a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,98 +43,86 @@ pub struct KeyFiles {
 /// Both files and their names are on the medium when it returns.
 ///
 /// # Errors
-/// [`Exit::Usage`] for a bad name or a file that exists; else what the system says.
-pub fn generate(folder: &Path, name: &str) -> Result<KeyFiles, Failure> {
-    let what = format!("cannot make the key {name}");
+/// A bad name, a file that exists, no randomness, or what the system says.
+pub fn generate(folder: &Path, name: &str) -> Result<KeyFiles, MakeKeyError> {
+    made(folder, name).map_err(|kind| MakeKeyError { name: name.to_owned(), kind })
+}
+
+fn made(folder: &Path, name: &str) -> Result<KeyFiles, MakeKeyErrorKind> {
+    use MakeKeyErrorKind as Kind;
     if Name::new(name).is_err() || name.starts_with('.') {
-        let why = "not a name: 1 to 64 characters of A-Z a-z 0-9 . _ + ~ -, not a dot first";
-        return Err(Failure::new(Exit::Usage, what, why, "give another --name"));
+        return Err(Kind::BadName);
     }
     let files = KeyFiles { private: folder.join(format!("{name}.key")), public: folder.join(format!("{name}.pub")) };
-    let secret = SecretKey::try_generate().map_err(|error| {
-        Failure::new(Exit::Io, what.clone(), error, "the system gives no random numbers: see the kernel log (dmesg)")
-    })?;
+    let secret = SecretKey::try_generate().map_err(|error| Kind::NoRandomness(error.to_string()))?;
     // Neither encoding of a valid key can fail.
-    let unencodable = |error: &dyn std::fmt::Display| Failure::new(Exit::Io, what.clone(), error, "run it again");
-    let private = secret.to_pkcs8_pem(LineEnding::LF).map_err(|error| unencodable(&error))?;
-    let public = secret.public_key().to_public_key_pem(LineEnding::LF).map_err(|error| unencodable(&error))?;
-    make_folder(folder).map_err(|error| unwritten(&what, &error))?;
-    write_both(folder, &files, private.as_bytes(), public.as_bytes()).map_err(|error| unwritten(&what, &error))?;
+    let private = secret.to_pkcs8_pem(LineEnding::LF).map_err(|error| Kind::Unencodable(error.to_string()))?;
+    let public =
+        secret.public_key().to_public_key_pem(LineEnding::LF).map_err(|error| Kind::Unencodable(error.to_string()))?;
+    make_folder(folder).map_err(Kind::Unwritten)?;
+    write_both(folder, &files, private.as_bytes(), public.as_bytes()).map_err(Kind::Unwritten)?;
     Ok(files)
 }
 
 /// The key that signs.
 ///
 /// # Errors
-/// [`Exit::Usage`]: no such file, or not a private P-256 key without a passphrase.
-pub fn private(path: &Path) -> Result<SigningKey, Failure> {
-    let what = || format!("cannot use the private key {}", path.display());
-    match form::private(&read(path, "private key")?) {
-        Ok(secret) => Ok(SigningKey::from(secret)),
-        Err(Unfit { why, next }) => Err(Failure::new(Exit::Usage, what(), why, next)),
-    }
+/// No such file, or not a private P-256 key without a passphrase.
+pub fn private(path: &Path) -> Result<SigningKey, KeyError> {
+    let failed = |kind| KeyError::new(path, KeyRole::Private, kind);
+    let bytes = file::read(path, KEY_BYTES).map_err(|error| failed(KeyErrorKind::Unreadable(error)))?;
+    form::private(&bytes).map(SigningKey::from).map_err(|unfit| failed(KeyErrorKind::Unfit(unfit)))
 }
 
 /// The key that checks.
 ///
 /// # Errors
-/// [`Exit::Usage`]: no such file, or not one public P-256 key.
-pub fn public(path: &Path) -> Result<PublicKey, Failure> {
-    let what = || format!("cannot use the public key {}", path.display());
-    match form::public(&read(path, "public key")?) {
-        Ok(key) => Ok(key),
-        Err(Unfit { why, next }) => Err(Failure::new(Exit::Usage, what(), why, next)),
-    }
+/// No such file, or not one public P-256 key.
+pub fn public(path: &Path) -> Result<PublicKey, KeyError> {
+    let failed = |kind| KeyError::new(path, KeyRole::Public, kind);
+    let bytes = file::read(path, KEY_BYTES).map_err(|error| failed(KeyErrorKind::Unreadable(error)))?;
+    form::public(&bytes).map_err(|unfit| failed(KeyErrorKind::Unfit(unfit)))
 }
 
-/// What the device trusts, `threshold` keys of the files together; and what lies in the trust folder and adds none, in words.
+/// What the device trusts, `threshold` keys of the files together; and what lies in the trust folder and adds none.
 ///
 /// # Errors
-/// [`Exit::Usage`]: those of [`public`] for a file that was named, one named key twice, too many keys, or a threshold that those which
-/// are left cannot reach.
-pub fn anchors(files: &TrustFiles, threshold: NonZeroUsize) -> Result<(Anchors, Vec<String>), Failure> {
+/// Those of [`public`] for a file that was named, one named key twice, too many keys, or a threshold that those which are left cannot
+/// reach.
+pub fn anchors(files: &TrustFiles, threshold: NonZeroUsize) -> Result<(Anchors, Vec<Skipped>), AnchorsError> {
     let mut keys = files.named.iter().map(|path| public(path)).collect::<Result<Vec<_>, _>>()?;
     let mut skipped = Vec::new();
     for path in &files.gathered {
-        match spare(path) {
-            Ok(key) if keys.iter().any(|known| known.id() == key.id()) => {
-                skipped.push(format!("{} (its key stands in another file too)", path.display()));
+        let why = match spare(path) {
+            Ok(key) if keys.iter().any(|known| known.id() == key.id()) => SkipReason::Repeated,
+            Ok(key) => {
+                keys.push(key);
+                continue;
             }
-            Ok(key) => keys.push(key),
-            Err(why) => skipped.push(format!("{} ({why})", path.display())),
+            Err(why) => why,
+        };
+        skipped.push(Skipped { path: path.clone(), why });
+    }
+    match Anchors::new(&keys, threshold) {
+        Ok(anchors) => Ok((anchors, skipped)),
+        Err(fault) => {
+            let files = files.named.iter().chain(&files.gathered).cloned().collect();
+            Err(AnchorsError::Together { fault, files, skipped })
         }
     }
-    let anchors = Anchors::new(&keys, threshold).map_err(|fault| {
-        let listed: Vec<String> =
-            files.named.iter().chain(&files.gathered).map(|path| path.display().to_string()).collect();
-        let what = format!("cannot trust {}", listed.join(", "));
-        let why = match skipped.as_slice() {
-            [] => fault.to_string(),
-            skipped => format!("{fault}; skipped: {}", skipped.join(", ")),
-        };
-        Failure::new(Exit::Usage, what, why, "check the trust table of the profile, or the --trust options")
-    })?;
-    Ok((anchors, skipped))
 }
 
 /// The key in a file of the trust folder, or why there is none: an editor's or another system's file must stop nobody.
-fn spare(path: &Path) -> Result<PublicKey, String> {
+fn spare(path: &Path) -> Result<PublicKey, SkipReason> {
     if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
-        return Err("a hidden file".to_owned());
+        return Err(SkipReason::Hidden);
     }
     match fs::metadata(path) {
-        Ok(facts) if facts.is_file() => public(path).map_err(|failure| failure.why),
-        Ok(_) => Err("not a regular file".to_owned()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Err("a link that leads nowhere".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Ok(facts) if facts.is_file() => public(path).map_err(|error| SkipReason::Key(error.into_kind())),
+        Ok(_) => Err(SkipReason::NotAFile),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(SkipReason::Dangling),
+        Err(error) => Err(SkipReason::Unknown(error)),
     }
-}
-
-fn read(path: &Path, kind: &str) -> Result<Vec<u8>, Failure> {
-    file::read(path, KEY_BYTES).map_err(|error| {
-        let what = format!("cannot read the {kind} {}", path.display());
-        Failure::new(Exit::Usage, what, error, "check the path and the rights")
-    })
 }
 
 /// Both names are taken before either is filled: a clash is found while there is nothing to lose.
@@ -166,16 +156,6 @@ fn discard(path: &Path) {
     drop(fs::remove_file(path));
 }
 
-fn unwritten(what: &str, error: &io::Error) -> Failure {
-    let (code, next) = match error.kind() {
-        ErrorKind::AlreadyExists => {
-            (Exit::Usage, "keys are never overwritten: give another --name, or move the old files")
-        }
-        _ => exit::no_room(error).unwrap_or((Exit::Io, "check the folder and its rights")),
-    };
-    Failure::new(code, what, error, next)
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -186,9 +166,16 @@ mod tests {
 
     use super::*;
 
-    fn anchors(files: &[PathBuf], threshold: NonZeroUsize) -> Result<Anchors, Failure> {
+    fn anchors(files: &[PathBuf], threshold: NonZeroUsize) -> Result<Anchors, AnchorsError> {
         let files = TrustFiles { named: files.to_vec(), gathered: Vec::new() };
         super::anchors(&files, threshold).map(|(anchors, _)| anchors)
+    }
+
+    fn unfit<K>(read: Result<K, KeyError>) -> UnfitKey {
+        match read.map(|_| ()).map_err(KeyError::into_kind) {
+            Err(KeyErrorKind::Unfit(unfit)) => unfit,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn openssl(arguments: &[&str], folder: &Path) -> Vec<u8> {
@@ -234,7 +221,7 @@ mod tests {
         assert_eq!(public(&at("k.pub")).unwrap(), PublicKey::from(*sec1.verifying_key()));
         assert_eq!(public(&at("c.pub")).unwrap(), public(&at("k.pub")).unwrap());
         let twice = anchors(&[at("c.pub"), at("k.pub")], NonZeroUsize::MIN).unwrap_err();
-        assert!(twice.why.contains("given twice"), "{twice}");
+        assert!(twice.to_string().contains("given twice"), "{twice}");
     }
 
     #[test]
@@ -243,15 +230,16 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         let p384 = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-out", "p384.key"];
         openssl(&p384, folder.path());
-        assert_eq!(private(&at("p384.key")).unwrap_err().code, Exit::Usage);
+        assert_eq!(unfit(private(&at("p384.key"))), UnfitKey::OtherKind { holds: "a key on P-384" });
         let files = generate(folder.path(), "k").unwrap();
         openssl(&["pkcs8", "-topk8", "-passout", "pass:x", "-in", "k.key", "-out", "secret.key"], folder.path());
-        assert_eq!(private(&at("secret.key")).unwrap_err().code, Exit::Usage);
-        assert!(public(&files.private).unwrap_err().next.starts_with("this is a private key"));
-        assert!(private(&files.public).is_err());
-        assert_eq!(private(&at("missing")).unwrap_err().code, Exit::Usage);
+        assert_eq!(unfit(private(&at("secret.key"))), UnfitKey::Passphrase);
+        assert_eq!(unfit(public(&files.private)), UnfitKey::Private);
+        assert_eq!(unfit(private(&files.public)), UnfitKey::Public);
+        let missing = private(&at("missing")).unwrap_err();
+        assert!(matches!(missing.kind(), KeyErrorKind::Unreadable(_)), "{missing}");
         let threshold = NonZeroUsize::new(2).unwrap();
-        assert!(anchors(&[files.public], threshold).unwrap_err().why.contains("cannot be reached"));
+        assert!(anchors(&[files.public], threshold).unwrap_err().to_string().contains("cannot be reached"));
     }
 
     #[test]
@@ -259,17 +247,25 @@ mod tests {
         for (exists, other) in [("k.key", "k.pub"), ("k.pub", "k.key")] {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join(exists), "old").unwrap();
-            let failure = generate(folder.path(), "k").unwrap_err();
-            assert_eq!(failure.code, Exit::Usage, "{failure}");
-            assert!(failure.why.contains(exists), "{failure}");
+            let error = generate(folder.path(), "k").unwrap_err();
+            assert!(
+                matches!(error.kind(), MakeKeyErrorKind::Unwritten(cause) if cause.kind() == ErrorKind::AlreadyExists),
+                "{error}"
+            );
+            assert!(error.to_string().contains(exists), "{error}");
             assert_eq!(fs::read_to_string(folder.path().join(exists)).unwrap(), "old");
             assert!(!folder.path().join(other).exists());
         }
         for name in ["", "../k", "a/b", ".hidden", "a b"] {
-            assert_eq!(generate(Path::new("/dev/null/none"), name).unwrap_err().code, Exit::Usage, "{name}");
+            let error = generate(Path::new("/dev/null/none"), name).unwrap_err();
+            assert!(matches!(error.kind(), MakeKeyErrorKind::BadName), "{error}");
         }
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert_eq!(generate(file.path(), "k").unwrap_err().code, Exit::Usage);
+        let error = generate(file.path(), "k").unwrap_err();
+        assert!(
+            matches!(error.kind(), MakeKeyErrorKind::Unwritten(cause) if cause.kind() == ErrorKind::AlreadyExists),
+            "{error}"
+        );
     }
 
     #[test]
@@ -297,12 +293,14 @@ mod tests {
         let (trusted, skipped) = super::anchors(&files, NonZeroUsize::MIN).unwrap();
         assert_eq!((trusted.keys().len(), skipped.len()), (1, spare.len()), "{skipped:?}");
         for (name, told) in spare.iter().zip(&skipped) {
-            assert!(told.starts_with(at(name).to_str().unwrap()), "{told}");
+            assert_eq!(told.path, at(name), "{told}");
         }
         // A copy is no second key.
         let too_few = super::anchors(&files, NonZeroUsize::new(2).unwrap()).unwrap_err();
-        assert!(too_few.why.contains("cannot be reached") && too_few.why.contains("gone.pub (a link"), "{too_few}");
+        let words = too_few.to_string();
+        assert!(words.contains("cannot be reached") && words.contains("gone.pub (a link"), "{too_few}");
         // One that was named is no spare file.
-        assert_eq!(anchors(&[at("empty.pub")], NonZeroUsize::MIN).unwrap_err().why, "the file is empty");
+        let named = anchors(&[at("empty.pub")], NonZeroUsize::MIN).unwrap_err().to_string();
+        assert!(named.ends_with("empty.pub: the file is empty"), "{named}");
     }
 }

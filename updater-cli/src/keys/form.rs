@@ -1,30 +1,18 @@
-//! Key files as people have them. What openssl reads as a P-256 key is read; anything else is called by its name, with the way to a key.
+//! Key files as people have them. What openssl reads as a P-256 key is read; anything else is called by its name.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use libupdate::bundle::PublicKey;
 use p256::SecretKey;
 use p256::ecdsa::VerifyingKey;
 use p256::pkcs8::{DecodePrivateKey, DecodePublicKey};
 
+use super::error::KeyRole;
 use super::pem::{self, Block, Secrecy};
-
-/// Why a file is not the key that is needed, and what to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Unfit {
-    /// What it is instead.
-    pub why: Cow<'static, str>,
-    /// The way out.
-    pub next: &'static str,
-}
+use super::unfit::UnfitKey;
 
 const PUBLIC: &str = "PUBLIC KEY";
-const PUBLIC_OF_PRIVATE: &str = "take it from the private key: openssl pkey -in KEY -pubout -out KEY.pub";
-const MAKE_OR_CONVERT: &str =
-    "make one with `keygen`, or convert yours: openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW";
-const FROM_CERTIFICATE: &str = "take its key: openssl x509 -in CERTIFICATE -pubkey -noout -out KEY.pub";
-const FROM_REQUEST: &str = "take its key: openssl req -in REQUEST -pubkey -noout -out KEY.pub";
-const FROM_SSH: &str = "convert it: ssh-keygen -e -m PKCS8 -f FILE >KEY.pub";
 
 /// Algorithms and curves that are not ours, by their object identifiers in DER.
 const OTHERS: [(&[u8], &str); 8] = [
@@ -38,104 +26,80 @@ const OTHERS: [(&[u8], &str); 8] = [
     (b"\x06\x07\x2a\x86\x48\xce\x3d\x01\x01", "a key that spells its curve out"),
 ];
 
-impl Unfit {
-    fn new(why: impl Into<Cow<'static, str>>, next: &'static str) -> Self {
-        Self { why: why.into(), next }
-    }
-}
-
 /// The one public key in a file.
 ///
 /// # Errors
-/// [`Unfit`].
-pub fn public(bytes: &[u8]) -> Result<PublicKey, Unfit> {
+/// What the file holds instead.
+pub fn public(bytes: &[u8]) -> Result<PublicKey, UnfitKey> {
+    let wanted = KeyRole::Public;
     if bytes.first() == Some(&0x30) {
-        return public_der(bytes).map_err(|_| Unfit::new(nameless_der(bytes, "public"), PUBLIC_OF_PRIVATE));
+        let key = VerifyingKey::from_public_key_der(bytes).map(PublicKey::from);
+        return key.map_err(|_| UnfitKey::Der { holds: other(bytes), wanted });
     }
-    let text = text(bytes, PUBLIC_OF_PRIVATE)?;
-    let blocks = pem::blocks(&text).map_err(|pem::CutShort| cut_short())?;
+    let text = text(bytes)?;
+    let blocks = pem::blocks(&text).map_err(|pem::CutShort| UnfitKey::CutShort)?;
     if blocks.iter().any(|block| block.label.ends_with("PRIVATE KEY")) {
-        return Err(Unfit::new(
-            "it holds a private key",
-            "this is a private key: give its .pub file, and keep this one off the device",
-        ));
+        return Err(UnfitKey::Private);
     }
     let keys: Vec<&Block<'_>> = blocks.iter().filter(|block| block.label == PUBLIC).collect();
     match keys.as_slice() {
-        [key] => public_pem(key),
+        [key] => VerifyingKey::from_public_key_pem(&key.strict())
+            .map(PublicKey::from)
+            .map_err(|error| invalid(key, wanted, &error)),
         [] => Err(no_public_key(&blocks, &text)),
-        several => {
-            let why = format!("it holds more than one key: {} of them", several.len());
-            Err(Unfit::new(why, "give one key a file"))
-        }
+        several => Err(UnfitKey::Several { count: several.len() }),
     }
 }
 
 /// The one private key in a file.
 ///
 /// # Errors
-/// [`Unfit`].
-pub fn private(bytes: &[u8]) -> Result<SecretKey, Unfit> {
+/// What the file holds instead.
+pub fn private(bytes: &[u8]) -> Result<SecretKey, UnfitKey> {
+    let wanted = KeyRole::Private;
     if bytes.first() == Some(&0x30) {
         let secret = SecretKey::from_pkcs8_der(bytes).or_else(|_| SecretKey::from_sec1_der(bytes));
-        return secret.map_err(|_| Unfit::new(nameless_der(bytes, "private"), MAKE_OR_CONVERT));
+        return secret.map_err(|_| UnfitKey::Der { holds: other(bytes), wanted });
     }
-    let text = text(bytes, MAKE_OR_CONVERT)?;
-    let blocks = pem::blocks(&text).map_err(|pem::CutShort| cut_short())?;
+    let text = text(bytes)?;
+    let blocks = pem::blocks(&text).map_err(|pem::CutShort| UnfitKey::CutShort)?;
     let keys: Vec<&Block<'_>> = blocks.iter().filter(|block| block.label.ends_with("PRIVATE KEY")).collect();
     match keys.as_slice() {
-        [key] if key.secrecy == Secrecy::Encrypted || key.label.starts_with("ENCRYPTED") => {
-            Err(Unfit::new("it needs a passphrase, and none is ever asked for", MAKE_OR_CONVERT))
-        }
-        [key] => SecretKey::from_pem(&key.strict()).map_err(|error| {
-            let why = named(key).map_or_else(|| format!("not a P-256 key ({error})"), needed);
-            Unfit::new(why, MAKE_OR_CONVERT)
-        }),
-        [] if blocks.iter().any(|block| block.label == PUBLIC) => {
-            Err(Unfit::new("it is a public key, which signs nothing", "give the .key file that belongs to it"))
-        }
-        [] => Err(Unfit::new("it holds no private key in PEM", MAKE_OR_CONVERT)),
-        several => {
-            let why = format!("it holds more than one key: {} of them", several.len());
-            Err(Unfit::new(why, "give one key a file"))
-        }
+        [key] if key.secrecy == Secrecy::Encrypted || key.label.starts_with("ENCRYPTED") => Err(UnfitKey::Passphrase),
+        [key] => SecretKey::from_pem(&key.strict()).map_err(|error| invalid(key, wanted, &error)),
+        [] if blocks.iter().any(|block| block.label == PUBLIC) => Err(UnfitKey::Public),
+        [] => Err(UnfitKey::NoKey { wanted }),
+        several => Err(UnfitKey::Several { count: several.len() }),
     }
 }
 
-fn public_pem(key: &Block<'_>) -> Result<PublicKey, Unfit> {
-    VerifyingKey::from_public_key_pem(&key.strict()).map(PublicKey::from).map_err(|error| {
-        let why = named(key).map_or_else(|| format!("not a P-256 public key in PEM ({error})"), needed);
-        Unfit::new(why, PUBLIC_OF_PRIVATE)
-    })
-}
-
-fn public_der(bytes: &[u8]) -> Result<PublicKey, p256::pkcs8::spki::Error> {
-    VerifyingKey::from_public_key_der(bytes).map(PublicKey::from)
+/// What a block of the right label holds that does not decode.
+fn invalid(key: &Block<'_>, wanted: KeyRole, error: &dyn fmt::Display) -> UnfitKey {
+    match named(key) {
+        Some(holds) => UnfitKey::OtherKind { holds },
+        None => UnfitKey::Invalid { wanted, why: error.to_string() },
+    }
 }
 
 /// What the file is instead, by the labels of its blocks or by its first words.
-fn no_public_key(blocks: &[Block<'_>], text: &str) -> Unfit {
+fn no_public_key(blocks: &[Block<'_>], text: &str) -> UnfitKey {
     let label = |wanted: &str| blocks.iter().any(|block| block.label.ends_with(wanted));
     let begins = |words: &[&str]| words.iter().any(|word| text.trim_start().starts_with(word));
     if label("CERTIFICATE REQUEST") {
-        Unfit::new("it is a request for a certificate, not a public key", FROM_REQUEST)
+        UnfitKey::CertificateRequest
     } else if label("CERTIFICATE") {
-        Unfit::new("it is a certificate, not a public key", FROM_CERTIFICATE)
+        UnfitKey::Certificate
     } else if label("RSA PUBLIC KEY") {
-        Unfit::new(needed("an RSA key"), PUBLIC_OF_PRIVATE)
+        UnfitKey::OtherKind { holds: "an RSA key" }
     } else if begins(&["ssh-", "ecdsa-sha2-", "sk-", "---- BEGIN SSH2"]) {
-        Unfit::new("it is a key of OpenSSH", FROM_SSH)
+        UnfitKey::OpenSsh
     } else if label("PGP PUBLIC KEY BLOCK") {
-        Unfit::new("it is a key of OpenPGP", PUBLIC_OF_PRIVATE)
+        UnfitKey::OpenPgp
     } else if let Some(block) = blocks.first() {
-        Unfit::new(format!("it is a {}, not a public key", block.label), PUBLIC_OF_PRIVATE)
+        UnfitKey::OtherBlock { label: block.label.to_owned() }
     } else {
-        Unfit::new("it holds no public key in PEM", PUBLIC_OF_PRIVATE)
+        UnfitKey::NoKey { wanted: KeyRole::Public }
     }
-}
-
-fn needed(name: &str) -> String {
-    format!("it is {name}; what is needed is a key on P-256, which it names (prime256v1)")
 }
 
 /// A key that is not ours, by the object identifier in it.
@@ -149,30 +113,16 @@ fn other(der: &[u8]) -> Option<&'static str> {
     OTHERS.iter().find(|(identifier, _)| holds(identifier)).map(|(_, name)| *name)
 }
 
-fn nameless_der(der: &[u8], kind: &str) -> String {
-    match other(der) {
-        Some(name) => format!("it is binary (DER) and holds {name}, not a {kind} key on P-256"),
-        None => format!("it is binary (DER), and no {kind} key on P-256"),
-    }
-}
-
-fn cut_short() -> Unfit {
-    Unfit::new("it is cut short: a PEM block in it has no end", "copy the file again")
-}
-
 /// The file as text. Comments may be in any encoding of one byte a sign.
-fn text<'b>(bytes: &'b [u8], next: &'static str) -> Result<Cow<'b, str>, Unfit> {
+fn text(bytes: &[u8]) -> Result<Cow<'_, str>, UnfitKey> {
     if bytes.trim_ascii().is_empty() {
-        return Err(Unfit::new("the file is empty", "copy the file again"));
+        return Err(UnfitKey::Empty);
     }
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err(Unfit::new(
-            "it is text in UTF-16",
-            "save it as plain text: iconv -f UTF-16 -t ASCII FILE >KEY.pub",
-        ));
+        return Err(UnfitKey::Utf16);
     }
     if bytes.contains(&0) {
-        return Err(Unfit::new("it is binary, and not a key", next));
+        return Err(UnfitKey::Binary);
     }
     Ok(String::from_utf8_lossy(bytes))
 }
@@ -255,15 +205,15 @@ mod tests {
         ];
         for (bytes, word) in cases {
             let unfit = public(&bytes).unwrap_err();
-            assert!(unfit.why.contains(word), "{word}: {}", unfit.why);
+            assert!(unfit.to_string().contains(word), "{word}: {unfit}");
         }
         let der = made("openssl genpkey -algorithm ED25519 | openssl pkey -pubout -outform DER");
-        assert!(public(&der).unwrap_err().why.contains("binary (DER) and holds an Ed25519 key"));
-        assert!(private(&key).unwrap_err().why.contains("public key"));
+        assert!(public(&der).unwrap_err().to_string().contains("binary (DER) and holds an Ed25519 key"));
+        assert!(private(&key).unwrap_err().to_string().contains("public key"));
         let locked = made(&format!("{MAKE} | openssl pkcs8 -topk8 -passout pass:x"));
-        assert!(private(&locked).unwrap_err().why.contains("passphrase"));
+        assert!(private(&locked).unwrap_err().to_string().contains("passphrase"));
         let old = made(&format!("{MAKE} | openssl ec -aes128 -passout pass:x"));
-        assert!(private(&old).unwrap_err().why.contains("passphrase"));
-        assert!(private(&made("openssl genpkey -algorithm ED25519")).unwrap_err().why.contains("Ed25519"));
+        assert!(private(&old).unwrap_err().to_string().contains("passphrase"));
+        assert!(private(&made("openssl genpkey -algorithm ED25519")).unwrap_err().to_string().contains("Ed25519"));
     }
 }
