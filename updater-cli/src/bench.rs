@@ -14,7 +14,7 @@ use libupdate::verity::CHUNK_BYTES;
 use libupdate::{Window, transition};
 
 use crate::backup;
-use crate::exit::{Exit, Failure};
+use crate::exit::{self, Exit, Failure};
 use crate::hasher::Hasher;
 use crate::os::booted::{PassedOver, Told};
 use crate::os::{AlignedBuf, Disk, Kind, Lock, Mode, OpenHow, OsError, Queue};
@@ -248,7 +248,7 @@ impl Bench {
 
     fn running(&mut self, session: &Session, survey: &Inspection<'_>) -> Result<Running, Failure> {
         match (self.judge(session, survey), self.purpose) {
-            (Ok(Running::Unknown), Purpose::Act) => Err(running::unknown()),
+            (Ok(Running::Unknown), Purpose::Act) => Err(exit::unknown_slot_runs()),
             (Err(doubt), Purpose::Look) if doubt.is_of_the_system() => {
                 session.output.warn(&doubt.to_string());
                 Ok(Running::Unknown)

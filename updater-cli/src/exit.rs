@@ -13,6 +13,8 @@ use crate::printable::Printable;
 mod of_keys;
 mod of_system;
 
+pub use of_system::unknown_slot_runs;
+
 use of_system::LARGER_FILES;
 
 /// The exit codes of the command line's contract.

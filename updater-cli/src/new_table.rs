@@ -1,6 +1,7 @@
 //! The partition table of a new disk, built in memory by the `gpt` crate from the profile. The core writes it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use gpt::disk::LogicalBlockSize;
@@ -10,15 +11,33 @@ use gpt::{GptConfig, GptDisk, GptError};
 use libupdate::gpt::write::FreshTable;
 use libupdate::gpt::{Attributes, ENTRY_BYTES, Entry, EntryNumber, Guid, PartitionName};
 use libupdate::units::bytes;
-use libupdate::{BlockIo, BlockSize, Extent, Lba};
+use libupdate::{BlockIo, BlockSize, ByteLen, Extent, Lba};
 
-use crate::exit::{Exit, Failure};
 use crate::os::Disk;
 use crate::os::find::Selection;
-use crate::profile::{Profile, Size};
+use crate::printable::Size;
+use crate::profile::{self, Profile};
 
 /// Partitions begin on whole MiB: whole erase blocks of nearly every medium.
 const ALIGNMENT: u64 = 1 << 20;
+
+/// Why a profile's partitions are no table of a disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum NewTableError {
+    /// The disk is smaller than the partitions together.
+    TooSmall {
+        /// Bytes of the partitions with a size of their own.
+        needed: ByteLen,
+        /// Bytes between the two copies of the table.
+        usable: ByteLen,
+    },
+    /// The builder of tables refuses.
+    Unbuildable {
+        /// What it says.
+        why: String,
+    },
+}
 
 /// A table in memory.
 pub struct NewTable {
@@ -31,12 +50,15 @@ pub struct NewTable {
 }
 
 impl NewTable {
-    /// The profile's partitions on a disk of this size.
-    pub fn of(profile: &Profile, disk: &Disk) -> Result<Self, Failure> {
+    /// The profile's partitions on a disk of this size. Nothing is written.
+    ///
+    /// # Errors
+    /// They do not fit.
+    pub fn of(profile: &Profile, disk: &Disk) -> Result<Self, NewTableError> {
         Self::for_size(profile, disk.block_size(), disk.block_count().get())
     }
 
-    fn for_size(profile: &Profile, block_size: BlockSize, blocks: u64) -> Result<Self, Failure> {
+    fn for_size(profile: &Profile, block_size: BlockSize, blocks: u64) -> Result<Self, NewTableError> {
         let sector = match block_size {
             BlockSize::B512 => LogicalBlockSize::Lb512,
             BlockSize::B4096 => LogicalBlockSize::Lb4096,
@@ -100,24 +122,19 @@ fn entry(number: u32, raw: &[u8], block_size: BlockSize) -> Option<Entry> {
     })
 }
 
-fn unfit(error: &GptError) -> Failure {
-    Failure::new(
-        Exit::NoSpace,
-        "",
-        format!("the table cannot be built: {error}"),
-        "use a larger disk, or a smaller profile",
-    )
+fn unfit(error: &GptError) -> NewTableError {
+    NewTableError::Unbuildable { why: error.to_string() }
 }
 
 /// One partition after the other, in the profile's order; the one that takes the rest gets what the later ones leave.
-fn place(profile: &Profile, table: &mut GptDisk<Memory>, block_size: BlockSize) -> Result<(), Failure> {
+fn place(profile: &Profile, table: &mut GptDisk<Memory>, block_size: BlockSize) -> Result<(), NewTableError> {
     let header = table.header();
     let align = ALIGNMENT / block_size.bytes_u64();
     let (first, last) = (header.first_usable.next_multiple_of(align), header.last_usable);
     let usable = (last + 1).saturating_sub(first) / align * align;
-    let blocks = |size: &Size| match size {
-        Size::Bytes(bytes) => Some(bytes.get().div_ceil(block_size.bytes_u64()).next_multiple_of(align)),
-        Size::Rest => None,
+    let blocks = |size: &profile::Size| match size {
+        profile::Size::Bytes(bytes) => Some(bytes.get().div_ceil(block_size.bytes_u64()).next_multiple_of(align)),
+        profile::Size::Rest => None,
     };
     let fixed: u64 = profile.layout.iter().filter_map(|planned| blocks(&planned.size)).sum();
     let rests = profile.layout.iter().any(|planned| blocks(&planned.size).is_none());
@@ -135,10 +152,9 @@ fn place(profile: &Profile, table: &mut GptDisk<Memory>, block_size: BlockSize) 
     Ok(())
 }
 
-fn too_small(needed: u64, usable: u64, block_size: BlockSize) -> Failure {
-    let bytes = |blocks: u64| crate::output::Size(blocks * block_size.bytes_u64());
-    let why = format!("the profile's partitions need {}, the disk has {}", bytes(needed), bytes(usable));
-    Failure::new(Exit::NoSpace, "", why, "use a larger disk (--size), or a smaller profile")
+fn too_small(needed: u64, usable: u64, block_size: BlockSize) -> NewTableError {
+    let bytes = |blocks: u64| ByteLen::new(blocks * block_size.bytes_u64());
+    NewTableError::TooSmall { needed: bytes(needed), usable: bytes(usable) }
 }
 
 /// As much of a disk as a table writes: the sectors that were written, the rest zero.
@@ -200,6 +216,20 @@ impl Seek for Memory {
     }
 }
 
+impl fmt::Display for NewTableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooSmall { needed, usable } => {
+                let (needed, usable) = (Size(needed.get()), Size(usable.get()));
+                write!(f, "the profile's partitions need {needed}, the disk has {usable}")
+            }
+            Self::Unbuildable { why } => write!(f, "the table cannot be built: {why}"),
+        }
+    }
+}
+
+impl core::error::Error for NewTableError {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,8 +257,7 @@ mod tests {
     #[test]
     fn a_disk_that_is_too_small_is_told_by_how_much() {
         let profile = Profile::load(Some("qemu-x86_64")).unwrap();
-        let failure = NewTable::for_size(&profile, BlockSize::B512, 1 << 21).err().unwrap();
-        assert_eq!(failure.code, Exit::NoSpace);
-        assert!(failure.why.contains("1.0 GiB"), "{}", failure.why);
+        let error = NewTable::for_size(&profile, BlockSize::B512, 1 << 21).err().unwrap();
+        assert!(matches!(error, NewTableError::TooSmall { .. }) && error.to_string().contains("1.0 GiB"), "{error}");
     }
 }

@@ -1,17 +1,19 @@
-//! Which slot runs, judged in one place: what the hook wrote, the kernel's command line, and `--booted`. Pure.
+//! Which slot runs, judged in one place: what the hook wrote, the kernel's command line, and what the caller claims (the program's
+//! `--booted`). Pure.
 //!
 //! ```text
-//!  disk image file   --booted, else the good slot of the highest priority
+//!  disk image file   the claim, else the good slot of the highest priority
 //!  device            boot.json ──┐ each: can it be read, is it of this disk and this profile, does the profile have its slot
 //!                    updater.slot=┘   │
 //!                                     ▼
-//!                    the slots that are named ── one, and --booted is it or is not given ─► that one
-//!                                             ── none, and nothing is wrong ──────────────► --booted, else unknown
-//!                                             ── else ─────────────────────────────────────► a doubt, which --booted may solve
+//!                    the slots that are named ── one, and the claim is it or there is none ► that one
+//!                                             ── none, and nothing is wrong ──────────────► the claim, else unknown
+//!                                             ── else ─────────────────────────────────────► a doubt, which a claim may solve
 //! ```
 //!
 //! 1. The booted slot is never guessed: the system under a guess would be overwritten.
-//! 2. `--booted` names what is not known, or decides between two that disagree. It does not overrule what is known; `--danger-booted` does.
+//! 2. A claim names what is not known, or decides between two that disagree. It does not overrule what is known, unless it is of
+//!    [`Weight::Danger`].
 //! 3. What was written on a boot from another disk says nothing of this one.
 
 use std::fmt;
@@ -23,21 +25,28 @@ use libupdate::inspect::Inspection;
 use libupdate::policy::{Facts, SlotFacts};
 use libupdate::slot::SlotState;
 
-use crate::cli::BootedOption;
-use crate::exit::{Exit, Failure};
+use crate::os::OsError;
 use crate::os::booted::{BootReport, COMMAND_LINE, REPORT, Told};
-use crate::os::{Fault, OsError};
 
-/// What the command line says.
+/// What the caller says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Claim {
-    /// `--booted`.
-    pub said: Option<BootedOption>,
-    /// `--danger-booted`.
+    /// Where the system runs from, if the caller says so.
+    pub said: Option<Said>,
+    /// What that counts.
     pub weight: Weight,
 }
 
-/// What `--booted` counts against what is known.
+/// Where the system runs from, by the caller's word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Said {
+    /// From this slot of the disk.
+    Slot(SlotId),
+    /// From another disk.
+    Elsewhere,
+}
+
+/// What a claim counts against what is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Weight {
     /// It may not differ.
@@ -92,14 +101,14 @@ pub enum Doubt {
         /// The command line's.
         command_line: SlotId,
     },
-    /// `--booted` names another slot than the system does.
+    /// The caller claims another slot than the system does.
     Overruled {
         /// Who named the slot that runs.
         source: &'static str,
         /// The slot that runs.
         slot: SlotId,
     },
-    /// `--booted` names a slot that the profile lacks.
+    /// The caller claims a slot that the profile lacks.
     Rejected(Rejected),
 }
 
@@ -119,8 +128,8 @@ pub enum Source<'t> {
 pub fn judge(claim: Claim, source: Source<'_>, survey: &Inspection<'_>) -> Result<Running, Doubt> {
     let facts = &survey.facts;
     let said = match claim.said {
-        Some(BootedOption::Slot(slot)) => Some(Running::Slot(facts.slot(slot).map_err(Doubt::Rejected)?.slot)),
-        Some(BootedOption::None) => Some(Running::Elsewhere),
+        Some(Said::Slot(slot)) => Some(Running::Slot(facts.slot(slot).map_err(Doubt::Rejected)?.slot)),
+        Some(Said::Elsewhere) => Some(Running::Elsewhere),
         None => None,
     };
     let told = match (source, said, claim.weight) {
@@ -205,7 +214,7 @@ impl fmt::Display for Doubt {
                 write!(f, "{REPORT} says that slot {report} is booted, and {COMMAND_LINE} says slot {command_line}")
             }
             Self::Overruled { source, slot } => {
-                write!(f, "{source} says that slot {slot} is booted, and --booted says something else")
+                write!(f, "{source} says that slot {slot} is booted, and the caller claims something else")
             }
             Self::Rejected(kind) => kind.fmt(f),
         }
@@ -213,43 +222,18 @@ impl fmt::Display for Doubt {
 }
 
 impl Doubt {
-    /// Whether it is about what the system says of itself, and not about the command line.
+    /// Whether it is about what the system says of itself, and not about the claim.
     pub const fn is_of_the_system(&self) -> bool {
         !matches!(self, Self::Overruled { .. } | Self::Rejected(_))
     }
+}
 
-    fn next(&self) -> &'static str {
+impl core::error::Error for Doubt {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Unreadable(_) | Self::Differ { .. } => "say with --booted which slot runs",
-            Self::NoSuchSlot { .. } | Self::OtherCompatible { .. } => {
-                "check that --profile is this device's, or say with --booted which slot runs"
-            }
-            Self::OtherDisk { .. } => {
-                "name the disk that the system runs from with --disk, or say --booted none where it runs from another one"
-            }
-            Self::Overruled { .. } => {
-                "leave --booted out; only where the system is wrong about itself, --danger-booted has --booted believed"
-            }
-            Self::Rejected(_) => "see `status` for the slots this profile has",
+            Self::Unreadable(error) => Some(error),
+            Self::Rejected(kind) => Some(kind),
+            _ => None,
         }
     }
-}
-
-impl From<Doubt> for Failure {
-    fn from(doubt: Doubt) -> Self {
-        let code = match &doubt {
-            Doubt::Unreadable(error) if !matches!(error.fault(), Fault::Unexpected { .. }) => Exit::Io,
-            _ => Exit::Refused,
-        };
-        Self::new(code, "", &doubt, doubt.next())
-    }
-}
-
-/// A failure of an act that must not take the running slot for another one.
-pub fn unknown() -> Failure {
-    let why = format!(
-        "it is not known which slot is running: there is no {REPORT}, and no updater.slot= on the kernel's command line"
-    );
-    let next = "boot through the initramfs hook, or say it with --booted a, --booted b or --booted none";
-    Failure::new(Exit::Usage, "", why, next)
 }

@@ -8,13 +8,13 @@ use libupdate::BlockSize;
 use libupdate::bundle::Anchors;
 use libupdate::slot::PartitionSpec;
 
-use crate::cli::{Common, ProgressOption};
+use crate::cli::{BootedOption, Common, ProgressOption};
 use crate::exit::{Exit, Failure};
 use crate::keys;
 use crate::os::Interrupt;
 use crate::output::{Captured, Loudness, Output, ProgressForm, ResultForm, Settings};
 use crate::profile::{Profile, TrustFiles};
-use crate::running::{Claim, Weight};
+use crate::running::{Claim, Said, Weight};
 
 /// What every verb has.
 pub struct Session {
@@ -65,7 +65,11 @@ impl Session {
     /// `--booted`, and what it counts.
     pub fn booted(&self) -> Claim {
         let weight = if self.common.danger_booted { Weight::Danger } else { Weight::Usual };
-        Claim { said: self.common.booted, weight }
+        let said = self.common.booted.map(|option| match option {
+            BootedOption::Slot(slot) => Said::Slot(slot),
+            BootedOption::None => Said::Elsewhere,
+        });
+        Claim { said, weight }
     }
 
     /// `--disk`, as it was given.

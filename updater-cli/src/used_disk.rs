@@ -4,10 +4,11 @@
 //! 2. The signatures that `blkid` knows further inside: file systems, volumes and members of arrays that use the whole disk. Some leave
 //!    the ends empty: btrfs begins at 64 KiB, an array of version 0.90 tells of itself 64 to 128 KiB before the end.
 
+use std::fmt;
+
 use libupdate::units::bytes::all_zero;
 use libupdate::{BlockIo, Lba};
 
-use crate::exit::{Exit, Failure};
 use crate::os::{AlignedBuf, Disk, OsError};
 
 /// Sectors at each end that must be zero.
@@ -153,36 +154,58 @@ const ZFS_RING: u64 = 128 * KIB;
 const ZFS_SLOT: u64 = KIB;
 const ZFS_MAGIC: u64 = 0x00ba_b10c;
 
-/// Refuses a disk that holds anything.
+/// What a disk holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Content {
+    /// Something that is known by its signature.
+    Signed {
+        /// What it is, in words: "btrfs".
+        name: &'static str,
+        /// Byte of the disk where the signature begins.
+        byte: u64,
+    },
+    /// Something else.
+    Data {
+        /// The first byte of the disk that is not zero, of those that were read.
+        byte: u64,
+    },
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signed { name, byte } => write!(f, "{name} (its signature stands at byte {byte})"),
+            Self::Data { byte } => write!(f, "data at byte {byte}"),
+        }
+    }
+}
+
+/// What a disk holds; `None` for one that is nobody's.
 ///
 /// # Errors
-/// [`Exit::Disk`] with what was found; what the system says.
-pub fn refuse(disk: &mut Disk) -> Result<(), Failure> {
-    let found = match signature(disk)? {
-        Some(found) => found,
-        None => match at_the_ends(disk)? {
-            Some(byte) => format!("data at byte {byte}"),
-            None => return Ok(()),
-        },
-    };
-    let next = "check that it is the right disk; --danger-overwrite destroys what is there";
-    Err(Failure::new(Exit::Disk, "", format!("the disk is not empty: it holds {found}"), next))
+/// What the system says.
+pub fn content(disk: &mut Disk) -> Result<Option<Content>, OsError> {
+    match signature(disk)? {
+        Some(found) => Ok(Some(found)),
+        None => Ok(at_the_ends(disk)?.map(|byte| Content::Data { byte })),
+    }
 }
 
 /// The first signature that is found, and where.
-fn signature(disk: &mut Disk) -> Result<Option<String>, OsError> {
+fn signature(disk: &mut Disk) -> Result<Option<Content>, OsError> {
     for Signature { name, magic, places } in SIGNATURES {
         for place in *places {
             let Some(byte) = place.byte(disk) else { continue };
             if bytes(disk, byte, magic.len())?.as_deref() == Some(*magic) {
-                return Ok(Some(format!("{name} (its signature stands at byte {byte})")));
+                return Ok(Some(Content::Signed { name, byte }));
             }
         }
     }
     for label in ZFS_LABELS {
         let Some(ring) = label.byte(disk).map(|byte| byte.saturating_add(ZFS_RING)) else { continue };
         if let Some(slot) = uberblock(disk, ring)? {
-            return Ok(Some(format!("a member of a zfs pool (its signature stands at byte {})", ring + slot)));
+            return Ok(Some(Content::Signed { name: "a member of a zfs pool", byte: ring + slot }));
         }
     }
     Ok(None)
@@ -259,7 +282,7 @@ mod tests {
     }
 
     fn said(disk: &mut Disk) -> String {
-        refuse(disk).err().map(|failure| failure.why).unwrap_or_default()
+        content(disk).unwrap().map(|found| found.to_string()).unwrap_or_default()
     }
 
     #[test]
@@ -299,6 +322,6 @@ mod tests {
         }
         let (file, mut disk) = disk(&folder, MIB, BlockSize::B512);
         file.write_all_at(b"x", MIB - 9).unwrap();
-        assert_eq!(said(&mut disk), format!("the disk is not empty: it holds data at byte {}", MIB - 9));
+        assert_eq!(said(&mut disk), format!("data at byte {}", MIB - 9));
     }
 }

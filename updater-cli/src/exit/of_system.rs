@@ -3,8 +3,11 @@
 use rustix::io::Errno;
 
 use super::{Exit, Failure};
+use crate::new_table::NewTableError;
+use crate::os::booted::REPORT;
 use crate::os::{Class, Fault, OsError};
 use crate::profile::{ProfileError, ProfileErrorKind, TrustError, built_in_names};
+use crate::running::Doubt;
 
 pub(super) const LARGER_FILES: &str = "allow larger files (ulimit -f, LimitFSIZE of systemd), or use a file system that takes them, then run the same command again";
 
@@ -97,6 +100,57 @@ impl From<TrustError> for Failure {
             }
         }
     }
+}
+
+impl From<NewTableError> for Failure {
+    fn from(error: NewTableError) -> Self {
+        let next = match error {
+            NewTableError::TooSmall { .. } => "use a larger disk (--size), or a smaller profile",
+            _ => "use a larger disk, or a smaller profile",
+        };
+        Self::new(Exit::NoSpace, "", error, next)
+    }
+}
+
+impl From<Doubt> for Failure {
+    fn from(doubt: Doubt) -> Self {
+        let code = match &doubt {
+            Doubt::Unreadable(error) if !matches!(error.fault(), Fault::Unexpected { .. }) => Exit::Io,
+            _ => Exit::Refused,
+        };
+        let why = match &doubt {
+            Doubt::Overruled { source, slot } => {
+                format!("{source} says that slot {slot} is booted, and --booted says something else")
+            }
+            other => other.to_string(),
+        };
+        Self::new(code, "", why, next_for_doubt(&doubt))
+    }
+}
+
+const fn next_for_doubt(doubt: &Doubt) -> &'static str {
+    match doubt {
+        Doubt::NoSuchSlot { .. } | Doubt::OtherCompatible { .. } => {
+            "check that --profile is this device's, or say with --booted which slot runs"
+        }
+        Doubt::OtherDisk { .. } => {
+            "name the disk that the system runs from with --disk, or say --booted none where it runs from another one"
+        }
+        Doubt::Overruled { .. } => {
+            "leave --booted out; only where the system is wrong about itself, --danger-booted has --booted believed"
+        }
+        Doubt::Rejected(_) => "see `status` for the slots this profile has",
+        _ => "say with --booted which slot runs",
+    }
+}
+
+/// A failure of an act that must not take the running slot for another one.
+pub fn unknown_slot_runs() -> Failure {
+    let why = format!(
+        "it is not known which slot is running: there is no {REPORT}, and no updater.slot= on the kernel's command line"
+    );
+    let next = "boot through the initramfs hook, or say it with --booted a, --booted b or --booted none";
+    Failure::new(Exit::Usage, "", why, next)
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ fn make(
     images_fit(verified.manifest(), &slots)?;
     refuse_a_running_disk(session, &mut bench)?;
     if !args.danger_overwrite && !was_begun(&mut bench, &table, verified.digest()) {
-        used_disk::refuse(&mut bench.disk)?;
+        refuse_a_used_disk(&mut bench.disk)?;
     }
     // From here on it is a disk that was begun, and running again goes on with it.
     made.into_iter().for_each(MadeFile::stays);
@@ -209,6 +209,12 @@ fn was_begun(bench: &mut Bench, table: &NewTable, bundle: Digest) -> bool {
         && survey.facts.slots.iter().all(vacant)
         && found.len() == planned.len()
         && found.iter().zip(&planned).all(same)
+}
+
+fn refuse_a_used_disk(disk: &mut Disk) -> Result<(), Failure> {
+    let Some(found) = used_disk::content(disk)? else { return Ok(()) };
+    let next = "check that it is the right disk; --danger-overwrite destroys what is there";
+    Err(Failure::new(Exit::Disk, "", format!("the disk is not empty: it holds {found}"), next))
 }
 
 /// A disk that the system runs from is not made anew under it, whatever is asked for.
