@@ -6,11 +6,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use libupdate_linux::profile::boot::{SlotKernel, Start};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 use rustix::system::RebootCommand;
-use updater_cli::profile::boot::{SlotKernel, Start};
 
 use crate::kernel;
 use crate::say::say;

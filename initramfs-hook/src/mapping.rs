@@ -9,10 +9,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use libupdate::verity::Tree;
-use updater_cli::os::OsError;
-use updater_cli::os::error::Fault;
-use updater_cli::os::node::device_node;
-use updater_cli::profile::boot::OnCorruption;
+use libupdate_linux::OsError;
+use libupdate_linux::error::Fault;
+use libupdate_linux::node::device_node;
+use libupdate_linux::profile::boot::OnCorruption;
 
 use crate::kernel::{self, DmAct};
 

@@ -4,8 +4,8 @@
 use std::fs::File;
 
 use libupdate::slot::{Partition, SlotTable};
-use updater_cli::os::OsError;
-use updater_cli::os::node::Node;
+use libupdate_linux::OsError;
+use libupdate_linux::node::Node;
 
 use crate::kernel::{self, PartitionAct, Place};
 use crate::say::say;

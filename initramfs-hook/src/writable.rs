@@ -14,11 +14,11 @@ use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 use libupdate::units::limits::SYSTEM_BYTES;
+use libupdate_linux::file;
+use libupdate_linux::node::Node;
+use libupdate_linux::profile::boot::Overlay;
 use rustix::fs::OFlags;
 use rustix::mount::MountFlags;
-use updater_cli::os::file;
-use updater_cli::os::node::Node;
-use updater_cli::profile::boot::Overlay;
 
 use crate::copy;
 use crate::decide::Depth;

@@ -12,14 +12,14 @@ use libupdate::slot::{PartitionSpec, Slot, SlotState};
 use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::CHUNK_BYTES;
 use libupdate::{Window, transition};
+use libupdate_linux::booted::{PassedOver, Told};
+use libupdate_linux::hasher::Hasher;
+use libupdate_linux::running::{self, Doubt, Running, Source};
+use libupdate_linux::{AlignedBuf, Disk, Kind, Lock, Mode, OpenHow, OsError, Queue};
 
 use crate::backup;
 use crate::exit::{self, Exit, Failure};
-use crate::hasher::Hasher;
-use crate::os::booted::{PassedOver, Told};
-use crate::os::{AlignedBuf, Disk, Kind, Lock, Mode, OpenHow, OsError, Queue};
 use crate::output::{Output, Watch};
-use crate::running::{self, Doubt, Running, Source};
 use crate::session::{Device, Session};
 use crate::unusable;
 use crate::zstd::Unpacker;

@@ -4,11 +4,10 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 
 use libupdate::error::{Corrupt, Incompatible, NoSpace, Rejected, TableFault};
+use libupdate_linux::OsError;
+use libupdate_linux::printable::Printable;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
-
-use crate::os::OsError;
-use crate::printable::Printable;
 
 mod of_keys;
 mod of_system;

@@ -18,11 +18,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use libupdate_linux::signal::Shield;
+use libupdate_linux::{Interrupt, file};
 use rustix::fs::{Mode, OFlags};
 
 use crate::exit::{self, Exit, Failure};
-use crate::os::signal::Shield;
-use crate::os::{Interrupt, file};
 
 mod sink;
 

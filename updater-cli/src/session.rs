@@ -7,14 +7,14 @@ use std::sync::{Mutex, PoisonError};
 use libupdate::BlockSize;
 use libupdate::bundle::Anchors;
 use libupdate::slot::PartitionSpec;
+use libupdate_linux::Interrupt;
+use libupdate_linux::keys;
+use libupdate_linux::profile::{Profile, TrustFiles};
+use libupdate_linux::running::{Claim, Said, Weight};
 
 use crate::cli::{BootedOption, Common, ProgressOption};
 use crate::exit::{Exit, Failure};
-use crate::keys;
-use crate::os::Interrupt;
 use crate::output::{Captured, Loudness, Output, ProgressForm, ResultForm, Settings};
-use crate::profile::{Profile, TrustFiles};
-use crate::running::{Claim, Said, Weight};
 
 /// What every verb has.
 pub struct Session {

@@ -7,7 +7,7 @@
 
 use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::Tree;
-use updater_cli::profile::boot::OnCorruption;
+use libupdate_linux::profile::boot::OnCorruption;
 
 /// Device-mapper counts in 512-byte units on every disk.
 const SECTORS_PER_BLOCK: u64 = 8;

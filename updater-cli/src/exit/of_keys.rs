@@ -3,8 +3,9 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use libupdate_linux::keys::{AnchorsError, KeyError, KeyErrorKind, KeyRole, MakeKeyError, MakeKeyErrorKind, UnfitKey};
+
 use super::{Exit, Failure, no_room};
-use crate::keys::{AnchorsError, KeyError, KeyErrorKind, KeyRole, MakeKeyError, MakeKeyErrorKind, UnfitKey};
 
 const PUBLIC_OF_PRIVATE: &str = "take it from the private key: openssl pkey -in KEY -pubout -out KEY.pub";
 const MAKE_OR_CONVERT: &str =
@@ -75,7 +76,7 @@ impl From<AnchorsError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys;
+    use libupdate_linux::keys;
 
     #[test]
     fn who_gives_the_wrong_file_hears_the_way_to_the_right_one() {

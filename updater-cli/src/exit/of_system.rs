@@ -1,13 +1,13 @@
 //! What the system's side and the device's files object to, as the exit code and the words of this program.
 
+use libupdate_linux::booted::REPORT;
+use libupdate_linux::new_table::NewTableError;
+use libupdate_linux::profile::{ProfileError, ProfileErrorKind, TrustError, built_in_names};
+use libupdate_linux::running::Doubt;
+use libupdate_linux::{Class, Fault, OsError};
 use rustix::io::Errno;
 
 use super::{Exit, Failure};
-use crate::new_table::NewTableError;
-use crate::os::booted::REPORT;
-use crate::os::{Class, Fault, OsError};
-use crate::profile::{ProfileError, ProfileErrorKind, TrustError, built_in_names};
-use crate::running::Doubt;
 
 pub(super) const LARGER_FILES: &str = "allow larger files (ulimit -f, LimitFSIZE of systemd), or use a file system that takes them, then run the same command again";
 
@@ -158,7 +158,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::profile::Profile;
+    use libupdate_linux::profile::Profile;
 
     #[test]
     fn who_has_no_profile_hears_which_there_are() {

@@ -8,12 +8,12 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use libupdate_linux::{Interrupt, file};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::Went;
-use crate::os::{Interrupt, file};
 
 /// Bytes that a pipe takes at once, where it takes any (`PIPE_BUF`).
 const PIECE: usize = 4096;

@@ -12,15 +12,15 @@ use libupdate::transition::Staged;
 use libupdate::transition::disarm;
 use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate::{Error, SlotId};
+use libupdate_linux::profile::Profile;
+use libupdate_linux::{Mode, OsError, program};
 use serde::Serialize;
 
 use crate::bench::{self, Bench};
 use crate::cli::{Install, TrialOption};
 use crate::exit::{Exit, Failure};
 use crate::last_result;
-use crate::os::{Mode, OsError, program};
 use crate::output::{Printable, Report, Size, Watch};
-use crate::profile::Profile;
 use crate::session::Session;
 use crate::source::{BundleSource, shown};
 

@@ -20,21 +20,21 @@ use libupdate::transition;
 use libupdate::transition::disarm;
 use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate::{BlockIo, BlockSize, Digest, Error};
+use libupdate_linux::new_table::NewTable;
+use libupdate_linux::profile::parse_bytes;
+use libupdate_linux::program;
+use libupdate_linux::running::{Doubt, Running};
+use libupdate_linux::signal::Shield;
+use libupdate_linux::used_disk;
+use libupdate_linux::{AlignedBuf, Disk, Interrupt, Mode, OpenHow, OsError};
 
 use crate::bench::Bench;
 use crate::cli::Provision;
 use crate::exit::{Exit, Failure};
 use crate::new_file::{target, unwritable};
-use crate::new_table::NewTable;
-use crate::os::program;
-use crate::os::signal::Shield;
-use crate::os::{AlignedBuf, Disk, Interrupt, Mode, OpenHow, OsError};
 use crate::output::Watch;
-use crate::profile::parse_bytes;
-use crate::running::{Doubt, Running};
 use crate::session::{Device, Session};
 use crate::source::{self, BundleSource};
-use crate::used_disk;
 use crate::verb::status;
 
 /// A whole usual table.

@@ -13,8 +13,8 @@ use libupdate::gpt::{Attributes, ENTRY_BYTES, Entry, EntryNumber, Guid, Partitio
 use libupdate::units::bytes;
 use libupdate::{BlockIo, BlockSize, ByteLen, Extent, Lba};
 
-use crate::os::Disk;
-use crate::os::find::Selection;
+use crate::Disk;
+use crate::find::Selection;
 use crate::printable::Size;
 use crate::profile::{self, Profile};
 

@@ -17,7 +17,7 @@ use p256::ecdsa::SigningKey;
 use p256::elliptic_curve::Generate;
 use p256::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 
-use crate::os::file;
+use crate::file;
 use crate::profile::TrustFiles;
 
 mod error;

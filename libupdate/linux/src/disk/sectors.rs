@@ -4,8 +4,8 @@ use libupdate::gpt::{DiskEnds, PROBE_BYTES, detect_block_size};
 use libupdate::units::bytes::len_u64;
 use libupdate::{BlockSize, ByteLen};
 
-use crate::os::error::{Fault, OsError};
-use crate::os::medium::{Bounce, Medium};
+use crate::error::{Fault, OsError};
+use crate::medium::{Bounce, Medium};
 
 /// Logical and physical block size of a device.
 pub(super) fn of_device(whole: &Medium, asked: Option<BlockSize>) -> Result<(BlockSize, BlockSize), OsError> {

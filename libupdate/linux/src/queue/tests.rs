@@ -8,7 +8,7 @@ use rustix::fs::OFlags;
 use tempfile::TempDir;
 
 use super::*;
-use crate::os::disk::Caching;
+use crate::disk::Caching;
 
 const LEN: usize = 6 << 20;
 

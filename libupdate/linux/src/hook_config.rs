@@ -20,7 +20,7 @@ use libupdate::slot::{Duty, PartitionSpec};
 use libupdate::units::limits::HOOK_CONFIG_BYTES;
 use serde::{Deserialize, Serialize};
 
-use crate::os::find::Selection;
+use crate::find::Selection;
 use crate::profile::{Boot, Profile, SlotPartition};
 
 /// Where the hook finds it.

@@ -11,8 +11,8 @@ use libupdate::gpt::{Attributes, Guid, TriesLeft};
 use libupdate::slot::{Duty, PartitionSpec};
 use libupdate::units::limits::PROFILE_BYTES;
 
-use crate::os::file;
-use crate::os::find::Selection;
+use crate::file;
+use crate::find::Selection;
 
 pub mod boot;
 pub mod disk;
@@ -36,11 +36,11 @@ const FOLDERS: [&str; 2] = ["/etc/updater/profiles", "/usr/share/updater/profile
 const BUILT_IN_BASE: &str = "/etc/updater";
 /// Profiles inside the program.
 const BUILT_IN: [(&str, &str); 5] = [
-    ("qemu-x86_64", include_str!("../../hardware-profiles/qemu-x86_64.toml")),
-    ("generic-x86_64-uefi", include_str!("../../hardware-profiles/generic-x86_64-uefi.toml")),
-    ("qemu-aarch64", include_str!("../../hardware-profiles/qemu-aarch64.toml")),
-    ("raspberrypi4", include_str!("../../hardware-profiles/raspberrypi4.toml")),
-    ("chromebook", include_str!("../../hardware-profiles/chromebook.toml")),
+    ("qemu-x86_64", include_str!("../../../hardware-profiles/qemu-x86_64.toml")),
+    ("generic-x86_64-uefi", include_str!("../../../hardware-profiles/generic-x86_64-uefi.toml")),
+    ("qemu-aarch64", include_str!("../../../hardware-profiles/qemu-aarch64.toml")),
+    ("raspberrypi4", include_str!("../../../hardware-profiles/raspberrypi4.toml")),
+    ("chromebook", include_str!("../../../hardware-profiles/chromebook.toml")),
 ];
 
 /// A board.

@@ -7,9 +7,9 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::{Caching, Mode, flags};
-use crate::os::error::{Fault, OsError};
-use crate::os::medium::Medium;
-use crate::os::node::Node;
+use crate::error::{Fault, OsError};
+use crate::medium::Medium;
+use crate::node::Node;
 
 /// A partition whose accesses go to its own node.
 #[derive(Debug)]

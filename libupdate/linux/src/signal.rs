@@ -58,8 +58,7 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// As if a signal had come.
-    #[cfg(test)]
+    /// Asks to stop, as a signal does.
     pub fn request(&self) {
         self.requested.store(true, Ordering::SeqCst);
     }
@@ -96,13 +95,13 @@ mod tests {
 
     use super::*;
 
-    const ROLE: &str = "UPDATER_CLI_SIGNAL_TEST";
+    const ROLE: &str = "LIBUPDATE_SIGNAL_TEST";
     const STATUS: u8 = 9;
 
     /// This very test in a process of its own, where it acts the part of an updater.
     fn updater(test: &str) -> (Child, impl FnMut(&str) -> bool) {
         let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", &format!("os::signal::tests::{test}"), "--nocapture"])
+            .args(["--exact", &format!("signal::tests::{test}"), "--nocapture"])
             .env(ROLE, "updater")
             .stdout(Stdio::piped())
             .spawn()

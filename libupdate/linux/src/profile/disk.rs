@@ -6,19 +6,19 @@ use libupdate::gpt::Guid;
 use libupdate::slot::PartitionSpec;
 use libupdate::{Error, inspect};
 
-#[cfg(feature = "program")]
+#[cfg(feature = "boot-report")]
 use super::Profile;
-#[cfg(feature = "program")]
-use crate::os::booted;
-#[cfg(feature = "program")]
-use crate::os::find::{self, Found};
-use crate::os::find::{Match, Selection};
-use crate::os::{AlignedBuf, Disk, OpenHow, OsError};
+#[cfg(feature = "boot-report")]
+use crate::booted;
+#[cfg(feature = "boot-report")]
+use crate::find::{self, Found};
+use crate::find::{Match, Selection};
+use crate::{AlignedBuf, Disk, OpenHow, OsError};
 
 /// Bytes of a usual table's entries, so that they are read at once.
 const SCRATCH_BYTES: usize = 16 << 10;
 
-#[cfg(feature = "program")]
+#[cfg(feature = "boot-report")]
 impl Profile {
     /// This machine's disk, where `--disk` does not name it: the profile's node; else the one that the hook booted from, whatever other
     /// drives there are and whatever became of its table; else the one that holds the slots.
@@ -54,7 +54,7 @@ pub fn holds_slots(node: &Path, disk: &Selection, specs: &[PartitionSpec<'_>]) -
     }
 }
 
-#[cfg(all(test, feature = "program"))]
+#[cfg(all(test, feature = "boot-report"))]
 mod tests {
     use std::fs::File;
     use std::process::Command;

@@ -12,7 +12,7 @@ use super::boot::{Boot, Exhausted, HandOver, OnExhausted, Overlay, SlotKernel, S
 use super::keys;
 use super::value::{AttributeWord, Label, Size};
 use super::{Planned, Profile, SlotPartition, Trust};
-use crate::os::find::Selection;
+use crate::find::Selection;
 
 /// A rule that the file breaks, and the bytes of it that do. No place: the file as a whole.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -184,7 +184,7 @@ fn the_built_in_profiles_are_valid_and_named_as_their_files() {
     let chromebook = Profile::find(Some("chromebook"), Path::new("/nonexistent"), &[]).unwrap();
     let control = chromebook.partitions.iter().find(|one| one.duty == Duty::Control).unwrap();
     assert_eq!(control.type_guid.to_string(), "fe3a2a5d-4f32-41a7-b725-accc3285a309", "what its firmware reads");
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../hardware-profiles");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../hardware-profiles");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut names: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
     names.sort();
@@ -202,7 +202,7 @@ fn keys_of(text: &str) -> Vec<String> {
 
 #[test]
 fn the_readme_has_every_key_in_its_tables_section() {
-    let readme = include_str!("../../../hardware-profiles/README.md");
+    let readme = include_str!("../../../../hardware-profiles/README.md");
     let section = |title: &str| {
         let (_, after) = readme.split_once(&format!("## {title}\n")).unwrap_or_else(|| panic!("no section {title}"));
         after.split("\n## ").next().unwrap_or_default()

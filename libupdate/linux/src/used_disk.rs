@@ -9,7 +9,7 @@ use std::fmt;
 use libupdate::units::bytes::all_zero;
 use libupdate::{BlockIo, Lba};
 
-use crate::os::{AlignedBuf, Disk, OsError};
+use crate::{AlignedBuf, Disk, OsError};
 
 /// Sectors at each end that must be zero.
 const EDGE: u64 = 40;
@@ -269,7 +269,7 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     use super::*;
-    use crate::os::{Mode, OpenHow};
+    use crate::{Mode, OpenHow};
     use libupdate::BlockSize;
 
     /// A file of holes, opened as a disk.

@@ -6,7 +6,7 @@ use libupdate::units::bytes::len_u64;
 
 use super::crew::What;
 use super::{AlignedBuf, Place, Queue, Range};
-use crate::os::error::OsError;
+use crate::error::OsError;
 
 /// Accesses of one size: where the next one in a row begins, and what is read of what follows.
 #[derive(Debug)]

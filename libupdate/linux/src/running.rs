@@ -25,8 +25,8 @@ use libupdate::inspect::Inspection;
 use libupdate::policy::{Facts, SlotFacts};
 use libupdate::slot::SlotState;
 
-use crate::os::OsError;
-use crate::os::booted::{BootReport, COMMAND_LINE, REPORT, Told};
+use crate::OsError;
+use crate::booted::{BootReport, COMMAND_LINE, REPORT, Told};
 
 /// What the caller says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

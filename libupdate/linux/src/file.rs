@@ -253,7 +253,7 @@ mod tests {
     /// The umask is the process's: this very test in another one.
     #[test]
     fn modes_are_the_same_whatever_the_umask() {
-        const ROLE: &str = "UPDATER_CLI_FILE_TEST";
+        const ROLE: &str = "LIBUPDATE_FILE_TEST";
         if let Some(place) = env::var_os(ROLE) {
             let place = Path::new(&place);
             write_state(&place.join("lib/updater/x"), b"state").unwrap();
@@ -263,7 +263,7 @@ mod tests {
         for umask in ["000", "022", "077"] {
             let folder = tempfile::tempdir().unwrap();
             let line = format!("umask {umask}; exec \"$0\" --exact \"$1\"");
-            let test = "os::file::tests::modes_are_the_same_whatever_the_umask";
+            let test = "file::tests::modes_are_the_same_whatever_the_umask";
             let mut command = Command::new("sh");
             command.args(["-c", &line]).arg(env::current_exe().unwrap()).arg(test).env(ROLE, folder.path());
             assert!(command.status().unwrap().success());
