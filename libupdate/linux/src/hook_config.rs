@@ -178,7 +178,7 @@ impl fmt::Display for BadConfig {
 
 impl core::error::Error for BadConfig {}
 
-#[cfg(test)]
+#[cfg(all(test, feature = "keys", feature = "profile"))]
 mod tests {
     use super::*;
 

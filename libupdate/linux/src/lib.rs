@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Each heavy capability is a feature, on by default: `boot-report` (`serde_json`), `hasher` (`rayon`, `tape-sha256`), `keys` (PEM and
-//! PKCS#8 of `p256`), `new-table` (`gpt`), `signals` (`signal-hook`). A boot hook does without all of them.
+//! PKCS#8 of `p256`), `new-table` (`gpt`), `profile` (`toml`), `signals` (`signal-hook`). A boot hook does without all of them.
 
 pub mod aligned;
 #[cfg(feature = "boot-report")]

@@ -230,7 +230,7 @@ impl fmt::Display for NewTableError {
 
 impl core::error::Error for NewTableError {}
 
-#[cfg(test)]
+#[cfg(all(test, feature = "profile"))]
 mod tests {
     use super::*;
 

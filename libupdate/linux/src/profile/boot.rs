@@ -5,11 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Long enough to be read from a screen.
-pub(super) const DEFAULT_PANIC: Duration = Duration::from_secs(10);
-/// Longer than any disk of the field needs to appear.
-pub(super) const DEFAULT_DISK_WAIT: Duration = Duration::from_secs(30);
-
 /// The `[boot]` table.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Boot {
@@ -37,26 +32,6 @@ pub struct Boot {
     pub disk_wait: Duration,
     /// How much the hook says.
     pub voice: Voice,
-}
-
-impl Boot {
-    /// Every default, for a file without the table.
-    pub(super) fn with_root(role: &str) -> Self {
-        Self {
-            spends_try: Spender::default(),
-            root: role.to_owned(),
-            hand_over: Start::SwitchRoot,
-            on_corruption: OnCorruption::default(),
-            on_exhausted: Exhausted::LastResort,
-            panic: DEFAULT_PANIC,
-            mark_good: Marker::default(),
-            var: None,
-            overlay: Overlay::None,
-            watchdog: None,
-            disk_wait: DEFAULT_DISK_WAIT,
-            voice: Voice::Normal,
-        }
-    }
 }
 
 /// Who spends a try before a slot boots: exactly one of them.

@@ -1,8 +1,8 @@
-//! Why there is no profile to work with, or no key that it trusts.
+//! Why there is no profile to work with.
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A profile that cannot be used.
 #[derive(Debug)]
@@ -31,24 +31,6 @@ pub enum ProfileErrorKind {
         line: Option<usize>,
         /// The rule, in words.
         rule: String,
-    },
-}
-
-/// Why no key is trusted.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum TrustError {
-    /// The folder of keys cannot be read.
-    Unreadable {
-        /// The folder.
-        folder: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The profile names no key, and its folder has none.
-    NoKey {
-        /// The folder.
-        folder: PathBuf,
     },
 }
 
@@ -98,26 +80,6 @@ impl core::error::Error for ProfileError {
         match &self.kind {
             ProfileErrorKind::Unreadable(error) => Some(error),
             _ => None,
-        }
-    }
-}
-
-impl fmt::Display for TrustError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable { folder, error } => {
-                write!(f, "cannot read the trust folder {}: {error}", folder.display())
-            }
-            Self::NoKey { folder } => write!(f, "no *.pub file in {}", folder.display()),
-        }
-    }
-}
-
-impl core::error::Error for TrustError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Unreadable { error, .. } => Some(error),
-            Self::NoKey { .. } => None,
         }
     }
 }

@@ -8,11 +8,19 @@ use libupdate::slot::Duty;
 use libupdate::units::limits::{PAYLOADS, SLOTS};
 use toml::Spanned;
 
-use super::boot::{Boot, Exhausted, HandOver, OnExhausted, Overlay, SlotKernel, Start, Voice, Watchdog};
-use super::keys;
-use super::value::{AttributeWord, Label, Size};
+use super::boot::{
+    Boot, Exhausted, HandOver, Marker, OnCorruption, OnExhausted, Overlay, SlotKernel, Spender, Start, Voice, Watchdog,
+};
+use super::size::Size;
+use super::tables;
+use super::value::{AttributeWord, Label};
 use super::{Planned, Profile, SlotPartition, Trust};
 use crate::find::Selection;
+
+/// Long enough to be read from a screen.
+const DEFAULT_PANIC: Duration = Duration::from_secs(10);
+/// Longer than any disk of the field needs to appear.
+const DEFAULT_DISK_WAIT: Duration = Duration::from_secs(30);
 
 /// A rule that the file breaks, and the bytes of it that do. No place: the file as a whole.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,7 +41,7 @@ fn broken(place: Range<usize>, rule: impl Into<String>) -> Broken {
 
 /// Reads and judges a profile's text.
 pub fn profile(text: &str) -> Result<Profile, Broken> {
-    let file: keys::File = toml::from_str(text)?;
+    let file: tables::File = toml::from_str(text)?;
     let slots = slots(file.slots.names.as_ref())?;
     let layout = layout(&file.partition, &slots)?;
     let roles: Vec<&str> = file.partition.iter().filter_map(|one| one.get_ref().role.as_deref()).collect();
@@ -46,7 +54,7 @@ pub fn profile(text: &str) -> Result<Profile, Broken> {
     };
     let boot = match file.boot {
         Some(boot) => boot_table(boot, &control, &roles, &file.partition)?,
-        None => Boot::with_root(&control),
+        None => default_boot(&control),
     };
     let mut specs = Vec::new();
     for planned in &layout {
@@ -70,8 +78,8 @@ pub fn profile(text: &str) -> Result<Profile, Broken> {
     })
 }
 
-fn disk(table: keys::Disk) -> Result<Selection, Broken> {
-    let keys::Disk { node, bus, guid } = table;
+fn disk(table: tables::Disk) -> Result<Selection, Broken> {
+    let tables::Disk { node, bus, guid } = table;
     match (node, bus, guid) {
         (None, None, None) => Ok(Selection::ByTable),
         (Some(node), None, None) => Ok(Selection::Node(node)),
@@ -102,7 +110,7 @@ fn known_role(role: &str, roles: &[&str], place: Range<usize>) -> Result<String,
 }
 
 /// Every partition of the disk, in table order.
-fn layout(partitions: &[Spanned<keys::Partition>], slots: &[SlotId]) -> Result<Vec<Planned>, Broken> {
+fn layout(partitions: &[Spanned<tables::Partition>], slots: &[SlotId]) -> Result<Vec<Planned>, Broken> {
     let mut layout: Vec<Planned> = Vec::new();
     let mut roles: Vec<&str> = Vec::new();
     for one in partitions {
@@ -131,7 +139,7 @@ fn layout(partitions: &[Spanned<keys::Partition>], slots: &[SlotId]) -> Result<V
 }
 
 /// The partitions that one table of the file stands for.
-fn planned(partition: &keys::Partition, slots: &[SlotId]) -> Result<Vec<Planned>, &'static str> {
+fn planned(partition: &tables::Partition, slots: &[SlotId]) -> Result<Vec<Planned>, &'static str> {
     let one = |label: String, slot: Option<(SlotId, String)>| Planned {
         label,
         type_guid: partition.type_guid,
@@ -150,9 +158,9 @@ fn planned(partition: &keys::Partition, slots: &[SlotId]) -> Result<Vec<Planned>
     }
 }
 
-fn trust(table: Spanned<keys::Trust>) -> Result<Trust, Broken> {
+fn trust(table: Spanned<tables::Trust>) -> Result<Trust, Broken> {
     let place = table.span();
-    let keys::Trust { keys, folder, threshold } = table.into_inner();
+    let tables::Trust { keys, folder, threshold } = table.into_inner();
     if keys.is_empty() && folder.is_none() {
         return Err(broken(place, "neither `keys` nor `folder`: nothing would be trusted"));
     }
@@ -167,10 +175,10 @@ fn trust(table: Spanned<keys::Trust>) -> Result<Trust, Broken> {
 }
 
 fn boot_table(
-    table: Spanned<keys::Boot>,
+    table: Spanned<tables::Boot>,
     control: &str,
     roles: &[&str],
-    partitions: &[Spanned<keys::Partition>],
+    partitions: &[Spanned<tables::Partition>],
 ) -> Result<Boot, Broken> {
     let place = table.span();
     let boot = table.into_inner();
@@ -217,9 +225,27 @@ fn boot_table(
     })
 }
 
+/// Every default, for a file without the table.
+pub fn default_boot(role: &str) -> Boot {
+    Boot {
+        spends_try: Spender::default(),
+        root: role.to_owned(),
+        hand_over: Start::SwitchRoot,
+        on_corruption: OnCorruption::default(),
+        on_exhausted: Exhausted::LastResort,
+        panic: DEFAULT_PANIC,
+        mark_good: Marker::default(),
+        var: None,
+        overlay: Overlay::None,
+        watchdog: None,
+        disk_wait: DEFAULT_DISK_WAIT,
+        voice: Voice::Normal,
+    }
+}
+
 /// The label of a partition that belongs to no slot.
-fn outside(label: &Spanned<Label>, partitions: &[Spanned<keys::Partition>]) -> Result<String, Broken> {
-    let named = |one: &keys::Partition| one.role.is_none() && one.label == *label.get_ref();
+fn outside(label: &Spanned<Label>, partitions: &[Spanned<tables::Partition>]) -> Result<String, Broken> {
+    let named = |one: &tables::Partition| one.role.is_none() && one.label == *label.get_ref();
     if partitions.iter().any(|one| named(one.get_ref())) {
         Ok(label.get_ref().as_str().to_owned())
     } else {

@@ -1,9 +1,14 @@
 use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 
 use libupdate::ByteLen;
 use libupdate::gpt::Priority;
 
 use super::boot::{Marker, Spender, Start};
+use super::error::ProfileErrorKind as Kind;
+use super::judge::default_boot;
+use super::read::{BUILT_IN, BUILT_IN_BASE};
 use super::*;
 
 /// The least profile there is.
@@ -41,7 +46,7 @@ fn the_least_profile_has_every_default() {
     assert_eq!(profile.disk, Selection::ByTable);
     assert_eq!(profile.trust.keys, [Path::new("/etc/updater/release.pub")]);
     assert_eq!(profile.trust.threshold.get(), 1);
-    assert_eq!(profile.boot, Boot::with_root("root"));
+    assert_eq!(profile.boot, default_boot("root"));
     assert_eq!(read(&format!("{LEAST}[boot]\n")).unwrap().boot, profile.boot);
     let labels: Vec<_> = profile.specs().iter().map(|spec| (spec.slot, spec.label.to_owned(), spec.duty)).collect();
     let wanted = [(SlotId::A, "root-a".to_owned(), Duty::Control), (SlotId::B, "root-b".to_owned(), Duty::Control)];

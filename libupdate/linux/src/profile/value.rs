@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::Deref;
 
-use libupdate::ByteLen;
 use libupdate::SlotId;
 use libupdate::gpt::{Attributes, Guid, TriesLeft};
 use libupdate::manifest::Name;
@@ -13,9 +12,6 @@ use toml::Spanned;
 
 /// UTF-16 units that a partition name of the GPT holds.
 const LABEL_UNITS: usize = 36;
-/// Sizes are whole data blocks, so that no partition has a tail that is never used.
-const BLOCK: u64 = 4096;
-
 /// A compatible, a role or a profile's name.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(try_from = "String")]
@@ -25,16 +21,6 @@ pub struct OwnedName(String);
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Label(String);
-
-/// How large a partition is made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub enum Size {
-    /// So many bytes.
-    Bytes(ByteLen),
-    /// What the others leave.
-    Rest,
-}
 
 /// A word for an attribute bit of the GPT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
@@ -63,8 +49,6 @@ pub enum BadValue {
     Name,
     /// Not a partition name.
     Label,
-    /// Not a size.
-    Size,
 }
 
 impl Deref for OwnedName {
@@ -114,36 +98,6 @@ impl TryFrom<String> for Label {
         let plain = text.chars().all(|c| !c.is_control());
         if plain && (1..=LABEL_UNITS).contains(&units) { Ok(Self(text)) } else { Err(BadValue::Label) }
     }
-}
-
-impl TryFrom<String> for Size {
-    type Error = BadValue;
-
-    fn try_from(text: String) -> Result<Self, BadValue> {
-        if text == "rest" {
-            return Ok(Self::Rest);
-        }
-        parse_bytes(&text)
-            .filter(|bytes| bytes.is_multiple_of(BLOCK) && *bytes > 0)
-            .map(|bytes| Self::Bytes(ByteLen::new(bytes)))
-            .ok_or(BadValue::Size)
-    }
-}
-
-/// "512M" and the like, powers of 1024; digits alone are bytes. `None` for anything else and past 64 bits.
-pub fn parse_bytes(text: &str) -> Option<u64> {
-    let (digits, shift) = match text.as_bytes().last()? {
-        b'K' => (text.strip_suffix('K')?, 10_u32),
-        b'M' => (text.strip_suffix('M')?, 20),
-        b'G' => (text.strip_suffix('G')?, 30),
-        b'T' => (text.strip_suffix('T')?, 40),
-        _ => (text, 0),
-    };
-    // `parse` would take a sign.
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 impl AttributeWord {
@@ -213,7 +167,6 @@ impl fmt::Display for BadValue {
         f.write_str(match self {
             Self::Name => "not a name: 1 to 64 characters of A-Z a-z 0-9 . _ + ~ -",
             Self::Label => "not a partition name: 1 to 36 UTF-16 units without control characters",
-            Self::Size => "not a size: \"rest\", or whole 4096-byte blocks as in \"512M\" (K, M, G, T)",
         })
     }
 }
@@ -223,29 +176,6 @@ impl core::error::Error for BadValue {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_powers_of_1024_and_never_wrap() {
-        let cases =
-            [("0", Some(0)), ("512", Some(512)), ("4K", Some(4096)), ("512M", Some(512 << 20)), ("5G", Some(5 << 30))];
-        for (text, bytes) in cases {
-            assert_eq!(parse_bytes(text), bytes, "{text}");
-        }
-        assert_eq!(parse_bytes("16777215T"), Some(16_777_215 << 40));
-        for text in ["", "M", "-1M", "+1M", "1.5M", "1MB", "1m", " 1M", "16777216T", "18446744073709551616", "1é"] {
-            assert_eq!(parse_bytes(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_partition_has_whole_blocks_and_at_least_one() {
-        let size = |text: &str| Size::try_from(text.to_owned());
-        assert_eq!(size("8K"), Ok(Size::Bytes(ByteLen::new(8192))));
-        assert_eq!(size("rest"), Ok(Size::Rest));
-        assert_eq!(size("6K"), Err(BadValue::Size));
-        assert_eq!(size("0"), Err(BadValue::Size));
-        assert_eq!(size("Rest"), Err(BadValue::Size));
-    }
 
     #[test]
     fn a_label_fits_with_the_slots_letter_in_it() {

@@ -2,7 +2,6 @@
 //!
 //! This is the fuzz target of the parser, which stands in a program, where `fuzz/` cannot reach it. `PROFILE_TEXTS=N` makes more texts.
 
-use super::super::BUILT_IN;
 use super::*;
 
 const SEED: u64 = 0x5eed_0000_0000_0003;

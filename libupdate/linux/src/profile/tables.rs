@@ -1,4 +1,4 @@
-//! The keys of a profile's file, one struct a table. What crosses several keys is judged in [`super::judge`].
+//! The tables of a profile's file, one struct each. What crosses several keys is judged in [`super::judge`].
 
 use std::path::PathBuf;
 
@@ -7,7 +7,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::boot::{HandOver, Marker, OnCorruption, OnExhausted, Spender};
-use super::value::{AttributeWord, Label, OwnedName, Size, Within, guid, some_guid};
+use super::size::Size;
+use super::value::{AttributeWord, Label, OwnedName, Within, guid, some_guid};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
