@@ -20,13 +20,13 @@ use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::{CHUNK_BYTES, Tree, digest_at};
 use libupdate::{BlockHasher as _, ByteOffset, Digest, Error, Extent, SoftHasher, Window};
 use libupdate_linux::profile::boot::Spender;
+use libupdate_linux::device_mapper::Mapping;
 use libupdate_linux::{AlignedBuf, OsError};
 
 use crate::decide::{Depth, Step};
 use crate::filesystem;
 use crate::hand_over::{self, Next};
 use crate::machine::{Machine, Trailer};
-use crate::mapping::Mapping;
 use crate::nodes;
 use crate::phases::Phases;
 use crate::report::{Report, Trial};

@@ -21,6 +21,7 @@ pub mod aligned;
 pub mod booted;
 #[cfg(feature = "hasher")]
 pub mod cores;
+pub mod device_mapper;
 pub mod disk;
 pub mod drive;
 pub mod error;
@@ -32,6 +33,7 @@ pub mod find;
 pub mod hasher;
 pub mod hook_config;
 mod in_flight;
+mod ioctl;
 pub mod kernel_words;
 #[cfg(feature = "keys")]
 pub mod keys;
@@ -40,6 +42,7 @@ mod medium;
 #[cfg(feature = "new-table")]
 pub mod new_table;
 pub mod node;
+pub mod partitions;
 pub mod printable;
 pub mod profile;
 pub mod program;

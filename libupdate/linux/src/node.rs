@@ -119,14 +119,6 @@ impl Node {
     }
 }
 
-/// The node of partition `number` of the whole disk `disk`; `None` for a disk image file, and where the kernel has no node.
-pub fn partition_node(disk: &Path, number: EntryNumber) -> Result<Option<PathBuf>, OsError> {
-    match Node::of(disk)? {
-        None => Ok(None),
-        Some(node) => node.partition_node(number),
-    }
-}
-
 /// The node in `/dev` of a device's directory in sysfs, by the name the kernel gives it.
 pub fn device_node(sysfs: &Path) -> Result<PathBuf, OsError> {
     let file = sysfs.join("uevent");
@@ -188,10 +180,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_no_node_and_has_no_partitions() {
+    fn a_file_is_no_node() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert_eq!(Node::of(file.path()).unwrap(), None);
-        assert_eq!(partition_node(file.path(), EntryNumber::new(1).unwrap()).unwrap(), None);
         let error = Node::of(Path::new("/nonexistent")).unwrap_err();
         assert_eq!(error.errno(), Some(rustix::io::Errno::NOENT));
     }

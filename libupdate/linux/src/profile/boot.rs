@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::device_mapper::OnCorruption;
+
 /// The `[boot]` table.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Boot {
@@ -86,19 +88,6 @@ pub enum Overlay {
     None,
     /// What is written to it goes to memory, and is gone after the boot.
     InMemory,
-}
-
-/// What dm-verity does with a damaged block.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnCorruption {
-    /// Restarts the machine: the chooser sees one boot that was not confirmed.
-    #[default]
-    Restart,
-    /// Panics.
-    Panic,
-    /// Fails the read.
-    IoError,
 }
 
 /// The word for what happens where nothing is bootable.

@@ -5,9 +5,9 @@
 //! ```
 //! `Documentation/admin-guide/device-mapper/verity.rst`. The first hash block is the one behind the superblock.
 
+use super::OnCorruption;
 use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::Tree;
-use libupdate_linux::profile::boot::OnCorruption;
 
 /// Device-mapper counts in 512-byte units on every disk.
 const SECTORS_PER_BLOCK: u64 = 8;

@@ -14,7 +14,7 @@
 
 use std::ffi::CStr;
 
-use crate::kernel::{DM_BYTES, DM_HEAD};
+use crate::ioctl::{DM_BYTES, DM_HEAD};
 
 const READ_ONLY: u32 = 1;
 const NAME_AT: usize = 48;

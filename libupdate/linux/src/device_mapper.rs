@@ -9,12 +9,11 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use libupdate::verity::Tree;
-use libupdate_linux::OsError;
-use libupdate_linux::error::Fault;
-use libupdate_linux::node::device_node;
-use libupdate_linux::profile::boot::OnCorruption;
+use serde::{Deserialize, Serialize};
 
-use crate::kernel::{self, DmAct};
+use crate::error::{Fault, OsError};
+use crate::ioctl::{self, DmAct};
+use crate::node::device_node;
 
 mod line;
 mod message;
@@ -22,6 +21,19 @@ mod message;
 use message::Message;
 
 const CONTROL: &str = "/dev/mapper/control";
+
+/// What dm-verity does with a damaged block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnCorruption {
+    /// Restarts the machine: the chooser sees one boot that was not confirmed.
+    #[default]
+    Restart,
+    /// Panics.
+    Panic,
+    /// Fails the read.
+    IoError,
+}
 
 /// A verity device. It stays when this is dropped: the system runs on it.
 #[derive(Debug)]
@@ -97,7 +109,7 @@ fn call(control: &File, act: DmAct, message: &mut Message) -> Result<(), OsError
         DmAct::Load => "load a table with",
         DmAct::Status => "ask for a status with",
     };
-    kernel::device_mapper(control, act, message.bytes()).map_err(|errno| OsError::call(Path::new(CONTROL), what, errno))
+    ioctl::device_mapper(control, act, message.bytes()).map_err(|errno| OsError::call(Path::new(CONTROL), what, errno))
 }
 
 /// The node in `/dev` of a device number, as devtmpfs names it.
