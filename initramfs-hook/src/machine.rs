@@ -22,7 +22,7 @@ use libupdate_linux::hook_config::HookConfig;
 use libupdate_linux::node::Node;
 use libupdate_linux::profile::disk::holds_slots;
 use libupdate_linux::time;
-use libupdate_linux::{AlignedBuf, Disk, Kind, Lock, OpenHow, OsError};
+use libupdate_linux::{AlignedBuf, Disk, DiskKind, Lock, OpenHow, OsError};
 
 use crate::decide::Consequence;
 use crate::decide::Step;
@@ -69,8 +69,8 @@ impl<'c> Machine<'c> {
     ) -> Result<Self, OsError> {
         let path = wait(config, specs, watchdog)?;
         let disk = Disk::open(&path, OpenHow::read_write())?;
-        let Kind::Device(node) = disk.kind().clone() else {
-            return Err(OsError::new(&path, libupdate_linux::Fault::NotADisk));
+        let DiskKind::Device(node) = disk.kind().clone() else {
+            return Err(OsError::new(&path, libupdate_linux::OsErrorKind::NotADisk));
         };
         let compatible = config.compatible.as_str();
         let view =

@@ -15,7 +15,7 @@ use libupdate::{Window, transition};
 use libupdate_linux::booted::{PassedOver, Told};
 use libupdate_linux::hasher::Hasher;
 use libupdate_linux::running::{self, Doubt, Running, Source};
-use libupdate_linux::{AlignedBuf, Disk, Kind, Lock, Mode, OpenHow, OsError, Queue};
+use libupdate_linux::{AlignedBuf, Disk, DiskKind, Lock, Mode, OpenHow, OsError, Queue};
 
 use crate::backup;
 use crate::exit::{self, Exit, Failure};
@@ -316,7 +316,7 @@ impl Bench {
 
     /// Whether this is a disk image file.
     pub fn is_file(&self) -> bool {
-        *self.disk.kind() == Kind::File
+        *self.disk.kind() == DiskKind::File
     }
 }
 

@@ -19,7 +19,7 @@ use libupdate::SlotId;
 use libupdate::units::limits::STATE_BYTES;
 use serde::Deserialize;
 
-use super::error::{Fault, OsError};
+use super::error::{OsError, OsErrorKind};
 use super::file;
 use super::kernel_words;
 use super::node::{Node, exists, read};
@@ -92,9 +92,10 @@ impl Told {
     }
 
     fn from_sources(report: &Path, command_line: &Path) -> Self {
-        let not_a_report = |_| OsError::new(report, Fault::Unexpected { wanted: "a report of the boot (schema 1)" });
+        let not_a_report =
+            |_| OsError::new(report, OsErrorKind::Unexpected { wanted: "a report of the boot (schema 1)" });
         let not_a_slot =
-            |_| OsError::new(command_line, Fault::Unexpected { wanted: "a slot's letter after updater.slot=" });
+            |_| OsError::new(command_line, OsErrorKind::Unexpected { wanted: "a slot's letter after updater.slot=" });
         Self {
             report: state(report).map(|text| from_report(&text?).map_err(not_a_report)),
             command_line: text(command_line)
@@ -209,7 +210,7 @@ mod tests {
         assert_eq!(told().command_line, None);
         fs::write(&line, "updater.slot=B").unwrap();
         fs::write(&report, "{").unwrap();
-        let unexpected = |error: OsError| matches!(error.fault(), Fault::Unexpected { .. });
+        let unexpected = |error: OsError| matches!(error.kind(), OsErrorKind::Unexpected { .. });
         assert!(unexpected(told().report.unwrap().unwrap_err()));
         assert!(unexpected(told().command_line.unwrap().unwrap_err()));
         fs::write(&report, vec![b' '; 1 << 20]).unwrap();

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use libupdate::verity::Tree;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Fault, OsError};
+use crate::error::{OsError, OsErrorKind};
 use crate::ioctl::{self, DmAct};
 use crate::node::device_node;
 
@@ -120,5 +120,5 @@ fn node((major, minor): (u64, u64)) -> Result<PathBuf, OsError> {
 }
 
 fn unexpected(wanted: &'static str) -> OsError {
-    OsError::new(Path::new(CONTROL), Fault::Unexpected { wanted })
+    OsError::new(Path::new(CONTROL), OsErrorKind::Unexpected { wanted })
 }

@@ -20,7 +20,7 @@ use libupdate::{BlockCount, BlockIo, BlockSize, Extent, Lba, SlotId};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::error::{Fault, OsError};
+use super::error::{OsError, OsErrorKind};
 use super::in_flight::{InFlight, Place};
 use super::medium::{self, Bounce, Medium};
 use super::node::Node;
@@ -56,7 +56,7 @@ pub struct OpenHow {
 
 /// What stands behind the path.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum DiskKind {
     /// A disk image file.
     File,
     /// A block device.
@@ -66,7 +66,7 @@ pub enum Kind {
 /// A disk.
 #[derive(Debug)]
 pub struct Disk {
-    kind: Kind,
+    kind: DiskKind,
     mode: Mode,
     caching: Caching,
     block_size: BlockSize,
@@ -99,17 +99,17 @@ impl Disk {
     /// contradicts the device.
     pub fn open(path: &Path, how: OpenHow) -> Result<Self, OsError> {
         let kind = match Node::of(path)? {
-            Some(node) if node.partition()?.is_some() => return Err(OsError::new(path, Fault::NotAWholeDisk)),
-            Some(node) => Kind::Device(node),
-            None if path.is_file() => Kind::File,
-            None => return Err(OsError::new(path, Fault::NotADisk)),
+            Some(node) if node.partition()?.is_some() => return Err(OsError::new(path, OsErrorKind::NotAWholeDisk)),
+            Some(node) => DiskKind::Device(node),
+            None if path.is_file() => DiskKind::File,
+            None => return Err(OsError::new(path, OsErrorKind::NotADisk)),
         };
         let whole = Medium::open(path, flags(how.mode), how.caching)?;
         let mut bounce = Bounce::default();
         let bytes = whole.file().seek(SeekFrom::End(0)).map_err(|error| OsError::io(path, "measure", &error))?;
         let (block_size, physical) = match kind {
-            Kind::Device(_) => sectors::of_device(&whole, how.sector_size)?,
-            Kind::File => {
+            DiskKind::Device(_) => sectors::of_device(&whole, how.sector_size)?,
+            DiskKind::File => {
                 let size = match how.sector_size {
                     Some(size) => size,
                     None => sectors::of_file(&whole, bytes, &mut bounce)?,
@@ -138,7 +138,7 @@ impl Disk {
     }
 
     /// What stands behind the path.
-    pub const fn kind(&self) -> &Kind {
+    pub const fn kind(&self) -> &DiskKind {
         &self.kind
     }
 
@@ -159,9 +159,9 @@ impl Disk {
 
     /// Sends, from now on, accesses to partition `number` to its own node, where this is a device and the kernel has
     /// that node; the whole disk serves elsewhere. A node that is missing, or that the kernel has at another place
-    /// ([`Fault::NodeDiffers`]), is the answer to each access to that partition, and to no other.
+    /// ([`OsErrorKind::NodeDiffers`]), is the answer to each access to that partition, and to no other.
     pub fn route_partition(&mut self, number: EntryNumber, extent: Extent) {
-        let Kind::Device(whole) = &self.kind else { return };
+        let DiskKind::Device(whole) = &self.kind else { return };
         let node = match whole.partition_node(number) {
             Ok(None) => return,
             Ok(Some(node)) => lies_at(node, extent),
@@ -173,7 +173,7 @@ impl Disk {
     /// Sends, from now on, accesses to `extent` to `node`.
     ///
     /// # Errors
-    /// [`Fault::NodeDiffers`] where the node lies elsewhere.
+    /// [`OsErrorKind::NodeDiffers`] where the node lies elsewhere.
     pub fn route(&mut self, extent: Extent, node: PathBuf) -> Result<(), OsError> {
         let node = Ok(lies_at(node, extent)?);
         self.map.routes.push(Route { extent, node, medium: None });
@@ -184,7 +184,7 @@ impl Disk {
     /// or that the kernel has elsewhere, is found out while nothing has been changed.
     ///
     /// # Errors
-    /// [`Fault::InUse`], [`Fault::NodeDiffers`], or what the kernel says.
+    /// [`OsErrorKind::InUse`], [`OsErrorKind::NodeDiffers`], or what the kernel says.
     pub fn claim(&mut self, extent: Extent) -> Result<(), OsError> {
         let caching = self.caching;
         match self.map.routes.iter_mut().find(|route| route.extent == extent) {
@@ -197,16 +197,16 @@ impl Disk {
     /// out until the claim is dropped. A file needs none.
     ///
     /// # Errors
-    /// [`Fault::InUse`], or what the kernel says.
+    /// [`OsErrorKind::InUse`], or what the kernel says.
     pub fn claim_all(&self) -> Result<Option<File>, OsError> {
-        if self.kind == Kind::File {
+        if self.kind == DiskKind::File {
             return Ok(None);
         }
         match medium::open(self.path(), OFlags::RDONLY | OFlags::EXCL) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.errno() == Some(Errno::BUSY) => Err(OsError::new(
                 self.path(),
-                Fault::InUse { by: "a file system or a mapping on one of its partitions".into() },
+                OsErrorKind::InUse { by: "a file system or a mapping on one of its partitions".into() },
             )),
             Err(error) => Err(error),
         }
@@ -273,19 +273,19 @@ impl Disk {
         if len.is_multiple_of(size) && end.is_some_and(|end| end <= self.blocks.get()) {
             Ok(())
         } else {
-            Err(OsError::new(self.path(), Fault::OutsideDisk { at, len }))
+            Err(OsError::new(self.path(), OsErrorKind::OutsideDisk { at, len }))
         }
     }
 
     fn check_write(&self, at: Lba, bytes: &[u8]) -> Result<(), OsError> {
         self.check(at, bytes)?;
         if self.mode == Mode::ReadOnly {
-            return Err(OsError::new(self.path(), Fault::OpenedForReading));
+            return Err(OsError::new(self.path(), OsErrorKind::OpenedForReading));
         }
         let last = at.plus((len_u64(bytes) / self.block_size.bytes_u64()).saturating_sub(1));
         let touched = last.and_then(|last| Extent::new(at, last, self.block_size));
         match self.map.protects(touched) {
-            Some(slot) => Err(OsError::new(self.path(), Fault::BootedSlot { slot })),
+            Some(slot) => Err(OsError::new(self.path(), OsErrorKind::BootedSlot { slot })),
             None => Ok(()),
         }
     }

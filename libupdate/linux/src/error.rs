@@ -11,12 +11,13 @@ use rustix::io::Errno;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OsError {
     path: PathBuf,
-    fault: Fault,
+    kind: OsErrorKind,
 }
 
 /// What was refused, and by which rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fault {
+#[non_exhaustive]
+pub enum OsErrorKind {
     /// A system call failed.
     Call {
         /// What was tried, as a verb: "open", "write".
@@ -127,20 +128,20 @@ pub enum Class {
 
 impl OsError {
     /// A refusal about `path`.
-    pub fn new(path: &Path, fault: Fault) -> Self {
-        Self { path: path.to_owned(), fault }
+    pub fn new(path: &Path, kind: OsErrorKind) -> Self {
+        Self { path: path.to_owned(), kind }
     }
 
     /// A failed system call on `path`.
     pub fn call(path: &Path, act: &'static str, errno: Errno) -> Self {
-        Self::new(path, Fault::Call { act, errno })
+        Self::new(path, OsErrorKind::Call { act, errno })
     }
 
     /// The same of an access in flight, at byte `at`, which a later access tells.
     #[must_use]
     pub fn told_later(self, at: u64) -> Self {
-        match self.fault {
-            Fault::Call { act, errno } => Self { fault: Fault::Earlier { act, at, errno }, ..self },
+        match self.kind {
+            OsErrorKind::Call { act, errno } => Self { kind: OsErrorKind::Earlier { act, at, errno }, ..self },
             _ => self,
         }
     }
@@ -149,40 +150,40 @@ impl OsError {
     pub fn io(path: &Path, act: &'static str, error: &io::Error) -> Self {
         match Errno::from_io_error(error) {
             Some(errno) => Self::call(path, act, errno),
-            None => Self::new(path, Fault::File { act, why: error.to_string() }),
+            None => Self::new(path, OsErrorKind::File { act, why: error.to_string() }),
         }
     }
 
     /// The rule.
-    pub const fn fault(&self) -> &Fault {
-        &self.fault
+    pub const fn kind(&self) -> &OsErrorKind {
+        &self.kind
     }
 
     /// The kernel's answer, where a call failed.
     pub const fn errno(&self) -> Option<Errno> {
-        match self.fault {
-            Fault::Call { errno, .. } | Fault::Earlier { errno, .. } => Some(errno),
+        match self.kind {
+            OsErrorKind::Call { errno, .. } | OsErrorKind::Earlier { errno, .. } => Some(errno),
             _ => None,
         }
     }
 
     /// What the caller can do about it.
     pub fn class(&self) -> Class {
-        match &self.fault {
-            Fault::Call { errno, .. } | Fault::Earlier { errno, .. } => class_of(*errno),
-            Fault::File { .. } | Fault::Unexpected { .. } | Fault::Ended => Class::Io,
-            Fault::OpenedForReading => Class::Denied,
-            Fault::BootedSlot { .. } => Class::Booted,
-            Fault::InUse { .. } | Fault::Locked { .. } => Class::Busy,
-            Fault::NotADisk
-            | Fault::NotAWholeDisk
-            | Fault::SectorSize { .. }
-            | Fault::SectorSizeDiffers { .. }
-            | Fault::SectorSizeAmbiguous
-            | Fault::OutsideDisk { .. }
-            | Fault::NodeDiffers { .. }
-            | Fault::NoDisk { .. }
-            | Fault::SeveralDisks { .. } => Class::Disk,
+        match &self.kind {
+            OsErrorKind::Call { errno, .. } | OsErrorKind::Earlier { errno, .. } => class_of(*errno),
+            OsErrorKind::File { .. } | OsErrorKind::Unexpected { .. } | OsErrorKind::Ended => Class::Io,
+            OsErrorKind::OpenedForReading => Class::Denied,
+            OsErrorKind::BootedSlot { .. } => Class::Booted,
+            OsErrorKind::InUse { .. } | OsErrorKind::Locked { .. } => Class::Busy,
+            OsErrorKind::NotADisk
+            | OsErrorKind::NotAWholeDisk
+            | OsErrorKind::SectorSize { .. }
+            | OsErrorKind::SectorSizeDiffers { .. }
+            | OsErrorKind::SectorSizeAmbiguous
+            | OsErrorKind::OutsideDisk { .. }
+            | OsErrorKind::NodeDiffers { .. }
+            | OsErrorKind::NoDisk { .. }
+            | OsErrorKind::SeveralDisks { .. } => Class::Disk,
         }
     }
 }
@@ -200,36 +201,38 @@ const fn class_of(errno: Errno) -> Class {
 impl fmt::Display for OsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
-        match &self.fault {
-            Fault::Call { act, errno } => write!(f, "cannot {act} {path}: {}", io::Error::from(*errno)),
-            Fault::Earlier { act, at, errno } => {
+        match &self.kind {
+            OsErrorKind::Call { act, errno } => write!(f, "cannot {act} {path}: {}", io::Error::from(*errno)),
+            OsErrorKind::Earlier { act, at, errno } => {
                 write!(f, "an access made earlier: cannot {act} {path} at byte {at}: {}", io::Error::from(*errno))
             }
-            Fault::File { act, why } => write!(f, "cannot {act} {path}: {why}"),
-            Fault::Unexpected { wanted } => write!(f, "{path} does not hold {wanted}"),
-            Fault::Ended => write!(f, "{path} ended early: it was made shorter meanwhile"),
-            Fault::NotADisk => write!(f, "{path} is neither a block device nor a file"),
-            Fault::NotAWholeDisk => write!(f, "{path} is a partition, not a whole disk"),
-            Fault::SectorSize { found } => write!(f, "{path} has sectors of {found} bytes, not 512 or 4096"),
-            Fault::SectorSizeDiffers { asked, device } => {
+            OsErrorKind::File { act, why } => write!(f, "cannot {act} {path}: {why}"),
+            OsErrorKind::Unexpected { wanted } => write!(f, "{path} does not hold {wanted}"),
+            OsErrorKind::Ended => write!(f, "{path} ended early: it was made shorter meanwhile"),
+            OsErrorKind::NotADisk => write!(f, "{path} is neither a block device nor a file"),
+            OsErrorKind::NotAWholeDisk => write!(f, "{path} is a partition, not a whole disk"),
+            OsErrorKind::SectorSize { found } => write!(f, "{path} has sectors of {found} bytes, not 512 or 4096"),
+            OsErrorKind::SectorSizeDiffers { asked, device } => {
                 write!(f, "{path} has sectors of {} bytes, not {}", device.bytes(), asked.bytes())
             }
-            Fault::SectorSizeAmbiguous => write!(f, "{path} has a GPT header for 512 and for 4096-byte sectors"),
-            Fault::OutsideDisk { at, len } => write!(f, "an access of {len} bytes at {at} leaves {path}"),
-            Fault::OpenedForReading => write!(f, "{path} was opened for reading only"),
-            Fault::BootedSlot { slot } => write!(f, "a write to {path} would touch the booted slot {slot}"),
-            Fault::NodeDiffers { table, kernel } => write!(
+            OsErrorKind::SectorSizeAmbiguous => write!(f, "{path} has a GPT header for 512 and for 4096-byte sectors"),
+            OsErrorKind::OutsideDisk { at, len } => write!(f, "an access of {len} bytes at {at} leaves {path}"),
+            OsErrorKind::OpenedForReading => write!(f, "{path} was opened for reading only"),
+            OsErrorKind::BootedSlot { slot } => write!(f, "a write to {path} would touch the booted slot {slot}"),
+            OsErrorKind::NodeDiffers { table, kernel } => write!(
                 f,
                 "the kernel has {path} at byte {} with {}, the partition table at byte {} with {}",
                 kernel.0, kernel.1, table.0, table.1
             ),
-            Fault::InUse { by } => write!(f, "{path} is in use: {by}"),
-            Fault::Locked { by } => write!(f, "{path} is locked by {by}"),
-            Fault::NoDisk { others } if others.is_empty() => write!(f, "no disk under {path} matches the profile"),
-            Fault::NoDisk { others } => {
+            OsErrorKind::InUse { by } => write!(f, "{path} is in use: {by}"),
+            OsErrorKind::Locked { by } => write!(f, "{path} is locked by {by}"),
+            OsErrorKind::NoDisk { others } if others.is_empty() => {
+                write!(f, "no disk under {path} matches the profile")
+            }
+            OsErrorKind::NoDisk { others } => {
                 write!(f, "no disk under {path} matches the profile ({})", others.join("; "))
             }
-            Fault::SeveralDisks { found } => {
+            OsErrorKind::SeveralDisks { found } => {
                 write!(f, "several disks match the profile:")?;
                 found.iter().try_for_each(|disk| write!(f, " {}", disk.display()))
             }
@@ -237,7 +240,14 @@ impl fmt::Display for OsError {
     }
 }
 
-impl core::error::Error for OsError {}
+impl core::error::Error for OsError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match &self.kind {
+            OsErrorKind::Call { errno, .. } | OsErrorKind::Earlier { errno, .. } => Some(errno),
+            _ => None,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::drive::{could_be_disk, is_member_of, is_on_bus};
-use super::error::{Fault, OsError};
+use super::error::{OsError, OsErrorKind};
 use super::node::{device_node, names_in};
 
 /// Where the kernel lists whole disks.
@@ -55,7 +55,7 @@ impl Found {
 /// The node of the profile's disk. `look` reads the partition table of a candidate.
 ///
 /// # Errors
-/// [`Fault::NoDisk`], with what was found instead; [`Fault::SeveralDisks`]; or what the kernel says about its list of disks.
+/// [`OsErrorKind::NoDisk`], with what was found instead; [`OsErrorKind::SeveralDisks`]; or what the kernel says about its list of disks.
 pub fn whole_disk(selection: &Selection, look: impl FnMut(&Path) -> Result<Match, OsError>) -> Result<Found, OsError> {
     whole_disk_under(Path::new(SYS_BLOCK), selection, look)
 }
@@ -86,10 +86,10 @@ fn whole_disk_under(
     match without_members(&found).as_slice() {
         [] => {
             others.extend(passed_over.iter().map(OsError::to_string));
-            Err(OsError::new(sys, Fault::NoDisk { others }))
+            Err(OsError::new(sys, OsErrorKind::NoDisk { others }))
         }
         [one] => Ok(Found { disk: one.clone(), passed_over }),
-        several => Err(OsError::new(sys, Fault::SeveralDisks { found: several.to_vec() })),
+        several => Err(OsError::new(sys, OsErrorKind::SeveralDisks { found: several.to_vec() })),
     }
 }
 
@@ -165,10 +165,10 @@ mod tests {
         let sys = sysfs(root.path());
         let found = |wanted| whole_disk_under(&sys, &Selection::ByTable, only(wanted));
         assert_eq!(found(&["/dev/sdb"]).unwrap(), Found::named("/dev/sdb".into()));
-        let none = Fault::NoDisk { others: vec!["/dev/sda: no table".into(), "/dev/sdb: no table".into()] };
-        assert_eq!(*found(&[]).unwrap_err().fault(), none);
-        let several = Fault::SeveralDisks { found: vec!["/dev/sda".into(), "/dev/sdb".into()] };
-        assert_eq!(*found(&["/dev/sdb", "/dev/sda"]).unwrap_err().fault(), several);
+        let none = OsErrorKind::NoDisk { others: vec!["/dev/sda: no table".into(), "/dev/sdb: no table".into()] };
+        assert_eq!(*found(&[]).unwrap_err().kind(), none);
+        let several = OsErrorKind::SeveralDisks { found: vec!["/dev/sda".into(), "/dev/sdb".into()] };
+        assert_eq!(*found(&["/dev/sdb", "/dev/sda"]).unwrap_err().kind(), several);
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
             Ok(no())
         };
         let error = whole_disk_under(&sysfs(root.path()), &Selection::ByTable, look).unwrap_err();
-        assert!(matches!(error.fault(), Fault::NoDisk { .. }), "{error}");
+        assert!(matches!(error.kind(), OsErrorKind::NoDisk { .. }), "{error}");
         seen.sort();
         assert_eq!(seen, [Path::new("/dev/sda"), Path::new("/dev/sdb")]);
     }
@@ -204,7 +204,7 @@ mod tests {
         let mirror = with(root.path(), &sys, "devices/virtual/block/md0", "DEVNAME=md0\n");
         let found = || whole_disk_under(&sys, &Selection::ByTable, only(&["/dev/sda", "/dev/sdb", "/dev/md0"]));
         assert!(
-            matches!(found().unwrap_err().fault(), Fault::SeveralDisks { .. }),
+            matches!(found().unwrap_err().kind(), OsErrorKind::SeveralDisks { .. }),
             "they have nothing to do with each other"
         );
         fs::create_dir(mirror.join("slaves")).unwrap();
@@ -220,15 +220,15 @@ mod tests {
         let sys = sysfs(root.path());
         let on = |path: &str| whole_disk_under(&sys, &Selection::Bus(path.into()), only(&["/dev/sda", "/dev/sdb"]));
         assert_eq!(on("0000:00:05.0/usb1").unwrap(), Found::named("/dev/sdb".into()));
-        assert_eq!(*on("0000:00:05").unwrap_err().fault(), Fault::NoDisk { others: Vec::new() });
-        assert!(matches!(on("pci0000:00").unwrap_err().fault(), Fault::SeveralDisks { .. }));
+        assert_eq!(*on("0000:00:05").unwrap_err().kind(), OsErrorKind::NoDisk { others: Vec::new() });
+        assert!(matches!(on("pci0000:00").unwrap_err().kind(), OsErrorKind::SeveralDisks { .. }));
     }
 
     #[test]
     fn a_disk_that_cannot_be_judged_is_passed_over_and_named() {
         let root = tempfile::tempdir().unwrap();
         let sys = sysfs(root.path());
-        let broken = OsError::new(Path::new("/dev/sda"), Fault::Ended);
+        let broken = OsError::new(Path::new("/dev/sda"), OsErrorKind::Ended);
         let look = |wanted: &'static str| {
             let broken = broken.clone();
             move |node: &Path| match node.to_str() {
@@ -241,8 +241,8 @@ mod tests {
         assert_eq!(found, Ok(Found { disk: "/dev/sdb".into(), passed_over: vec![broken.clone()] }));
         let error = whole_disk_under(&sys, &Selection::ByTable, look("/dev/sdz")).unwrap_err();
         assert_eq!(
-            *error.fault(),
-            Fault::NoDisk { others: vec!["/dev/sdb: no table".into(), broken.to_string()] },
+            *error.kind(),
+            OsErrorKind::NoDisk { others: vec!["/dev/sdb: no table".into(), broken.to_string()] },
             "{error}"
         );
     }

@@ -56,8 +56,8 @@ pub mod used_disk;
 pub mod watchdog;
 
 pub use aligned::AlignedBuf;
-pub use disk::{Disk, Kind, Mode, OpenHow};
-pub use error::{Class, Fault, OsError};
+pub use disk::{Disk, DiskKind, Mode, OpenHow};
+pub use error::{Class, OsError, OsErrorKind};
 pub use lock::Lock;
 pub use queue::Queue;
 #[cfg(feature = "signals")]

@@ -18,8 +18,8 @@ use libupdate::units::limits::SYSTEM_BYTES;
 use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 
-use super::disk::{Disk, Kind, Mode};
-use super::error::{Fault, OsError};
+use super::disk::{Disk, DiskKind, Mode};
+use super::error::{OsError, OsErrorKind};
 use super::file;
 use super::medium;
 
@@ -41,20 +41,20 @@ impl Lock {
     /// Takes the disk for one act, or says at once who has it.
     ///
     /// # Errors
-    /// [`Fault::Locked`] with the holder, or what the kernel says.
+    /// [`OsErrorKind::Locked`] with the holder, or what the kernel says.
     pub fn act(disk: &Disk) -> Result<Self, OsError> {
         match disk.kind() {
-            Kind::Device(_) => Self::act_on_device(Path::new(DEVICE_LOCK)),
-            Kind::File => Self::act_on_file(disk.path(), disk.mode()),
+            DiskKind::Device(_) => Self::act_on_device(Path::new(DEVICE_LOCK)),
+            DiskKind::File => Self::act_on_file(disk.path(), disk.mode()),
         }
     }
 
     /// Keeps udev from reading the table while it is written. To be dropped right after the commit.
     ///
     /// # Errors
-    /// [`Fault::Locked`] where somebody holds the node for more than ten seconds, or what the kernel says.
+    /// [`OsErrorKind::Locked`] where somebody holds the node for more than ten seconds, or what the kernel says.
     pub fn table(disk: &Disk) -> Result<Self, OsError> {
-        if *disk.kind() == Kind::File {
+        if *disk.kind() == DiskKind::File {
             return Ok(Self { _held: None });
         }
         // Not opened for writing: closing such a descriptor is what makes udev probe the disk.
@@ -62,7 +62,7 @@ impl Lock {
         let until = Instant::now() + TABLE_PATIENCE;
         loop {
             match flock(disk.path(), &node) {
-                Err(error) if matches!(error.fault(), Fault::Locked { .. }) && Instant::now() < until => {
+                Err(error) if matches!(error.kind(), OsErrorKind::Locked { .. }) && Instant::now() < until => {
                     sleep(TABLE_POLL)
                 }
                 answer => return answer.map(|()| Self { _held: Some(node) }),
@@ -104,7 +104,7 @@ fn flock(path: &Path, file: &File) -> Result<(), OsError> {
 }
 
 fn locked(path: &Path, file: &File) -> OsError {
-    OsError::new(path, Fault::Locked { by: holder(file).unwrap_or_else(|| "another process".to_owned()) })
+    OsError::new(path, OsErrorKind::Locked { by: holder(file).unwrap_or_else(|| "another process".to_owned()) })
 }
 
 /// Who holds a lock on the file, in words. Best effort: it only makes a message more helpful.
@@ -217,8 +217,8 @@ mod tests {
         for kind in ["flock", "posix", "ofd"] {
             let other = Other::holding(kind, &path);
             let error = Lock::act(&disk).unwrap_err();
-            let wanted = Fault::Locked { by: format!("process {} (perl)", other.0.id()) };
-            assert_eq!(*error.fault(), wanted, "{kind}");
+            let wanted = OsErrorKind::Locked { by: format!("process {} (perl)", other.0.id()) };
+            assert_eq!(*error.kind(), wanted, "{kind}");
             drop(other);
             drop(eventually(|| Lock::act(&disk)));
         }
@@ -231,7 +231,7 @@ mod tests {
         let disk = Disk::open(&path, OpenHow::read_write()).unwrap();
         let first = Lock::act(&disk).unwrap();
         let error = Lock::act(&Disk::open(&path, OpenHow::read_only()).unwrap()).unwrap_err();
-        assert_eq!(*error.fault(), Fault::Locked { by: "this process".to_owned() });
+        assert_eq!(*error.kind(), OsErrorKind::Locked { by: "this process".to_owned() });
         drop(first);
         drop(eventually(|| Lock::act(&disk)));
     }
@@ -244,7 +244,7 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o755, 0o600));
         let error = Lock::act_on_device(&path).unwrap_err();
-        assert!(matches!(error.fault(), Fault::Locked { .. }));
+        assert!(matches!(error.kind(), OsErrorKind::Locked { .. }));
         drop(first);
         drop(eventually(|| Lock::act_on_device(&path)));
     }

@@ -16,7 +16,7 @@ use rustix::fs::{Advice, AtFlags, Mode as Permissions, OFlags, StatxFlags};
 use rustix::io::Errno;
 
 use super::aligned::AlignedBuf;
-use super::error::{Fault, OsError};
+use super::error::{OsError, OsErrorKind};
 
 /// Bytes that pass through the bounce buffer at once, where the caller's memory is not aligned.
 const BOUNCE_BYTES: usize = 1 << 20;
@@ -116,7 +116,7 @@ impl Medium {
             let count = match self.settle(count) {
                 Settled::Again => continue,
                 Settled::Failed(errno) => return Err(OsError::call(self.path(), "read", errno)),
-                Settled::Moved(0) => return Err(OsError::new(self.path(), Fault::Ended)),
+                Settled::Moved(0) => return Err(OsError::new(self.path(), OsErrorKind::Ended)),
                 Settled::Moved(count) => count,
             };
             // A call never moves more than it was given.

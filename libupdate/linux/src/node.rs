@@ -8,7 +8,7 @@ use libupdate::gpt::EntryNumber;
 use libupdate::units::limits::SYSTEM_BYTES;
 use libupdate::{ByteLen, Extent};
 
-use super::error::{Fault, OsError};
+use super::error::{OsError, OsErrorKind};
 use super::file;
 
 /// Sysfs counts in 512-byte units on every disk, 4Kn ones included.
@@ -74,7 +74,7 @@ impl Node {
     pub fn expect_at(&self, extent: Extent) -> Result<(), OsError> {
         let table = (extent.first().get().saturating_mul(extent.block_size().bytes_u64()), extent.len());
         let kernel = self.place()?;
-        if table == kernel { Ok(()) } else { Err(OsError::new(&self.path, Fault::NodeDiffers { table, kernel })) }
+        if table == kernel { Ok(()) } else { Err(OsError::new(&self.path, OsErrorKind::NodeDiffers { table, kernel })) }
     }
 
     /// Who uses the device, in words; `None` where nobody is known to.
@@ -155,7 +155,7 @@ fn number<N: std::str::FromStr>(path: &Path, wanted: &'static str) -> Result<N, 
 }
 
 fn unexpected(path: &Path, wanted: &'static str) -> OsError {
-    OsError::new(path, Fault::Unexpected { wanted })
+    OsError::new(path, OsErrorKind::Unexpected { wanted })
 }
 
 /// Where the device is mounted, by the third and the fifth field of a line of `/proc/self/mountinfo` (proc(5)).

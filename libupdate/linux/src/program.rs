@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::{Command, ExitStatus};
 
-use super::disk::{Disk, Kind};
+use super::disk::{Disk, DiskKind};
 
 /// A program that did not do what it was run for.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ pub fn reboot() -> Result<(), ProgramError> {
 /// `blockdev` could not be run, or refused: the disk is right, and the kernel knows its partitions after the next boot.
 pub fn reread_table(disk: &Disk) -> Result<(), ProgramError> {
     match disk.kind() {
-        Kind::File => Ok(()),
-        Kind::Device(_) => {
+        DiskKind::File => Ok(()),
+        DiskKind::Device(_) => {
             ended("blockdev --rereadpt", Command::new("blockdev").arg("--rereadpt").arg(disk.path()).status())
         }
     }

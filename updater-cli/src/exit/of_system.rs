@@ -4,7 +4,7 @@ use libupdate_linux::booted::REPORT;
 use libupdate_linux::new_table::NewTableError;
 use libupdate_linux::profile::{ProfileError, ProfileErrorKind, TrustError, built_in_names};
 use libupdate_linux::running::Doubt;
-use libupdate_linux::{Class, Fault, OsError};
+use libupdate_linux::{Class, OsError, OsErrorKind};
 use rustix::io::Errno;
 
 use super::{Exit, Failure};
@@ -25,16 +25,16 @@ impl From<OsError> for Failure {
 }
 
 fn next_for_os(error: &OsError) -> &'static str {
-    match (error.fault(), error.class()) {
-        (Fault::NotAWholeDisk, _) => "give the whole disk with --disk, not one of its partitions",
-        (Fault::SectorSizeAmbiguous, _) => "say with --sector-size 512 or --sector-size 4096 which one counts",
-        (Fault::SectorSizeDiffers { .. }, _) => "leave --sector-size out, a device knows its own",
-        (Fault::NodeDiffers { .. }, _) => "have the kernel read the table again (partprobe, or a reboot)",
-        (Fault::InUse { .. }, _) => "unmount it, or stop who holds it",
-        (Fault::Locked { .. }, _) => "wait until the other program has ended; nothing needs to be cleaned up",
-        (Fault::NoDisk { .. }, _) => "name the disk with --disk, or check that the profile is this board's",
-        (Fault::SeveralDisks { .. }, _) => "name the disk with --disk, or its bus path in the profile",
-        (Fault::BootedSlot { .. }, _) => "choose the other slot",
+    match (error.kind(), error.class()) {
+        (OsErrorKind::NotAWholeDisk, _) => "give the whole disk with --disk, not one of its partitions",
+        (OsErrorKind::SectorSizeAmbiguous, _) => "say with --sector-size 512 or --sector-size 4096 which one counts",
+        (OsErrorKind::SectorSizeDiffers { .. }, _) => "leave --sector-size out, a device knows its own",
+        (OsErrorKind::NodeDiffers { .. }, _) => "have the kernel read the table again (partprobe, or a reboot)",
+        (OsErrorKind::InUse { .. }, _) => "unmount it, or stop who holds it",
+        (OsErrorKind::Locked { .. }, _) => "wait until the other program has ended; nothing needs to be cleaned up",
+        (OsErrorKind::NoDisk { .. }, _) => "name the disk with --disk, or check that the profile is this board's",
+        (OsErrorKind::SeveralDisks { .. }, _) => "name the disk with --disk, or its bus path in the profile",
+        (OsErrorKind::BootedSlot { .. }, _) => "choose the other slot",
         (_, Class::NoSpace) if error.errno() == Some(Errno::FBIG) => LARGER_FILES,
         (_, Class::NoSpace) => "make room, then run the same command again",
         (_, Class::Denied) => next_for_denied(error.errno()),
@@ -115,7 +115,7 @@ impl From<NewTableError> for Failure {
 impl From<Doubt> for Failure {
     fn from(doubt: Doubt) -> Self {
         let code = match &doubt {
-            Doubt::Unreadable(error) if !matches!(error.fault(), Fault::Unexpected { .. }) => Exit::Io,
+            Doubt::Unreadable(error) if !matches!(error.kind(), OsErrorKind::Unexpected { .. }) => Exit::Io,
             _ => Exit::Refused,
         };
         let why = match &doubt {

@@ -122,7 +122,7 @@ fn a_device_knows_its_size_and_its_sectors() {
         let mut disk = device.open();
         assert_eq!((disk.block_size(), disk.physical_block_size()), (size, size));
         assert_eq!(disk.block_count().get() * size.bytes_u64(), 16 << 20);
-        assert!(matches!(disk.kind(), Kind::Device(_)));
+        assert!(matches!(disk.kind(), DiskKind::Device(_)));
         let bytes = pattern(3 * size.bytes(), 5);
         disk.write(Lba::new(7), &bytes).unwrap();
         disk.flush().unwrap();
@@ -130,7 +130,7 @@ fn a_device_knows_its_size_and_its_sectors() {
         let other = if size == BlockSize::B512 { BlockSize::B4096 } else { BlockSize::B512 };
         let how = OpenHow { sector_size: Some(other), ..OpenHow::read_only() };
         let error = Disk::open(&device.node, how).unwrap_err();
-        assert_eq!(*error.fault(), Fault::SectorSizeDiffers { asked: other, device: size });
+        assert_eq!(*error.kind(), OsErrorKind::SectorSizeDiffers { asked: other, device: size });
     }
 }
 
@@ -139,10 +139,10 @@ fn a_partition_is_reached_through_its_own_node_and_is_no_disk() {
     let device = Loop::new("512");
     let (first, second) = (device.add_partition("1", 2048, 1024), device.add_partition("3", 4096, 1024));
     let mut disk = device.open();
-    let Kind::Device(whole) = disk.kind().clone() else { panic!("not a device") };
+    let DiskKind::Device(whole) = disk.kind().clone() else { panic!("not a device") };
     assert_eq!(whole.partition_node(number(1)).unwrap(), Some(first.clone()));
     assert_eq!(whole.partition_node(number(2)).unwrap(), None);
-    assert_eq!(*Disk::open(&first, OpenHow::read_only()).unwrap_err().fault(), Fault::NotAWholeDisk);
+    assert_eq!(*Disk::open(&first, OpenHow::read_only()).unwrap_err().kind(), OsErrorKind::NotAWholeDisk);
     disk.route_partition(number(1), extent(2048, 3071));
     disk.route_partition(number(2), extent(3072, 4095));
     disk.route_partition(number(3), extent(4096, 5119));
@@ -177,14 +177,14 @@ fn a_node_that_is_not_where_the_table_says_is_refused() {
     let mut disk = device.open();
     for wrong in [extent(2049, 3072), extent(2048, 3072), extent(2047, 3071)] {
         let error = disk.route(wrong, node.clone()).unwrap_err();
-        assert!(matches!(error.fault(), Fault::NodeDiffers { .. }), "{error}");
+        assert!(matches!(error.kind(), OsErrorKind::NodeDiffers { .. }), "{error}");
     }
     // The kernel's table changes between the look and the first write.
     disk.route(extent(2048, 3071), node.clone()).unwrap();
     eventually(|| run_as_root("delpart", &[device.text(), "1"]));
     device.add_partition("1", 2048, 2048);
     let error = disk.write(Lba::new(2048), &[1; 512]).unwrap_err();
-    assert!(matches!(error.fault(), Fault::NodeDiffers { .. }), "{error}");
+    assert!(matches!(error.kind(), OsErrorKind::NodeDiffers { .. }), "{error}");
     assert_eq!(error.class(), Class::Disk);
 }
 
@@ -207,7 +207,7 @@ fn a_node_that_cannot_be_used_stands_in_the_way_of_its_own_partition_only() {
     let mut disk = device.open();
     disk.route_partition(number(1), extent(2048, 3072));
     let error = disk.read(Lba::new(2048), &mut [0; 512]).unwrap_err();
-    assert!(matches!(error.fault(), Fault::NodeDiffers { .. }), "{error}");
+    assert!(matches!(error.kind(), OsErrorKind::NodeDiffers { .. }), "{error}");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_node_that_somebody_uses_is_read_but_never_written() {
     disk.route(here, node.clone()).unwrap();
     assert_eq!(read(&mut disk, 2048, 512), [0; 512]);
     let error = disk.write(Lba::new(2048), &[1; 512]).unwrap_err();
-    assert_eq!(*error.fault(), Fault::InUse { by: "another process has it for itself".into() });
+    assert_eq!(*error.kind(), OsErrorKind::InUse { by: "another process has it for itself".into() });
     drop(held);
     eventually(|| disk.write(Lba::new(2048), &[1; 512]));
     drop(disk);
@@ -233,7 +233,7 @@ fn a_node_that_somebody_uses_is_read_but_never_written() {
     let error = disk.write(Lba::new(2048), &[1; 512]);
     eventually(|| run_as_root("umount", &[at]));
     let error = error.unwrap_err();
-    assert_eq!((error.fault(), error.class()), (&Fault::InUse { by: format!("mounted at {at}") }, Class::Busy));
+    assert_eq!((error.kind(), error.class()), (&OsErrorKind::InUse { by: format!("mounted at {at}") }, Class::Busy));
 }
 
 /// The node, opened by somebody for itself.

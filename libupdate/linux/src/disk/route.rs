@@ -7,7 +7,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::{Caching, Mode, flags};
-use crate::error::{Fault, OsError};
+use crate::error::{OsError, OsErrorKind};
 use crate::medium::Medium;
 use crate::node::Node;
 
@@ -43,10 +43,10 @@ fn open_exclusively(path: &Path, extent: Extent, caching: Caching) -> Result<Med
     let node = device(path)?;
     node.expect_at(extent)?;
     if let Some(by) = node.user()? {
-        return Err(OsError::new(path, Fault::InUse { by }));
+        return Err(OsError::new(path, OsErrorKind::InUse { by }));
     }
     Medium::open(path, flags(Mode::ReadWrite) | OFlags::EXCL, caching).map_err(|error| match error.errno() {
-        Some(Errno::BUSY) => OsError::new(path, Fault::InUse { by: "another process has it for itself".into() }),
+        Some(Errno::BUSY) => OsError::new(path, OsErrorKind::InUse { by: "another process has it for itself".into() }),
         _ => error,
     })
 }
@@ -58,5 +58,5 @@ pub(super) fn lies_at(node: PathBuf, extent: Extent) -> Result<PathBuf, OsError>
 }
 
 fn device(path: &Path) -> Result<Node, OsError> {
-    Node::of(path)?.ok_or_else(|| OsError::new(path, Fault::NotADisk))
+    Node::of(path)?.ok_or_else(|| OsError::new(path, OsErrorKind::NotADisk))
 }

@@ -126,9 +126,9 @@ fn a_file_that_is_no_whole_number_of_blocks_ends_at_its_last_whole_one() {
         assert_eq!(fs::metadata(&path).unwrap().len(), 10_000);
         for (at, len) in [(blocks, block.len()), (blocks - 1, 2 * block.len()), (0, 100), (u64::MAX, block.len())] {
             let error = disk.write(Lba::new(at), &vec![0; len]).unwrap_err();
-            assert!(matches!(error.fault(), Fault::OutsideDisk { .. }), "{at} {len}");
+            assert!(matches!(error.kind(), OsErrorKind::OutsideDisk { .. }), "{at} {len}");
             let error = disk.read(Lba::new(at), &mut vec![0; len]).unwrap_err();
-            assert!(matches!(error.fault(), Fault::OutsideDisk { .. }), "{at} {len}");
+            assert!(matches!(error.kind(), OsErrorKind::OutsideDisk { .. }), "{at} {len}");
         }
     }
 }
@@ -146,7 +146,7 @@ fn a_file_that_is_made_shorter_meanwhile_is_told_so() {
     let (_folder, path) = image(1 << 20);
     let mut disk = Disk::open(&path, OpenHow::read_only()).unwrap();
     File::options().write(true).open(&path).unwrap().set_len(4096).unwrap();
-    assert_eq!(*disk.read(Lba::new(16), &mut [0; 512]).unwrap_err().fault(), Fault::Ended);
+    assert_eq!(*disk.read(Lba::new(16), &mut [0; 512]).unwrap_err().kind(), OsErrorKind::Ended);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_disk_opened_for_reading_refuses_writes_and_needs_no_flush() {
     let (_folder, path) = image(1 << 20);
     let mut disk = Disk::open(&path, OpenHow::read_only()).unwrap();
     let error = disk.write(Lba::new(0), &[0; 512]).unwrap_err();
-    assert_eq!((error.fault(), error.class()), (&Fault::OpenedForReading, Class::Denied));
+    assert_eq!((error.kind(), error.class()), (&OsErrorKind::OpenedForReading, Class::Denied));
     disk.flush().unwrap();
 }
 
@@ -165,7 +165,11 @@ fn no_write_touches_a_protected_extent() {
     disk.protect(extent(100, 199), SlotId::B, Some(extent(180, 187)));
     for (at, blocks) in [(100, 1), (199, 1), (50, 51), (199, 5), (0, 400)] {
         let error = disk.write(Lba::new(at), &vec![1; blocks * 512]).unwrap_err();
-        assert_eq!((error.fault(), error.class()), (&Fault::BootedSlot { slot: SlotId::B }, Class::Booted), "{at}");
+        assert_eq!(
+            (error.kind(), error.class()),
+            (&OsErrorKind::BootedSlot { slot: SlotId::B }, Class::Booted),
+            "{at}"
+        );
     }
     for (at, blocks) in [(99, 1), (200, 1), (0, 100), (180, 8), (184, 2)] {
         disk.write(Lba::new(at), &vec![1; blocks * 512]).unwrap();
@@ -180,9 +184,9 @@ fn no_write_touches_a_protected_extent() {
 #[test]
 fn what_is_no_disk_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let fault = |path: &Path| Disk::open(path, OpenHow::read_only()).unwrap_err().fault().clone();
-    assert_eq!(fault(folder.path()), Fault::NotADisk);
-    assert_eq!(fault(Path::new("/dev/null")), Fault::NotADisk);
+    let fault = |path: &Path| Disk::open(path, OpenHow::read_only()).unwrap_err().kind().clone();
+    assert_eq!(fault(folder.path()), OsErrorKind::NotADisk);
+    assert_eq!(fault(Path::new("/dev/null")), OsErrorKind::NotADisk);
     let missing = Disk::open(&folder.path().join("x"), OpenHow::read_only()).unwrap_err();
     assert_eq!((missing.errno(), missing.class()), (Some(Errno::NOENT), Class::Disk));
 }
