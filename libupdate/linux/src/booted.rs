@@ -19,10 +19,10 @@ use libupdate::SlotId;
 use libupdate::units::limits::STATE_BYTES;
 use serde::Deserialize;
 
-use super::error::{OsError, OsErrorKind};
-use super::file;
-use super::kernel_words;
-use super::node::{Node, exists, read};
+use crate::error::{OsError, OsErrorKind};
+use crate::file;
+use crate::kernel_words;
+use crate::node::{Node, exists, read};
 
 /// The hook's report.
 pub const REPORT: &str = "/run/updater/boot.json";

@@ -20,28 +20,26 @@ use libupdate::{BlockCount, BlockIo, BlockSize, Extent, Lba, SlotId};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::error::{OsError, OsErrorKind};
-use super::in_flight::{InFlight, Place};
-use super::medium::{self, Bounce, Medium};
-use super::node::Node;
+use crate::error::{OsError, OsErrorKind};
+use crate::node::Node;
 
-pub use super::medium::Caching;
-
+mod in_flight;
 mod map;
+pub(crate) mod medium;
+mod mode;
+mod queue;
 mod route;
 mod sectors;
 
-use map::Map;
-use route::{Route, lies_at};
+pub use medium::Caching;
+pub use mode::Mode;
+pub use queue::Queue;
 
-/// What a disk is opened for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mode {
-    /// Reading; a write is an error.
-    ReadOnly,
-    /// Reading and writing.
-    ReadWrite,
-}
+use in_flight::{InFlight, Place};
+use map::Map;
+use medium::{Bounce, Medium, memory};
+use mode::flags;
+use route::{Route, lies_at};
 
 /// How a disk is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -364,18 +362,6 @@ impl BlockIo for Disk {
         }
         self.whole.sync()
     }
-}
-
-const fn flags(mode: Mode) -> OFlags {
-    match mode {
-        Mode::ReadOnly => OFlags::RDONLY,
-        Mode::ReadWrite => OFlags::RDWR,
-    }
-}
-
-/// A piece is never longer than the slice it is cut from.
-fn memory(len: u64) -> usize {
-    usize::try_from(len).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::error::OsError;
-use super::node::{exists, names_in, read};
+use crate::error::OsError;
+use crate::node::{exists, names_in, read};
 
 /// Names that drivers give to what is no drive: each is followed by a number.
 const MADE: [&str; 10] = ["dm-", "drbd", "loop", "nbd", "nullb", "ram", "rnbd", "ublkb", "zd", "zram"];

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::drive::{could_be_disk, is_member_of, is_on_bus};
-use super::error::{OsError, OsErrorKind};
-use super::node::{device_node, names_in};
+use crate::drive::{could_be_disk, is_member_of, is_on_bus};
+use crate::error::{OsError, OsErrorKind};
+use crate::node::{device_node, names_in};
 
 /// Where the kernel lists whole disks.
 pub const SYS_BLOCK: &str = "/sys/block";

@@ -8,7 +8,8 @@
 //!  for one board   profile  keys  hook_config  new_table             data of a device, read and judged
 //!  this boot       booted  running  watchdog                         which slot runs, by whose word; who feeds the watchdog
 //!  a whole disk    find  drive  used_disk  lock  program             which one it is, whose it is, who may change it
-//!  its blocks      disk  queue  medium  in_flight                    [`BlockIo`](libupdate::BlockIo) around the page cache
+//!  its blocks      disk                                              a `BlockIo` around the page cache, with accesses in flight
+//!  devices         device_mapper  partitions                         what the kernel makes of a disk's blocks
 //!  the system      node  file  kernel_words  signal  time            sysfs, small files, the kernel's command line
 //!  words, memory   error  printable  aligned  hasher  cores
 //! ```
@@ -32,13 +33,11 @@ pub mod find;
 #[cfg(feature = "hasher")]
 pub mod hasher;
 pub mod hook_config;
-mod in_flight;
 mod ioctl;
 pub mod kernel_words;
 #[cfg(feature = "keys")]
 pub mod keys;
 pub mod lock;
-mod medium;
 #[cfg(feature = "new-table")]
 pub mod new_table;
 pub mod node;
@@ -46,7 +45,6 @@ pub mod partitions;
 pub mod printable;
 pub mod profile;
 pub mod program;
-mod queue;
 #[cfg(feature = "boot-report")]
 pub mod running;
 #[cfg(feature = "signals")]
@@ -56,9 +54,8 @@ pub mod used_disk;
 pub mod watchdog;
 
 pub use aligned::AlignedBuf;
-pub use disk::{Disk, DiskKind, Mode, OpenHow};
+pub use disk::{Disk, DiskKind, Mode, OpenHow, Queue};
 pub use error::{Class, OsError, OsErrorKind};
 pub use lock::Lock;
-pub use queue::Queue;
 #[cfg(feature = "signals")]
 pub use signal::Interrupt;

@@ -18,10 +18,9 @@ use libupdate::units::limits::SYSTEM_BYTES;
 use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 
-use super::disk::{Disk, DiskKind, Mode};
-use super::error::{OsError, OsErrorKind};
-use super::file;
-use super::medium;
+use crate::disk::{Disk, DiskKind, Mode, medium};
+use crate::error::{OsError, OsErrorKind};
+use crate::file;
 
 /// The lock of acts on a device.
 pub const DEVICE_LOCK: &str = "/run/updater/lock";
@@ -168,9 +167,9 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::process::{Child, Command, Stdio};
 
-    use super::super::disk::OpenHow;
-    use super::super::eventually::eventually;
     use super::*;
+    use crate::disk::OpenHow;
+    use crate::eventually::eventually;
 
     /// Another process that takes a lock of the kind on the file and holds it until it is dropped.
     struct Other(Child);

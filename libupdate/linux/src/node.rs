@@ -8,8 +8,8 @@ use libupdate::gpt::EntryNumber;
 use libupdate::units::limits::SYSTEM_BYTES;
 use libupdate::{ByteLen, Extent};
 
-use super::error::{OsError, OsErrorKind};
-use super::file;
+use crate::error::{OsError, OsErrorKind};
+use crate::file;
 
 /// Sysfs counts in 512-byte units on every disk, 4Kn ones included.
 const SYSFS_UNIT: u64 = 512;

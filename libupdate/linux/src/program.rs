@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::{Command, ExitStatus};
 
-use super::disk::{Disk, DiskKind};
+use crate::disk::{Disk, DiskKind};
 
 /// A program that did not do what it was run for.
 #[derive(Debug)]

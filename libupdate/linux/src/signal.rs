@@ -17,7 +17,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
-use super::file;
+use crate::file;
 
 /// Whether somebody asked to stop.
 #[derive(Clone, Debug, Default)]

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use libupdate::units::limits::SYSTEM_BYTES;
 
-use super::file;
+use crate::file;
 
 /// Number of the node `/dev/watchdog`.
 const LEGACY: (u32, u32) = (10, 130);

@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::super::error::Class;
-use super::super::eventually::eventually;
-use super::super::lock::Lock;
 use super::tests::{extent, image, pattern};
 use super::*;
+use crate::error::Class;
+use crate::eventually::eventually;
+use crate::lock::Lock;
 
 /// What the program prints; its failure is the test's.
 fn root(program: &str, arguments: &[&str]) -> String {
@@ -238,7 +238,7 @@ fn a_node_that_somebody_uses_is_read_but_never_written() {
 
 /// The node, opened by somebody for itself.
 fn medium_held(node: &Path) -> File {
-    super::super::medium::open(node, OFlags::RDONLY | OFlags::EXCL).unwrap()
+    medium::open(node, OFlags::RDONLY | OFlags::EXCL).unwrap()
 }
 
 #[test]

@@ -6,9 +6,9 @@ use libupdate::Extent;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::{Caching, Mode, flags};
+use super::medium::{Caching, Medium};
+use super::mode::{Mode, flags};
 use crate::error::{OsError, OsErrorKind};
-use crate::medium::Medium;
 use crate::node::Node;
 
 /// A partition whose accesses go to its own node.

@@ -4,8 +4,8 @@ use libupdate::gpt::{DiskEnds, PROBE_BYTES, detect_block_size};
 use libupdate::units::bytes::len_u64;
 use libupdate::{BlockSize, ByteLen};
 
+use super::medium::{Bounce, Medium, memory};
 use crate::error::{OsError, OsErrorKind};
-use crate::medium::{Bounce, Medium};
 
 /// Logical and physical block size of a device.
 pub(super) fn of_device(whole: &Medium, asked: Option<BlockSize>) -> Result<(BlockSize, BlockSize), OsError> {
@@ -25,7 +25,7 @@ pub(super) fn of_device(whole: &Medium, asked: Option<BlockSize>) -> Result<(Blo
 pub(super) fn of_file(whole: &Medium, bytes: u64, bounce: &mut Bounce) -> Result<BlockSize, OsError> {
     let mut ends = [[0; PROBE_BYTES]; 2];
     let [head, tail] = &mut ends;
-    let len = super::memory(bytes).min(PROBE_BYTES);
+    let len = memory(bytes).min(PROBE_BYTES);
     let (head, tail) = (head.get_mut(..len).unwrap_or_default(), tail.get_mut(..len).unwrap_or_default());
     whole.read(0, head, bounce)?;
     whole.read(bytes.saturating_sub(len_u64(tail)), tail, bounce)?;

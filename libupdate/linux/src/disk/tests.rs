@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use tempfile::TempDir;
 
-use super::super::error::Class;
 use super::*;
+use crate::error::Class;
 
 /// A sparse image of so many bytes.
 pub(super) fn image(bytes: u64) -> (TempDir, PathBuf) {

@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use rustix::io::Errno;
 
 use super::AlignedBuf;
+use crate::disk::medium::{Bounce, Calls, Medium};
 use crate::error::OsError;
-use crate::medium::{Bounce, Calls, Medium};
 
 /// Accesses that run at once. Measured: four saturate a device that two do not; more gain nothing.
 const THREADS: usize = 4;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 
+use crate::disk::medium::{Bounce, Medium, length, retry};
 use crate::error::OsError;
-use crate::medium::{Bounce, Medium, length, retry};
 
 /// Zeros for who must carry them after all, on an address that direct access takes. All threads write the same ones.
 #[repr(align(4096))]

@@ -20,10 +20,10 @@ use std::collections::HashMap;
 use libupdate::units::bytes::{all_zero, len_u64};
 use libupdate::verity::CHUNK_BYTES;
 
-use super::aligned::AlignedBuf;
-use super::error::OsError;
 use super::in_flight::{InFlight, Place};
 use super::medium::{Bounce, Medium};
+use crate::aligned::AlignedBuf;
+use crate::error::OsError;
 
 mod ahead;
 mod crew;

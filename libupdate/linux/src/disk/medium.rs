@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{Advice, AtFlags, Mode as Permissions, OFlags, StatxFlags};
 use rustix::io::Errno;
 
-use super::aligned::AlignedBuf;
-use super::error::{OsError, OsErrorKind};
+use crate::aligned::AlignedBuf;
+use crate::error::{OsError, OsErrorKind};
 
 /// Bytes that pass through the bounce buffer at once, where the caller's memory is not aligned.
 const BOUNCE_BYTES: usize = 1 << 20;
@@ -266,4 +266,9 @@ pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, 
 #[expect(clippy::as_conversions, reason = "usize has at most 64 bits on every target of Rust")]
 pub(super) const fn length(count: usize) -> u64 {
     count as u64
+}
+
+/// A number of bytes that is never more than a slice has.
+pub(super) fn memory(len: u64) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX)
 }

@@ -1,7 +1,7 @@
 //! The seam through which a disk has accesses in flight. The boot hook has none: it waits for each.
 
-use super::error::OsError;
 use super::medium::{Bounce, Medium};
+use crate::error::OsError;
 
 /// Where an access goes: bytes from `at` on; nothing is at `end` or behind it.
 #[derive(Clone, Copy, Debug)]
