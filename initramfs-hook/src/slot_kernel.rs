@@ -17,8 +17,7 @@ use libupdate_linux::file;
 use libupdate_linux::profile::boot::SlotKernel;
 use rustix::fs::{MemfdFlags, OFlags};
 
-use crate::filesystem;
-use crate::hand_over::open_inside;
+use crate::filesystem::{self, open_inside};
 use crate::uki::{self, Uki};
 
 /// Where a payload that is a file system is mounted.

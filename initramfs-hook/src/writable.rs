@@ -23,7 +23,6 @@ use rustix::mount::MountFlags;
 use crate::copy;
 use crate::decide::Depth;
 use crate::filesystem;
-use crate::hand_over;
 use crate::machine::Machine;
 use crate::say::say;
 use crate::var::{self, Filled, State};
@@ -79,7 +78,7 @@ fn var(
         return Err("the root has no such folder".to_owned());
     }
     // What is mounted over hides it from every path but this one.
-    let image = hand_over::open_inside(root, Path::new("var"), OFlags::PATH | OFlags::DIRECTORY);
+    let image = filesystem::open_inside(root, Path::new("var"), OFlags::PATH | OFlags::DIRECTORY);
     let image = image.map_err(|error| error.to_string())?;
     let from = PathBuf::from(format!("/proc/self/fd/{}/.", image.as_raw_fd()));
     let mounted = match depth {

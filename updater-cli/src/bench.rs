@@ -12,13 +12,13 @@ use libupdate::slot::{PartitionSpec, Slot, SlotState};
 use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::CHUNK_BYTES;
 use libupdate::{Window, transition};
-use libupdate_linux::booted::{PassedOver, Told};
+use libupdate_linux::booted::{PassedOver, REPORT, Told};
 use libupdate_linux::hasher::Hasher;
 use libupdate_linux::running::{self, Doubt, Running, Source};
 use libupdate_linux::{AlignedBuf, Disk, DiskKind, Lock, Mode, OpenHow, OsError, Queue};
 
 use crate::backup;
-use crate::exit::{self, Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::output::{Output, Watch};
 use crate::session::{Device, Session};
 use crate::unusable;
@@ -248,7 +248,7 @@ impl Bench {
 
     fn running(&mut self, session: &Session, survey: &Inspection<'_>) -> Result<Running, Failure> {
         match (self.judge(session, survey), self.purpose) {
-            (Ok(Running::Unknown), Purpose::Act) => Err(exit::unknown_slot_runs()),
+            (Ok(Running::Unknown), Purpose::Act) => Err(unknown_slot_runs()),
             (Err(doubt), Purpose::Look) if doubt.is_of_the_system() => {
                 session.output.warn(&doubt.to_string());
                 Ok(Running::Unknown)
@@ -346,4 +346,13 @@ pub fn no_slot(what: &str) -> Failure {
         "no slot is booted, so it is not clear which one is meant",
         "name it with --slot, or say with --booted which one runs",
     )
+}
+
+/// A failure of an act that must not take the running slot for another one.
+fn unknown_slot_runs() -> Failure {
+    let why = format!(
+        "it is not known which slot is running: there is no {REPORT}, and no updater.slot= on the kernel's command line"
+    );
+    let next = "boot through the initramfs hook, or say it with --booted a, --booted b or --booted none";
+    Failure::new(Exit::Usage, "", why, next)
 }

@@ -12,10 +12,6 @@ use serde::ser::{SerializeStruct, Serializer};
 mod of_keys;
 mod of_system;
 
-pub use of_system::unknown_slot_runs;
-
-use of_system::LARGER_FILES;
-
 /// The exit codes of the command line's contract.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
@@ -219,6 +215,9 @@ pub fn no_room(error: &io::Error) -> Option<(Exit, &'static str)> {
         _ => None,
     }
 }
+
+/// Where a limit of who writes keeps a file small.
+const LARGER_FILES: &str = "allow larger files (ulimit -f, LimitFSIZE of systemd), or use a file system that takes them, then run the same command again";
 
 fn source_code(kind: embedded_io::ErrorKind) -> Exit {
     use embedded_io::ErrorKind as K;

@@ -26,6 +26,7 @@ use crate::exit::{self, Exit, Failure};
 
 mod sink;
 
+pub use sink::Went;
 use sink::{Kind, Sink};
 
 /// Names to try for an unfinished file, where others are taken.
@@ -43,15 +44,6 @@ pub enum Existing {
     Stays,
     /// It is replaced.
     Replaced,
-}
-
-/// Where the bytes went.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Went {
-    /// Into a file or a node.
-    Elsewhere,
-    /// To stdout: nothing else may be written there.
-    ToStdout,
 }
 
 /// A file in the making. Dropped before it is committed, it leaves nothing behind; no signal ends the process meanwhile.

@@ -23,9 +23,11 @@ use crate::profile::TrustFiles;
 mod error;
 mod form;
 mod pem;
+mod role;
 mod unfit;
 
-pub use error::{AnchorsError, KeyError, KeyErrorKind, KeyRole, MakeKeyError, MakeKeyErrorKind, SkipReason, Skipped};
+pub use error::{AnchorsError, KeyError, KeyErrorKind, MakeKeyError, MakeKeyErrorKind, SkipReason, Skipped};
+pub use role::KeyRole;
 pub use unfit::UnfitKey;
 
 /// The two files of a key.

@@ -1,15 +1,12 @@
 //! What the system's side and the device's files object to, as the exit code and the words of this program.
 
-use libupdate_linux::booted::REPORT;
 use libupdate_linux::new_table::NewTableError;
 use libupdate_linux::profile::{ProfileError, ProfileErrorKind, TrustError, built_in_names};
 use libupdate_linux::running::Doubt;
 use libupdate_linux::{Class, OsError, OsErrorKind};
 use rustix::io::Errno;
 
-use super::{Exit, Failure};
-
-pub(super) const LARGER_FILES: &str = "allow larger files (ulimit -f, LimitFSIZE of systemd), or use a file system that takes them, then run the same command again";
+use super::{Exit, Failure, LARGER_FILES};
 
 impl From<OsError> for Failure {
     fn from(error: OsError) -> Self {
@@ -142,15 +139,6 @@ const fn next_for_doubt(doubt: &Doubt) -> &'static str {
         Doubt::Rejected(_) => "see `status` for the slots this profile has",
         _ => "say with --booted which slot runs",
     }
-}
-
-/// A failure of an act that must not take the running slot for another one.
-pub fn unknown_slot_runs() -> Failure {
-    let why = format!(
-        "it is not known which slot is running: there is no {REPORT}, and no updater.slot= on the kernel's command line"
-    );
-    let next = "boot through the initramfs hook, or say it with --booted a, --booted b or --booted none";
-    Failure::new(Exit::Usage, "", why, next)
 }
 
 #[cfg(test)]

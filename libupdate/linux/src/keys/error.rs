@@ -6,16 +6,8 @@ use std::path::{Path, PathBuf};
 
 use libupdate::error::KeyFault;
 
+use super::role::KeyRole;
 use super::unfit::UnfitKey;
-
-/// What a key is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum KeyRole {
-    /// It signs.
-    Private,
-    /// It checks.
-    Public,
-}
 
 /// A key file that cannot be used.
 #[derive(Debug)]
@@ -139,15 +131,6 @@ impl MakeKeyError {
     #[must_use]
     pub const fn kind(&self) -> &MakeKeyErrorKind {
         &self.kind
-    }
-}
-
-impl fmt::Display for KeyRole {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Private => "private",
-            Self::Public => "public",
-        })
     }
 }
 

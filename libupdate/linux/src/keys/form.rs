@@ -8,8 +8,8 @@ use p256::SecretKey;
 use p256::ecdsa::VerifyingKey;
 use p256::pkcs8::{DecodePrivateKey, DecodePublicKey};
 
-use super::error::KeyRole;
 use super::pem::{self, Block, Secrecy};
+use super::role::KeyRole;
 use super::unfit::UnfitKey;
 
 const PUBLIC: &str = "PUBLIC KEY";

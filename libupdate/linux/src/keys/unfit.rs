@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::KeyRole;
+use super::role::KeyRole;
 
 /// What a key file holds instead.
 #[derive(Clone, PartialEq, Eq, Debug)]

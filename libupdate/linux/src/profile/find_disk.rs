@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Profile;
+use super::board::Profile;
 use super::disk::holds_slots;
 use crate::OsError;
 use crate::booted;

@@ -8,13 +8,14 @@ use libupdate::slot::Duty;
 use libupdate::units::limits::{PAYLOADS, SLOTS};
 use toml::Spanned;
 
+use super::board::{Planned, Profile, SlotPartition};
 use super::boot::{
     Boot, Exhausted, HandOver, Marker, OnCorruption, OnExhausted, Overlay, SlotKernel, Spender, Start, Voice, Watchdog,
 };
 use super::size::Size;
 use super::tables;
+use super::trust::Trust;
 use super::value::{AttributeWord, Label};
-use super::{Planned, Profile, SlotPartition, Trust};
 use crate::find::Selection;
 
 /// Long enough to be read from a screen.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use libupdate::units::limits::PROFILE_BYTES;
 
-use super::Profile;
+use super::board::Profile;
 use super::error::{ProfileError, ProfileErrorKind as Kind};
 use super::judge::{self, Broken};
 use crate::file;

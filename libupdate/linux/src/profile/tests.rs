@@ -2,14 +2,17 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use libupdate::ByteLen;
-use libupdate::gpt::Priority;
+use libupdate::boot::Guard;
+use libupdate::gpt::{Priority, TriesLeft};
+use libupdate::slot::Duty;
+use libupdate::{ByteLen, SlotId};
 
 use super::boot::{Marker, Spender, Start};
 use super::error::ProfileErrorKind as Kind;
 use super::judge::default_boot;
 use super::read::{BUILT_IN, BUILT_IN_BASE};
 use super::*;
+use crate::find::Selection;
 
 /// The least profile there is.
 const LEAST: &str = r#"

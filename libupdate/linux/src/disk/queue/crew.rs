@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use rustix::io::Errno;
 
-use super::AlignedBuf;
+use crate::aligned::AlignedBuf;
 use crate::disk::medium::{Bounce, Calls, Medium};
 use crate::error::OsError;
 
