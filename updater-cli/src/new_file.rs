@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use libupdate_linux::signal::Shield;
+use libupdate_linux::Shield;
 use libupdate_linux::{Interrupt, file};
 use rustix::fs::{Mode, OFlags};
 

@@ -39,6 +39,9 @@ const REREAD: Opcode = opcode::none(0x12, 95);
 const PARTITION: Opcode = opcode::none(0x12, 105);
 
 /// Sends a message to `/dev/mapper/control`; the answer replaces it.
+///
+/// # Errors
+/// What the kernel says.
 pub fn device_mapper(control: &File, act: DmAct, message: &mut [u8; DM_BYTES]) -> Result<(), Errno> {
     match act {
         DmAct::Create => dm_call::<DM_CREATE>(control, message),
@@ -58,6 +61,9 @@ fn dm_call<const ACT: Opcode>(control: &File, message: &mut [u8; DM_BYTES]) -> R
 }
 
 /// Has the kernel read the partition table of a disk anew.
+///
+/// # Errors
+/// What the kernel says, as where a partition is in use.
 pub fn reread_table(disk: &File) -> Result<(), Errno> {
     // SAFETY: BLKRRPART of linux/fs.h takes no argument.
     unsafe { ioctl(disk, NoArg::<REREAD>::new()) }
@@ -100,6 +106,9 @@ pub struct Place {
 }
 
 /// Makes a partition known to the kernel, or forgotten.
+///
+/// # Errors
+/// What the kernel says, as where the number is taken, or the partition in use.
 pub fn partition(disk: &File, act: PartitionAct, number: i32, place: Place) -> Result<(), Errno> {
     let Place { start, length } = place;
     let mut data = BlkpgPartition { start, length, number, names: [0; 128] };

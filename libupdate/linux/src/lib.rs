@@ -17,15 +17,15 @@
 //! Each heavy capability is a feature, on by default: `boot-report` (`serde_json`), `hasher` (`rayon`, `tape-sha256`), `keys` (PEM and
 //! PKCS#8 of `p256`), `new-table` (`gpt`), `profile` (`toml`), `signals` (`signal-hook`). A boot hook does without all of them.
 
-pub mod aligned;
+mod aligned;
 #[cfg(feature = "boot-report")]
 pub mod booted;
 #[cfg(feature = "hasher")]
 pub mod cores;
 pub mod device_mapper;
-pub mod disk;
-pub mod drive;
-pub mod error;
+mod disk;
+mod drive;
+mod error;
 #[cfg(test)]
 mod eventually;
 pub mod file;
@@ -37,7 +37,7 @@ mod ioctl;
 pub mod kernel_words;
 #[cfg(feature = "keys")]
 pub mod keys;
-pub mod lock;
+mod lock;
 #[cfg(feature = "new-table")]
 pub mod new_table;
 pub mod node;
@@ -48,14 +48,14 @@ pub mod program;
 #[cfg(feature = "boot-report")]
 pub mod running;
 #[cfg(feature = "signals")]
-pub mod signal;
+mod signal;
 pub mod time;
 pub mod used_disk;
 pub mod watchdog;
 
 pub use aligned::AlignedBuf;
-pub use disk::{Disk, DiskKind, Mode, OpenHow, Queue};
+pub use disk::{Caching, Disk, DiskKind, Mode, OpenHow, Queue};
 pub use error::{Class, OsError, OsErrorKind};
 pub use lock::Lock;
 #[cfg(feature = "signals")]
-pub use signal::Interrupt;
+pub use signal::{Interrupt, Shield};

@@ -26,6 +26,9 @@ pub struct Node {
 
 impl Node {
     /// The block device behind `path`; `None` for anything else.
+    ///
+    /// # Errors
+    /// There is nothing at `path`, or what the kernel says.
     pub fn of(path: &Path) -> Result<Option<Self>, OsError> {
         let facts = fs::metadata(path).map_err(|error| OsError::io(path, "open", &error))?;
         if !facts.file_type().is_block_device() {
@@ -50,6 +53,9 @@ impl Node {
     }
 
     /// Number of the partition; `None` for a whole disk.
+    ///
+    /// # Errors
+    /// What the kernel says; a number that is none.
     pub fn partition(&self) -> Result<Option<u32>, OsError> {
         let file = self.sysfs.join("partition");
         if !exists(&file)? {
@@ -59,6 +65,9 @@ impl Node {
     }
 
     /// First byte on the whole disk, and size.
+    ///
+    /// # Errors
+    /// What the kernel says; a number that is none.
     pub fn place(&self) -> Result<(u64, ByteLen), OsError> {
         let start: u64 = match self.partition()? {
             None => 0,
@@ -71,6 +80,9 @@ impl Node {
     /// Refuses a node that is not exactly where the partition table puts the partition.
     ///
     /// The kernel keeps the table it read last; a table that was written since can mean another place by the same number.
+    ///
+    /// # Errors
+    /// [`OsErrorKind::NodeDiffers`], or what the kernel says.
     pub fn expect_at(&self, extent: Extent) -> Result<(), OsError> {
         let table = (extent.first().get().saturating_mul(extent.block_size().bytes_u64()), extent.len());
         let kernel = self.place()?;
@@ -78,6 +90,9 @@ impl Node {
     }
 
     /// Who uses the device, in words; `None` where nobody is known to.
+    ///
+    /// # Errors
+    /// What the kernel says.
     pub fn user(&self) -> Result<Option<String>, OsError> {
         let mounts = Path::new("/proc/self/mountinfo");
         if let Some(place) = mounted_at(&read(mounts)?, &self.number) {
@@ -97,6 +112,9 @@ impl Node {
     }
 
     /// The node of partition `wanted` of this whole disk; `None` where the kernel has none.
+    ///
+    /// # Errors
+    /// What the kernel says.
     pub fn partition_node(&self, wanted: EntryNumber) -> Result<Option<PathBuf>, OsError> {
         for name in names_in(&self.sysfs)? {
             let folder = self.sysfs.join(&name);
@@ -120,7 +138,7 @@ impl Node {
 }
 
 /// The node in `/dev` of a device's directory in sysfs, by the name the kernel gives it.
-pub fn device_node(sysfs: &Path) -> Result<PathBuf, OsError> {
+pub(crate) fn device_node(sysfs: &Path) -> Result<PathBuf, OsError> {
     let file = sysfs.join("uevent");
     let text = read(&file)?;
     let name = text.lines().find_map(|line| line.strip_prefix("DEVNAME="));
@@ -129,13 +147,13 @@ pub fn device_node(sysfs: &Path) -> Result<PathBuf, OsError> {
 
 /// The text of a file of the kernel's. Bytes that are none, as in the name of a mount point or a word of a boot loader, hide nothing that
 /// stands beside them.
-pub fn read(path: &Path) -> Result<String, OsError> {
+pub(crate) fn read(path: &Path) -> Result<String, OsError> {
     let bytes = file::read(path, SYSTEM_BYTES).map_err(|error| OsError::io(path, "read", &error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The names in a directory.
-pub fn names_in(path: &Path) -> Result<Vec<String>, OsError> {
+pub(crate) fn names_in(path: &Path) -> Result<Vec<String>, OsError> {
     let failed = |error: std::io::Error| OsError::io(path, "list", &error);
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(failed)? {
@@ -146,7 +164,7 @@ pub fn names_in(path: &Path) -> Result<Vec<String>, OsError> {
 }
 
 /// Whether there is such a file. An error is an error, not a "no".
-pub fn exists(path: &Path) -> Result<bool, OsError> {
+pub(crate) fn exists(path: &Path) -> Result<bool, OsError> {
     fs::exists(path).map_err(|error| OsError::io(path, "look for", &error))
 }
 

@@ -20,11 +20,11 @@ use libupdate::transition;
 use libupdate::transition::disarm;
 use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate::{BlockIo, BlockSize, Digest, Error};
+use libupdate_linux::Shield;
 use libupdate_linux::new_table::NewTable;
 use libupdate_linux::profile::parse_bytes;
 use libupdate_linux::program;
 use libupdate_linux::running::{Doubt, Running};
-use libupdate_linux::signal::Shield;
 use libupdate_linux::used_disk;
 use libupdate_linux::{AlignedBuf, Disk, Interrupt, Mode, OpenHow, OsError};
 
