@@ -68,7 +68,7 @@ impl Profile {
     /// Reads a profile's text. `origin` is its name in messages; paths in it start from `base`.
     ///
     /// # Errors
-    /// [`ProfileErrorKind::Broken`].
+    /// [`Kind::Broken`].
     pub fn from_text(text: &str, origin: &str, base: &Path) -> Result<Self, ProfileError> {
         let mut profile = judge::profile(text).map_err(|broken| refused(broken, text, origin))?;
         let trust = &mut profile.trust;
