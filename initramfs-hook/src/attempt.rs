@@ -19,14 +19,14 @@ use libupdate::slot::{Slot, SlotTable};
 use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::{CHUNK_BYTES, Tree, digest_at};
 use libupdate::{BlockHasher as _, ByteOffset, Digest, Error, Extent, SoftHasher, Window};
-use updater_cli::os::{AlignedBuf, OsError};
-use updater_cli::profile::boot::Spender;
+use libupdate_linux::profile::boot::Spender;
+use libupdate_linux::device_mapper::Mapping;
+use libupdate_linux::{AlignedBuf, OsError};
 
 use crate::decide::{Depth, Step};
 use crate::filesystem;
 use crate::hand_over::{self, Next};
 use crate::machine::{Machine, Trailer};
-use crate::mapping::Mapping;
 use crate::nodes;
 use crate::phases::Phases;
 use crate::report::{Report, Trial};
@@ -194,7 +194,7 @@ fn first_blocks(
 }
 
 fn first_of(
-    window: &mut Window<'_, updater_cli::os::Disk>,
+    window: &mut Window<'_, libupdate_linux::Disk>,
     tree: &Tree<'_>,
     scratch: &mut [u8],
 ) -> Result<(), Error<OsError>> {

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use libupdate::SlotId;
 use libupdate::slot::PartitionSpec;
-use updater_cli::os::kernel_words;
+use libupdate_linux::kernel_words;
 
-pub use updater_cli::os::kernel_words::PATH;
+pub use libupdate_linux::kernel_words::PATH;
 
 const SLOT: &str = "updater.slot";
 /// Words that are another kernel's business, or said anew.

@@ -10,10 +10,10 @@ use libupdate::boot::candidates;
 use libupdate::slot::SlotTable;
 use libupdate::units::limits::{HOOK_CONFIG_BYTES, SYSTEM_BYTES};
 use libupdate::{Digest, Error, SlotId};
+use libupdate_linux::hook_config::{self, HookConfig};
+use libupdate_linux::profile::boot::{Exhausted, Marker, Start, Voice};
+use libupdate_linux::{OsError, file};
 use rustix::system::RebootCommand;
-use updater_cli::hook_config::{self, HookConfig};
-use updater_cli::os::{OsError, file};
-use updater_cli::profile::boot::{Exhausted, Marker, Start, Voice};
 
 use crate::attempt::{self, Ready, Refused, Surroundings};
 use crate::called::Called;

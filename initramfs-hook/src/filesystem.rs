@@ -1,9 +1,10 @@
-//! The root file system: which one it is, by its magic, and its mount. Read-only, always.
+//! The root file system: which one it is, by its magic, its mount, and a file inside. Read-only, always.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
 
 /// Bytes that hold every magic.
@@ -65,6 +66,16 @@ pub fn mount(node: &Path, at: &Path) -> io::Result<FileSystem> {
 pub fn unmount(at: &Path) {
     // The slot is passed over either way.
     rustix::mount::unmount(at, UnmountFlags::DETACH).unwrap_or_default();
+}
+
+/// Opens a file of a tree; links lead nowhere else.
+///
+/// # Errors
+/// What the system says.
+pub fn open_inside(root: &Path, path: &Path, how: OFlags) -> io::Result<File> {
+    let root = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let file = rustix::fs::openat2(root, path, how | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)?;
+    Ok(file.into())
 }
 
 #[cfg(test)]

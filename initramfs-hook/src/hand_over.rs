@@ -1,17 +1,18 @@
 //! The end of the hook: another program, or another kernel, takes over.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use libupdate_linux::profile::boot::{SlotKernel, Start};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 use rustix::system::RebootCommand;
-use updater_cli::profile::boot::{SlotKernel, Start};
 
+use crate::filesystem::open_inside;
 use crate::kernel;
 use crate::say::say;
 use crate::slot_kernel::Loadable;
@@ -60,16 +61,6 @@ pub fn has_init(root: &Path, inits: &[PathBuf]) -> Result<(), String> {
         }
         _ => Ok(()),
     }
-}
-
-/// Opens a file of a tree; links lead nowhere else.
-///
-/// # Errors
-/// What the system says.
-pub fn open_inside(root: &Path, path: &Path, how: OFlags) -> io::Result<File> {
-    let root = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let file = rustix::fs::openat2(root, path, how | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)?;
-    Ok(file.into())
 }
 
 /// Makes `root` the root of everything and runs its init as this process. Returns only where that fails.

@@ -17,12 +17,12 @@ use libupdate::slot::{Partition, PartitionSpec, Slot, SlotTable};
 use libupdate::transition::{self, Spent};
 use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::{Digest, Error, SlotId};
-use updater_cli::hook_config::HookConfig;
-use updater_cli::os::find;
-use updater_cli::os::node::Node;
-use updater_cli::os::{AlignedBuf, Disk, Kind, Lock, OpenHow, OsError};
-use updater_cli::profile::disk::holds_slots;
-use updater_cli::time;
+use libupdate_linux::find;
+use libupdate_linux::hook_config::HookConfig;
+use libupdate_linux::node::Node;
+use libupdate_linux::profile::disk::holds_slots;
+use libupdate_linux::time;
+use libupdate_linux::{AlignedBuf, Disk, DiskKind, Lock, OpenHow, OsError};
 
 use crate::decide::Consequence;
 use crate::decide::Step;
@@ -69,8 +69,8 @@ impl<'c> Machine<'c> {
     ) -> Result<Self, OsError> {
         let path = wait(config, specs, watchdog)?;
         let disk = Disk::open(&path, OpenHow::read_write())?;
-        let Kind::Device(node) = disk.kind().clone() else {
-            return Err(OsError::new(&path, updater_cli::os::Fault::NotADisk));
+        let DiskKind::Device(node) = disk.kind().clone() else {
+            return Err(OsError::new(&path, libupdate_linux::OsErrorKind::NotADisk));
         };
         let compatible = config.compatible.as_str();
         let view =

@@ -4,7 +4,7 @@
 //! ```text
 //!  main ─ called        how it was started: as /init, or as a step of another initramfs
 //!   └ course            the boot from its first mount to its hand-over or its reboot
-//!      ├ decide, command_line, report, uki, mapping/* pure: what to do next, in which words
+//!      ├ decide, command_line, report, uki        pure: what to do next, in which words
 //!      ├ machine, attempt, nodes, filesystem, slot_kernel    the disk, one try of one slot
 //!      ├ writable, var, copy, recovery                       what is mounted beside or instead of a slot
 //!      ├ early, modules, watchdog, hand_over                 what a first process does for its machine
@@ -26,7 +26,6 @@ mod filesystem;
 mod hand_over;
 mod kernel;
 mod machine;
-mod mapping;
 mod modules;
 mod nodes;
 mod phases;

@@ -13,8 +13,8 @@ use std::io;
 use std::path::Path;
 
 use libupdate::units::limits::MODULE_LIST_BYTES;
+use libupdate_linux::file;
 use rustix::io::Errno;
-use updater_cli::os::file;
 
 use crate::command_line::CommandLine;
 use crate::say::say;

@@ -1,13 +1,11 @@
 //! The kernel's nodes of the slots' partitions, made where they are missing: Linux ignores the backup table, and reads the
 //! primary once, which was before the repair.
 
-use std::fs::File;
-
 use libupdate::slot::{Partition, SlotTable};
-use updater_cli::os::OsError;
-use updater_cli::os::node::Node;
+use libupdate_linux::OsError;
+use libupdate_linux::node::Node;
+use libupdate_linux::partitions::{KernelTable, node_at};
 
-use crate::kernel::{self, PartitionAct, Place};
 use crate::say::say;
 
 /// Sees to it that every slot partition has its node where the table puts it. What stays missing is told, and found out again
@@ -17,15 +15,15 @@ pub fn ensure(disk: &Node, slots: &SlotTable<'_>) {
     if partitions().all(|partition| of(disk, partition).is_ok_and(|node| node.is_some())) {
         return;
     }
-    let file = match File::open(disk.path()) {
-        Ok(file) => file,
-        Err(error) => return say!("cannot open {}: {error}", disk.path().display()),
+    let table = match KernelTable::open(disk) {
+        Ok(table) => table,
+        Err(error) => return say!("{error}"),
     };
-    if let Err(error) = kernel::reread_table(&file) {
-        say!("the kernel does not read the partition table again: {error}");
+    if let Err(error) = table.reread() {
+        say!("{error}");
     }
     for partition in partitions() {
-        if let Err(error) = one(disk, &file, partition) {
+        if let Err(error) = table.make(partition.entry, partition.extent) {
             say!("no node for {}: {error}", partition.label);
         }
     }
@@ -36,24 +34,5 @@ pub fn ensure(disk: &Node, slots: &SlotTable<'_>) {
 /// # Errors
 /// It lies elsewhere, or what the system says.
 pub fn of(disk: &Node, partition: &Partition<'_>) -> Result<Option<Node>, OsError> {
-    let Some(path) = disk.partition_node(partition.entry)? else { return Ok(None) };
-    let Some(node) = Node::of(&path)? else { return Ok(None) };
-    node.expect_at(partition.extent)?;
-    Ok(Some(node))
-}
-
-fn one(disk: &Node, file: &File, partition: &Partition<'_>) -> Result<(), OsError> {
-    let found = of(disk, partition);
-    if found.as_ref().is_ok_and(Option::is_some) {
-        return Ok(());
-    }
-    let number = i32::try_from(partition.entry.get()).unwrap_or(i32::MAX);
-    let bytes = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let start = partition.extent.first().get().saturating_mul(partition.extent.block_size().bytes_u64());
-    let place = Place { start: bytes(start), length: bytes(partition.extent.len().get()) };
-    let told = |errno| OsError::call(disk.path(), "add a partition to", errno);
-    if found.is_err() {
-        kernel::partition(file, PartitionAct::Delete, number, place).map_err(told)?;
-    }
-    kernel::partition(file, PartitionAct::Add, number, place).map_err(told)
+    node_at(disk, partition.entry, partition.extent)
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use libupdate::SlotId;
-use updater_cli::os::file;
+use libupdate_linux::file;
 
 use crate::setback::Setback;
 

@@ -17,10 +17,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use libupdate_linux::printable;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use updater_cli::printable;
 
 /// What a slow line needs for a few of our lines.
 const PATIENCE: Duration = Duration::from_secs(1);

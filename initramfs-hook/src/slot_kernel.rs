@@ -13,12 +13,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use libupdate::units::limits::COMMAND_LINE_BYTES;
+use libupdate_linux::file;
+use libupdate_linux::profile::boot::SlotKernel;
 use rustix::fs::{MemfdFlags, OFlags};
-use updater_cli::os::file;
-use updater_cli::profile::boot::SlotKernel;
 
-use crate::filesystem;
-use crate::hand_over::open_inside;
+use crate::filesystem::{self, open_inside};
 use crate::uki::{self, Uki};
 
 /// Where a payload that is a file system is mounted.

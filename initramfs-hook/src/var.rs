@@ -90,7 +90,7 @@ pub fn state(file: &File, size: u64) -> io::Result<State> {
 /// # Errors
 /// Why there is none, in words.
 pub fn make(root: &Path, node: &Path, size: u64, watchdog: &mut Watchdog) -> Result<(), String> {
-    let inside = |maker: &&&str| hand_over::open_inside(root, Path::new(maker), OFlags::PATH).is_ok();
+    let inside = |maker: &&&str| filesystem::open_inside(root, Path::new(maker), OFlags::PATH).is_ok();
     let maker =
         MAKERS.iter().find(inside).ok_or("it is blank, and the slot has no mkfs.ext4 to make a file system with")?;
     let mark = mark_at(size).ok_or("it is too small for a file system")?;

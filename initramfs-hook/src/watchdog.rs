@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 
 use libupdate::install::progress::{Flow, Observer, Progress};
-use updater_cli::profile::boot;
+use libupdate_linux::profile::boot;
 
 use crate::kernel;
 use crate::say::say;

@@ -14,16 +14,15 @@ use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 use libupdate::units::limits::SYSTEM_BYTES;
+use libupdate_linux::file;
+use libupdate_linux::node::Node;
+use libupdate_linux::profile::boot::Overlay;
 use rustix::fs::OFlags;
 use rustix::mount::MountFlags;
-use updater_cli::os::file;
-use updater_cli::os::node::Node;
-use updater_cli::profile::boot::Overlay;
 
 use crate::copy;
 use crate::decide::Depth;
 use crate::filesystem;
-use crate::hand_over;
 use crate::machine::Machine;
 use crate::say::say;
 use crate::var::{self, Filled, State};
@@ -79,7 +78,7 @@ fn var(
         return Err("the root has no such folder".to_owned());
     }
     // What is mounted over hides it from every path but this one.
-    let image = hand_over::open_inside(root, Path::new("var"), OFlags::PATH | OFlags::DIRECTORY);
+    let image = filesystem::open_inside(root, Path::new("var"), OFlags::PATH | OFlags::DIRECTORY);
     let image = image.map_err(|error| error.to_string())?;
     let from = PathBuf::from(format!("/proc/self/fd/{}/.", image.as_raw_fd()));
     let mounted = match depth {

@@ -15,8 +15,8 @@ use libupdate::error::Access;
 use libupdate::gpt::write::{self, BackupPlace, Relocate};
 use libupdate::gpt::{CopyState, ENTRY_BYTES, Table};
 use libupdate::{BlockIo, Error, Lba};
+use libupdate_linux::{Disk, OsError};
 
-use crate::os::{Disk, OsError};
 use crate::output::{Output, Size};
 
 /// Bytes behind a backup that is whole: 0 where it stands at the disk's end. `None` where there is no whole one.

@@ -12,14 +12,14 @@ use libupdate::slot::{PartitionSpec, Slot, SlotState};
 use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::CHUNK_BYTES;
 use libupdate::{Window, transition};
+use libupdate_linux::booted::{PassedOver, REPORT, Told};
+use libupdate_linux::hasher::Hasher;
+use libupdate_linux::running::{self, Doubt, Running, Source};
+use libupdate_linux::{AlignedBuf, Disk, DiskKind, Lock, Mode, OpenHow, OsError, Queue};
 
 use crate::backup;
 use crate::exit::{Exit, Failure};
-use crate::hasher::Hasher;
-use crate::os::booted::{PassedOver, Told};
-use crate::os::{AlignedBuf, Disk, Kind, Lock, Mode, OpenHow, OsError, Queue};
 use crate::output::{Output, Watch};
-use crate::running::{self, Doubt, Running, Source};
 use crate::session::{Device, Session};
 use crate::unusable;
 use crate::zstd::Unpacker;
@@ -248,7 +248,7 @@ impl Bench {
 
     fn running(&mut self, session: &Session, survey: &Inspection<'_>) -> Result<Running, Failure> {
         match (self.judge(session, survey), self.purpose) {
-            (Ok(Running::Unknown), Purpose::Act) => Err(running::unknown()),
+            (Ok(Running::Unknown), Purpose::Act) => Err(unknown_slot_runs()),
             (Err(doubt), Purpose::Look) if doubt.is_of_the_system() => {
                 session.output.warn(&doubt.to_string());
                 Ok(Running::Unknown)
@@ -316,7 +316,7 @@ impl Bench {
 
     /// Whether this is a disk image file.
     pub fn is_file(&self) -> bool {
-        *self.disk.kind() == Kind::File
+        *self.disk.kind() == DiskKind::File
     }
 }
 
@@ -346,4 +346,13 @@ pub fn no_slot(what: &str) -> Failure {
         "no slot is booted, so it is not clear which one is meant",
         "name it with --slot, or say with --booted which one runs",
     )
+}
+
+/// A failure of an act that must not take the running slot for another one.
+fn unknown_slot_runs() -> Failure {
+    let why = format!(
+        "it is not known which slot is running: there is no {REPORT}, and no updater.slot= on the kernel's command line"
+    );
+    let next = "boot through the initramfs hook, or say it with --booted a, --booted b or --booted none";
+    Failure::new(Exit::Usage, "", why, next)
 }

@@ -4,12 +4,13 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 
 use libupdate::error::{Corrupt, Incompatible, NoSpace, Rejected, TableFault};
-use rustix::io::Errno;
+use libupdate_linux::OsError;
+use libupdate_linux::printable::Printable;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use crate::os::{Class, Fault, OsError};
-use crate::printable::Printable;
+mod of_keys;
+mod of_system;
 
 /// The exit codes of the command line's contract.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -183,19 +184,6 @@ impl Serialize for Failure {
     }
 }
 
-impl From<OsError> for Failure {
-    fn from(error: OsError) -> Self {
-        let code = match error.class() {
-            Class::Io | Class::Denied => Exit::Io,
-            Class::NoSpace => Exit::NoSpace,
-            Class::Busy => Exit::Busy,
-            Class::Disk => Exit::Disk,
-            Class::Booted => Exit::Refused,
-        };
-        Self::new(code, "", &error, next_for_os(&error))
-    }
-}
-
 impl From<libupdate::Error<OsError>> for Failure {
     fn from(error: libupdate::Error<OsError>) -> Self {
         use libupdate::Error;
@@ -228,43 +216,8 @@ pub fn no_room(error: &io::Error) -> Option<(Exit, &'static str)> {
     }
 }
 
+/// Where a limit of who writes keeps a file small.
 const LARGER_FILES: &str = "allow larger files (ulimit -f, LimitFSIZE of systemd), or use a file system that takes them, then run the same command again";
-
-fn next_for_os(error: &OsError) -> &'static str {
-    match (error.fault(), error.class()) {
-        (Fault::NotAWholeDisk, _) => "give the whole disk with --disk, not one of its partitions",
-        (Fault::SectorSizeAmbiguous, _) => "say with --sector-size 512 or --sector-size 4096 which one counts",
-        (Fault::SectorSizeDiffers { .. }, _) => "leave --sector-size out, a device knows its own",
-        (Fault::NodeDiffers { .. }, _) => "have the kernel read the table again (partprobe, or a reboot)",
-        (Fault::InUse { .. }, _) => "unmount it, or stop who holds it",
-        (Fault::Locked { .. }, _) => "wait until the other program has ended; nothing needs to be cleaned up",
-        (Fault::NoDisk { .. }, _) => "name the disk with --disk, or check that the profile is this board's",
-        (Fault::SeveralDisks { .. }, _) => "name the disk with --disk, or its bus path in the profile",
-        (Fault::BootedSlot { .. }, _) => "choose the other slot",
-        (_, Class::NoSpace) if error.errno() == Some(Errno::FBIG) => LARGER_FILES,
-        (_, Class::NoSpace) => "make room, then run the same command again",
-        (_, Class::Denied) => next_for_denied(error.errno()),
-        (_, Class::Disk) => "check the path",
-        (_, Class::Busy) => "stop who uses it, then run the same command again",
-        (_, Class::Io | Class::Booted) => "see the kernel log (dmesg); if it happens again, the medium is failing",
-    }
-}
-
-/// Root is refused as well: by a flag of the file, a mount, or a switch of the device.
-fn next_for_denied(errno: Option<Errno>) -> &'static str {
-    match errno {
-        Some(Errno::ROFS) => {
-            "make it writable: remount the file system, or see `blockdev --getro` and the medium's switch"
-        }
-        Some(Errno::PERM) if rustix::process::geteuid().is_root() => {
-            "see `lsattr`: a file that is immutable (i) or append-only (a) is written by nobody until `chattr -i -a`"
-        }
-        _ if rustix::process::geteuid().is_root() => {
-            "find out what denies it to root: a container's rights, a security module, a server of files (NFS)"
-        }
-        _ => "run it as root, or make the file writable",
-    }
-}
 
 fn source_code(kind: embedded_io::ErrorKind) -> Exit {
     use embedded_io::ErrorKind as K;
@@ -345,6 +298,7 @@ mod tests {
 
     use libupdate::error::{Access, IoError};
     use libupdate::{ByteLen, Error, Lba, SlotId};
+    use rustix::io::Errno;
 
     use super::*;
 
@@ -383,21 +337,6 @@ mod tests {
             assert_eq!(failure.code, code, "{why}");
             assert_eq!(failure.why, why);
             assert!(!failure.next.is_empty(), "{why}");
-        }
-    }
-
-    /// Who is root already is not told to be root.
-    #[test]
-    fn a_denial_has_its_cause_named() {
-        let next = |errno| Failure::from(OsError::call(Path::new("/x"), "open", errno)).next;
-        assert!(next(Errno::ROFS).contains("remount"));
-        if rustix::process::geteuid().is_root() {
-            assert!(next(Errno::PERM).contains("immutable"));
-            assert!(
-                [Errno::PERM, Errno::ACCESS, Errno::ROFS].map(next).iter().all(|next| !next.contains("run it as root"))
-            );
-        } else {
-            assert!(next(Errno::PERM).contains("run it as root"));
         }
     }
 

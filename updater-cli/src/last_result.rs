@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use libupdate::units::limits::STATE_BYTES;
+use libupdate_linux::file;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Exit, Failure};
-use crate::os::file;
 use crate::session::Session;
 
 const FOLDER: &str = "/var/lib/updater";
@@ -27,7 +27,12 @@ impl LastResult {
             Ok(_) => (Exit::Done, String::new()),
             Err(failure) => (failure.code, failure.why.clone()),
         };
-        Self { code: code.code(), class: code.class().to_owned(), why, time: crate::time::rfc3339(crate::time::now()) }
+        Self {
+            code: code.code(),
+            class: code.class().to_owned(),
+            why,
+            time: crate::time::rfc3339(libupdate_linux::time::now()),
+        }
     }
 
     /// One line for people.

@@ -18,14 +18,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use libupdate_linux::Shield;
+use libupdate_linux::{Interrupt, file};
 use rustix::fs::{Mode, OFlags};
 
 use crate::exit::{self, Exit, Failure};
-use crate::os::signal::Shield;
-use crate::os::{Interrupt, file};
 
 mod sink;
 
+pub use sink::Went;
 use sink::{Kind, Sink};
 
 /// Names to try for an unfinished file, where others are taken.
@@ -43,15 +44,6 @@ pub enum Existing {
     Stays,
     /// It is replaced.
     Replaced,
-}
-
-/// Where the bytes went.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Went {
-    /// Into a file or a node.
-    Elsewhere,
-    /// To stdout: nothing else may be written there.
-    ToStdout,
 }
 
 /// A file in the making. Dropped before it is committed, it leaves nothing behind; no signal ends the process meanwhile.

@@ -24,8 +24,8 @@ mod progress;
 mod terminal;
 mod watch;
 
-pub use crate::printable::{Printable, Size, lines as printable_lines};
 pub use captured::Captured;
+pub use libupdate_linux::printable::{Printable, Size, lines as printable_lines};
 pub use progress::{Progress, ProgressForm, Step};
 pub use watch::Watch;
 

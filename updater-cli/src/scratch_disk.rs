@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::Geometry;
 use libupdate::{BlockCount, BlockIo, BlockSize, Extent, Lba};
-
-use crate::os::OsError;
+use libupdate_linux::OsError;
 
 /// Room between two images: a trailer region, which every partition has.
 const REGION_BLOCKS: u64 = 16;

@@ -7,14 +7,14 @@ use std::sync::{Mutex, PoisonError};
 use libupdate::BlockSize;
 use libupdate::bundle::Anchors;
 use libupdate::slot::PartitionSpec;
+use libupdate_linux::Interrupt;
+use libupdate_linux::keys;
+use libupdate_linux::profile::{Profile, TrustFiles};
+use libupdate_linux::running::{Claim, Said, Weight};
 
-use crate::cli::{Common, ProgressOption};
+use crate::cli::{BootedOption, Common, ProgressOption};
 use crate::exit::{Exit, Failure};
-use crate::keys;
-use crate::os::Interrupt;
 use crate::output::{Captured, Loudness, Output, ProgressForm, ResultForm, Settings};
-use crate::profile::{Profile, TrustFiles};
-use crate::running::{Claim, Weight};
 
 /// What every verb has.
 pub struct Session {
@@ -38,8 +38,8 @@ impl Session {
     pub fn start(common: Common) -> Result<Self, Failure> {
         let settings = settings(&common);
         let next = "allow it a thread: raise ulimit -u, or TasksMax where systemd runs it";
-        let interrupt =
-            Interrupt::listen().map_err(|error| Failure::new(Exit::Io, "cannot listen to signals", error, next))?;
+        let interrupt = Interrupt::listen(Exit::Interrupted.code())
+            .map_err(|error| Failure::new(Exit::Io, "cannot listen to signals", error, next))?;
         let output = Output::new(settings, common.disk.as_deref())?;
         Ok(Self { output, interrupt, common, told: Mutex::default() })
     }
@@ -59,13 +59,17 @@ impl Session {
 
     /// The board's profile.
     pub fn profile(&self) -> Result<Profile, Failure> {
-        Profile::load(self.common.profile.as_deref())
+        Ok(Profile::load(self.common.profile.as_deref())?)
     }
 
     /// `--booted`, and what it counts.
     pub fn booted(&self) -> Claim {
         let weight = if self.common.danger_booted { Weight::Danger } else { Weight::Usual };
-        Claim { said: self.common.booted, weight }
+        let said = self.common.booted.map(|option| match option {
+            BootedOption::Slot(slot) => Said::Slot(slot),
+            BootedOption::None => Said::Elsewhere,
+        });
+        Claim { said, weight }
     }
 
     /// `--disk`, as it was given.

@@ -19,12 +19,12 @@ use libupdate::bundle::Verified;
 use libupdate::install::Source;
 use libupdate::units::bytes::len_u64;
 use libupdate::units::digest::BLOCK_BYTES;
+use libupdate_linux::Interrupt;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::cli::Fetch;
 use crate::exit::{Exit, Failure};
-use crate::os::Interrupt;
 use crate::session::Session;
 
 use self::remote::Remote;

@@ -4,9 +4,9 @@ use libupdate::error::TableFault;
 use libupdate::gpt::{BothCopies, CopyReport, CopyState, Entry, Table};
 use libupdate::slot::PartitionSpec;
 use libupdate::{BlockIo, BlockSize, Error, Lba, SlotId};
+use libupdate_linux::{AlignedBuf, Disk, OsError};
 
 use crate::exit::Failure;
-use crate::os::{AlignedBuf, Disk, OsError};
 
 /// A whole usual table.
 const SCRATCH: usize = 64 << 10;

@@ -6,11 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use libupdate::bundle::writer::Compressor;
 use libupdate::install::{Decompressor, Packed};
+use libupdate_linux::Interrupt;
+use libupdate_linux::cores;
 use rayon::prelude::*;
 use zstd::zstd_safe::{CCtx, CParameter, DCtx, get_error_name};
-
-use crate::cores;
-use crate::os::Interrupt;
 
 /// The base-2 logarithm of the largest window: a chunk.
 const WINDOW_LOG: u32 = 19;

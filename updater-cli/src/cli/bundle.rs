@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Fetch;
+use super::fetch::Fetch;
 
 /// `bundle`.
 #[derive(Subcommand, Debug)]

@@ -8,18 +8,25 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use libupdate_linux::{Interrupt, file};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-
-use super::Went;
-use crate::os::{Interrupt, file};
 
 /// Bytes that a pipe takes at once, where it takes any (`PIPE_BUF`).
 const PIECE: usize = 4096;
 /// How often a signal is looked for while nobody reads.
 const POLL: Duration = Duration::from_millis(50);
 const POLL_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// Where the bytes went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Went {
+    /// Into a file or a node.
+    Elsewhere,
+    /// To stdout: nothing else may be written there.
+    ToStdout,
+}
 
 /// What kind of place it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

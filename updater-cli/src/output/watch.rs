@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use libupdate::ByteLen;
 use libupdate::install::progress::{Flow, Observer, Phase, Progress as Told};
+use libupdate_linux::Interrupt;
 
 use super::Output;
 use super::progress::{Progress, Step};
-use crate::os::Interrupt;
 
 /// Tells the progress of one act. To be finished when the act has succeeded; dropped, it says nothing more.
 pub struct Watch<'o> {

@@ -6,12 +6,12 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use libupdate_linux::{Interrupt, file};
 use rustix::fs::OFlags;
 
 use super::{MAGIC, wait};
 use crate::exit::{Exit, Failure};
 use crate::new_file::{nameless, unwritable};
-use crate::os::{Interrupt, file};
 
 /// Bytes that are taken from a pipe at once.
 const PIECE: usize = 64 << 10;

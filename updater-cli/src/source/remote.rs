@@ -21,6 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use libupdate::units::bytes::len_u64;
+use libupdate_linux::Interrupt;
 
 use self::authorities::Trust;
 use self::download::Download;
@@ -30,7 +31,6 @@ use self::proxy::Proxies;
 use self::server::Server;
 use super::url::Url;
 use crate::exit::Failure;
-use crate::os::Interrupt;
 use crate::session::Session;
 
 pub mod authorities;

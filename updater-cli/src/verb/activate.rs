@@ -7,11 +7,11 @@ use libupdate::policy::Facts;
 use libupdate::slot::SlotState;
 use libupdate::transition;
 use libupdate::{Error, SlotId};
+use libupdate_linux::{Mode, OsError};
 
 use crate::bench::Bench;
 use crate::cli::SlotOption;
 use crate::exit::{Exit, Failure};
-use crate::os::{Mode, OsError};
 use crate::output::Watch;
 use crate::session::Session;
 use crate::verb::status;

@@ -4,11 +4,11 @@ use libupdate::policy::{Facts, SlotFacts};
 use libupdate::slot::SlotState;
 use libupdate::transition;
 use libupdate::{Error, SlotId};
+use libupdate_linux::{Mode, OsError};
 
 use crate::bench::Bench;
 use crate::cli::SlotOption;
 use crate::exit::{Exit, Failure};
-use crate::os::{Mode, OsError};
 use crate::output::Printable;
 use crate::session::Session;
 use crate::verb::status;

@@ -6,13 +6,13 @@ use libupdate::inspect::{self, SlotTrailer};
 use libupdate::manifest::Payload;
 use libupdate::slot::Slot;
 use libupdate::transition::{self, Spent};
+use libupdate_linux::{Mode, OsError};
 use serde::Serialize;
 
 use crate::bench::{self, Bench};
 use crate::cli::Choose;
 use crate::exit::{Exit, Failure};
 use crate::next::{Next, PassedOver};
-use crate::os::{Mode, OsError};
 use crate::output::Report;
 use crate::session::Session;
 

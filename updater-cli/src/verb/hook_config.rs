@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
+use libupdate_linux::hook_config::HookConfig;
 use serde::Serialize;
 
 use crate::cli;
 use crate::exit::{Exit, Failure};
-use crate::hook_config::HookConfig;
 use crate::new_file::{Existing, NewFile, unwritable};
 use crate::output::{Printable, Report, Size};
 use crate::session::Session;

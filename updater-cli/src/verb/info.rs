@@ -9,12 +9,12 @@ use libupdate::bundle::writer::{Sealed, to_der};
 use libupdate::bundle::{Anchors, Unverified};
 use libupdate::manifest::{Encoding, Manifest, Payload};
 use libupdate::units::limits::ENVELOPE_BYTES;
+use libupdate_linux::OsError;
 use serde::Serialize;
 
 use crate::cli::Info;
 use crate::exit::Failure;
 use crate::new_file::{Existing, NewFile, unwritable};
-use crate::os::OsError;
 use crate::output::{Printable, Report, Size};
 use crate::session::Session;
 use crate::source::{BundleSource, shown};

@@ -12,15 +12,15 @@ use libupdate::transition::Staged;
 use libupdate::transition::disarm;
 use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate::{Error, SlotId};
+use libupdate_linux::profile::Profile;
+use libupdate_linux::{Mode, OsError, program};
 use serde::Serialize;
 
 use crate::bench::{self, Bench};
 use crate::cli::{Install, TrialOption};
 use crate::exit::{Exit, Failure};
 use crate::last_result;
-use crate::os::{Mode, OsError};
 use crate::output::{Printable, Report, Size, Watch};
-use crate::profile::Profile;
 use crate::session::Session;
 use crate::source::{BundleSource, shown};
 
@@ -39,7 +39,12 @@ pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
         return session.output.result(&installed);
     }
     session.output.done(&installed);
-    if args.reboot { crate::os::reboot::now() } else { Ok(()) }
+    if args.reboot { reboot() } else { Ok(()) }
+}
+
+fn reboot() -> Result<(), Failure> {
+    let what = "the slot is armed, but the system does not reboot";
+    program::reboot().map_err(|error| Failure::new(Exit::Io, what, error, "reboot by hand"))
 }
 
 fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {

@@ -1,10 +1,10 @@
 //! `keygen`: a key pair for signing bundles.
 
+use libupdate_linux::keys;
 use serde::Serialize;
 
 use crate::cli::Keygen;
 use crate::exit::Failure;
-use crate::keys;
 use crate::output::{Printable, Report};
 use crate::session::Session;
 

@@ -9,11 +9,11 @@ use libupdate::region::boot_note::BootNote;
 use libupdate::region::{boot_note, confirmation};
 use libupdate::slot::SlotState;
 use libupdate::{Error, SlotId, transition};
+use libupdate_linux::{Mode, OsError};
 
 use crate::bench::Bench;
 use crate::cli::{MarkBad, MarkGood};
 use crate::exit::{Exit, Failure};
-use crate::os::{Mode, OsError};
 use crate::session::{Device, Session};
 use crate::verb::install::meant;
 use crate::verb::status;
@@ -170,7 +170,7 @@ pub fn explain(
     let place = survey.slots.get(slot).map_err(Error::<OsError>::from)?;
     let Some(installed) = &facts.installed else { return Ok(()) };
     let detail = Detail::new(detail.unwrap_or_default());
-    let verdict = BootNote { reason, manifest: installed.digest, at: crate::time::now(), detail };
+    let verdict = BootNote { reason, manifest: installed.digest, at: libupdate_linux::time::now(), detail };
     let (disk, memory) = bench.disk_and_memory();
     Ok(boot_note::leave(disk, place, &verdict, memory.block)?)
 }

@@ -4,12 +4,12 @@ use libupdate::boot::Reason;
 use libupdate::policy::SlotFacts;
 use libupdate::slot::SlotState;
 use libupdate::{Error, SlotId};
+use libupdate_linux::{Mode, OsError};
 use serde::Serialize;
 
 use crate::bench::{self, Bench};
 use crate::cli::{self, NoteOption};
 use crate::exit::{Exit, Failure};
-use crate::os::{Mode, OsError};
 use crate::output::{Printable, Report};
 use crate::session::Session;
 use crate::verb::mark;

@@ -20,20 +20,21 @@ use libupdate::transition;
 use libupdate::transition::disarm;
 use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate::{BlockIo, BlockSize, Digest, Error};
+use libupdate_linux::Shield;
+use libupdate_linux::new_table::NewTable;
+use libupdate_linux::profile::parse_bytes;
+use libupdate_linux::program;
+use libupdate_linux::running::{Doubt, Running};
+use libupdate_linux::used_disk;
+use libupdate_linux::{AlignedBuf, Disk, Interrupt, Mode, OpenHow, OsError};
 
 use crate::bench::Bench;
 use crate::cli::Provision;
 use crate::exit::{Exit, Failure};
 use crate::new_file::{target, unwritable};
-use crate::new_table::NewTable;
-use crate::os::signal::Shield;
-use crate::os::{AlignedBuf, Disk, Interrupt, Mode, OpenHow, OsError};
 use crate::output::Watch;
-use crate::profile::parse_bytes;
-use crate::running::{Doubt, Running};
 use crate::session::{Device, Session};
 use crate::source::{self, BundleSource};
-use crate::used_disk;
 use crate::verb::status;
 
 /// A whole usual table.
@@ -82,7 +83,7 @@ fn make(
     images_fit(verified.manifest(), &slots)?;
     refuse_a_running_disk(session, &mut bench)?;
     if !args.danger_overwrite && !was_begun(&mut bench, &table, verified.digest()) {
-        used_disk::refuse(&mut bench.disk)?;
+        refuse_a_used_disk(&mut bench.disk)?;
     }
     // From here on it is a disk that was begun, and running again goes on with it.
     made.into_iter().for_each(MadeFile::stays);
@@ -104,8 +105,17 @@ fn make(
         transition::first_good(disk, specs, &staged, device.profile.guard, scratch)
     })?;
     drop(claim);
-    crate::os::reread::table(&bench.disk, &session.output);
+    tell_the_kernel(session, &bench.disk);
     status::after(session, &mut bench, device.profile, &outcome)
+}
+
+/// The disk itself is right either way, so a refusal is only a warning.
+fn tell_the_kernel(session: &Session, disk: &Disk) {
+    if let Err(why) = program::reread_table(disk) {
+        session
+            .output
+            .warn(&format!("the kernel does not know the new partitions yet ({why}); it will after a reboot"));
+    }
 }
 
 /// What an earlier table's slots left where the new one's end: a new device has neither failed nor fallen back.
@@ -199,6 +209,12 @@ fn was_begun(bench: &mut Bench, table: &NewTable, bundle: Digest) -> bool {
         && survey.facts.slots.iter().all(vacant)
         && found.len() == planned.len()
         && found.iter().zip(&planned).all(same)
+}
+
+fn refuse_a_used_disk(disk: &mut Disk) -> Result<(), Failure> {
+    let Some(found) = used_disk::content(disk)? else { return Ok(()) };
+    let next = "check that it is the right disk; --danger-overwrite destroys what is there";
+    Err(Failure::new(Exit::Disk, "", format!("the disk is not empty: it holds {found}"), next))
 }
 
 /// A disk that the system runs from is not made anew under it, whatever is asked for.

@@ -2,10 +2,10 @@
 
 use libupdate::gpt::write::{self, BackupPlace, Relocate, Repair};
 use libupdate::gpt::{CopyId, Table};
+use libupdate_linux::{Disk, Lock, Mode, OpenHow};
 use serde::Serialize;
 
 use crate::exit::Failure;
-use crate::os::{Disk, Lock, Mode, OpenHow};
 use crate::output::Report;
 use crate::session::Session;
 use crate::unusable;

@@ -4,11 +4,11 @@ use libupdate::error::Rejected;
 use libupdate::policy::{Facts, SlotFacts};
 use libupdate::slot::SlotState;
 use libupdate::transition;
+use libupdate_linux::Mode;
 
 use crate::bench::Bench;
 use crate::cli::SlotOption;
 use crate::exit::{Exit, Failure};
-use crate::os::Mode;
 use crate::session::Session;
 use crate::verb::status;
 

@@ -7,6 +7,12 @@ use libupdate::inspect::Inspection;
 use libupdate::policy::SlotFacts;
 use libupdate::region::{boot_note, confirmation};
 use libupdate::slot::{self, Slot, SlotState};
+use libupdate_linux::Mode;
+use libupdate_linux::booted::PassedOver;
+use libupdate_linux::profile::Profile;
+use libupdate_linux::profile::boot::Watchdog;
+use libupdate_linux::running::Running;
+use libupdate_linux::watchdog::Keeper;
 use serde::Serialize;
 
 use crate::backup;
@@ -14,13 +20,7 @@ use crate::bench::Bench;
 use crate::exit::Failure;
 use crate::last_result::{self, LastResult};
 use crate::next::Next;
-use crate::os::Mode;
-use crate::os::booted::PassedOver;
-use crate::os::watchdog::Keeper;
 use crate::output::{Printable, Report, Size};
-use crate::profile::Profile;
-use crate::profile::boot::Watchdog;
-use crate::running::Running;
 use crate::session::Session;
 
 /// Shows what is on the disk. Reads only.
@@ -119,7 +119,7 @@ impl Status {
             last_fallback: fallback(bench, survey),
             watchdog: keeper(bench, profile).map(|(watchdog, keeper)| WatchdogRow {
                 device: watchdog.device.display().to_string(),
-                state: keeper.word(),
+                state: word_for(keeper),
                 timeout_seconds: watchdog.timeout.as_secs(),
             }),
         }
@@ -147,6 +147,16 @@ impl Copies {
             }
         };
         format!("primary {}, backup {}{place}", self.primary, self.backup)
+    }
+}
+
+/// The keeper of the watchdog in the word of the contract.
+const fn word_for(keeper: Keeper) -> &'static str {
+    match keeper {
+        Keeper::Fed => "fed",
+        Keeper::Unfed => "unfed",
+        Keeper::Off => "off",
+        Keeper::Unknown => "unknown",
     }
 }
 

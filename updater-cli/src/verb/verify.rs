@@ -7,12 +7,12 @@ use libupdate::inspect::{self, SlotTrailer};
 use libupdate::install;
 use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate::{ByteLen, Error, SlotId};
+use libupdate_linux::{Mode, OsError};
 use serde::Serialize;
 
 use crate::bench::{self, Bench};
 use crate::cli::Verify;
 use crate::exit::{Exit, Failure};
-use crate::os::{Mode, OsError};
 use crate::output::{Printable, Report, Size, Watch};
 use crate::scratch_disk::ScratchDisk;
 use crate::session::Session;

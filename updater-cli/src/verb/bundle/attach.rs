@@ -8,13 +8,13 @@ use libupdate::Error;
 use libupdate::bundle::Unverified;
 use libupdate::bundle::writer::Sealed;
 use libupdate::units::limits::{ENVELOPE_BYTES, SIGNATURE_BYTES};
+use libupdate_linux::keys;
+use libupdate_linux::{Interrupt, OsError, file};
 use serde::Serialize;
 
 use crate::cli::AttachSignature;
 use crate::exit::{Exit, Failure};
-use crate::keys;
 use crate::new_file::{Existing, NewFile, unwritable};
-use crate::os::{Interrupt, OsError, file};
 use crate::output::{Printable, Report};
 use crate::session::Session;
 use crate::source::{self, SourceError};

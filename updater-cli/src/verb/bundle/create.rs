@@ -8,14 +8,14 @@ use libupdate::bundle::UpdaterVersion;
 use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Signer, Tools, Written};
 use libupdate::manifest::Name;
 use libupdate::{ByteLen, Salt, UnixSeconds};
+use libupdate_linux::Interrupt;
+use libupdate_linux::hasher::Hasher;
+use libupdate_linux::keys;
 use serde::Serialize;
 
 use crate::cli::{BundleCreate, CompressionOption};
 use crate::exit::{self, Exit, Failure};
-use crate::hasher::Hasher;
-use crate::keys;
 use crate::new_file::{Existing, NewFile};
-use crate::os::Interrupt;
 use crate::output::{Printable, Report, Size, Step};
 use crate::session::Session;
 use crate::source;

@@ -6,12 +6,12 @@ use libupdate::Error;
 use libupdate::bundle::Unverified;
 use libupdate::bundle::writer::Sealed;
 use libupdate::units::limits::ENVELOPE_BYTES;
+use libupdate_linux::OsError;
 use serde::Serialize;
 
 use crate::cli::BundleDigest;
 use crate::exit::Failure;
 use crate::new_file::{Existing, NewFile, unwritable};
-use crate::os::OsError;
 use crate::output::Report;
 use crate::session::Session;
 use crate::source::{BundleSource, shown};

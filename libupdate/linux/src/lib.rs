@@ -1,0 +1,61 @@
+//! What an updater on Linux needs beside `libupdate`: disks, locks, nodes, signals, profiles, keys, hook configuration and
+//! device-mapper. For whoever builds one: `updater-cli` and `initramfs-hook` stand on it.
+//!
+//! Failures are values with a class ([`OsError`], [`profile::ProfileError`], [`keys::KeyError`]): no function prints, and none ends the
+//! process but [`Interrupt::listen`], at the second signal.
+//!
+//! ```text
+//!  for one board   profile  keys  hook_config  new_table             data of a device, read and judged
+//!  this boot       booted  running  watchdog                         which slot runs, by whose word; who feeds the watchdog
+//!  a whole disk    find  drive  used_disk  lock  program             which one it is, whose it is, who may change it
+//!  its blocks      disk                                              a `BlockIo` around the page cache, with accesses in flight
+//!  devices         device_mapper  partitions                         what the kernel makes of a disk's blocks
+//!  the system      node  file  kernel_words  signal  time            sysfs, small files, the kernel's command line
+//!  words, memory   error  printable  aligned  hasher  cores
+//! ```
+//!
+//! Each heavy capability is a feature, on by default: `boot-report` (`serde_json`), `hasher` (`rayon`, `tape-sha256`), `keys` (PEM and
+//! PKCS#8 of `p256`), `new-table` (`gpt`), `profile` (`toml`), `signals` (`signal-hook`). A boot hook does without all of them.
+
+mod aligned;
+#[cfg(feature = "boot-report")]
+pub mod booted;
+#[cfg(feature = "hasher")]
+pub mod cores;
+pub mod device_mapper;
+mod disk;
+mod drive;
+mod error;
+#[cfg(test)]
+mod eventually;
+pub mod file;
+pub mod find;
+#[cfg(feature = "hasher")]
+pub mod hasher;
+pub mod hook_config;
+mod ioctl;
+pub mod kernel_words;
+#[cfg(feature = "keys")]
+pub mod keys;
+mod lock;
+#[cfg(feature = "new-table")]
+pub mod new_table;
+pub mod node;
+pub mod partitions;
+pub mod printable;
+pub mod profile;
+pub mod program;
+#[cfg(feature = "boot-report")]
+pub mod running;
+#[cfg(feature = "signals")]
+mod signal;
+pub mod time;
+pub mod used_disk;
+pub mod watchdog;
+
+pub use aligned::AlignedBuf;
+pub use disk::{Caching, Disk, DiskKind, Mode, OpenHow, Queue};
+pub use error::{Class, OsError, OsErrorKind};
+pub use lock::Lock;
+#[cfg(feature = "signals")]
+pub use signal::{Interrupt, Shield};
