@@ -5,29 +5,26 @@ use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::Duration;
 
-use libupdate::boot::Reason;
-use libupdate::boot::candidates;
-use libupdate::slot::SlotTable;
+use libupdate::boot::{Reason, Setback};
+use libupdate::device::{self, BootRules, Booted, Start};
+use libupdate::gpt::Guid;
+use libupdate::slot::PartitionSpec;
 use libupdate::units::limits::{HOOK_CONFIG_BYTES, SYSTEM_BYTES};
-use libupdate::{Digest, Error, SlotId};
+use libupdate_linux::file;
 use libupdate_linux::hook_config::{self, HookConfig};
-use libupdate_linux::profile::boot::{Exhausted, Marker, Start, Voice};
-use libupdate_linux::{OsError, file};
+use libupdate_linux::profile::boot::{self, Exhausted, Marker, Spender, Voice};
 use rustix::system::RebootCommand;
 
-use crate::attempt::{self, Ready, Refused, Surroundings};
 use crate::called::Called;
 use crate::command_line::{self, CommandLine, Named};
-use crate::decide::{self, Step};
 use crate::early;
 use crate::hand_over::{self, Next};
 use crate::machine::Machine;
 use crate::modules;
 use crate::phases::Phases;
 use crate::recovery;
-use crate::report::{Report, Trial};
 use crate::say::{self, say};
-use crate::setback::Setback;
+use crate::starter::{Ready, SlotStarter};
 use crate::watchdog::Watchdog;
 use crate::writable;
 
@@ -60,24 +57,23 @@ pub fn run(called: &Called) -> ExitCode {
     early::reboot_on_panic(config.boot.panic);
     let specs = config.specs();
     let named = line.slot(&specs);
+    if named == Named::Nonsense {
+        refuse_the_word(&line, &specs);
+    }
     let mut course = Course {
         called,
         root: called.root(),
         next: next(&config, &line, named),
         named,
         watchdog: Watchdog::arm(config.boot.watchdog.as_ref()),
-        passed_over: Vec::new(),
         phases,
         line,
     };
-    let booted = Machine::find(&config, &specs, &mut course.watchdog).map_err(|error| error.to_string()).and_then(
-        |mut machine| {
+    match Machine::find(&config, &specs, &mut course.watchdog) {
+        Ok(mut machine) => {
             course.phases.end("disk");
-            course.boot(&mut machine).map_err(|error| error.to_string())
-        },
-    );
-    match booted {
-        Ok(code) => code,
+            course.boot(&mut machine)
+        }
         Err(why) => {
             say!("{why}");
             give_up(called, config.boot.panic)
@@ -85,10 +81,19 @@ pub fn run(called: &Called) -> ExitCode {
     }
 }
 
+fn refuse_the_word(line: &CommandLine, specs: &[PartitionSpec<'_>]) {
+    let word = line.slot_word().unwrap_or_default().escape_ascii();
+    let mut has: Vec<char> = specs.iter().map(|spec| spec.slot.letter()).collect();
+    has.sort_unstable();
+    has.dedup();
+    let has: String = has.into_iter().collect();
+    say!("the command line's updater.slot={word} is refused: the profile has only {has}");
+}
+
 /// The slot's own kernel once: the hook in that kernel's initramfs, which is told the slot, runs init.
 fn next(config: &HookConfig, line: &CommandLine, named: Named) -> Next {
     match named {
-        Named::Slot(_) => Next::of(&Start::SwitchRoot, line.init()),
+        Named::Slot(_) => Next::of(&boot::Start::SwitchRoot, line.init()),
         Named::No | Named::Nonsense => Next::of(&config.boot.hand_over, line.init()),
     }
 }
@@ -118,37 +123,6 @@ fn restart(called: &Called) -> ExitCode {
     }
 }
 
-/// Carries out what becomes of a slot that did not hold.
-fn follow(machine: &mut Machine<'_>, step: &Step, reason: Reason) {
-    if let Err(error) = machine.carry_out(step.slot(), decide::consequence(step, reason)) {
-        say!("slot {} keeps its bits: {error}", step.slot());
-    }
-}
-
-/// Marks a trial good at its hand-over, where the profile says so and no person is asked. A kernel of the slot's own has yet to run: the
-/// hook behind it marks.
-fn marks_good(machine: &mut Machine<'_>, report: &Report) {
-    let wanted = machine.config.boot.mark_good == Marker::Hook && report.trial == Trial::Yes;
-    if wanted
-        && report.confirm_seconds.is_none()
-        && let Err(error) = machine.mark_good(report.slot)
-    {
-        say!("slot {} could not be marked good: {error}", report.slot);
-    }
-}
-
-/// The hand-over failed: a slot on trial has had its chance.
-fn came_back(machine: &mut Machine<'_>, step: &Step, manifest: Digest, error: &std::io::Error) {
-    let setback = Setback::new(Reason::NO_INIT, error);
-    say!("slot {}: {setback}", step.slot());
-    follow(machine, step, setback.reason);
-    let slots = machine.look();
-    let slot = slots.as_ref().ok().and_then(|slots| slots.get(step.slot()).ok());
-    if let Some(Err(error)) = slot.map(|slot| machine.record(slot, manifest, &setback)) {
-        say!("the reason could not be recorded: {error}");
-    }
-}
-
 /// What a boot carries from step to step.
 struct Course<'c> {
     called: &'c Called,
@@ -158,47 +132,38 @@ struct Course<'c> {
     next: Next,
     watchdog: Watchdog,
     phases: Phases,
-    passed_over: Vec<(SlotId, Setback)>,
 }
 
 impl Course<'_> {
-    fn boot(&mut self, machine: &mut Machine<'_>) -> Result<ExitCode, Error<OsError>> {
-        let slots = machine.slots()?;
-        self.phases.end("table");
-        let named = self.named;
-        if named == Named::Nonsense {
-            let word = self.line.slot_word().unwrap_or_default().escape_ascii();
-            let has: String = slots.slots().iter().map(|slot| slot.id.letter()).collect();
-            say!("the command line's updater.slot={word} is refused: the profile has only {has}");
-        }
-        let known = candidates(&slots);
-        if !matches!(named, Named::Slot(_)) {
-            for slot in decide::exhausted(&known) {
-                let word = slots.get(slot).ok().and_then(|slot| machine.word(slot));
-                self.pass_over(slot, Setback::exhausted(word.as_ref()));
+    fn boot(&mut self, machine: &mut Machine<'_>) -> ExitCode {
+        let boot = &machine.config.boot;
+        let whole = self.next.payload().map(str::to_owned);
+        let rules = BootRules {
+            spender: match boot.spends_try {
+                Spender::Hook => device::Spender::ThisBoot,
+                Spender::BootLoader => device::Spender::BootLoader,
+            },
+            marker: if boot.mark_good == Marker::Hook { device::Marker::ThisBoot } else { device::Marker::System },
+            named: match self.named {
+                Named::Slot(slot) => Some(slot),
+                Named::No | Named::Nonsense => None,
+            },
+            last_resort: boot.on_exhausted == Exhausted::LastResort,
+            whole: whole.as_deref(),
+        };
+        let mut starter = self.starter(machine);
+        match machine.boot(&rules, &mut starter) {
+            Ok(Some(booted)) => return self.hand_over(machine, booted),
+            Ok(None) => {}
+            Err(error) => {
+                say!("{error}");
+                return give_up(self.called, machine.config.boot.panic);
             }
         }
-        for step in decide::steps(&known, machine.config.guard, named) {
-            if let Some(ready) = self.try_slot(machine, &slots, &step) {
-                return Ok(self.hand_over(machine, &step, ready));
-            }
+        match (&machine.config.boot.on_exhausted, rules.named) {
+            (Exhausted::Recovery { label }, None) => self.recovery(machine, &label.clone()),
+            _ => give_up(self.called, machine.config.boot.panic),
         }
-        match (&machine.config.boot.on_exhausted, named) {
-            (Exhausted::Reboot, _) | (_, Named::Slot(_)) => Ok(give_up(self.called, machine.config.boot.panic)),
-            (Exhausted::LastResort, _) => self.last_resort(machine),
-            (Exhausted::Recovery { label }, _) => Ok(self.recovery(machine, label)),
-        }
-    }
-
-    fn last_resort(&mut self, machine: &mut Machine<'_>) -> Result<ExitCode, Error<OsError>> {
-        say!("no slot boots; as a last resort, every block of each is checked");
-        let slots = machine.look()?;
-        for step in decide::last_steps(&candidates(&slots)) {
-            if let Some(ready) = self.try_slot(machine, &slots, &step) {
-                return Ok(self.hand_over(machine, &step, ready));
-            }
-        }
-        Ok(give_up(self.called, machine.config.boot.panic))
     }
 
     fn recovery(&mut self, machine: &mut Machine<'_>, label: &str) -> ExitCode {
@@ -212,46 +177,32 @@ impl Course<'_> {
         }
     }
 
-    fn try_slot<'m>(&mut self, machine: &mut Machine<'m>, slots: &SlotTable<'m>, step: &Step) -> Option<Ready> {
-        let Self { root, next, watchdog, phases, .. } = self;
-        let mut around = Surroundings { root, next, watchdog, phases };
-        match attempt::run(machine, slots, step, &mut around) {
-            Ok(ready) => Some(ready),
-            Err(Refused { setback, manifest }) => {
-                follow(machine, step, setback.reason);
-                let recorded = slots.get(step.slot()).ok().map(|slot| machine.record(slot, manifest, &setback));
-                if let Some(Err(error)) = recorded {
-                    say!("the reason could not be recorded: {error}");
-                }
-                self.pass_over(step.slot(), setback);
-                None
-            }
+    fn starter<'s>(&'s mut self, machine: &Machine<'s>) -> SlotStarter<'s> {
+        SlotStarter {
+            config: machine.config,
+            node: machine.node.clone(),
+            disk_name: machine.disk_name().display().to_string(),
+            disk_guid: Guid::ZERO,
+            root: &self.root,
+            next: &self.next,
+            watchdog: &mut self.watchdog,
+            phases: &mut self.phases,
+            passed_over: Vec::new(),
         }
-    }
-
-    fn pass_over(&mut self, slot: SlotId, setback: Setback) {
-        say!("slot {slot} is passed over: {setback}");
-        self.passed_over.retain(|(other, _)| *other != slot);
-        self.passed_over.push((slot, setback));
     }
 
     /// Leaves everything to the slot's own system.
-    fn hand_over(&mut self, machine: &mut Machine<'_>, step: &Step, ready: Ready) -> ExitCode {
-        let Ready { mut report, kernel, manifest } = ready;
+    fn hand_over(&mut self, machine: &mut Machine<'_>, booted: Booted<Ready>) -> ExitCode {
         let boot = &machine.config.boot;
+        let (Start::System(Ready { report, kernel }) | Start::Kernel(Ready { report, kernel })) = &booted.started;
         let slot = report.slot;
-        report.passed_over = self.passed_over.clone();
-        report.passed_over.retain(|(other, _)| *other != slot);
-        if kernel.is_none() {
-            marks_good(machine, &report);
-        }
         if let Err(error) = report.write() {
             say!("the report of this boot could not be written: {error}");
         }
         if kernel.is_none() {
             // Replaying a journal takes the kernel a while.
             self.watchdog.feed();
-            writable::prepare(machine, &self.root, step.depth(), &mut self.watchdog);
+            writable::prepare(machine, &self.root, booted.step.depth(), &mut self.watchdog);
         }
         self.watchdog.feed();
         self.phases.end("report");
@@ -265,7 +216,7 @@ impl Course<'_> {
         if boot.voice == Voice::Verbose {
             say!("{}", self.phases);
         }
-        let error = match (&self.next, &kernel, self.called) {
+        let error = match (&self.next, kernel, self.called) {
             (_, Some(kernel), _) => {
                 let own = kernel.command_line.as_deref().map(CommandLine::new);
                 let line = own.as_ref().unwrap_or(&self.line).for_slot(slot, boot.panic.as_secs());
@@ -278,15 +229,23 @@ impl Course<'_> {
             // A kernel that was asked for was opened before.
             (Next::Kernel(_), None, Called::Init { .. }) => std::io::Error::other("no kernel was opened"),
         };
-        came_back(machine, step, manifest, &error);
+        self.came_back(machine, &booted, &error);
         give_up(self.called, boot.panic)
+    }
+
+    /// The hand-over failed.
+    fn came_back(&mut self, machine: &mut Machine<'_>, booted: &Booted<Ready>, error: &std::io::Error) {
+        let setback = Setback::new(Reason::NO_INIT, error);
+        say!("slot {}: {setback}", booted.step.slot());
+        let mut starter = self.starter(machine);
+        machine.came_back(booted, &setback, &mut starter);
     }
 
     fn switch_root(&self) -> ExitCode {
         match self.called {
             Called::Step { .. } => ExitCode::SUCCESS,
             Called::Init { arguments } => {
-                let Next::Init(inits) = Next::of(&Start::SwitchRoot, self.line.init()) else {
+                let Next::Init(inits) = Next::of(&boot::Start::SwitchRoot, self.line.init()) else {
                     return restart(self.called);
                 };
                 let error = hand_over::switch_root(Path::new(&self.root), &inits, arguments);

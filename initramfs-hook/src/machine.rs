@@ -1,34 +1,28 @@
-//! The disk of this machine, its slots, and what the hook changes on it.
+//! The disk of this machine, and the core's device on it.
 
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use libupdate::boot::Boot;
-use libupdate::boot::Detail;
-use libupdate::gpt::write::{self, Relocate};
-use libupdate::gpt::{CopyState, Guid, Table, TriesLeft};
-use libupdate::inspect::{self, Memory, SlotTrailer, View};
-use libupdate::policy::{Compression, Facts};
-use libupdate::region::boot_note::BootNote;
-use libupdate::region::trailer::TRAILER_BYTES;
-use libupdate::region::{boot_note, confirmation};
-use libupdate::slot::{Partition, PartitionSpec, Slot, SlotTable};
-use libupdate::transition::{self, Spent};
-use libupdate::units::digest::BLOCK_BYTES;
-use libupdate::{Digest, Error, SlotId};
+use libupdate::boot::Setback;
+use libupdate::device::{Board, BootRules, Booted, Device, OnGrown, Room, Work};
+use libupdate::gpt::{Table, TriesLeft};
+use libupdate::inspect::View;
+use libupdate::install::NoDecompressor;
+use libupdate::io::{Ended, Section};
+use libupdate::policy::Compression;
+use libupdate::slot::{Partition, PartitionSpec};
+use libupdate::verity::CHUNK_BYTES;
+use libupdate::{BlockCount, BlockIo, BlockSize, Error, Lba, SoftHasher};
 use libupdate_linux::find;
 use libupdate_linux::hook_config::HookConfig;
 use libupdate_linux::node::Node;
 use libupdate_linux::profile::disk::holds_slots;
-use libupdate_linux::time;
-use libupdate_linux::{AlignedBuf, Disk, DiskKind, Lock, OpenHow, OsError};
+use libupdate_linux::{AlignedBuf, Disk, DiskKind, Lock, OpenHow, OsError, OsErrorKind};
 
-use crate::decide::Consequence;
-use crate::decide::Step;
 use crate::nodes;
 use crate::say::say;
-use crate::setback::Setback;
+use crate::starter::{Ready, SlotStarter};
 use crate::watchdog::Watchdog;
 
 /// Between two looks for a disk that has not appeared.
@@ -38,23 +32,60 @@ const SETTLED: Duration = Duration::from_secs(1);
 /// A whole usual table and its header: one write for the primary.
 const SCRATCH: usize = 64 << 10;
 
-/// A trailer's memory.
-pub type Trailer = [u8; TRAILER_BYTES];
+/// The whole disk. udev is kept away from its table while that changes, if it can be: nothing keeps a device from booting.
+#[derive(Debug)]
+pub struct BootDisk {
+    disk: Disk,
+    udev: Option<Lock>,
+}
 
-/// The disk, opened.
+impl BlockIo for BootDisk {
+    type Error = OsError;
+
+    fn block_size(&self) -> BlockSize {
+        self.disk.block_size()
+    }
+    fn physical_block_size(&self) -> BlockSize {
+        self.disk.physical_block_size()
+    }
+    fn block_count(&self) -> BlockCount {
+        self.disk.block_count()
+    }
+    fn read(&mut self, at: Lba, buf: &mut [u8]) -> Result<(), OsError> {
+        self.disk.read(at, buf)
+    }
+    fn lend<'a>(&'a mut self, at: Lba, buf: &'a mut [u8]) -> Result<&'a [u8], OsError> {
+        self.disk.lend(at, buf)
+    }
+    fn write(&mut self, at: Lba, buf: &[u8]) -> Result<(), OsError> {
+        self.disk.write(at, buf)
+    }
+    fn flush(&mut self) -> Result<(), OsError> {
+        self.disk.flush()
+    }
+    fn begin(&mut self, section: Section) -> Result<(), OsError> {
+        if section == Section::Table {
+            self.udev = Lock::table(&self.disk).ok();
+        }
+        Ok(())
+    }
+    fn end(&mut self, _: Section, _: Ended) -> Result<(), OsError> {
+        self.udev = None;
+        Ok(())
+    }
+}
+
+/// The disk, opened, with the memory of a boot.
 pub struct Machine<'c> {
     /// The board.
     pub config: &'c HookConfig,
-    /// The whole disk.
-    pub disk: Disk,
-    /// The kernel's view of it.
+    /// The kernel's view of the disk.
     pub node: Node,
-    /// The GUID of its table, once that was read.
-    pub disk_guid: Guid,
-    view: View<'c>,
+    disk: BootDisk,
+    board: Board<'c>,
+    room: Box<Room<'c>>,
     scratch: AlignedBuf,
-    trailer: Box<Trailer>,
-    blocks: [Box<[u8; BLOCK_BYTES]>; 2],
+    data: AlignedBuf,
 }
 
 impl<'c> Machine<'c> {
@@ -70,151 +101,37 @@ impl<'c> Machine<'c> {
         let path = wait(config, specs, watchdog)?;
         let disk = Disk::open(&path, OpenHow::read_write())?;
         let DiskKind::Device(node) = disk.kind().clone() else {
-            return Err(OsError::new(&path, libupdate_linux::OsErrorKind::NotADisk));
+            return Err(OsError::new(&path, OsErrorKind::NotADisk));
         };
         let compatible = config.compatible.as_str();
         let view =
             View { compatible, specs, anchors: &config.anchors, booted: None, compression: Compression::default() };
-        let blocks = [Box::new([0; BLOCK_BYTES]), Box::new([0; BLOCK_BYTES])];
-        let (scratch, trailer) = (AlignedBuf::new(SCRATCH), Box::new([0; TRAILER_BYTES]));
-        Ok(Self { config, disk, node, disk_guid: Guid::ZERO, view, scratch, trailer, blocks })
+        // A boot arms nothing.
+        let tries = TriesLeft::ZERO;
+        let board = Board { view, tries, guard: config.guard, backup: OnGrown::Stays };
+        let (scratch, data) = (AlignedBuf::new(SCRATCH), AlignedBuf::new(CHUNK_BYTES));
+        Ok(Self { config, node, disk: BootDisk { disk, udev: None }, board, room: Box::default(), scratch, data })
     }
 
-    /// Reads the partition table, writes a damaged copy anew, and has a node for each slot partition.
+    /// The whole boot, down to a mounted root, in the core's order.
     ///
     /// # Errors
-    /// Neither copy holds, a slot is not there, or what the system says. A repair that fails is told and does not end the boot.
-    pub fn slots(&mut self) -> Result<SlotTable<'c>, Error<OsError>> {
-        let (table, slots) = inspect::find(&mut self.disk, self.view.specs, &mut self.scratch)?;
-        self.disk_guid = table.header().disk_guid();
-        self.repair(&table);
-        nodes::ensure(&self.node, &slots);
-        Ok(slots)
-    }
-
-    /// The slots as they are now.
-    ///
-    /// # Errors
-    /// As [`Machine::slots`].
-    pub fn look(&mut self) -> Result<SlotTable<'c>, Error<OsError>> {
-        inspect::find(&mut self.disk, self.view.specs, &mut self.scratch).map(|(_, slots)| slots)
-    }
-
-    fn repair(&mut self, table: &Table) {
-        let sound = |state| matches!(state, CopyState::Valid | CopyState::Ignored);
-        if sound(table.primary().state()) && sound(table.backup().state()) {
-            return;
-        }
-        let _udev = Lock::table(&self.disk);
-        match write::repair(&mut self.disk, table, Relocate::No, &mut self.scratch) {
-            Ok(repair) => match repair.repaired {
-                Some(copy) => say!("the {copy} copy of the partition table was damaged and is repaired"),
-                None => say!("a copy of the partition table is damaged and has no place"),
-            },
-            Err(error) => say!("a copy of the partition table is damaged and stays so: {error}"),
-        }
-    }
-
-    /// Spends the try that the boot costs, and gives the slot's tries as the disk has them; read back when it returns.
-    ///
-    /// # Errors
-    /// The try of a slot on trial could not be spent. A good slot boots all the same.
-    pub fn spend(&mut self, boot: &Boot) -> Result<TriesLeft, Error<OsError>> {
-        let _udev = Lock::table(&self.disk);
-        let attempt = transition::spend_try(&mut self.disk, self.view.specs, boot, &mut self.scratch)?;
-        match attempt.spent {
-            Spent::Failed(error) => {
-                say!("the try of slot {} could not be spent: {error}", boot.candidate.slot);
-                Ok(boot.candidate.bits.tries_left)
-            }
-            Spent::Yes(outcome) => {
-                if let Some(warning) = outcome.warning {
-                    say!("{warning}");
-                }
-                Ok(Step::Chosen(*boot).tries_left())
-            }
-            Spent::NotNeeded => Ok(boot.candidate.bits.tries_left),
-        }
-    }
-
-    /// What the trailers of a slot say; `trailer` holds it.
-    ///
-    /// # Errors
-    /// None of the slot's own.
-    pub fn trailer<'b>(
+    /// Neither copy of the table holds, a slot is not there, or what the system says.
+    pub fn boot(
         &mut self,
-        slot: &Slot<'_>,
-        trailer: &'b mut Trailer,
-    ) -> Result<SlotTrailer<'b>, Error<OsError>> {
-        let [block, other] = &mut self.blocks;
-        inspect::trailer(&mut self.disk, slot, &self.view, trailer, [block, other])
+        rules: &BootRules<'_>,
+        starter: &mut SlotStarter<'_>,
+    ) -> Result<Option<Booted<Ready>>, Error<OsError>> {
+        let Self { disk, board, room, scratch, data, .. } = self;
+        let (hasher, decompressor) = (&mut SoftHasher, &mut NoDecompressor);
+        let mut work = Work { data, carried: &mut [], hasher, decompressor };
+        Device::new(disk, *board, scratch).boot(rules, room, &mut work, starter)
     }
 
-    /// The lowest rollback index that the slot may have.
-    ///
-    /// # Errors
-    /// As [`Machine::slots`].
-    pub fn floor(&mut self, slots: &SlotTable<'c>, trial: SlotId) -> Result<u64, Error<OsError>> {
-        Ok(self.facts(slots)?.lowest_index_beside(trial))
-    }
-
-    fn facts(&mut self, slots: &SlotTable<'c>) -> Result<Facts<'c>, Error<OsError>> {
-        let [block, other] = &mut self.blocks;
-        let mut memory = Memory { trailer: &mut self.trailer, block, other };
-        inspect::facts(&mut self.disk, &self.view, slots, &mut memory)
-    }
-
-    /// Says on the disk what became of a slot that did not hold, where another one is good.
-    ///
-    /// # Errors
-    /// None is, or what the system says: the tries of the slot run out instead.
-    pub fn carry_out(&mut self, slot: SlotId, consequence: Consequence) -> Result<(), Error<OsError>> {
-        let act = match consequence {
-            Consequence::PassedOver => return Ok(()),
-            Consequence::Failed => transition::mark_bad,
-            Consequence::GoodNoMore => transition::withdraw,
-        };
-        let slots = self.look()?;
-        let facts = self.facts(&slots)?;
-        let _udev = Lock::table(&self.disk);
-        let outcome = act(&mut self.disk, self.view.specs, &facts, slot, &mut self.scratch)?;
-        outcome.warning.iter().for_each(|warning| say!("{warning}"));
-        Ok(())
-    }
-
-    /// Leaves the reason on the slot, for `status` in the system that runs instead.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn record(&mut self, slot: &Slot<'_>, manifest: Digest, setback: &Setback) -> Result<(), Error<OsError>> {
-        let Setback { reason, detail } = setback;
-        let verdict = BootNote { reason: *reason, manifest, at: time::now(), detail: Detail::new(detail) };
-        let [block, _] = &mut self.blocks;
-        boot_note::leave(&mut self.disk, slot, &verdict, block)
-    }
-
-    /// Seconds that a person has to confirm the trial of this manifest.
-    pub fn asked(&mut self, slot: &Slot<'_>, manifest: Digest) -> Option<u32> {
-        let [block, _] = &mut self.blocks;
-        confirmation::asked(&mut self.disk, slot, manifest, block)
-    }
-
-    /// What was left on the slot in words. It decides nothing, so one that cannot be read is none.
-    pub fn word(&mut self, slot: &Slot<'_>) -> Option<BootNote> {
-        let [block, _] = &mut self.blocks;
-        boot_note::any(&mut self.disk, slot, block)
-    }
-
-    /// Marks the slot good.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn mark_good(&mut self, slot: SlotId) -> Result<(), Error<OsError>> {
-        let _udev = Lock::table(&self.disk);
-        let guard = self.config.guard;
-        let outcome = transition::mark_good(&mut self.disk, self.view.specs, slot, guard, &mut self.scratch)?;
-        outcome.warning.iter().for_each(|warning| say!("{warning}"));
-        Ok(())
+    /// The hand-over failed: a slot on trial has had its chance.
+    pub fn came_back(&mut self, booted: &Booted<Ready>, setback: &Setback, starter: &mut SlotStarter<'_>) {
+        let Self { disk, board, room, scratch, .. } = self;
+        Device::new(disk, *board, scratch).came_back(booted, setback, room, starter);
     }
 
     /// The node of the partition with this label, wherever it is in the table.
@@ -222,7 +139,7 @@ impl<'c> Machine<'c> {
     /// # Errors
     /// What is missing, in words.
     pub fn labelled(&mut self, label: &str) -> Result<Node, String> {
-        let (disk, scratch) = self.disk_and_scratch();
+        let Self { disk, scratch, .. } = self;
         let table = Table::read(disk, scratch).map_err(|error| error.to_string())?;
         let mut found = None;
         let entries = table.entries(disk, scratch, |entry| {
@@ -240,11 +157,6 @@ impl<'c> Machine<'c> {
     /// The kernel's own name of the disk's node: a link to it may be this initramfs's alone.
     pub fn disk_name(&self) -> PathBuf {
         std::fs::canonicalize(self.node.path()).unwrap_or_else(|_| self.node.path().to_owned())
-    }
-
-    /// Memory for reading the disk.
-    pub fn disk_and_scratch(&mut self) -> (&mut Disk, &mut AlignedBuf) {
-        (&mut self.disk, &mut self.scratch)
     }
 }
 

@@ -4,8 +4,8 @@
 //! ```text
 //!  main ─ called        how it was started: as /init, or as a step of another initramfs
 //!   └ course            the boot from its first mount to its hand-over or its reboot
-//!      ├ decide, command_line, report, uki        pure: what to do next, in which words
-//!      ├ machine, attempt, nodes, filesystem, slot_kernel    the disk, one try of one slot
+//!      ├ command_line, report, uki                           pure: what is asked, in which words
+//!      ├ machine, starter, nodes, filesystem, slot_kernel    the disk, and how a slot starts
 //!      ├ writable, var, copy, recovery                       what is mounted beside or instead of a slot
 //!      ├ early, modules, watchdog, hand_over                 what a first process does for its machine
 //!      ├ say                                                 what is said, and never waited for
@@ -15,12 +15,10 @@
 // A message that cannot be written panics there.
 #![deny(clippy::print_stderr)]
 
-mod attempt;
 mod called;
 mod command_line;
 mod copy;
 mod course;
-mod decide;
 mod early;
 mod filesystem;
 mod hand_over;
@@ -32,8 +30,8 @@ mod phases;
 mod recovery;
 mod report;
 mod say;
-mod setback;
 mod slot_kernel;
+mod starter;
 mod uki;
 mod var;
 mod watchdog;

@@ -5,9 +5,8 @@ use std::io;
 use std::path::Path;
 
 use libupdate::SlotId;
+use libupdate::boot::Setback;
 use libupdate_linux::file;
-
-use crate::setback::Setback;
 
 /// Where it is read.
 pub const PATH: &str = "/run/updater/boot.json";
@@ -85,7 +84,7 @@ impl Report {
 
 /// A reason's two members.
 fn reason(setback: &Setback) -> String {
-    format!(r#""reason":"{}","detail":{}"#, setback.reason.word(), quoted(&setback.detail))
+    format!(r#""reason":"{}","detail":{}"#, setback.reason.word(), quoted(setback.detail.as_str()))
 }
 
 /// A JSON string.

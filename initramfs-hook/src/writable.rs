@@ -13,6 +13,7 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
+use libupdate::boot::Depth;
 use libupdate::units::limits::SYSTEM_BYTES;
 use libupdate_linux::file;
 use libupdate_linux::node::Node;
@@ -21,7 +22,6 @@ use rustix::fs::OFlags;
 use rustix::mount::MountFlags;
 
 use crate::copy;
-use crate::decide::Depth;
 use crate::filesystem;
 use crate::machine::Machine;
 use crate::say::say;

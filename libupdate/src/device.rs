@@ -181,6 +181,15 @@ impl<'d, 'p, D: BlockIo> Device<'d, 'p, D> {
         if self.board.backup == OnGrown::Moves && !core::mem::replace(&mut self.backup_seen, true) {
             self.move_backup(listener)?;
         }
+        self.commit_in_place(listener, act)
+    }
+
+    /// One change of the table, wherever its backup is: what a boot does.
+    fn commit_in_place<L: Listener>(
+        &mut self,
+        listener: &mut L,
+        act: impl FnOnce(&mut D, &[PartitionSpec<'_>], &mut [u8]) -> Result<Outcome, Error<D::Error>>,
+    ) -> Result<Outcome, Error<D::Error>> {
         let outcome = self.alone(act)?;
         tell(listener, &outcome);
         Ok(outcome)

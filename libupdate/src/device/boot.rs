@@ -325,8 +325,8 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
 
     fn mark_started<L: Listener>(&mut self, slot: SlotId, listener: &mut L) {
         let guard = self.board.guard;
-        let marked =
-            self.commit(listener, |disk, specs, scratch| transition::mark_good(disk, specs, slot, guard, scratch));
+        let marked = self
+            .commit_in_place(listener, |disk, specs, scratch| transition::mark_good(disk, specs, slot, guard, scratch));
         if let Err(error) = marked {
             listener.hear(&News::NotMarkedGood(slot, &error));
         }
@@ -361,16 +361,14 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         room: &mut Room<'p>,
         listener: &mut L,
     ) -> Result<(), Error<D::Error>> {
-        let consequence = boot::consequence(step, reason);
-        if consequence == Consequence::PassedOver {
-            return Ok(());
-        }
+        let act = match boot::consequence(step, reason) {
+            Consequence::PassedOver => return Ok(()),
+            Consequence::Failed => transition::mark_bad,
+            Consequence::GoodNoMore => transition::withdraw,
+        };
         self.look(room)?;
-        match consequence {
-            Consequence::PassedOver => Ok(()),
-            Consequence::Failed => self.condemn(&room.facts, step.slot(), listener).map(|_| ()),
-            Consequence::GoodNoMore => self.take_success(&room.facts, step.slot(), listener).map(|_| ()),
-        }
+        let (facts, slot) = (&room.facts, step.slot());
+        self.commit_in_place(listener, |disk, specs, scratch| act(disk, specs, facts, slot, scratch)).map(|_| ())
     }
 }
 

@@ -6,6 +6,7 @@ use crate::error::{Error, Rejected};
 use crate::gpt::Table;
 use crate::gpt::write::{self, Outcome, Relocate, Repair};
 use crate::io::BlockIo;
+#[cfg(doc)]
 use crate::policy::Facts;
 use crate::region::boot_note::{self, BootNote};
 use crate::slot::SlotState;
@@ -71,20 +72,13 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         listener: &mut L,
     ) -> Result<Outcome, Error<D::Error>> {
         self.look(room)?;
-        let outcome = self.condemn(&room.facts, slot, listener)?;
+        let facts = &room.facts;
+        let outcome =
+            self.commit(listener, |disk, specs, scratch| transition::mark_bad(disk, specs, facts, slot, scratch))?;
         if let Err(error) = self.leave(slot, note, room) {
             listener.hear(&News::NoteNotLeft(slot, &error));
         }
         Ok(outcome)
-    }
-
-    pub(super) fn condemn<L: Listener>(
-        &mut self,
-        facts: &Facts<'_>,
-        slot: SlotId,
-        listener: &mut L,
-    ) -> Result<Outcome, Error<D::Error>> {
-        self.commit(listener, |disk, specs, scratch| transition::mark_bad(disk, specs, facts, slot, scratch))
     }
 
     /// Leaves on a slot that is on trial why it is not marked good.
@@ -123,15 +117,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         listener: &mut L,
     ) -> Result<Outcome, Error<D::Error>> {
         self.look(room)?;
-        self.take_success(&room.facts, slot, listener)
-    }
-
-    pub(super) fn take_success<L: Listener>(
-        &mut self,
-        facts: &Facts<'_>,
-        slot: SlotId,
-        listener: &mut L,
-    ) -> Result<Outcome, Error<D::Error>> {
+        let facts = &room.facts;
         self.commit(listener, |disk, specs, scratch| transition::withdraw(disk, specs, facts, slot, scratch))
     }
 

@@ -51,6 +51,8 @@ pub(crate) enum Stored {
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Corrupt`] names the chunk or hash block; [`Error::Interrupted`].
+// Not inlined: an installation and a boot share it.
+#[inline(never)]
 pub(crate) fn partition<D: BlockIo, H: BlockHasher, O: Observer>(
     window: &mut Window<'_, D>,
     tree: &Tree<'_>,
