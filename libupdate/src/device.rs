@@ -44,7 +44,7 @@ mod provision;
 pub use boot::{BootRules, Booted, Marker, Sound, Spender, Start, Starter};
 pub use choose::{Chosen, Next, choose_and_spend};
 pub use installation::{Ending, Installed, Request, Then};
-pub use marking::{Claim, Note};
+pub use marking::{Claim, Note, repair};
 pub use news::{Listener, News};
 
 /// What the acts know of the board.

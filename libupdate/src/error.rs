@@ -71,6 +71,8 @@ pub enum Access {
     Write,
     /// Earlier writes were made durable.
     Flush,
+    /// The device, or a part of it, was taken for an act: see [`BlockIo::claim`](crate::io::BlockIo::claim).
+    Claim,
 }
 
 /// What did not fit where.
@@ -140,6 +142,7 @@ impl<E> From<TableFault> for Error<E> {
 impl<E: fmt::Display> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Io(error) if error.access == Access::Claim => error.cause.fmt(f),
             Self::Io(error) => write!(f, "{} at {} failed: {}", error.access, error.at, error.cause),
             Self::Source(kind) => write!(f, "the bundle could not be read: {kind}"),
             Self::Corrupt(kind) => kind.fmt(f),
@@ -161,6 +164,7 @@ impl fmt::Display for Access {
             Self::Read => "read",
             Self::Write => "write",
             Self::Flush => "flush",
+            Self::Claim => "claim",
         })
     }
 }

@@ -167,7 +167,7 @@ pub fn flush<D: BlockIo>(disk: &mut D) -> Result<(), Error<D::Error>> {
 /// # Errors
 /// [`Error::Io`]: nothing was written.
 pub(crate) fn claim<D: BlockIo>(disk: &mut D, extent: Extent) -> Result<(), Error<D::Error>> {
-    disk.claim(extent).map_err(|cause| Error::Io(IoError { access: Access::Write, at: extent.first(), cause }))
+    disk.claim(extent).map_err(|cause| Error::Io(IoError { access: Access::Claim, at: extent.first(), cause }))
 }
 
 /// Runs one section of an act between [`BlockIo::begin`] and [`BlockIo::end`].
@@ -181,7 +181,7 @@ pub(crate) fn section<D: BlockIo, T>(
 ) -> Result<T, Error<D::Error>> {
     let at = Lba::new(0);
     let failed = |access| move |cause| Error::Io(IoError { access, at, cause });
-    disk.begin(section).map_err(failed(Access::Read))?;
+    disk.begin(section).map_err(failed(Access::Claim))?;
     let done = act(disk);
     let ended = match &done {
         Ok(_) => Ended::Done,

@@ -4,13 +4,11 @@
 // A message that cannot be written panics there.
 #![deny(clippy::print_stderr)]
 
-mod backup;
-mod bench;
 mod cli;
 mod exit;
 mod last_result;
 mod new_file;
-mod next;
+mod open_device;
 mod output;
 pub mod program;
 mod scratch_disk;

@@ -54,7 +54,7 @@ pub struct NewFile<'i> {
     way: Way,
     interrupt: &'i Interrupt,
     /// Dropped last: a second signal must not come before the unfinished file is removed.
-    _shield: Shield<'i>,
+    _shield: Shield,
 }
 
 #[derive(Debug)]

@@ -27,7 +27,7 @@ pub struct Session {
 
 /// How this run looks at a board. It stays for the life of the process: what is found on the disk refers to it.
 #[derive(Clone, Copy)]
-pub struct Device {
+pub struct Setup {
     pub profile: &'static Profile,
     pub specs: &'static [PartitionSpec<'static>],
     pub anchors: &'static Anchors,
@@ -109,10 +109,10 @@ impl Session {
     }
 
     /// The board's profile, its partitions, and the keys to trust.
-    pub fn device(&self) -> Result<Device, Failure> {
+    pub fn setup(&self) -> Result<Setup, Failure> {
         let profile: &'static Profile = Box::leak(Box::new(self.profile()?));
         let anchors = Box::leak(Box::new(self.anchors(profile)?));
-        Ok(Device { profile, specs: profile.specs().leak(), anchors })
+        Ok(Setup { profile, specs: profile.specs().leak(), anchors })
     }
 
     /// The keys to trust: `--trust`, else the profile's.

@@ -122,17 +122,6 @@ impl BundleSource {
         Ok(Self { name: shown(path), parts, current: 0, interrupt, fault: None, came: Came::Nothing })
     }
 
-    /// What the signed head says about the files that follow it on a server: one that ends before that was cut.
-    pub fn expects(&mut self, verified: &Verified<'_>) {
-        let [Part::Remote(head), Part::Remote(image), Part::Zeros(zeros)] = self.parts.as_mut_slice() else { return };
-        let Some(payload) = verified.manifest().payloads().first() else { return };
-        let levels = payload.geometry().shipped_blocks().saturating_mul(len_u64(&[0; BLOCK_BYTES]));
-        head.needs(len_u64(verified.envelope()).saturating_add(levels));
-        let len = payload.image_len().get();
-        image.needs(len);
-        *zeros = padding(image.len().unwrap_or(len).max(len));
-    }
-
     /// A failure of the act, in the words of the server, or of the system, where a read is what failed.
     pub fn explained(&self, failure: Failure) -> Failure {
         let mut remotes =
@@ -299,6 +288,17 @@ fn within(buf: &mut [u8], left: u64) -> &mut [u8] {
 }
 
 impl Source for BundleSource {
+    /// What the signed head says about the files that follow it on a server: one that ends before that was cut.
+    fn expects(&mut self, verified: &Verified<'_>) {
+        let [Part::Remote(head), Part::Remote(image), Part::Zeros(zeros)] = self.parts.as_mut_slice() else { return };
+        let Some(payload) = verified.manifest().payloads().first() else { return };
+        let levels = payload.geometry().shipped_blocks().saturating_mul(len_u64(&[0; BLOCK_BYTES]));
+        head.needs(len_u64(verified.envelope()).saturating_add(levels));
+        let len = payload.image_len().get();
+        image.needs(len);
+        *zeros = padding(image.len().unwrap_or(len).max(len));
+    }
+
     /// Lends a piece that the file's thread has read.
     fn lend<'a>(&'a mut self, buf: &'a mut [u8]) -> Result<&'a [u8], ReadExactError<SourceError>> {
         let at_hand = match self.parts.get_mut(self.current) {

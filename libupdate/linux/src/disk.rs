@@ -15,6 +15,7 @@ use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use libupdate::gpt::EntryNumber;
+use libupdate::io::Ended;
 use libupdate::units::bytes::len_u64;
 use libupdate::{BlockCount, BlockIo, BlockSize, Extent, Lba, SlotId};
 use rustix::fs::OFlags;
@@ -23,6 +24,8 @@ use rustix::io::Errno;
 use crate::error::{OsError, OsErrorKind};
 use crate::node::Node;
 
+#[cfg(feature = "signals")]
+mod guarded;
 mod in_flight;
 mod map;
 pub(crate) mod medium;
@@ -31,14 +34,16 @@ mod queue;
 mod route;
 mod sectors;
 
+#[cfg(feature = "signals")]
+pub use guarded::GuardedDisk;
 pub use medium::Caching;
 pub use mode::Mode;
-pub use queue::Queue;
 
 use in_flight::{InFlight, Place};
 use map::Map;
 use medium::{Bounce, Medium, memory};
 use mode::flags;
+use queue::Queue;
 use route::{Route, lies_at};
 
 /// How a disk is opened.
@@ -210,26 +215,26 @@ impl Disk {
         }
     }
 
-    /// Has accesses in flight through `queue` while `act` runs: a write returns before it is done, and reads go ahead. Nothing is in
-    /// flight any more when this returns. Where `act` failed, what had not begun is left out, but for a failure that makes it `worth` doing.
+    /// Has accesses in flight from here on: a write returns before it is done, and reads go ahead.
+    fn begin_in_flight(&mut self) {
+        self.queue = Some(Box::new(Queue::default()));
+    }
+
+    /// Nothing is in flight any more when this returns. After a section that failed, what had not begun is left out, unless it is worth
+    /// having.
     ///
     /// # Errors
-    /// Those of `act`; a write that failed is told at a later access, at the latest at the next flush, or here.
-    pub fn in_flight<T, E: From<OsError>>(
-        &mut self,
-        queue: Box<dyn InFlight>,
-        act: impl FnOnce(&mut Self) -> Result<T, E>,
-        worth: impl FnOnce(&E) -> bool,
-    ) -> Result<T, E> {
-        self.queue = Some(queue);
-        let done = act(self);
-        match (&done, self.queue.take()) {
-            (Ok(_), Some(mut queue)) => queue.settle()?,
+    /// That of a write that failed, after a section that did not fail itself.
+    fn end_in_flight(&mut self, ended: Ended) -> Result<(), OsError> {
+        match (ended, self.queue.take()) {
+            (Ended::Done, Some(mut queue)) => queue.settle(),
             // The first failure is the one to tell.
-            (Err(error), Some(mut queue)) if worth(error) => queue.settle().unwrap_or_default(),
-            _ => {}
+            (Ended::BundleFailed, Some(mut queue)) => {
+                queue.settle().unwrap_or_default();
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        done
     }
 
     fn lent(queue: &mut Option<Box<dyn InFlight>>) -> Option<&mut dyn InFlight> {

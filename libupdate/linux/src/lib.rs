@@ -54,7 +54,9 @@ pub mod used_disk;
 pub mod watchdog;
 
 pub use aligned::AlignedBuf;
-pub use disk::{Caching, Disk, DiskKind, Mode, OpenHow, Queue};
+#[cfg(feature = "signals")]
+pub use disk::GuardedDisk;
+pub use disk::{Caching, Disk, DiskKind, Mode, OpenHow};
 pub use error::{Class, OsError, OsErrorKind};
 pub use lock::Lock;
 #[cfg(feature = "signals")]

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use libupdate::units::limits::SYSTEM_BYTES;
@@ -23,14 +23,45 @@ use crate::file;
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
     requested: Arc<AtomicBool>,
-    commit: Arc<Mutex<()>>,
+    shields: Arc<Shields>,
+}
+
+/// How many shields there are.
+#[derive(Debug, Default)]
+struct Shields {
+    count: Mutex<usize>,
+    fewer: Condvar,
+}
+
+impl Shields {
+    fn count(&self) -> MutexGuard<'_, usize> {
+        // A poisoned lock means that an act panicked; a number is whole at every moment.
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there is none. While the guard lives, none is made.
+    fn none(&self) -> MutexGuard<'_, usize> {
+        let mut count = self.count();
+        while *count > 0 {
+            count = self.fewer.wait(count).unwrap_or_else(PoisonError::into_inner);
+        }
+        count
+    }
 }
 
 /// While it lives, no signal ends the process.
 #[derive(Debug)]
 #[must_use = "the shield ends where it is dropped"]
-pub struct Shield<'i> {
-    _held: MutexGuard<'i, ()>,
+pub struct Shield {
+    of: Arc<Shields>,
+}
+
+impl Drop for Shield {
+    fn drop(&mut self) {
+        let mut count = self.of.count();
+        *count = count.saturating_sub(1);
+        self.of.fewer.notify_all();
+    }
 }
 
 impl Interrupt {
@@ -49,7 +80,7 @@ impl Interrupt {
         let wait = move || {
             for _ in signals.forever() {
                 if ours.requested.swap(true, Ordering::SeqCst) {
-                    let _shield = ours.shield();
+                    let _none = ours.shields.none();
                     process::exit(i32::from(status));
                 }
             }
@@ -69,9 +100,9 @@ impl Interrupt {
     }
 
     /// Holds off the end of the process, for the length of a GPT commit.
-    pub fn shield(&self) -> Shield<'_> {
-        // A poisoned lock means that an act panicked; there is nothing in it that could be broken.
-        Shield { _held: self.commit.lock().unwrap_or_else(PoisonError::into_inner) }
+    pub fn shield(&self) -> Shield {
+        *self.shields.count() += 1;
+        Shield { of: Arc::clone(&self.shields) }
     }
 }
 

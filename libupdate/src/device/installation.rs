@@ -4,7 +4,7 @@ use heapless::String;
 
 use super::{Device, Listener, News, Room, Work, is_damage, read_back};
 use crate::bundle::{Unverified, Verified};
-use crate::error::{Error, Rejected};
+use crate::error::{Corrupt, Error, Rejected};
 use crate::gpt::write::Outcome;
 use crate::inspect::{self, SlotTrailer};
 use crate::install::{self, Buffers, Decompressor, Source, Tools};
@@ -284,6 +284,30 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         let slot = slots.get(staged.slot())?;
         transition::in_place(slot, staged)?;
         confirmation::ask(self.disk, slot, staged.verified().digest(), within, block)
+    }
+
+    /// Reads every byte of what a slot holds, and writes nothing. Gives bytes of all images.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] names the rule of the trailer, or the block that is wrong; [`Rejected::NoSuchSlot`]; [`Error::Io`].
+    pub fn check<H: BlockHasher, Z: Decompressor, L: Listener>(
+        &mut self,
+        slot: SlotId,
+        room: &mut Room<'p>,
+        work: &mut Work<'_, H, Z>,
+        listener: &mut L,
+    ) -> Result<ByteLen, Error<D::Error>> {
+        let Room { slots, trailer, leaf, block, page, .. } = room;
+        self.find_again(slots)?;
+        let place = slots.get(slot)?;
+        let found = inspect::trailer(self.disk, place, &self.board.view, trailer, [&mut *block, &mut *page])?;
+        let (verified, extents) = match found {
+            SlotTrailer::Valid(verified, extents) => (verified, extents),
+            SlotTrailer::NotAuthentic(kind) => return Err(kind.into()),
+            SlotTrailer::Nothing | SlotTrailer::Mark(_) => return Err(Corrupt::TrailerMissing.into()),
+        };
+        read_back(self.disk, verified, (place, &extents), (work, &mut [leaf, block, page]), listener)
+            .map(|staged| staged.total())
     }
 
     /// Arms a staged slot after every block of it was read again: `slot`, or the first one that is staged. An armed slot is left as it is,

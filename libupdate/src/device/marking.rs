@@ -5,7 +5,7 @@ use crate::boot::{Detail, Reason};
 use crate::error::{Error, Rejected};
 use crate::gpt::Table;
 use crate::gpt::write::{self, Outcome, Relocate, Repair};
-use crate::io::BlockIo;
+use crate::io::{self, BlockIo, Section};
 #[cfg(doc)]
 use crate::policy::Facts;
 use crate::region::boot_note::{self, BootNote};
@@ -161,16 +161,26 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         self.commit(listener, |disk, specs, scratch| transition::cancel(disk, specs, facts, place, scratch))
     }
 
-    /// Both copies of the table valid and equal, and the backup where `relocate` says.
+    /// [`repair`] of this disk.
     ///
     /// # Durability
     /// That of [`write::repair`].
     /// # Errors
-    /// [`Error::Table`] if neither copy is valid; those of [`write::repair`].
+    /// Those of [`repair`].
     pub fn repair(&mut self, relocate: Relocate) -> Result<Repair, Error<D::Error>> {
-        self.alone(|disk, _, scratch| {
-            let table = Table::read(disk, scratch)?;
-            write::repair(disk, &table, relocate, scratch)
-        })
+        repair(self.disk, relocate, self.scratch)
     }
+}
+
+/// Both copies of the table valid and equal, and the backup where `relocate` says. Needs no profile.
+///
+/// # Durability
+/// That of [`write::repair`].
+/// # Errors
+/// [`Error::Table`] if neither copy is valid; those of [`write::repair`].
+pub fn repair<D: BlockIo>(disk: &mut D, relocate: Relocate, scratch: &mut [u8]) -> Result<Repair, Error<D::Error>> {
+    io::section(disk, Section::Table, |disk| {
+        let table = Table::read(disk, scratch)?;
+        write::repair(disk, &table, relocate, scratch)
+    })
 }

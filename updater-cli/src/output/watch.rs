@@ -1,13 +1,16 @@
-//! The core's observer: its phases become progress on stderr, and a signal stops the act at the next chunk.
+//! Who hears the core's acts: phases become progress on stderr, news become notes and warnings, and a signal stops a long act at the next
+//! chunk.
 
 use std::time::Instant;
 
 use libupdate::ByteLen;
+use libupdate::device::{Listener, News};
+use libupdate::gpt::write::ToTheEnd;
 use libupdate::install::progress::{Flow, Observer, Phase, Progress as Told};
 use libupdate_linux::Interrupt;
 
-use super::Output;
 use super::progress::{Progress, Step};
+use super::{Output, Size};
 
 /// Tells the progress of one act. To be finished when the act has succeeded; dropped, it says nothing more.
 pub struct Watch<'o> {
@@ -16,12 +19,18 @@ pub struct Watch<'o> {
     current: Option<(Phase, Progress)>,
     since: Instant,
     seconds: Vec<(Phase, f64)>,
+    doing: &'static str,
 }
 
 impl<'o> Watch<'o> {
     /// Watches an act.
     pub fn new(output: &'o Output, interrupt: &'o Interrupt) -> Self {
-        Self { output, interrupt, current: None, since: Instant::now(), seconds: Vec::new() }
+        Self { output, interrupt, current: None, since: Instant::now(), seconds: Vec::new(), doing: "installing" }
+    }
+
+    /// The same for an act that is only judged.
+    pub fn judging(self) -> Self {
+        Self { doing: "judging", ..self }
     }
 
     /// The act is over. Gives the seconds that each phase took, in their order.
@@ -52,6 +61,37 @@ impl Observer for Watch<'_> {
     fn progress(&mut self, told: Told) -> Flow {
         self.phase(told.phase, told.total).at(Step { done: told.done, already_right: told.kept });
         if self.interrupt.requested() { Flow::Stop } else { Flow::Continue }
+    }
+}
+
+impl Listener for Watch<'_> {
+    fn hear(&mut self, news: &News<'_>) {
+        let output = self.output;
+        match news {
+            News::Repaired(copy) => output.note(&format!("repaired the {copy} copy of the partition table")),
+            News::Warning(warning) => output.warn(&format!("{warning}; the change itself is durable. Run `repair`")),
+            News::Backup(ToTheEnd::Moved(by)) => output.note(&format!(
+                "moved the backup copy of the partition table to the disk's end; it stood {} before it",
+                Size(by.get())
+            )),
+            News::Backup(ToTheEnd::Occupied) => output.warn(
+                "the disk is larger than its partition table says, and its last blocks are not empty: the backup copy of the table stays \
+                 where it is, and is lost with the start of the disk. Look what they hold; `repair` moves the backup over it",
+            ),
+            News::BackupNotMoved(error) => output.warn(&format!(
+                "the backup copy of the partition table could not be moved to the disk's end: {error}; the act goes on. Run `repair`"
+            )),
+            News::Admitted(admitted, facts) => {
+                let version = admitted.verified().manifest().version();
+                let booted = facts.booted.map_or("no slot is booted".to_owned(), |slot| {
+                    format!("slot {slot} is booted and stays as it is")
+                });
+                output.note(&format!("{} {version} into slot {}; {booted}", self.doing, admitted.slot()));
+            }
+            News::TryNotSpent(_, error) => output.warn(&format!("the try could not be spent: {error}")),
+            News::NoteNotLeft(_, error) => output.warn(&format!("the reason could not be recorded: {error}")),
+            _ => {}
+        }
     }
 }
 

@@ -2,13 +2,12 @@
 
 use libupdate::policy::{Facts, SlotFacts};
 use libupdate::slot::SlotState;
-use libupdate::transition;
 use libupdate::{Error, SlotId};
 use libupdate_linux::{Mode, OsError};
 
-use crate::bench::Bench;
 use crate::cli::SlotOption;
 use crate::exit::{Exit, Failure};
+use crate::open_device::OpenDevice;
 use crate::output::Printable;
 use crate::session::Session;
 use crate::verb::status;
@@ -17,20 +16,19 @@ const WHAT: &str = "cannot cancel";
 
 /// Disarms, and says so.
 pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
-    let (device, mut bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
-    let facts = match meant(&survey.facts, args.slot) {
-        Err(failure) if failure.code == Exit::Nothing => {
-            bench.settle(session)?;
-            return Err(failure);
-        }
-        answer => answer?,
+    let (setup, mut opened, inspection) = OpenDevice::begin(session, Mode::ReadWrite)?;
+    let facts = &inspection.facts;
+    let meant = facts.to_cancel(args.slot).map_err(|kind| Failure::from(Error::<OsError>::from(kind)).doing(WHAT))?;
+    let Some(slot) = meant else {
+        opened.settle(session)?;
+        return Err(nothing(facts, args.slot));
     };
-    let slot = survey.slots.get(facts.slot).map_err(Error::<OsError>::from)?;
-    let outcome = bench
-        .commit(session, |disk, specs, scratch| transition::cancel(disk, specs, &survey.facts, slot, scratch))
-        .map_err(|failure| failure.doing(format!("cannot cancel what is in slot {}", slot.id)))?;
-    session.output.note(&done(facts));
-    status::after(session, &mut bench, device.profile, &outcome)
+    opened
+        .act(session, |device, room, watch| device.cancel(Some(slot), room, watch))
+        .map(|_| ())
+        .map_err(|failure| failure.doing(format!("cannot cancel what is in slot {slot}")))?;
+    session.output.note(&done(facts.slot(slot).map_err(Error::<OsError>::from)?));
+    status::after(session, &mut opened, setup.profile)
 }
 
 fn done(facts: &SlotFacts) -> String {
@@ -44,22 +42,8 @@ fn done(facts: &SlotFacts) -> String {
     }
 }
 
-/// The slot that was named; else an armed one, the next to boot first; else a staged one.
-fn meant<'f>(facts: &'f Facts<'_>, wanted: Option<SlotId>) -> Result<&'f SlotFacts, Failure> {
-    if let Some(slot) = wanted {
-        let facts = facts.slot(slot).map_err(|kind| Failure::from(Error::<OsError>::from(kind)).doing(WHAT))?;
-        return if cancels(facts) || facts.state == SlotState::Trial { Ok(facts) } else { Err(nothing(facts)) };
-    }
-    let others = facts.slots.iter().filter(|one| Some(one.slot) != facts.booted && cancels(one));
-    let first = others.max_by_key(|one| (one.bits.priority, core::cmp::Reverse(one.entry)));
-    first.ok_or_else(|| nothing_at_all(facts))
-}
-
-fn cancels(facts: &SlotFacts) -> bool {
-    facts.is_armed() || facts.state == SlotState::Staged
-}
-
-fn nothing(facts: &SlotFacts) -> Failure {
+fn nothing(facts: &Facts<'_>, wanted: Option<SlotId>) -> Failure {
+    let Some(facts) = wanted.and_then(|slot| facts.slot(slot).ok()) else { return nothing_at_all(facts) };
     let why = format!("slot {} is {}", facts.slot, facts.state);
     let next = match facts.state {
         SlotState::Good => "`mark-bad` takes a good slot out of the boot order",

@@ -1,48 +1,63 @@
 //! `choose`: the slot that boots next and its partitions, as lines that a boot script can evaluate, or as JSON.
 
-use libupdate::Error;
-use libupdate::boot::{Boot, Kind};
+use libupdate::boot::{Boot, Kind, Unfit};
+use libupdate::device::Next;
 use libupdate::inspect::{self, SlotTrailer};
 use libupdate::manifest::Payload;
 use libupdate::slot::Slot;
-use libupdate::transition::{self, Spent};
+use libupdate::{Error, SlotId};
 use libupdate_linux::{Mode, OsError};
 use serde::Serialize;
 
-use crate::bench::{self, Bench};
 use crate::cli::Choose;
 use crate::exit::{Exit, Failure};
-use crate::next::{Next, PassedOver};
+use crate::open_device::OpenDevice;
 use crate::output::Report;
 use crate::session::Session;
 
 /// Chooses, and with `--spend` spends the try as the boot loader does; of a slot that is passed over nothing is spent.
 pub fn run(session: &Session, args: &Choose) -> Result<(), Failure> {
     let mode = if args.spend { Mode::ReadWrite } else { Mode::ReadOnly };
-    let (device, mut bench, survey) = Bench::begin(session, mode)?;
-    let next = Next::of(&mut bench, &survey, device.profile.guard);
+    let (_, mut opened, inspection) = OpenDevice::begin(session, mode)?;
+    let next = opened.next()?;
     let Some(boot) = next.boot else { return Err(nothing(&next)) };
-    next.lines().for_each(|line| session.output.warn(&line));
+    lines(&next).for_each(|line| session.output.warn(&line));
     if args.spend {
-        // As the hook does at boot: nothing is written but the try.
-        let attempt =
-            bench.alone(session, |disk, specs, scratch| transition::spend_try(disk, specs, &boot, scratch))?;
-        match attempt.spent {
-            Spent::Yes(outcome) => bench::tell(&session.output, &outcome),
-            Spent::NotNeeded => {}
-            Spent::Failed(error) => session.output.warn(&format!("the try could not be spent: {error}")),
-        }
+        opened.act(session, |device, room, watch| device.choose(room, watch))?;
     }
-    let slot = survey.slots.get(boot.candidate.slot).map_err(Error::<OsError>::from)?;
-    let told = session.output.result(&Chosen { passed_over: next.rows(), ..Chosen::of(&mut bench, slot, &boot)? });
+    let slot = inspection.slots.get(boot.candidate.slot).map_err(Error::<OsError>::from)?;
+    let told = session.output.result(&Chosen { passed_over: rows(&next), ..Chosen::of(&mut opened, slot, &boot)? });
     // Whoever boots by what is told here cannot; a second run would spend a second try.
     let spent = |failure| Failure { next: "check where stdout goes; the try is spent".to_owned(), ..failure };
     if args.spend { told.map_err(spent) } else { told }
 }
 
+/// One line for each slot that is passed over.
+pub fn lines(next: &Next) -> impl Iterator<Item = String> {
+    next.passed_over.iter().map(|(slot, unfit)| format!("slot {slot} is passed over: {} ({unfit})", unfit.reason()))
+}
+
+/// The same for programs.
+fn rows(next: &Next) -> Vec<PassedOver> {
+    let row = |(slot, unfit): &(SlotId, Unfit)| PassedOver {
+        slot: slot.to_string(),
+        reason: unfit.reason().word(),
+        detail: unfit.to_string(),
+    };
+    next.passed_over.iter().map(row).collect()
+}
+
+/// A slot that does not boot, in documents.
+#[derive(Serialize)]
+struct PassedOver {
+    slot: String,
+    reason: &'static str,
+    detail: String,
+}
+
 fn nothing(next: &Next) -> Failure {
     let none = "none has a priority and either success or a try left".to_owned();
-    let why = next.lines().reduce(|all, line| format!("{all}; {line}")).unwrap_or(none);
+    let why = lines(next).reduce(|all, line| format!("{all}; {line}")).unwrap_or(none);
     Failure::new(Exit::Disk, "no slot boots next", why, "install a bundle, or boot the recovery partition")
 }
 
@@ -77,10 +92,10 @@ struct Verity {
 }
 
 impl Chosen {
-    fn of(bench: &mut Bench, slot: &Slot<'_>, boot: &Boot) -> Result<Self, Failure> {
+    fn of(opened: &mut OpenDevice, slot: &Slot<'_>, boot: &Boot) -> Result<Self, Failure> {
         let mut trailer = Box::new([0; libupdate::region::trailer::TRAILER_BYTES]);
-        let view = bench.view;
-        let (disk, memory) = bench.disk_and_memory();
+        let view = opened.view;
+        let (disk, memory) = opened.disk_and_memory();
         let found = inspect::trailer(disk, slot, &view, &mut trailer, [memory.block, memory.other])?;
         let manifest = match &found {
             SlotTrailer::Valid(verified, _) => Some(verified.manifest()),

@@ -7,17 +7,17 @@ use libupdate::{Error, SlotId};
 use libupdate_linux::{Mode, OsError};
 use serde::Serialize;
 
-use crate::bench::{self, Bench};
 use crate::cli::{self, NoteOption};
 use crate::exit::{Exit, Failure};
+use crate::open_device::{self, OpenDevice};
 use crate::output::{Printable, Report};
 use crate::session::Session;
 use crate::verb::mark;
 
 /// Leaves the word on the slot.
 pub fn run(session: &Session, args: &cli::Note) -> Result<(), Failure> {
-    let (_, mut bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
-    let slot = bench.view.booted.ok_or_else(|| bench::no_slot("cannot leave a note"))?;
+    let (_, mut opened, survey) = OpenDevice::begin(session, Mode::ReadWrite)?;
+    let slot = opened.view.booted.ok_or_else(|| open_device::no_slot("cannot leave a note"))?;
     let facts = survey.facts.slot(slot).map_err(Error::<OsError>::from)?;
     if facts.state != SlotState::Trial {
         return Err(no_trial(slot, facts.state));
@@ -26,7 +26,8 @@ pub fn run(session: &Session, args: &cli::Note) -> Result<(), Failure> {
         NoteOption::HealthCheck => Reason::HEALTH_CHECK,
         NoteOption::Restarted => Reason::RESTARTED,
     };
-    mark::explain(&mut bench, &survey, slot, reason, args.detail.as_deref())?;
+    let note = mark::note(reason, args.detail.as_deref());
+    opened.act(session, |device, room, _| device.explain(slot, &note, room))?;
     session.output.done(&Noted::of(facts, reason, args.detail.as_deref()));
     Ok(())
 }

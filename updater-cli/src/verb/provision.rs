@@ -9,36 +9,29 @@ use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use libupdate::bundle::{Unverified, Verified};
-use libupdate::gpt::write;
-use libupdate::gpt::{Entry, Table};
-use libupdate::install;
+use libupdate::gpt::Entry;
+use libupdate::install::Source as _;
 use libupdate::manifest::Manifest;
 use libupdate::policy::{self, SlotFacts};
-use libupdate::region;
 use libupdate::slot::{self, PartitionSpec, SlotFinder, SlotState, SlotTable};
-use libupdate::transition;
-use libupdate::transition::disarm;
 use libupdate::units::limits::ENVELOPE_BYTES;
-use libupdate::{BlockIo, BlockSize, Digest, Error};
+use libupdate::{BlockSize, Digest, Error};
 use libupdate_linux::Shield;
 use libupdate_linux::new_table::NewTable;
 use libupdate_linux::profile::parse_bytes;
 use libupdate_linux::program;
 use libupdate_linux::running::{Doubt, Running};
 use libupdate_linux::used_disk;
-use libupdate_linux::{AlignedBuf, Disk, Interrupt, Mode, OpenHow, OsError};
+use libupdate_linux::{Disk, Interrupt, Mode, OpenHow, OsError};
 
-use crate::bench::Bench;
 use crate::cli::Provision;
 use crate::exit::{Exit, Failure};
 use crate::new_file::{target, unwritable};
+use crate::open_device::OpenDevice;
 use crate::output::Watch;
-use crate::session::{Device, Session};
+use crate::session::{Session, Setup};
 use crate::source::{self, BundleSource};
 use crate::verb::status;
-
-/// A whole usual table.
-const SCRATCH: usize = 64 << 10;
 
 /// Makes the disk, the table, and the first slot.
 pub fn run(session: &Session, args: &Provision) -> Result<(), Failure> {
@@ -54,7 +47,7 @@ pub fn run(session: &Session, args: &Provision) -> Result<(), Failure> {
 }
 
 fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Failure> {
-    let device = session.device()?;
+    let device = session.setup()?;
     // The bundle is judged before anything of the disk is touched.
     let mut source = BundleSource::open(&args.bundle, &args.fetch, session)?;
     let mut head = Box::new([0; ENVELOPE_BYTES]);
@@ -71,42 +64,32 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
 fn make(
     session: &Session,
     args: &Provision,
-    (device, path, made): (&Device, &Path, Option<MadeFile<'_>>),
+    (device, path, made): (&Setup, &Path, Option<MadeFile>),
     (verified, source): (Verified<'_>, &mut BundleSource),
 ) -> Result<(), Failure> {
     let sector_size = session.sector_size()?.or_else(|| path.is_file().then_some(BlockSize::B512));
     let how = OpenHow { sector_size, mode: Mode::ReadWrite, ..OpenHow::read_only() };
-    let mut bench = Bench::locked(Disk::open(path, how)?, device)?;
-    let claim = bench.disk.claim_all()?;
-    let table = NewTable::of(device.profile, &bench.disk)?;
+    let mut opened = OpenDevice::locked(session, Disk::open(path, how)?, device)?;
+    let claim = opened.disk.claim_all()?;
+    let table = NewTable::of(device.profile, &opened.disk)?;
     let slots = slots_of(&table, device.specs)?;
     images_fit(verified.manifest(), &slots)?;
-    refuse_a_running_disk(session, &mut bench)?;
-    if !args.danger_overwrite && !was_begun(&mut bench, &table, verified.digest()) {
-        refuse_a_used_disk(&mut bench.disk)?;
+    refuse_a_running_disk(session, &mut opened)?;
+    if !args.danger_overwrite && !was_begun(&mut opened, &table, verified.digest()) {
+        refuse_a_used_disk(&mut opened.disk)?;
     }
     // From here on it is a disk that was begun, and running again goes on with it.
     made.into_iter().for_each(MadeFile::stays);
-    // Where nothing boots yet, old records go first: a cut before the second time leaves none in a table that looks used.
-    if Table::read(&mut bench.disk, &mut AlignedBuf::new(SCRATCH)).is_err() {
-        bench.disk.flush()?;
-        forget(&mut bench, &slots, &verified)?;
-    }
-    bench.alone(session, |disk, _, scratch| write::create(disk, &table.fresh(), scratch))?;
-    forget(&mut bench, &slots, &verified)?;
-    let survey = bench.look()?;
-    let admitted = policy::admit_first::<OsError>(verified, &survey.facts, &survey.slots)?;
-    let (disarmed, _) = bench.commit(session, |disk, specs, scratch| disarm(disk, specs, admitted, scratch))?;
     let mut watch = Watch::new(&session.output, &session.interrupt);
-    let staged = bench.work(&mut watch, |disk, buffers, tools| install::stage(disk, disarmed, source, buffers, tools));
-    let staged = staged.map_err(|failure| source.explained(failure))?;
+    let fresh = table.fresh();
+    opened
+        .long_act(|device, room, work| device.provision(&fresh, (verified, &mut *source), room, work, &mut watch))
+        .map(|_| ())
+        .map_err(|failure| source.explained(failure))?;
     watch.finish();
-    let outcome = bench.commit(session, |disk, specs, scratch| {
-        transition::first_good(disk, specs, &staged, device.profile.guard, scratch)
-    })?;
     drop(claim);
-    tell_the_kernel(session, &bench.disk);
-    status::after(session, &mut bench, device.profile, &outcome)
+    tell_the_kernel(session, &opened.disk);
+    status::after(session, &mut opened, device.profile)
 }
 
 /// The disk itself is right either way, so a refusal is only a warning.
@@ -118,27 +101,21 @@ fn tell_the_kernel(session: &Session, disk: &Disk) {
     }
 }
 
-/// What an earlier table's slots left where the new one's end: a new device has neither failed nor fallen back.
-fn forget(bench: &mut Bench, slots: &SlotTable<'_>, coming: &Verified<'_>) -> Result<(), Failure> {
-    let (disk, memory) = bench.disk_and_memory();
-    Ok(region::clear(disk, slots, coming, [memory.block, memory.other])?)
-}
-
 /// A disk image file that this run has made. Dropped before a disk is begun in it, it goes away; no signal ends the process meanwhile.
-struct MadeFile<'i> {
+struct MadeFile {
     path: PathBuf,
     unwanted: bool,
     /// Dropped last: a second signal must not come before the file is removed.
-    _shield: Shield<'i>,
+    _shield: Shield,
 }
 
-impl MadeFile<'_> {
+impl MadeFile {
     fn stays(mut self) {
         self.unwanted = false;
     }
 }
 
-impl Drop for MadeFile<'_> {
+impl Drop for MadeFile {
     /// That it could not be removed helps nobody to know.
     fn drop(&mut self) {
         if self.unwanted {
@@ -148,7 +125,7 @@ impl Drop for MadeFile<'_> {
 }
 
 /// Makes a disk image file of `--size`, where links lead to, or takes what is there.
-fn file_of_size<'i>(args: &Provision, path: &Path, interrupt: &'i Interrupt) -> Result<Option<MadeFile<'i>>, Failure> {
+fn file_of_size(args: &Provision, path: &Path, interrupt: &Interrupt) -> Result<Option<MadeFile>, Failure> {
     let usage = |why: &str, next: &str| Failure::new(Exit::Usage, "cannot provision", why, next);
     let there = path.try_exists().map_err(|error| source::unreadable(path, &error))?;
     let Some(text) = &args.size else {
@@ -190,8 +167,8 @@ fn images_fit(manifest: &Manifest<'_>, slots: &SlotTable<'_>) -> Result<(), Fail
 
 /// Whether an earlier run of this very act was cut short: the disk has this table, nothing boots from it, and no slot holds anything but
 /// what a cut leaves of this bundle. What the other partitions hold stays where it is.
-fn was_begun(bench: &mut Bench, table: &NewTable, bundle: Digest) -> bool {
-    let Ok(survey) = bench.look() else { return false };
+fn was_begun(opened: &mut OpenDevice, table: &NewTable, bundle: Digest) -> bool {
+    let Ok(survey) = opened.look() else { return false };
     let vacant = |facts: &SlotFacts| {
         let ours = facts.installed.as_ref().is_none_or(|installed| installed.digest == bundle);
         let untried = matches!(facts.state, SlotState::Empty | SlotState::Disarmed | SlotState::Staged);
@@ -199,7 +176,7 @@ fn was_begun(bench: &mut Bench, table: &NewTable, bundle: Digest) -> bool {
         ours && untried && slot::out_of_order(facts.bits)
     };
     let mut found = Vec::new();
-    let read = survey.table.entries(&mut bench.disk, &mut [0; 4096], |partition| found.push(*partition));
+    let read = survey.table.entries(&mut opened.disk, &mut [0; 4096], |partition| found.push(*partition));
     let same = |(there, planned): (&Entry, &Entry)| {
         let layout = |entry: &Entry| (entry.number, entry.type_guid, entry.extent, entry.name);
         layout(there) == layout(planned)
@@ -218,13 +195,13 @@ fn refuse_a_used_disk(disk: &mut Disk) -> Result<(), Failure> {
 }
 
 /// A disk that the system runs from is not made anew under it, whatever is asked for.
-fn refuse_a_running_disk(session: &Session, bench: &mut Bench) -> Result<(), Failure> {
+fn refuse_a_running_disk(session: &Session, opened: &mut OpenDevice) -> Result<(), Failure> {
     // A disk without slots has none that runs, and of a file it is only known where it is said.
-    let Ok(survey) = bench.look() else { return Ok(()) };
-    if bench.is_file() && session.booted().said.is_none() {
+    let Ok(survey) = opened.look() else { return Ok(()) };
+    if opened.is_file() && session.booted().said.is_none() {
         return Ok(());
     }
-    match bench.judge(session, &survey) {
+    match opened.judge(session, &survey) {
         Ok(Running::Slot(slot)) => {
             let next = "name another disk; `install` renews what is on this one";
             Err(Failure::new(Exit::Refused, "", format!("slot {slot} of this disk is booted"), next))

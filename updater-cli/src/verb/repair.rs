@@ -1,14 +1,18 @@
 //! `repair`: both copies of the partition table valid and equal, the backup at the disk's end.
 
-use libupdate::gpt::write::{self, BackupPlace, Relocate, Repair};
-use libupdate::gpt::{CopyId, Table};
-use libupdate_linux::{Disk, Lock, Mode, OpenHow};
+use libupdate::device::repair;
+use libupdate::gpt::CopyId;
+use libupdate::gpt::write::{BackupPlace, Relocate, Repair};
+use libupdate_linux::{AlignedBuf, Disk, GuardedDisk, Lock, Mode, OpenHow};
 use serde::Serialize;
 
 use crate::exit::Failure;
 use crate::output::Report;
 use crate::session::Session;
 use crate::unusable;
+
+/// A whole usual table.
+const SCRATCH: usize = 64 << 10;
 
 /// Repairs what is damaged; says so where nothing is.
 pub fn run(session: &Session) -> Result<(), Failure> {
@@ -18,13 +22,11 @@ pub fn run(session: &Session) -> Result<(), Failure> {
     };
     let how = OpenHow { sector_size: session.sector_size()?, mode: Mode::ReadWrite, ..OpenHow::read_only() };
     let what = |failure: Failure| failure.doing(format!("cannot repair {}", path.display()));
-    let mut disk = Disk::open(&path, how).map_err(|error| what(error.into()))?;
+    let disk = Disk::open(&path, how).map_err(|error| what(error.into()))?;
     let _lock = Lock::act(&disk)?;
-    let _table = Lock::table(&disk)?;
-    let _shield = session.interrupt.shield();
-    let mut scratch = vec![0; 64 << 10];
-    let read = Table::read(&mut disk, &mut scratch);
-    let repaired = read.and_then(|table| write::repair(&mut disk, &table, Relocate::Yes, &mut scratch));
+    let mut disk = GuardedDisk::new(disk, session.interrupt.clone());
+    let mut scratch = AlignedBuf::new(SCRATCH);
+    let repaired = repair(&mut disk, Relocate::Yes, &mut scratch);
     let repair = repaired.map_err(|error| what(unusable::explained(&mut disk, &[], error)))?;
     session.output.done(&Repaired::of(&repair));
     Ok(())

@@ -3,12 +3,11 @@
 use libupdate::error::Rejected;
 use libupdate::policy::{Facts, SlotFacts};
 use libupdate::slot::SlotState;
-use libupdate::transition;
 use libupdate_linux::Mode;
 
-use crate::bench::Bench;
 use crate::cli::SlotOption;
 use crate::exit::{Exit, Failure};
+use crate::open_device::OpenDevice;
 use crate::session::Session;
 use crate::verb::status;
 
@@ -16,16 +15,15 @@ const WHAT: &str = "cannot roll back";
 
 /// Raises a good slot above every other.
 pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
-    let (device, mut bench, survey) = Bench::begin(session, Mode::ReadWrite)?;
-    let slot = match args.slot {
-        Some(slot) => slot,
-        None => survey.facts.rollback_target().map_err(|_| nowhere(&survey.facts))?,
-    };
-    let outcome = bench
-        .commit(session, |disk, specs, scratch| transition::rollback(disk, specs, &survey.facts, slot, scratch))
+    let (setup, mut opened, inspection) = OpenDevice::begin(session, Mode::ReadWrite)?;
+    if args.slot.is_none() {
+        inspection.facts.rollback_target().map_err(|_| nowhere(&inspection.facts))?;
+    }
+    let (slot, _) = opened
+        .act(session, |device, room, watch| device.rollback(args.slot, room, watch))
         .map_err(|failure| failure.doing(WHAT))?;
     session.output.note(&format!("slot {slot} boots next"));
-    status::after(session, &mut bench, device.profile, &outcome)
+    status::after(session, &mut opened, setup.profile)
 }
 
 /// No other slot is good. What the owner wants back may never have run, or may be running already.

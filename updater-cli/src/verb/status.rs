@@ -1,7 +1,9 @@
 //! `status`: slots with state, version and tries; what is booted, what boots next, and why something fell back.
 
+use libupdate::ByteLen;
 use libupdate::boot::Reason;
-use libupdate::gpt::write::Outcome;
+use libupdate::device::Next;
+use libupdate::gpt::write;
 use libupdate::gpt::{CopyState, Successful, Table};
 use libupdate::inspect::Inspection;
 use libupdate::policy::SlotFacts;
@@ -15,19 +17,18 @@ use libupdate_linux::running::Running;
 use libupdate_linux::watchdog::Keeper;
 use serde::Serialize;
 
-use crate::backup;
-use crate::bench::Bench;
 use crate::exit::Failure;
 use crate::last_result::{self, LastResult};
-use crate::next::Next;
+use crate::open_device::OpenDevice;
 use crate::output::{Printable, Report, Size};
 use crate::session::Session;
+use crate::verb::choose;
 
 /// Shows what is on the disk. Reads only.
 pub fn run(session: &Session) -> Result<(), Failure> {
-    let (device, mut bench, survey) = Bench::begin(session, Mode::ReadOnly)?;
-    warn_of_watchdog(session, &bench, device.profile);
-    session.output.result(&Status::of(&mut bench, &survey, device.profile))
+    let (device, mut opened, survey) = OpenDevice::begin(session, Mode::ReadOnly)?;
+    warn_of_watchdog(session, &opened, device.profile);
+    session.output.result(&Status::of(&mut opened, &survey, device.profile))
 }
 
 /// The document of `status --json`.
@@ -101,23 +102,24 @@ struct Fallback {
 
 impl Status {
     /// The status of a surveyed disk.
-    pub fn of(bench: &mut Bench, survey: &Inspection<'_>, profile: &Profile) -> Self {
+    pub fn of(opened: &mut OpenDevice, survey: &Inspection<'_>, profile: &Profile) -> Self {
         let name = |slot: libupdate::SlotId| slot.to_string();
-        let next = Next::of(bench, survey, profile.guard);
-        let passed_over = next.lines().collect();
+        // What cannot be read now was read a moment ago: then it is shown that nothing is known.
+        let next = opened.next().unwrap_or(Next { boot: None, passed_over: Default::default() });
+        let passed_over = choose::lines(&next).collect();
         let next = next.boot.map(|boot| name(boot.candidate.slot));
-        let rows = survey.slots.slots().iter().map(|slot| SlotRow::of(slot, bench, survey, profile)).collect();
+        let rows = survey.slots.slots().iter().map(|slot| SlotRow::of(slot, opened, survey, profile)).collect();
         Self {
-            disk: bench.disk.path().display().to_string(),
+            disk: opened.disk.path().display().to_string(),
             gpt: Copies::of(&survey.table),
-            booted: bench.view.booted.map(name),
-            running: bench.running,
+            booted: opened.view.booted.map(name),
+            running: opened.running,
             passed_over,
             next,
             slots: rows,
-            last_result: last_result::read(bench.is_file()),
-            last_fallback: fallback(bench, survey),
-            watchdog: keeper(bench, profile).map(|(watchdog, keeper)| WatchdogRow {
+            last_result: last_result::read(opened.is_file()),
+            last_fallback: fallback(opened, survey),
+            watchdog: keeper(opened, profile).map(|(watchdog, keeper)| WatchdogRow {
                 device: watchdog.device.display().to_string(),
                 state: word_for(keeper),
                 timeout_seconds: watchdog.timeout.as_secs(),
@@ -131,7 +133,7 @@ impl Copies {
         Self {
             primary: copy(table.primary().state()),
             backup: copy(table.backup().state()),
-            backup_bytes_before_end: backup::bytes_before_end(table),
+            backup_bytes_before_end: write::bytes_before_end(table).map(ByteLen::get),
         }
     }
 
@@ -161,14 +163,14 @@ const fn word_for(keeper: Keeper) -> &'static str {
 }
 
 /// The watchdog of the machine that runs, and who feeds it.
-fn keeper<'p>(bench: &Bench, profile: &'p Profile) -> Option<(&'p Watchdog, Keeper)> {
-    let watchdog = profile.boot.watchdog.as_ref().filter(|_| bench.runs_here)?;
+fn keeper<'p>(opened: &OpenDevice, profile: &'p Profile) -> Option<(&'p Watchdog, Keeper)> {
+    let watchdog = profile.boot.watchdog.as_ref().filter(|_| opened.runs_here)?;
     Some((watchdog, Keeper::of(&watchdog.device)))
 }
 
 /// Warns where the hook has armed a watchdog that nobody has taken over, or where none runs.
-pub fn warn_of_watchdog(session: &Session, bench: &Bench, profile: &Profile) {
-    let Some((watchdog, keeper)) = keeper(bench, profile) else { return };
+pub fn warn_of_watchdog(session: &Session, opened: &OpenDevice, profile: &Profile) {
+    let Some((watchdog, keeper)) = keeper(opened, profile) else { return };
     let (device, seconds) = (watchdog.device.display().to_string(), watchdog.timeout.as_secs());
     let node = Printable(&device);
     match keeper {
@@ -194,10 +196,10 @@ const fn copy(state: CopyState) -> &'static str {
 }
 
 impl SlotRow {
-    fn of(slot: &Slot<'_>, bench: &mut Bench, survey: &Inspection<'_>, profile: &Profile) -> Self {
+    fn of(slot: &Slot<'_>, opened: &mut OpenDevice, survey: &Inspection<'_>, profile: &Profile) -> Self {
         let facts = survey.facts.slot(slot.id).ok();
         let installed = facts.and_then(|facts| facts.installed.as_ref());
-        let asked = facts.and_then(|facts| asked(bench, slot, facts));
+        let asked = facts.and_then(|facts| asked(opened, slot, facts));
         let partition = |partition: &slot::Partition<'_>| PartitionRow {
             role: partition.role.to_owned(),
             label: partition.label.to_owned(),
@@ -207,7 +209,7 @@ impl SlotRow {
         let bits = slot.bits();
         let state = facts.map_or(SlotState::Unverified, |facts| facts.state);
         // Of what cannot be read nothing is known: it may be all right.
-        let unread = state == SlotState::Unverified && bench.unreadable(slot).is_some();
+        let unread = state == SlotState::Unverified && opened.unreadable(slot).is_some();
         Self {
             name: slot.id.to_string(),
             priority: bits.priority.get(),
@@ -226,27 +228,27 @@ impl SlotRow {
 }
 
 /// Seconds that a person has to confirm the trial of a slot that has or will have one.
-fn asked(bench: &mut Bench, slot: &Slot<'_>, facts: &SlotFacts) -> Option<u32> {
+fn asked(opened: &mut OpenDevice, slot: &Slot<'_>, facts: &SlotFacts) -> Option<u32> {
     let waits = matches!(facts.state, SlotState::Trial | SlotState::Staged);
     let installed = facts.installed.as_ref().filter(|_| waits)?;
-    let (disk, memory) = bench.disk_and_memory();
+    let (disk, memory) = opened.disk_and_memory();
     confirmation::asked(disk, slot, installed.digest, memory.block)
 }
 
 /// Why the device is not running what it would run: the verdict on a slot that failed, ran out of tries, or holds nothing authentic;
 /// else what the hook said in this boot of a good slot, which it only passed over.
-fn fallback(bench: &mut Bench, survey: &Inspection<'_>) -> Option<Fallback> {
+fn fallback(opened: &mut OpenDevice, survey: &Inspection<'_>) -> Option<Fallback> {
     let fell = |state| matches!(state, SlotState::Failed | SlotState::Exhausted | SlotState::Unverified);
     let slots = survey.facts.slots.iter();
     match slots.filter(|facts| fell(facts.state)).max_by_key(|facts| facts.bits.priority) {
-        Some(facts) => fallen(bench, survey, facts),
-        None => passed_over(bench, survey),
+        Some(facts) => fallen(opened, survey, facts),
+        None => passed_over(opened, survey),
     }
 }
 
-fn fallen(bench: &mut Bench, survey: &Inspection<'_>, facts: &SlotFacts) -> Option<Fallback> {
+fn fallen(opened: &mut OpenDevice, survey: &Inspection<'_>, facts: &SlotFacts) -> Option<Fallback> {
     let place = survey.slots.get(facts.slot).ok()?;
-    let (disk, memory) = bench.disk_and_memory();
+    let (disk, memory) = opened.disk_and_memory();
     // A verdict on another bundle was left behind by an earlier one. Where nothing is authentic, there is none to compare.
     let verdict = match &facts.installed {
         Some(installed) => boot_note::about(disk, place, installed.digest, memory.block),
@@ -263,8 +265,8 @@ fn fallen(bench: &mut Bench, survey: &Inspection<'_>, facts: &SlotFacts) -> Opti
     Some(Fallback { slot: facts.slot.to_string(), version: version(facts), reason, detail, time })
 }
 
-fn passed_over(bench: &Bench, survey: &Inspection<'_>) -> Option<Fallback> {
-    let PassedOver { slot, reason, detail } = bench.passed_over.first()?;
+fn passed_over(opened: &OpenDevice, survey: &Inspection<'_>) -> Option<Fallback> {
+    let PassedOver { slot, reason, detail } = opened.passed_over.first()?;
     let facts = survey.facts.slot(*slot).ok()?;
     let known = Reason::of_word(reason).map_or_else(|| reason.clone(), |reason| reason.to_string());
     Some(Fallback {
@@ -345,9 +347,8 @@ impl SlotRow {
 }
 
 /// What an act that changed slot bits reports: the slots as they are now.
-pub fn after(session: &Session, bench: &mut Bench, profile: &Profile, outcome: &Outcome) -> Result<(), Failure> {
-    crate::bench::tell(&session.output, outcome);
-    let survey = bench.survey_again(session)?;
-    session.output.done(&Status::of(bench, &survey, profile));
+pub fn after(session: &Session, opened: &mut OpenDevice, profile: &Profile) -> Result<(), Failure> {
+    let survey = opened.inspect_again(session)?;
+    session.output.done(&Status::of(opened, &survey, profile));
     Ok(())
 }

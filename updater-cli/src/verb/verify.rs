@@ -4,15 +4,15 @@ use std::path::Path;
 
 use libupdate::bundle::Unverified;
 use libupdate::inspect::{self, SlotTrailer};
-use libupdate::install;
+use libupdate::install::{self, Source as _};
 use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate::{ByteLen, Error, SlotId};
 use libupdate_linux::{Mode, OsError};
 use serde::Serialize;
 
-use crate::bench::{self, Bench};
 use crate::cli::Verify;
 use crate::exit::{Exit, Failure};
+use crate::open_device::{self, OpenDevice};
 use crate::output::{Printable, Report, Size, Watch};
 use crate::scratch_disk::ScratchDisk;
 use crate::session::Session;
@@ -23,7 +23,7 @@ pub fn run(session: &Session, args: &Verify) -> Result<(), Failure> {
     let verified = match (&args.file, args.slot) {
         (Some(file), _) => bundle(session, file, args).map_err(|failure| named(failure, &shown(file)))?,
         (None, Some(id)) => slot(session, id).map_err(|failure| named(failure, &format!("slot {id}")))?,
-        (None, None) => return Err(bench::no_slot("cannot verify")),
+        (None, None) => return Err(open_device::no_slot("cannot verify")),
     };
     session.output.result(&verified)
 }
@@ -62,7 +62,7 @@ fn bundle(session: &Session, file: &Path, args: &Verify) -> Result<Checked, Fail
     let geometries = verified.manifest().payloads().iter().map(|payload| payload.geometry());
     let (mut scratch, extents) = ScratchDisk::for_images(geometries);
     let mut watch = Watch::new(&session.output, &session.interrupt);
-    let rehearsed = bench::with_tools(&mut watch, |buffers, tools| {
+    let rehearsed = open_device::with_tools(&mut watch, |buffers, tools| {
         install::rehearse(&mut scratch, &verified, &extents, &mut source, buffers, tools)
     });
     rehearsed.map_err(|failure| source.explained(failure))?;
@@ -72,13 +72,13 @@ fn bundle(session: &Session, file: &Path, args: &Verify) -> Result<Checked, Fail
 
 /// Reads a slot, every byte of image and hash tree.
 fn slot(session: &Session, id: SlotId) -> Result<Checked, Failure> {
-    let (_, mut bench, survey) = Bench::begin(session, Mode::ReadOnly)?;
+    let (_, mut opened, survey) = OpenDevice::begin(session, Mode::ReadOnly)?;
     let slot = survey.slots.get(id).map_err(Error::<OsError>::from)?.clone();
     let mut trailer = Box::new([0; libupdate::region::trailer::TRAILER_BYTES]);
-    let view = bench.view;
-    let (disk, memory) = bench.disk_and_memory();
-    let (verified, extents) = match inspect::trailer(disk, &slot, &view, &mut trailer, [memory.block, memory.other])? {
-        SlotTrailer::Valid(verified, extents) => (verified, extents),
+    let view = opened.view;
+    let (disk, memory) = opened.disk_and_memory();
+    let verified = match inspect::trailer(disk, &slot, &view, &mut trailer, [memory.block, memory.other])? {
+        SlotTrailer::Valid(verified, _) => verified,
         SlotTrailer::NotAuthentic(kind) => return Err(Error::<OsError>::Corrupt(kind).into()),
         SlotTrailer::Mark(_) => {
             let why = "an installation into it was not finished, or was taken back";
@@ -95,11 +95,9 @@ fn slot(session: &Session, id: SlotId) -> Result<Checked, Failure> {
     };
     let mut watch = Watch::new(&session.output, &session.interrupt);
     let checked = Checked::of(&format!("slot {id}"), &verified);
-    let staged = bench.work(&mut watch, |disk, buffers, tools| {
-        install::restage(disk, verified, (id, slot.control, &extents), buffers, tools)
-    })?;
+    let total = opened.long_act(|device, room, work| device.check(id, room, work, &mut watch))?;
     watch.finish();
-    Ok(Checked { bytes: staged.total().get(), ..checked })
+    Ok(Checked { bytes: total.get(), ..checked })
 }
 
 impl Checked {

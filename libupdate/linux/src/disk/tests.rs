@@ -7,6 +7,8 @@ use std::rc::Rc;
 
 use tempfile::TempDir;
 
+use libupdate::io::Ended;
+
 use super::*;
 use crate::error::Class;
 
@@ -234,12 +236,12 @@ impl InFlight for Waited {
 fn what_is_in_flight_is_waited_for_where_that_is_worth_it() {
     let (_folder, path) = image(1 << 20);
     let mut disk = Disk::open(&path, OpenHow::read_write()).unwrap();
-    let ours = || OsError::call(Path::new("bundle"), "read", Errno::PIPE);
-    for (ends, worth, waited, errno) in
-        [(Ok(()), false, 1, Errno::IO), (Err(ours()), true, 1, Errno::PIPE), (Err(ours()), false, 0, Errno::PIPE)]
+    for (ended, waited, errno) in
+        [(Ended::Done, 1, Some(Errno::IO)), (Ended::BundleFailed, 1, None), (Ended::Failed, 0, None)]
     {
         let queue = Waited::default();
-        let told = disk.in_flight(Box::new(queue.clone()), |_| ends, |_| worth).unwrap_err();
-        assert_eq!((queue.0.get(), told.errno()), (waited, Some(errno)));
+        disk.queue = Some(Box::new(queue.clone()));
+        let told = disk.end_in_flight(ended).err().and_then(|error| error.errno());
+        assert_eq!((queue.0.get(), told), (waited, errno));
     }
 }

@@ -1,44 +1,45 @@
-//! A disk under work: opened, locked, its slots known, the booted one protected.
+//! A disk under work: opened, locked, its slots known, the booted one protected. Every act of a verb is one call of the core's device.
 
-use libupdate::Error;
-use libupdate::gpt::write::Outcome;
-use libupdate::inspect::{self, Inspection, Memory, View};
-use libupdate::install::Buffers;
-use libupdate::install::Tools;
+use libupdate::device::{Board, Device, Next, OnGrown, Room, Work};
+use libupdate::inspect::{Inspection, Memory, View};
+use libupdate::install::{Buffers, Tools};
 use libupdate::policy::Compression;
+use libupdate::region::Block;
 use libupdate::region::boot_note::BootNote;
 use libupdate::region::trailer::{TRAILER_BYTES, trailer_offset};
-use libupdate::slot::{PartitionSpec, Slot, SlotState};
+use libupdate::slot::{Slot, SlotState};
 use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::CHUNK_BYTES;
-use libupdate::{Window, transition};
+use libupdate::{Error, Window};
 use libupdate_linux::booted::{PassedOver, REPORT, Told};
 use libupdate_linux::hasher::Hasher;
 use libupdate_linux::running::{self, Doubt, Running, Source};
-use libupdate_linux::{AlignedBuf, Disk, DiskKind, Lock, Mode, OpenHow, OsError, Queue};
+use libupdate_linux::{AlignedBuf, Disk, DiskKind, GuardedDisk, Lock, Mode, OpenHow, OsError};
 
-use crate::backup;
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, Watch};
-use crate::session::{Device, Session};
+use crate::output::Watch;
+use crate::session::{Session, Setup};
 use crate::unusable;
 use crate::zstd::Unpacker;
 
 /// What a verb works on: the disk, and how this device looks at it.
-pub struct Bench {
-    pub disk: Disk,
+pub struct OpenDevice {
+    pub disk: GuardedDisk,
     pub view: View<'static>,
-    /// Slots that the hook passed over in this boot, where it left a report.
+    /// Slots that the hook passed over in this boot, if it left a report.
     pub passed_over: Vec<PassedOver>,
     /// Whether a slot of this disk is what the machine runs, by its own word.
     pub runs_here: bool,
     /// What is known of the slot that runs, once it was asked for.
     pub running: Running,
+    setup: Setup,
     purpose: Purpose,
     _lock: Option<Lock>,
     routed: bool,
-    backup_seen: bool,
-    memory: Memories,
+    room: Box<Room<'static>>,
+    scratch: AlignedBuf,
+    long: Long,
+    small: Small,
 }
 
 /// Why slots are looked at.
@@ -51,90 +52,69 @@ pub enum Purpose {
     Act,
 }
 
-/// Memory of the core's acts: 1 MiB for each chunk that is decompressed at once, whatever the image.
-struct Memories {
-    trailer: Box<[u8; TRAILER_BYTES]>,
-    block: Box<[u8; BLOCK_BYTES]>,
-    other: Box<[u8; BLOCK_BYTES]>,
-    page: Box<[u8; BLOCK_BYTES]>,
+/// Memory of the long acts: 1 MiB for each chunk that is decompressed at once, whatever the image. Taken when it is used first.
+struct Long {
     data: AlignedBuf,
     carried: Vec<u8>,
 }
 
-/// The profile's slot partitions.
-type Specs = &'static [PartitionSpec<'static>];
-/// How an act of the core ended.
-type Acted<T> = Result<T, Error<OsError>>;
-/// How it is told.
-type Done<T> = Result<T, Failure>;
+/// Memory for reading one slot's records.
+pub struct Small {
+    pub trailer: Box<[u8; TRAILER_BYTES]>,
+    pub block: Box<Block>,
+    pub other: Box<Block>,
+}
 
 /// A whole usual table and its header: one write for the primary.
 const SCRATCH: usize = 64 << 10;
 
-impl Memories {
+impl Long {
     fn new() -> Self {
-        let block = || Box::new([0; BLOCK_BYTES]);
-        Self {
-            trailer: Box::new([0; TRAILER_BYTES]),
-            block: block(),
-            other: block(),
-            page: block(),
-            data: AlignedBuf::new(0),
-            carried: Vec::new(),
-        }
+        Self { data: AlignedBuf::new(0), carried: Vec::new() }
     }
 
-    fn with_tools<T>(
-        &mut self,
-        watch: &mut Watch<'_>,
-        act: impl FnOnce(&mut Buffers<'_>, &mut Tools<'_, Hasher, Unpacker, Watch<'_>>) -> Result<T, Error<OsError>>,
-    ) -> Result<T, Failure> {
+    fn with_work<T>(&mut self, act: impl FnOnce(&mut Work<'_, Hasher, Unpacker>) -> T) -> T {
         if self.data.is_empty() {
-            // Memory, and threads, that are taken only where they are used.
             self.data = AlignedBuf::new(crate::zstd::at_once() * CHUNK_BYTES);
             self.carried = vec![0; self.data.len()];
         }
-        let mut buffers = Buffers {
-            data: &mut self.data,
-            carried: &mut self.carried,
-            leaf: &mut self.block,
-            block: &mut self.other,
-            page: &mut self.page,
-        };
         let (mut hasher, mut decompressor) = (Hasher::default(), Unpacker::new());
-        let mut tools = Tools { hasher: &mut hasher, decompressor: &mut decompressor, observer: watch };
-        Ok(act(&mut buffers, &mut tools)?)
-    }
-
-    fn survey(&mut self) -> Memory<'_> {
-        Memory { trailer: &mut self.trailer, block: &mut self.block, other: &mut self.other }
+        let Self { data, carried } = self;
+        act(&mut Work { data, carried, hasher: &mut hasher, decompressor: &mut decompressor })
     }
 }
 
-impl Bench {
+impl Small {
+    fn new() -> Self {
+        let block = || Box::new([0; BLOCK_BYTES]);
+        Self { trailer: Box::new([0; TRAILER_BYTES]), block: block(), other: block() }
+    }
+}
+
+impl OpenDevice {
     /// Opens the session's disk and reads what is on it: what every act on slots begins with.
-    pub fn begin(session: &Session, mode: Mode) -> Result<(Device, Self, Inspection<'static>), Failure> {
-        let device = session.device()?;
-        let mut bench = Self::open(session, &device, mode)?;
-        let survey = bench.survey(session)?;
-        Ok((device, bench, survey))
+    pub fn begin(session: &Session, mode: Mode) -> Result<(Setup, Self, Inspection<'static>), Failure> {
+        let setup = session.setup()?;
+        let mut opened = Self::open(session, &setup, mode)?;
+        let inspection = opened.inspect(session)?;
+        Ok((setup, opened, inspection))
     }
 
     /// Opens the session's disk. For writing, nobody else may be at work on it.
-    pub fn open(session: &Session, device: &Device, mode: Mode) -> Result<Self, Failure> {
-        let path = session.disk_path(device.profile)?;
+    pub fn open(session: &Session, setup: &Setup, mode: Mode) -> Result<Self, Failure> {
+        let path = session.disk_path(setup.profile)?;
         let how = OpenHow { sector_size: session.sector_size()?, mode, ..OpenHow::read_only() };
         let disk = Disk::open(&path, how)?;
         match mode {
-            Mode::ReadOnly => Ok(Self::with(disk, None, device, Purpose::Look)),
-            Mode::ReadWrite => Self::locked(disk, device),
+            Mode::ReadOnly => Ok(Self::with(session, disk, None, setup, Purpose::Look)),
+            Mode::ReadWrite => Self::locked(session, disk, setup),
         }
     }
 
     /// Takes an open disk for one act.
-    pub fn locked(disk: Disk, device: &Device) -> Result<Self, Failure> {
+    pub fn locked(session: &Session, disk: Disk, setup: &Setup) -> Result<Self, Failure> {
         let lock = Lock::act(&disk)?;
-        Ok(Self::with(disk, Some(lock), device, Purpose::Act))
+        Ok(Self::with(session, disk, Some(lock), setup, Purpose::Act))
     }
 
     /// The same for an act that is only judged.
@@ -143,27 +123,29 @@ impl Bench {
         Self { purpose: Purpose::Act, ..self }
     }
 
-    fn with(disk: Disk, lock: Option<Lock>, device: &Device, purpose: Purpose) -> Self {
-        let Device { profile, specs, anchors } = *device;
+    fn with(session: &Session, disk: Disk, lock: Option<Lock>, setup: &Setup, purpose: Purpose) -> Self {
+        let Setup { profile, specs, anchors } = *setup;
         let compatible = profile.compatible.as_str();
         let view = View { compatible, specs, anchors, booted: None, compression: Compression::Zstd };
-        let (passed_over, running, memory) = (Vec::new(), Running::Unknown, Memories::new());
         Self {
-            disk,
+            disk: GuardedDisk::new(disk, session.interrupt.clone()),
             view,
-            passed_over,
+            passed_over: Vec::new(),
             runs_here: false,
-            running,
+            running: Running::Unknown,
+            setup: *setup,
             purpose,
             _lock: lock,
             routed: false,
-            backup_seen: false,
-            memory,
+            room: Box::default(),
+            scratch: AlignedBuf::new(SCRATCH),
+            long: Long::new(),
+            small: Small::new(),
         }
     }
 
     /// Reads what is on the disk, finds out which slot is booted, and protects that one from every write.
-    pub fn survey(&mut self, session: &Session) -> Result<Inspection<'static>, Failure> {
+    pub fn inspect(&mut self, session: &Session) -> Result<Inspection<'static>, Failure> {
         let first = self.look()?;
         self.running = self.running(session, &first)?;
         self.view.booted = match self.running {
@@ -182,8 +164,8 @@ impl Bench {
     }
 
     /// Reads what is on the disk after an act. On a device the booted slot is the one it was.
-    pub fn survey_again(&mut self, session: &Session) -> Result<Inspection<'static>, Failure> {
-        if self.is_file() { self.survey(session) } else { self.look() }
+    pub fn inspect_again(&mut self, session: &Session) -> Result<Inspection<'static>, Failure> {
+        if self.is_file() { self.inspect(session) } else { self.look() }
     }
 
     /// Sends each partition's data to its own node, and protects the booted slot's.
@@ -203,16 +185,15 @@ impl Bench {
 
     /// Reads what is on the disk now.
     pub fn look(&mut self) -> Result<Inspection<'static>, Failure> {
-        let Self { disk, view, memory, .. } = self;
-        inspect::inspect(disk, view, &mut memory.survey()).map_err(|error| unusable::explained(disk, view.specs, error))
+        self.with_device(|device, room| device.inspect(room))
     }
 
     /// Why a slot cannot be read, where it cannot. What stands there is not judged.
     pub fn unreadable(&mut self, slot: &Slot<'_>) -> Option<OsError> {
-        let Self { disk, memory, .. } = self;
+        let Self { disk, small, .. } = self;
         slot.partitions.iter().find_map(|partition| {
             let at = trailer_offset(partition.extent.len())?;
-            match Window::new(disk, partition.extent).read(at, &mut *memory.block) {
+            match Window::new(disk, partition.extent).read(at, &mut *small.block) {
                 Err(Error::Io(error)) => Some(error.cause),
                 _ => None,
             }
@@ -257,61 +238,64 @@ impl Bench {
         }
     }
 
-    /// Runs one act that changes slot bits, once the backup of the table stands at the disk's end: see `backup.rs`.
-    pub fn commit<T>(
+    /// What boots next, by the rules of a boot.
+    pub fn next(&mut self) -> Result<Next, Failure> {
+        self.with_device(|device, room| device.next(room))
+    }
+
+    /// One act of the core.
+    pub fn act<T>(
         &mut self,
         session: &Session,
-        act: impl FnOnce(&mut Disk, Specs, &mut [u8]) -> Acted<T>,
-    ) -> Done<T> {
-        if !std::mem::replace(&mut self.backup_seen, true) {
-            let told = &session.output;
-            self.alone(session, |disk, _, scratch| backup::to_the_end(disk, told, scratch))?;
-        }
-        self.alone(session, act)
-    }
-
-    /// Runs one act on the table and nothing else: udev is kept away, and no signal ends the process in between.
-    pub fn alone<T>(
-        &mut self,
-        session: &Session,
-        act: impl FnOnce(&mut Disk, Specs, &mut [u8]) -> Acted<T>,
-    ) -> Done<T> {
-        let _table = Lock::table(&self.disk)?;
-        let _shield = session.interrupt.shield();
-        let Self { disk, view, .. } = self;
-        act(disk, view.specs, &mut AlignedBuf::new(SCRATCH))
-            .map_err(|error| unusable::explained(disk, view.specs, error))
-    }
-
-    /// For an act that finds nothing to do: what it found is made durable, since an earlier act may have been killed before it was, and
-    /// both copies of the table are made equal.
-    pub fn settle(&mut self, session: &Session) -> Result<(), Failure> {
-        let outcome = self.commit(session, |disk, _, scratch| transition::settle(disk, scratch))?;
-        tell(&session.output, &outcome);
-        Ok(())
-    }
-
-    /// Lends disk, memory and tools to a long act.
-    pub fn work<T>(
-        &mut self,
-        watch: &mut Watch<'_>,
         act: impl FnOnce(
-            &mut Disk,
-            &mut Buffers<'_>,
-            &mut Tools<'_, Hasher, Unpacker, Watch<'_>>,
+            &mut Device<'_, 'static, GuardedDisk>,
+            &mut Room<'static>,
+            &mut Watch<'_>,
         ) -> Result<T, Error<OsError>>,
     ) -> Result<T, Failure> {
-        let Self { disk, memory, .. } = self;
-        // What came before a bundle broke off, or broke, is right: the next run need not fetch it.
-        let bundle_failed = |failure: &Failure| matches!(failure.code, Exit::NotAuthentic | Exit::Network);
-        let act = |disk: &mut Disk| memory.with_tools(watch, |buffers, tools| act(disk, buffers, tools));
-        disk.in_flight(Box::new(Queue::default()), act, bundle_failed)
+        let mut watch = Watch::new(&session.output, &session.interrupt);
+        self.with_device(|device, room| act(device, room, &mut watch))
     }
 
-    /// Memory for reading one slot's trailers.
-    pub fn disk_and_memory(&mut self) -> (&mut Disk, Memory<'_>) {
-        let Self { disk, memory, .. } = self;
-        (disk, memory.survey())
+    fn with_device<T>(
+        &mut self,
+        act: impl FnOnce(&mut Device<'_, 'static, GuardedDisk>, &mut Room<'static>) -> Result<T, Error<OsError>>,
+    ) -> Result<T, Failure> {
+        let board = self.board();
+        let Self { disk, view, room, scratch, .. } = self;
+        let done = act(&mut Device::new(disk, board, scratch), room);
+        done.map_err(|error| unusable::explained(disk, view.specs, error))
+    }
+
+    /// One act of the core that reads or writes images.
+    pub fn long_act<T>(
+        &mut self,
+        act: impl FnOnce(
+            &mut Device<'_, 'static, GuardedDisk>,
+            &mut Room<'static>,
+            &mut Work<'_, Hasher, Unpacker>,
+        ) -> Result<T, Error<OsError>>,
+    ) -> Result<T, Failure> {
+        let board = self.board();
+        let Self { disk, view, room, scratch, long, .. } = self;
+        let done = long.with_work(|work| act(&mut Device::new(disk, board, scratch), room, work));
+        done.map_err(|error| unusable::explained(disk, view.specs, error))
+    }
+
+    const fn board(&self) -> Board<'static> {
+        let Setup { profile, .. } = self.setup;
+        Board { view: self.view, tries: profile.tries, guard: profile.guard, backup: OnGrown::Moves }
+    }
+
+    /// For a verb that finds nothing to do.
+    pub fn settle(&mut self, session: &Session) -> Result<(), Failure> {
+        self.act(session, |device, _, watch| device.settle(watch)).map(|_| ())
+    }
+
+    /// Memory for reading one slot's records.
+    pub fn disk_and_memory(&mut self) -> (&mut GuardedDisk, Memory<'_>) {
+        let Self { disk, small: Small { trailer, block, other }, .. } = self;
+        (disk, Memory { trailer, block, other })
     }
 
     /// Whether this is a disk image file.
@@ -320,22 +304,17 @@ impl Bench {
     }
 }
 
-/// What a commit has to say besides that it is done.
-pub fn tell(output: &Output, outcome: &Outcome) {
-    if let Some(copy) = outcome.repaired {
-        output.note(&format!("repaired the {copy} copy of the partition table"));
-    }
-    if let Some(warning) = outcome.warning {
-        output.warn(&format!("{warning}; the change itself is durable. Run `repair`"));
-    }
-}
-
 /// Lends memory and tools to a long act that has a disk of its own.
 pub fn with_tools<T>(
     watch: &mut Watch<'_>,
     act: impl FnOnce(&mut Buffers<'_>, &mut Tools<'_, Hasher, Unpacker, Watch<'_>>) -> Result<T, Error<OsError>>,
 ) -> Result<T, Failure> {
-    Memories::new().with_tools(watch, act)
+    let [mut leaf, mut block, mut page] = [(); 3].map(|()| Box::new([0; BLOCK_BYTES]));
+    let done = Long::new().with_work(|Work { data, carried, hasher, decompressor }| {
+        let mut buffers = Buffers { data, carried, leaf: &mut leaf, block: &mut block, page: &mut page };
+        act(&mut buffers, &mut Tools { hasher, decompressor, observer: watch })
+    });
+    Ok(done?)
 }
 
 /// A failure of an act that had no slot to work on.
