@@ -12,9 +12,7 @@ use tests::device::Device;
 use tests::gpt_copy::{GptCopy, Which};
 use tests::table_oracle::TableOracle;
 
-#[path = "bad_table/grown.rs"]
 mod grown;
-#[path = "bad_table/words.rs"]
 mod words;
 
 const BOTH: [Which; 2] = [Which::Primary, Which::Backup];

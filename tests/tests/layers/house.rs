@@ -185,7 +185,7 @@ fn binary_files_are_small() {
 #[test]
 fn the_top_of_the_tree_is_fixed() {
     let strangers = strangers_at_the_top(&tree::files());
-    assert!(strangers.is_empty(), "{strangers:?}: see TOP in tests/tests/house.rs");
+    assert!(strangers.is_empty(), "{strangers:?}: see TOP in tests/tests/layers/house.rs");
 }
 
 #[test]
