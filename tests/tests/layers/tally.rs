@@ -91,6 +91,41 @@ fn a_part_that_checks_nothing_or_dies_fails() {
     assert_eq!((nothing.said.lines().last(), nothing.code), (Some("0 passed, 1 failed"), Some(1)));
 }
 
+/// What times.awk makes of stamped lines, with as many tests at once.
+fn seconds(threads: u32, lines: &str) -> Vec<String> {
+    let shown =
+        bash(&format!("printf '{lines}' | awk -v part=cli -v threads={threads} -f tests/shell/times.awk | sort -k4"));
+    shown.said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn a_test_lasts_from_the_end_of_the_one_that_made_room_for_it() {
+    let two_at_once = "10.0 running 3 tests\\n11.0 test b ... ok\\n12.5 test a ... ok\\n14.0 test c ... FAILED\\n";
+    assert_eq!(seconds(2, two_at_once), ["2.5 s cli a", "1.0 s cli b", "3.0 s cli c"]);
+    let two_programs = "10.0 running 1 test\\n11.0 test a ... ok\\n20.0 running 1 test\\n22.0 test b ... ok\\n";
+    assert_eq!(seconds(1, two_programs), ["1.0 s cli a", "2.0 s cli b"]);
+    let verdict_after_words = "10.0 running 1 test\\n10.1 test a ... result: 1\\n13.0 ok\\n";
+    assert_eq!(seconds(1, verdict_after_words), ["3.0 s cli a"]);
+}
+
+#[test]
+fn a_run_ends_with_its_slowest_tests() {
+    let log = format!("{BEGIN}running 2 tests\ntest quick ... ok\ntest last ... ok\n{}", result(2, 0, 0));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("log"), log).unwrap();
+    let shown = bash(&format!(
+        "LOGS={0}; . tests/shell/tally.sh; cargo() {{ cat {0}/log; }}\n\
+         begin_tally; begin_part layers; cargo_tests title; end_part; end_tally",
+        folder.path().display()
+    ));
+    assert!(shown.said.contains("the slowest tests\n"), "{}", shown.said);
+    assert!(
+        ["quick", "last"].iter().all(|name| shown.said.contains(&format!("s  layers  {name}\n"))),
+        "{}",
+        shown.said
+    );
+}
+
 #[test]
 fn results_are_shown_and_failures_show_the_log() {
     let shown =
