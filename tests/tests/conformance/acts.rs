@@ -130,8 +130,7 @@ fn u8_a_slot_that_was_never_written_is_not_flipped_to() {
     let device = Device::new();
     let before = device.bytes();
     for act in [&["activate"][..], &["rollback"], &["mark-good", "--slot", "b"]] {
-        let answer = device.run(act);
-        assert!(matches!(answer.code(), Some(2 | 3 | 7)), "{answer}");
+        drop(device.run(act).exits(Exit::Refused));
     }
     assert!(device.bytes() == before);
 }
