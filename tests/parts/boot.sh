@@ -8,9 +8,8 @@ part() {
   check "the hook and the program build for ARMv8" tests/guest/build fits aarch64
   export GUEST_BOOTS=$LOGS/guest-boots
   rm -f "$GUEST_BOOTS"
-  test_targets boot
   # Two guests at once: most take a processor and 256 MiB, those with systemd two and 1 GiB.
-  cargo_tests "guests" -p tests "${TARGETS[@]}" -- --nocapture --test-threads=2
+  cargo_tests "guests" -p tests --test boot -- --nocapture --test-threads=2
   boots=$(wc -l <"$GUEST_BOOTS" || echo 0)
   echo "   guest boots: $boots"
 }

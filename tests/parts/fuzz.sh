@@ -7,7 +7,10 @@ part() {
   check "clippy" cargo clippy --locked --manifest-path fuzz/Cargo.toml --release --target-dir "$TARGET/fuzz" --all-targets -- -D warnings
   cargo_tests "the seeds" --manifest-path fuzz/Cargo.toml --release --target-dir "$TARGET/fuzz"
   check "the targets are built" fuzz/run build
+  # Each takes one processor.
   for name in gpt superblock_geometry manifest bundle_stream profile acts; do
-    check "$name" fuzz/run "$name" "${FUZZ_SECONDS:-20}"
+    [[ $(jobs -rp | wc -l) -lt $(nproc) ]] || wait -n
+    check "$name" fuzz/run "$name" "${FUZZ_SECONDS:-20}" &
   done
+  wait
 }

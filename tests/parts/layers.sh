@@ -3,6 +3,5 @@
 packages=(git)
 
 part() {
-  test_targets layers
-  cargo_tests "floors, style, counting" -p tests "${TARGETS[@]}"
+  cargo_tests "floors, style, counting" -p tests --test layers
 }

@@ -3,12 +3,7 @@
 packages=()
 
 part() {
-  local alone=() target
-  test_targets power
+  cargo_tests "wrong writers are caught, failing drives survived" -p tests --test power -- --skip laboratory:: --nocapture --test-threads=1
   # The laboratory itself is run alone: it uses every processor, and its numbers come last.
-  for target in "${TARGETS[@]}"; do
-    [[ $target == power || $target == --test ]] || alone+=(--test "$target")
-  done
-  cargo_tests "wrong writers are caught, failing drives survived" -p tests "${alone[@]}" -- --nocapture --test-threads=1
-  cargo_tests "every act under every cut" -p tests --test power -- --nocapture
+  cargo_tests "every act under every cut" -p tests --test power -- laboratory:: --nocapture
 }

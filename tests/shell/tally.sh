@@ -1,9 +1,13 @@
 # Counting: what passed and failed, in which part, and how long it took.
 # shellcheck shell=bash
 
+# shellcheck source-path=SCRIPTDIR
+. tests/shell/times.sh
+
 begin_tally() {
   TALLY=$(mktemp)
-  trap 'rm -f "$TALLY"' EXIT
+  TIMES=$(mktemp)
+  trap 'rm -f "$TALLY" "$TIMES"' EXIT
   trap 'exit 130' INT TERM
   STARTED=$SECONDS
 }
@@ -12,6 +16,7 @@ begin_tally() {
 end_tally() {
   local passed failed
   read -r passed failed < <(sum "")
+  show_slowest
   echo
   echo "took $((SECONDS - STARTED)) s"
   echo "$passed passed, $failed failed"
@@ -48,11 +53,11 @@ sum() {
 # check TITLE COMMAND...: one check. The command's output is shown only when it fails, but for lines that begin with
 # 'result: ', which are what a person wants to read.
 check() {
-  local title=$1 log
+  local title=$1 log began=$SECONDS
   shift
   log=$(log_file "$title")
   if quietly "$log" "$@"; then
-    count 1 0 "$title"
+    count 1 0 "$title$(since "$began")"
     show_results "$log"
   else
     count 0 1 "$title"
@@ -63,16 +68,21 @@ check() {
 # cargo_tests TITLE ARGUMENT...: runs `cargo test` and counts each test. A test binary that gives no result (a crash, an
 # error of the build) counts as one failure, and so does an ignored test, or none at all.
 cargo_tests() {
-  local title=$1 log passed failed silent
+  local title=$1 log passed failed silent began=$SECONDS
   shift
   log=$(log_file "$title")
-  quietly "$log" cargo test --locked --no-fail-fast "$@" || true
+  timed "$log" cargo test --locked --no-fail-fast "$@"
   read -r passed failed silent < <(read_results "$log")
   if [[ $STATUS != 0 && $failed == 0 && $silent == 0 ]]; then failed=1; fi
   if [[ $passed == 0 && $failed == 0 ]]; then failed=1; fi
-  count "$passed" "$((failed + silent))" "$title: $passed tests"
+  count "$passed" "$((failed + silent))" "$title: $passed tests$(since "$began")"
   show_results "$log"
   [[ $((failed + silent)) == 0 ]] || show_end "$log"
+}
+
+# since BEGAN: the seconds that have passed, where there are some.
+since() {
+  [[ $SECONDS == "$1" ]] || echo ", $((SECONDS - $1)) s"
 }
 
 show_results() {

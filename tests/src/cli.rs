@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::answer::Answer;
-use crate::tree;
+use crate::{tool, tree};
 
 /// A run that takes longer than this hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,7 +41,7 @@ fn built() -> PathBuf {
         None => panic!("{} names no profile", folder.display()),
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let done = Command::new(cargo)
+    let done = tool::outside_cargo(cargo)
         .args(["build", "--locked", "--quiet", "--package", "updater-cli", "--profile", profile, "--target-dir"])
         .arg(target)
         .current_dir(tree::root())

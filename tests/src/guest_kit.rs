@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 
 use tempfile::TempDir;
@@ -165,7 +164,7 @@ impl Kit {
 /// Runs a script of this project, and gives the folder it prints.
 fn printed_by(script: &str, arguments: &[&str]) -> PathBuf {
     let script = tree::root().join(script);
-    let done = Command::new(&script).args(arguments).output().expect("the script can be run");
+    let done = tool::outside_cargo(&script).args(arguments).output().expect("the script can be run");
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{} {arguments:?}: {}\n{said}", script.display(), done.status);
     PathBuf::from(String::from_utf8_lossy(&done.stdout).trim())

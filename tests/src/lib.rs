@@ -5,7 +5,7 @@
 //! - [`table_oracle`]: a partition table as sgdisk, sfdisk and cgpt see it.
 //! - [`tree`]: the files of the project, as a commit would hold them.
 //! - [`markdown`]: fences, headings and links of a document.
-//! - [`rust_source`]: tokens, functions and paths of a Rust file, for the tests that hold the house style.
+//! - [`rust_source`]: tokens and paths of a Rust file, for the floors.
 //! - [`cli`]: the program itself; [`answer`]: what a run of it came to.
 //! - [`workshop`]: keys, profiles, images and bundles; [`root_image`]: images of real file systems.
 //! - [`bundle_parts`], [`packed_bundle`], [`raw_manifest`], [`gpt_copy`]: bundles and tables in pieces, to be broken.

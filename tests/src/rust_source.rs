@@ -1,17 +1,6 @@
-//! A Rust file as tokens with lines, which is all that the style tests need to know of the language.
+//! A Rust file as tokens with lines, which is all that the floors need to know of the language.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
-
-/// A function that has a body.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Function {
-    /// Its name.
-    pub name: String,
-    /// Line of the word `fn`, from 1.
-    pub first_line: usize,
-    /// Line of the closing brace.
-    pub last_line: usize,
-}
 
 /// A path that begins in the crate's root, by its first name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,34 +18,6 @@ pub struct RootPath {
 #[must_use]
 pub fn tokens(source: &str) -> TokenStream {
     source.parse().unwrap_or_else(|error| panic!("not Rust: {error}"))
-}
-
-/// Every function with a body, also inside modules, impls, functions and macros.
-#[must_use]
-pub fn functions(source: &TokenStream) -> Vec<Function> {
-    let trees: Vec<TokenTree> = source.clone().into_iter().collect();
-    let mut found = Vec::new();
-    for (at, tree) in trees.iter().enumerate() {
-        if let TokenTree::Group(group) = tree {
-            found.extend(functions(&group.stream()));
-        }
-        if is_word(tree, "fn") {
-            found.extend(function_at(&trees, at));
-        }
-    }
-    found
-}
-
-/// The function whose word `fn` stands at `at`; `None` for a function pointer's type, or a declaration without a body.
-fn function_at(trees: &[TokenTree], at: usize) -> Option<Function> {
-    let TokenTree::Ident(name) = trees.get(at + 1)? else { return None };
-    let rest = trees.get(at + 2..)?;
-    let body = rest.iter().take_while(|tree| !is_punct(tree, ';')).find_map(brace_group)?;
-    Some(Function {
-        name: name.to_string(),
-        first_line: trees.get(at)?.span().start().line,
-        last_line: body.span_close().end().line,
-    })
 }
 
 /// Every path from the crate's root in a file whose module lies `depth` modules below it: `crate::x`, `crate::{x, y}`, and
@@ -112,26 +73,17 @@ fn list_heads(group: &Group) -> Vec<RootPath> {
 }
 
 /// Whether `tree` is the word.
-#[must_use]
-pub fn is_word(tree: &TokenTree, word: &str) -> bool {
+fn is_word(tree: &TokenTree, word: &str) -> bool {
     matches!(tree, TokenTree::Ident(ident) if ident == word)
 }
 
 /// Whether `tree` is the sign.
-#[must_use]
-pub fn is_punct(tree: &TokenTree, sign: char) -> bool {
+fn is_punct(tree: &TokenTree, sign: char) -> bool {
     matches!(tree, TokenTree::Punct(punct) if punct.as_char() == sign)
 }
 
 fn is_separator(rest: &[TokenTree]) -> bool {
     rest.len() > 2 && is_punct(&rest[0], ':') && is_punct(&rest[1], ':')
-}
-
-fn brace_group(tree: &TokenTree) -> Option<&Group> {
-    match tree {
-        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Some(group),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -140,15 +92,6 @@ mod tests {
 
     fn names(source: &str, depth: usize) -> Vec<String> {
         root_paths(&tokens(source), depth).into_iter().map(|path| path.name).collect()
-    }
-
-    #[test]
-    fn functions_are_found_with_their_lines_wherever_they_stand() {
-        let source =
-            "impl A {\n  fn a(f: fn(u8)) -> [u8; 2] {\n    fn b() {}\n  }\n  fn declared();\n}\n// fn c() {}\n";
-        let found = functions(&tokens(source));
-        let places: Vec<_> = found.iter().map(|f| (f.name.as_str(), f.first_line, f.last_line)).collect();
-        assert_eq!(places, [("a", 2, 4), ("b", 3, 3)]);
     }
 
     #[test]

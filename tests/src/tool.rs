@@ -52,6 +52,21 @@ pub fn run_silent<A: AsRef<OsStr>>(program: &str, arguments: &[A]) -> String {
     stdout
 }
 
+/// A command that knows nothing of the cargo that runs this test. Some build scripts look at what cargo tells of a package (that
+/// of `ring` at CARGO_MANIFEST_DIR): told of package `tests`, they run again and their libraries are compiled again, and once more
+/// when a shell builds the same.
+#[must_use]
+pub fn outside_cargo(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let of_package = |prefix| name.to_str().is_some_and(|name| name.starts_with(prefix));
+        if of_package("CARGO_PKG_") || of_package("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ use tests::tool;
 
 const BLOCK: u64 = 4096;
 /// Vectors of the unit tests, which cannot run a tool.
-const GOLDEN: &str = include_str!("../../libupdate/src/verity/golden.txt");
+const GOLDEN: &str = include_str!("../../../libupdate/src/verity/golden.txt");
 
 /// Memory where there is some: `veritysetup` takes four times longer to read a hole of a disk's file system.
 fn scratch() -> TempDir {
@@ -174,12 +174,12 @@ fn the_roots_in_source_can_be_made_again() {
     File::create(&zeros).unwrap().set_len(4_294_971_392).unwrap();
     let uuid = "00000000-0000-8000-8000-000000000000";
     let root = theirs(&zeros, geometry((1 << 20) + 1), &[0xaa], uuid);
-    assert!(include_str!("../../libupdate/src/verity/builder.rs").contains(&root), "{root}");
+    assert!(include_str!("../../../libupdate/src/verity/builder.rs").contains(&root), "{root}");
 
     let sevens = dir.path().join("sevens");
     fs::write(&sevens, vec![7; 129 * 4096]).unwrap();
     let root = theirs(&sevens, geometry(129), &[0xaa], uuid);
-    assert!(include_str!("../../libupdate/src/verity.rs").contains(&root), "{root}");
+    assert!(include_str!("../../../libupdate/src/verity.rs").contains(&root), "{root}");
 }
 
 fn verify(path: &Path, tree: &Tree<'_>) -> bool {

@@ -51,7 +51,7 @@ fn steps(fence: &Fence) -> Result<Vec<Step>, String> {
         "sh" => Ok(vec![Step { line: fence.line, command: fence.body.clone(), prints: Prints::Anything }]),
         "console" => transcript(fence),
         other if NOT_RUN.contains(&other) => Ok(Vec::new()),
-        other => Err(format!("line {}: a fence of language '{other}': see tests/tests/readme.rs", fence.line)),
+        other => Err(format!("line {}: a fence of language '{other}': see tests/tests/docs/readme.rs", fence.line)),
     }
 }
 

@@ -16,6 +16,8 @@ fn the_file_is_flushed_before_it_has_its_name_and_the_name_after() {
         let strace = ["strace", "-f", "-qqq", "-y", "-o", &path("log"), "-e", "trace=fsync,/^rename"];
         create.under(&strace).run().exits(Exit::Done);
         let log = fs::read_to_string(path("log")).unwrap();
+        // A thread that ends with the program, in the middle of a call that nobody traces.
+        let log = log.lines().filter(|line| !line.contains("<detached")).collect::<Vec<_>>().join("\n");
         let [file, name, flush] = log.lines().collect::<Vec<_>>()[..] else { panic!("other calls:\n{log}") };
         assert!(file.contains(" fsync(") && file.contains(".tmp>)"), "{log}");
         assert!(name.contains(" rename"), "{log}");

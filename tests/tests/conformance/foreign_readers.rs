@@ -18,9 +18,7 @@ use tests::file_disk::FileDisk;
 use tests::gpt_readers::{Reader, Seen, ours, ours_on};
 use tests::tool;
 
-#[path = "foreign_readers/linux.rs"]
 mod linux;
-#[path = "foreign_readers/programs.rs"]
 mod programs;
 
 use programs::{

@@ -159,8 +159,8 @@ fn variants(source: &str, name: &str) -> BTreeSet<String> {
 fn every_kind_of_damage_belongs_to_a_rule_of_the_document() {
     let document = document();
     let sources = [
-        ("Corrupt", include_str!("../../libupdate/src/error/corrupt.rs")),
-        ("Incompatible", include_str!("../../libupdate/src/error/rejected.rs")),
+        ("Corrupt", include_str!("../../../libupdate/src/error/corrupt.rs")),
+        ("Incompatible", include_str!("../../../libupdate/src/error/rejected.rs")),
     ];
     for (name, source) in sources {
         let kinds = variants(source, name);

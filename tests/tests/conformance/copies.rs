@@ -1,5 +1,5 @@
 //! Catalogue of gpt-slots.md section 9, R20 to R31: two copies, errors of the disk, sizes that changed. R1 to R19 are in
-//! `conformance_validity.rs`.
+//! `validity.rs`.
 
 use libupdate::error::TableFault;
 use libupdate::gpt::write::{BackupPlace, Relocate, Warning, repair};

@@ -1,4 +1,4 @@
-//! Catalogue of gpt-slots.md section 9, letter U: what acts do to bits. U4 and U5 are in `conformance_prioritize.rs`.
+//! Catalogue of gpt-slots.md section 9, letter U: what acts do to bits. U4 and U5 are in `prioritize.rs`.
 
 use libupdate::boot::{Choice, Guard, candidates, choose};
 use libupdate::error::{Rejected, TableFault};
@@ -130,8 +130,7 @@ fn u8_a_slot_that_was_never_written_is_not_flipped_to() {
     let device = Device::new();
     let before = device.bytes();
     for act in [&["activate"][..], &["rollback"], &["mark-good", "--slot", "b"]] {
-        let answer = device.run(act);
-        assert!(matches!(answer.code(), Some(2 | 3 | 7)), "{answer}");
+        drop(device.run(act).exits(Exit::Refused));
     }
     assert!(device.bytes() == before);
 }

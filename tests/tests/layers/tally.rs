@@ -1,6 +1,6 @@
 //! `tests/run` counts right: what looks like success and is none must fail. A fake cargo plays each case.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tests::tree;
@@ -91,6 +91,41 @@ fn a_part_that_checks_nothing_or_dies_fails() {
     assert_eq!((nothing.said.lines().last(), nothing.code), (Some("0 passed, 1 failed"), Some(1)));
 }
 
+/// What times.awk makes of stamped lines, with as many tests at once.
+fn seconds(threads: u32, lines: &str) -> Vec<String> {
+    let shown =
+        bash(&format!("printf '{lines}' | awk -v part=cli -v threads={threads} -f tests/shell/times.awk | sort -k4"));
+    shown.said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn a_test_lasts_from_the_end_of_the_one_that_made_room_for_it() {
+    let two_at_once = "10.0 running 3 tests\\n11.0 test b ... ok\\n12.5 test a ... ok\\n14.0 test c ... FAILED\\n";
+    assert_eq!(seconds(2, two_at_once), ["2.5 s cli a", "1.0 s cli b", "3.0 s cli c"]);
+    let two_programs = "10.0 running 1 test\\n11.0 test a ... ok\\n20.0 running 1 test\\n22.0 test b ... ok\\n";
+    assert_eq!(seconds(1, two_programs), ["1.0 s cli a", "2.0 s cli b"]);
+    let verdict_after_words = "10.0 running 1 test\\n10.1 test a ... result: 1\\n13.0 ok\\n";
+    assert_eq!(seconds(1, verdict_after_words), ["3.0 s cli a"]);
+}
+
+#[test]
+fn a_run_ends_with_its_slowest_tests() {
+    let log = format!("{BEGIN}running 2 tests\ntest quick ... ok\ntest last ... ok\n{}", result(2, 0, 0));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("log"), log).unwrap();
+    let shown = bash(&format!(
+        "LOGS={0}; . tests/shell/tally.sh; cargo() {{ cat {0}/log; }}\n\
+         begin_tally; begin_part layers; cargo_tests title; end_part; end_tally",
+        folder.path().display()
+    ));
+    assert!(shown.said.contains("the slowest tests\n"), "{}", shown.said);
+    assert!(
+        ["quick", "last"].iter().all(|name| shown.said.contains(&format!("s  layers  {name}\n"))),
+        "{}",
+        shown.said
+    );
+}
+
 #[test]
 fn results_are_shown_and_failures_show_the_log() {
     let shown =
@@ -125,28 +160,29 @@ fn an_unknown_part_is_refused() {
     assert!(ended.said.contains("no part 'no-such-part'"), "{}", ended.said);
 }
 
+/// One test program a part, of the same name: a folder of tests/tests with a `main.rs`.
 #[test]
-fn every_test_file_is_run_by_a_part() {
-    let shown = bash(
-        ". tests/shell/targets.sh; for part in $(tests/run --list | cut -d' ' -f1); do test_targets $part; \
-         printf '%s\\n' \"${TARGETS[@]}\"; done | grep -v -e '^--test$' -e '^$' | LC_ALL=C sort",
-    );
-    let found = std::fs::read_dir(tree::root().join("tests/tests")).unwrap().map(|file| file.unwrap().path());
-    // A folder holds modules of the file beside it.
-    let mut files: Vec<String> = found.filter(|path| path.is_file()).map(|path| stem(&path)).collect();
-    files.sort();
-    assert_eq!(shown.said.lines().collect::<Vec<_>>(), files);
+fn every_test_program_is_run_by_the_part_of_its_name() {
+    let entries = std::fs::read_dir(tree::root().join("tests/tests")).unwrap().map(|entry| entry.unwrap().path());
+    let programs: Vec<String> = entries.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+    for program in &programs {
+        let part = tree::text(Path::new(&format!("tests/parts/{program}.sh")));
+        assert!(part.contains(&format!(" --test {program}")), "tests/parts/{program}.sh does not run it");
+    }
+    assert!(programs.len() > 5, "{programs:?}");
 }
 
-/// A module that its program does not name is never compiled.
+/// A module that nobody names is never compiled.
 #[test]
-fn every_module_of_a_test_file_is_named_in_it() {
+fn every_module_of_a_test_program_is_named() {
     let files = tree::files();
-    let modules: Vec<_> =
-        files.iter().filter(|file| file.starts_with("tests/tests") && file.components().count() == 4).collect();
+    let is_module = |file: &&PathBuf| file.starts_with("tests/tests") && !file.ends_with("main.rs");
+    let modules: Vec<_> = files.iter().filter(is_module).collect();
     for module in &modules {
-        let program = tree::text(&module.parent().unwrap().with_extension("rs"));
-        assert!(program.contains(&format!("mod {};", stem(module))), "{} is not compiled", module.display());
+        let folder = module.parent().unwrap();
+        let namer = if folder.components().count() == 3 { folder.join("main.rs") } else { folder.with_extension("rs") };
+        let named = tree::text(&namer).contains(&format!("mod {};", stem(module)));
+        assert!(named, "{} is not compiled", module.display());
     }
-    assert!(modules.len() > 10, "{modules:?}");
+    assert!(modules.len() > 50, "{modules:?}");
 }

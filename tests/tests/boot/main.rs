@@ -1,0 +1,16 @@
+//! Boots of real kernels in qemu, one program for all: its guests run two at a time to the end, and what they are made of is made once.
+
+mod aarch64;
+mod cuts;
+mod disk;
+mod fallback;
+mod glue;
+mod hardware;
+mod kernel;
+mod person;
+mod places;
+mod porting;
+mod roots;
+mod systemd;
+mod uefi;
+mod updates;

@@ -1,0 +1,31 @@
+//! The real program: foreign tools look at what it leaves after each act, and input of every bad kind is refused.
+
+mod bad_envelope;
+mod bad_manifest;
+mod bad_names;
+mod bad_payload;
+mod bad_policy;
+mod bad_provision;
+mod bad_roles;
+mod bad_rules;
+mod bad_signature;
+mod bad_slot;
+mod bad_system;
+mod bad_table;
+mod create_durable;
+mod create_interrupted;
+mod create_memory;
+mod demo;
+mod health;
+mod install_again;
+mod install_device;
+mod install_interrupted;
+mod install_large;
+mod install_sources;
+mod install_trial;
+mod install_url;
+mod install_url_cut;
+mod install_url_proxy;
+mod manual;
+mod slot_oracle;
+mod spine_oracle;

@@ -1,0 +1,4 @@
+//! The real program, killed and failed.
+
+mod fault;
+mod killed;

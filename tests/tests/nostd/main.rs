@@ -1,0 +1,3 @@
+//! The core on a machine without operating system.
+
+mod firmware;

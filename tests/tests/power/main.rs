@@ -1,0 +1,7 @@
+//! Cuts of power. `laboratory` uses every processor and is run alone, after the others: tests/parts/power.sh.
+
+mod across;
+mod alive;
+mod doc;
+mod laboratory;
+mod memory;
