@@ -83,10 +83,12 @@ pub fn run(called: &Called) -> ExitCode {
 
 fn refuse_the_word(line: &CommandLine, specs: &[PartitionSpec<'_>]) {
     let word = line.slot_word().unwrap_or_default().escape_ascii();
-    let mut has: Vec<char> = specs.iter().map(|spec| spec.slot.letter()).collect();
-    has.sort_unstable();
-    has.dedup();
-    let has: String = has.into_iter().collect();
+    let mut has = String::new();
+    for letter in specs.iter().map(|spec| spec.slot.letter()) {
+        if !has.contains(letter) {
+            has.push(letter);
+        }
+    }
     say!("the command line's updater.slot={word} is refused: the profile has only {has}");
 }
 

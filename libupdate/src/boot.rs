@@ -150,12 +150,21 @@ fn kind(bits: SlotBits, guard: Guard) -> Option<Kind> {
     })
 }
 
-fn sorted<T>(mut rows: Vec<T, SLOTS>, candidate: impl Fn(&T) -> Candidate) -> Vec<T, SLOTS> {
-    rows.sort_unstable_by_key(|row| {
+/// At most as many rows as there are slots: inserting each in its place is the least code.
+fn sorted<T>(rows: Vec<T, SLOTS>, candidate: impl Fn(&T) -> Candidate) -> Vec<T, SLOTS> {
+    let key = |row: &T| {
         let Candidate { entry, bits, .. } = candidate(row);
         (Priority::MAX.get().saturating_sub(bits.priority.get()), entry)
-    });
-    rows
+    };
+    let mut sorted = Vec::new();
+    for row in rows {
+        let place = sorted.iter().position(|other| key(other) > key(&row)).unwrap_or(sorted.len());
+        // There are as many places as rows.
+        if sorted.insert(place, row).is_err() {
+            break;
+        }
+    }
+    sorted
 }
 
 #[cfg(test)]

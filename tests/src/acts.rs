@@ -11,6 +11,7 @@ use libupdate::inspect::{Inspection, View};
 use libupdate::install::NoDecompressor;
 use libupdate::install::progress::{Flow, Observer, Progress, Silent};
 use libupdate::policy::{self, Compression, Wishes};
+use libupdate::region::confirmation;
 use libupdate::slot::SlotState;
 use libupdate::{BlockIo, Error, Lba, SlotId, SoftHasher, UnixSeconds};
 
@@ -69,7 +70,7 @@ pub enum Ending {
 }
 
 /// Seconds that a person has.
-const WITHIN: u32 = 600;
+pub const WITHIN: u32 = 600;
 
 /// What goes wrong, for any disk.
 type Failure<D> = Error<<D as BlockIo>::Error>;
@@ -213,6 +214,16 @@ impl<'b> Updater<'b> {
             Err(Error::Rejected(_)) => Ok(Ending::NothingToDo),
             other => other.map(|()| Ending::Done),
         }
+    }
+
+    /// Seconds that a slot asks a person to confirm it within.
+    ///
+    /// # Errors
+    /// Those of [`Device::inspect`].
+    pub fn asked<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Option<u32>, Failure<D>> {
+        let inspection = self.inspect(disk)?;
+        let Some(installed) = &inspection.facts.slot(slot)?.installed else { return Ok(None) };
+        Ok(confirmation::asked(disk, inspection.slots.get(slot)?, installed.digest, &mut [0; 4096]))
     }
 
     fn repair<D: BlockIo>(&mut self, disk: &mut D) -> Result<Ending, Failure<D>> {

@@ -9,7 +9,7 @@
 //! that boots); nothing is written outside the table and the slots; when an act says that it is done, everything is durable; a
 //! recovery reaches what the act was for, with both copies of the table valid; the installation after that needs no manual step.
 
-use crate::acts::{Act, Ending, Updater};
+use crate::acts::{Act, Ending, Updater, WITHIN};
 use crate::board::{Board, slot_id};
 use crate::chance::Chance;
 use crate::crash::{Cut, Effort, Grain, Tears, Window, windows};
@@ -19,7 +19,7 @@ use crate::scenario::Scenario;
 use crate::seen::{Met, Seen};
 use crate::sim_disk::{Event, Faults, Flushes, SimDisk};
 use crate::tally::Tally;
-use crate::verdict::{Judge, Sight, Verdict, provision_verdict, verdict};
+use crate::verdict::{Judge, Mixed, Sight, Verdict, provision_verdict, verdict};
 
 pub mod across;
 mod chain;
@@ -49,6 +49,8 @@ pub struct Lab<'b> {
     recovered: usize,
     /// What a disk that is being provisioned may mean, if something boots: what it meant before, and what it is to mean.
     complete: Option<[Sight; 2]>,
+    /// The bundle whose trial a person confirms: it boots nowhere without the question.
+    asking: Option<Digest>,
     /// What the scenario's disk does to the sector that it was writing.
     tears: Tears,
     /// What other readers found.
@@ -70,6 +72,7 @@ impl<'b> Lab<'b> {
             chance,
             recovered: 0,
             complete: None,
+            asking: None,
             tears,
             sights: across::Sights::default(),
         }
@@ -85,6 +88,10 @@ impl<'b> Lab<'b> {
         let end = disk.content();
         let provision = matches!(scenario.act, Act::Provision(_));
         self.complete = provision.then(|| [self.look(&scenario.start), self.look(&end)]);
+        self.asking = match scenario.act {
+            Act::InstallAsking(release) => Some(self.board.releases[release].verified.digest()),
+            _ => None,
+        };
         let log = disk.into_log();
         let steps = self.chain(&scenario.start, &log, scenario.act, &mut tally);
         if steps != scenario.steps {
@@ -195,7 +202,7 @@ impl<'b> Lab<'b> {
         let grain = if level == 0 { self.scale.effort.grain } else { Grain::Coarse };
         let effort = Effort { tears: self.tears, grain, ..self.scale.effort };
         let mut chance = self.chance.split();
-        let Self { seen, met, judge, complete, .. } = self;
+        let Self { seen, met, judge, complete, asking, board, .. } = self;
         window.cuts(effort, &mut chance, &mut |cut| {
             let found = judge.sight(cut.identity(), &|| cut.medium());
             let story = || format!("level {level}: {}; {before} -> {after}; found {found}", cut.story());
@@ -205,6 +212,8 @@ impl<'b> Lab<'b> {
                 Some(complete) => provision_verdict(&found, complete),
                 None => verdict(&found, &before, &after),
             };
+            let asks = |(slot, digest)| *asking != Some(digest) || !fresh || is_asked(board, cut, slot);
+            let ruling = if found.boots.is_none_or(asks) { ruling } else { Verdict::Mixed(Mixed::Unasked) };
             match ruling {
                 Verdict::Old | Verdict::New => {
                     tally.sound(level, fresh, act.each_ref().map(|side| found.table == side.table));
@@ -221,6 +230,12 @@ impl<'b> Lab<'b> {
     fn look(&mut self, medium: &Medium) -> Sight {
         self.judge.sight(medium.identity(), &|| medium.clone())
     }
+}
+
+/// Whether a slot that boots asks a person to confirm its trial.
+fn is_asked(board: &Board, cut: &Cut<'_>, slot: usize) -> bool {
+    let asked = Updater::new(board, None).asked(&mut SimDisk::new(cut.medium()), slot_id(slot));
+    asked.is_ok_and(|asked| asked == Some(WITHIN))
 }
 
 /// A fair choice of `room` among all images offered.

@@ -89,6 +89,8 @@ pub enum Mixed {
     Table,
     /// The bits are right and something else boots.
     Boots,
+    /// A trial that a person confirms boots, and asks nobody.
+    Unasked,
 }
 
 /// What a board's profile says, as far as a verdict depends on it.

@@ -5,3 +5,4 @@ mod alive;
 mod doc;
 mod laboratory;
 mod memory;
+mod mutants;
