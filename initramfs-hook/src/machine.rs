@@ -9,17 +9,17 @@ use libupdate::device::{Board, BootRules, Booted, Device, OnGrown, Room, Work};
 use libupdate::gpt::{Table, TriesLeft};
 use libupdate::inspect::View;
 use libupdate::install::NoDecompressor;
-use libupdate::io::{Ended, Section};
 use libupdate::policy::Compression;
 use libupdate::slot::{Partition, PartitionSpec};
 use libupdate::verity::CHUNK_BYTES;
-use libupdate::{BlockCount, BlockIo, BlockSize, Error, Lba, SoftHasher};
+use libupdate::{Error, SoftHasher};
 use libupdate_linux::find;
 use libupdate_linux::hook_config::HookConfig;
 use libupdate_linux::node::Node;
 use libupdate_linux::profile::disk::holds_slots;
-use libupdate_linux::{AlignedBuf, Disk, DiskKind, Lock, OpenHow, OsError, OsErrorKind};
+use libupdate_linux::{AlignedBuf, Disk, DiskKind, OpenHow, OsError, OsErrorKind};
 
+use crate::boot_disk::BootDisk;
 use crate::nodes;
 use crate::say::say;
 use crate::starter::{Ready, SlotStarter};
@@ -31,49 +31,6 @@ const POLL: Duration = Duration::from_millis(20);
 const SETTLED: Duration = Duration::from_secs(1);
 /// A whole usual table and its header: one write for the primary.
 const SCRATCH: usize = 64 << 10;
-
-/// The whole disk. udev is kept away from its table while that changes, if it can be: nothing keeps a device from booting.
-#[derive(Debug)]
-pub struct BootDisk {
-    disk: Disk,
-    udev: Option<Lock>,
-}
-
-impl BlockIo for BootDisk {
-    type Error = OsError;
-
-    fn block_size(&self) -> BlockSize {
-        self.disk.block_size()
-    }
-    fn physical_block_size(&self) -> BlockSize {
-        self.disk.physical_block_size()
-    }
-    fn block_count(&self) -> BlockCount {
-        self.disk.block_count()
-    }
-    fn read(&mut self, at: Lba, buf: &mut [u8]) -> Result<(), OsError> {
-        self.disk.read(at, buf)
-    }
-    fn lend<'a>(&'a mut self, at: Lba, buf: &'a mut [u8]) -> Result<&'a [u8], OsError> {
-        self.disk.lend(at, buf)
-    }
-    fn write(&mut self, at: Lba, buf: &[u8]) -> Result<(), OsError> {
-        self.disk.write(at, buf)
-    }
-    fn flush(&mut self) -> Result<(), OsError> {
-        self.disk.flush()
-    }
-    fn begin(&mut self, section: Section) -> Result<(), OsError> {
-        if section == Section::Table {
-            self.udev = Lock::table(&self.disk).ok();
-        }
-        Ok(())
-    }
-    fn end(&mut self, _: Section, _: Ended) -> Result<(), OsError> {
-        self.udev = None;
-        Ok(())
-    }
-}
 
 /// The disk, opened, with the memory of a boot.
 pub struct Machine<'c> {
@@ -110,7 +67,7 @@ impl<'c> Machine<'c> {
         let tries = TriesLeft::ZERO;
         let board = Board { view, tries, guard: config.guard, backup: OnGrown::Stays };
         let (scratch, data) = (AlignedBuf::new(SCRATCH), AlignedBuf::new(CHUNK_BYTES));
-        Ok(Self { config, node, disk: BootDisk { disk, udev: None }, board, room: Box::default(), scratch, data })
+        Ok(Self { config, node, disk: BootDisk::of(disk), board, room: Box::default(), scratch, data })
     }
 
     /// The whole boot, down to a mounted root, in the core's order.

@@ -5,7 +5,7 @@
 //!  main ─ called        how it was started: as /init, or as a step of another initramfs
 //!   └ course            the boot from its first mount to its hand-over or its reboot
 //!      ├ command_line, report, uki                           pure: what is asked, in which words
-//!      ├ machine, starter, nodes, filesystem, slot_kernel    the disk, and how a slot starts
+//!      ├ machine, boot_disk, starter, nodes, filesystem, slot_kernel    the disk, and how a slot starts
 //!      ├ writable, var, copy, recovery                       what is mounted beside or instead of a slot
 //!      ├ early, modules, watchdog, hand_over                 what a first process does for its machine
 //!      ├ say                                                 what is said, and never waited for
@@ -15,6 +15,7 @@
 // A message that cannot be written panics there.
 #![deny(clippy::print_stderr)]
 
+mod boot_disk;
 mod called;
 mod command_line;
 mod copy;

@@ -20,9 +20,9 @@ use libupdate_linux::hook_config::HookConfig;
 use libupdate_linux::node::Node;
 use libupdate_linux::time;
 
+use crate::boot_disk::BootDisk;
 use crate::filesystem;
 use crate::hand_over::{self, Next};
-use crate::machine::BootDisk;
 use crate::nodes;
 use crate::phases::Phases;
 use crate::report::{Report, Trial};

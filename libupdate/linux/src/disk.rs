@@ -15,6 +15,7 @@ use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use libupdate::gpt::EntryNumber;
+#[cfg(feature = "signals")]
 use libupdate::io::Ended;
 use libupdate::units::bytes::len_u64;
 use libupdate::{BlockCount, BlockIo, BlockSize, Extent, Lba, SlotId};
@@ -30,6 +31,7 @@ mod in_flight;
 mod map;
 pub(crate) mod medium;
 mod mode;
+#[cfg(feature = "signals")]
 mod queue;
 mod route;
 mod sectors;
@@ -43,6 +45,7 @@ use in_flight::{InFlight, Place};
 use map::Map;
 use medium::{Bounce, Medium, memory};
 use mode::flags;
+#[cfg(feature = "signals")]
 use queue::Queue;
 use route::{Route, lies_at};
 
@@ -216,6 +219,7 @@ impl Disk {
     }
 
     /// Has accesses in flight from here on: a write returns before it is done, and reads go ahead.
+    #[cfg(feature = "signals")]
     fn begin_in_flight(&mut self) {
         self.queue = Some(Box::new(Queue::default()));
     }
@@ -225,6 +229,7 @@ impl Disk {
     ///
     /// # Errors
     /// That of a write that failed, after a section that did not fail itself.
+    #[cfg(feature = "signals")]
     fn end_in_flight(&mut self, ended: Ended) -> Result<(), OsError> {
         match (ended, self.queue.take()) {
             (Ended::Done, Some(mut queue)) => queue.settle(),

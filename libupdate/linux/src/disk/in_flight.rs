@@ -8,6 +8,7 @@ use crate::error::OsError;
 pub struct Place<'m> {
     pub medium: &'m Medium,
     pub at: u64,
+    #[cfg_attr(not(feature = "signals"), expect(dead_code, reason = "who reads ahead asks for it"))]
     pub end: u64,
 }
 
