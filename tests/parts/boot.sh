@@ -8,7 +8,7 @@ part() {
   export GUEST_BOOTS=$LOGS/guest-boots
   rm -f "$GUEST_BOOTS"
   # Two guests at once: most take a processor and 256 MiB, those with systemd two and 1 GiB.
-  cargo_tests "guests" -p tests --test boot -- --nocapture --test-threads=2
+  cargo_tests "guests" "${WHOLE[@]}" --test boot -- --nocapture --test-threads=2
   boots=$(wc -l <"$GUEST_BOOTS" || echo 0)
   echo "   guest boots: $boots"
 }
