@@ -4,6 +4,6 @@ packages=(busybox-static cgpt cryptsetup-bin diffutils e2fsprogs erofs-utils fdi
 
 part() {
   # The tests see to it themselves; here its time is not taken for theirs.
-  check "updater-cli builds" cargo build --locked -p updater-cli
-  cargo_tests "updater-cli as it is run" -p tests --test cli
+  check "updater-cli builds" cargo build --locked "${WHOLE[@]}" --bin updater-cli --test layers
+  cargo_tests "updater-cli as it is run" "${WHOLE[@]}" --test cli
 }

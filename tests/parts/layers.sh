@@ -3,5 +3,5 @@
 packages=(git)
 
 part() {
-  cargo_tests "floors, style, counting" -p tests --test layers
+  cargo_tests "floors, style, counting" "${WHOLE[@]}" --test layers
 }

@@ -7,5 +7,5 @@ part() {
   check "libupdate for x86_64-unknown-uefi, core only" tests/firmware/build core x86_64-unknown-uefi
   check "the slot chooser fits" tests/firmware/build fits chooser
   check "the installer fits" tests/firmware/build fits installer
-  cargo_tests "both run on an emulated Cortex-M4" -p tests --test nostd -- --nocapture
+  cargo_tests "both run on an emulated Cortex-M4" "${WHOLE[@]}" --test nostd -- --nocapture
 }

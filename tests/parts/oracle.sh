@@ -3,5 +3,5 @@
 packages=(cgpt cryptsetup-bin erofs-utils fdisk gdisk git openssl squashfs-tools)
 
 part() {
-  cargo_tests "package tests" -p tests --test oracle --lib
+  cargo_tests "package tests" "${WHOLE[@]}" --test oracle
 }

@@ -3,5 +3,6 @@
 packages=(e2fsprogs gdisk mount openssl perl-base util-linux)
 
 part() {
-  cargo_tests "every crate" --workspace --exclude tests --all-features
+  cargo_tests "every crate" "${WHOLE[@]}" --lib --bins
+  cargo_tests "examples in the documentation" "${WHOLE[@]}" --doc
 }

@@ -4,6 +4,12 @@
 # shellcheck source-path=SCRIPTDIR
 . tests/shell/times.sh
 
+# What cargo is told of packages, the same each time: libraries get the features that those packages ask for which are named, and
+# would be compiled anew for others. With it goes a target of tests (`--test`, `--lib`), since features that only tests ask for count
+# only then; `layers` is the smallest.
+# shellcheck disable=SC2034
+WHOLE=(--workspace --all-features)
+
 begin_tally() {
   TALLY=$(mktemp)
   TIMES=$(mktemp)

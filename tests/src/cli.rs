@@ -1,6 +1,6 @@
 //! The program under test: the real `updater-cli`, run as a user runs it.
 //!
-//! A test program stands in `TARGET/PROFILE/deps`, so the program is `TARGET/PROFILE/updater-cli`: `cargo build -p updater-cli`
+//! A test program stands in `TARGET/PROFILE/deps`, so the program is `TARGET/PROFILE/updater-cli`: `cargo build`
 //! brings it up to date once in each test program, with the same profile and target folder. `UPDATER_CLI=PATH` names another one,
 //! a release or a static build, which is taken as it is.
 
@@ -42,7 +42,9 @@ fn built() -> PathBuf {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let done = tool::outside_cargo(cargo)
-        .args(["build", "--locked", "--quiet", "--package", "updater-cli", "--profile", profile, "--target-dir"])
+        // As tests/shell/tally.sh does, so that neither builds it anew for the other.
+        .args(["build", "--locked", "--quiet", "--workspace", "--all-features", "--bin", "updater-cli"])
+        .args(["--test", "layers", "--profile", profile, "--target-dir"])
         .arg(target)
         .current_dir(tree::root())
         .status()

@@ -6,6 +6,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread::available_parallelism;
 
 use crate::answer::Answer;
 use crate::cli::Cli;
@@ -60,7 +62,7 @@ pub fn disturbed(cli: Cli, file: &Path, call: &str, when: When, deed: Deed) -> C
     cli.under(&[
         "taskset",
         "-c",
-        "0",
+        &processor(),
         "strace",
         "-f",
         "-qqq",
@@ -86,7 +88,7 @@ pub fn counted(cli: Cli, file: &Path, calls: &[&str]) -> (Answer, Vec<u64>) {
     let [file, out] = [file, &log].map(|path| path.to_str().expect("paths of tests are UTF-8"));
     let trace = format!("trace={}", calls.join(","));
     let answer = cli
-        .under(&["taskset", "-c", "0", "strace", "-f", "-qqq", "-o", out, "-s", "0", "-P", file, "-e", &trace])
+        .under(&["taskset", "-c", &processor(), "strace", "-f", "-qqq", "-o", out, "-s", "0", "-P", file, "-e", &trace])
         .run();
     let log = fs::read_to_string(&log).unwrap_or_else(|error| panic!("strace left no log: {error}\n{answer}"));
     // One that another thread came in between of stands on two lines, and ends on the second.
@@ -101,6 +103,36 @@ pub fn counted(cli: Cli, file: &Path, calls: &[&str]) -> (Answer, Vec<u64>) {
         result.trim().parse().unwrap_or_default()
     };
     (answer, ends.map(result).collect())
+}
+
+/// Threads on each processor.
+static CLAIMS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
+/// A processor that one thread of this test program uses for what it runs.
+struct Claim(usize);
+
+impl Claim {
+    /// The one that the fewest threads have.
+    fn new() -> Self {
+        let mut claims = CLAIMS.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = available_parallelism().map_or(1, |number| number.get());
+        claims.resize(count, 0);
+        let least = (0..count).min_by_key(|number| claims[*number]).unwrap_or_default();
+        claims[least] += 1;
+        Self(least)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        CLAIMS.lock().unwrap_or_else(PoisonError::into_inner)[self.0] -= 1;
+    }
+}
+
+/// The number of this thread's processor: what tests run beside each other does not queue for one.
+fn processor() -> String {
+    thread_local!(static MINE: Claim = Claim::new());
+    MINE.with(|claim| claim.0.to_string())
 }
 
 /// The command line on a machine with this many cores, as the program sees it; 63 at most.

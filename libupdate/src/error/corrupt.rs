@@ -183,7 +183,7 @@ pub enum Corrupt {
 }
 
 impl fmt::Display for Corrupt {
-    // long: one line for each kind.
+    #[expect(clippy::too_many_lines, reason = "one line for each kind")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Truncated => f.write_str("the bundle ends too early"),

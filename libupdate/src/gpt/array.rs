@@ -152,40 +152,6 @@ mod tests {
         CopyState::Faulty(TableFault::Overlap { entry, other })
     }
 
-    /// vboot's `OverlappedPartitionTest`, as inclusive ranges.
-    #[test]
-    fn two_entries_share_no_block() {
-        type Case = (&'static [(u64, u64)], Option<(u32, u32)>);
-        let cases: [Case; 12] = [
-            (&[(100, 199)], None),
-            (&[(100, 199), (100, 199)], Some((1, 2))),
-            (&[(100, 199), (200, 299)], None),
-            (&[(200, 299), (100, 199)], None),
-            (&[(100, 199), (299, 299)], None),
-            (&[(100, 199), (99, 100)], Some((1, 2))),
-            (&[(100, 199), (199, 200)], Some((1, 2))),
-            (&[(100, 199), (150, 160)], Some((1, 2))),
-            (&[(150, 160), (100, 199)], Some((1, 2))),
-            (&[(100, 199), (100, 100)], Some((1, 2))),
-            (&[(100, 199), (300, 399), (120, 130)], Some((1, 3))),
-            (&[(100, 199), (300, 399), (200, 300)], Some((2, 3))),
-        ];
-        for (ranges, wanted) in cases {
-            let used: Vec<Used> =
-                (1..).zip(ranges).map(|(number, (first, last))| Used(number, *first, *last, 0)).collect();
-            let wanted = wanted.map_or(CopyState::Valid, |(entry, other)| overlap(entry, other));
-            assert_eq!(state(&mut disk(Layout::vboot(), &used)), wanted, "{ranges:?}");
-        }
-    }
-
-    #[test]
-    fn an_unused_entry_overlaps_nothing() {
-        let mut disk = disk(Layout::vboot(), &[Used(1, 100, 199, 0), Used(2, 150, 160, 0)]);
-        entry(&mut disk, 1, 2)[..16].fill(0);
-        seal_entries(&mut disk, 1);
-        assert_eq!(state(&mut disk), CopyState::Valid);
-    }
-
     #[test]
     fn any_two_of_1024_entries_are_compared() {
         for size in [BlockSize::B512, BlockSize::B4096] {
@@ -211,16 +177,6 @@ mod tests {
     fn an_entry_out_of_range_is_named_before_an_overlap() {
         let mut disk = disk(Layout::vboot(), &[Used(1, 100, 199, 0), Used(2, 150, 160, 0), Used(9, 5, 6, 0)]);
         assert_eq!(state(&mut disk), CopyState::Faulty(TableFault::EntryRange { entry: 9 }));
-    }
-
-    /// vboot's `EntriesCrcTest`, and the checksum masks what the entries say.
-    #[test]
-    fn the_checksum_covers_the_first_and_the_last_byte() {
-        for (number, at) in [(1, 0), (128, 127), (24, 50)] {
-            let mut disk = disk(Layout::vboot(), &[Used(1, 3, 3, 0)]);
-            entry(&mut disk, 1, number)[at] ^= 1;
-            assert_eq!(state(&mut disk), CopyState::Faulty(TableFault::EntriesCrc));
-        }
     }
 
     /// Four entries fill an eighth of a 4096-byte block; what follows them belongs to nobody.

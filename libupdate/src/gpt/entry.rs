@@ -196,17 +196,6 @@ mod tests {
         Entry::parse(entry(&mut disk, 1, 5), EntryNumber::new(5).unwrap(), &header, layout.size)
     }
 
-    /// vboot's `ValidEntryTest`: usable are blocks 34 to 483.
-    #[test]
-    fn an_entry_lies_inside_the_usable_range() {
-        for (first, last) in [(34, 34), (34, 483), (483, 483)] {
-            assert!(parse(first, last).unwrap().is_some());
-        }
-        for (first, last) in [(33, 40), (0, 0), (40, 484), (41, 40), (u64::MAX, u64::MAX), (34, u64::MAX), (500, 510)] {
-            assert_eq!(parse(first, last), Err(TableFault::EntryRange { entry: 5 }), "{first} to {last}");
-        }
-    }
-
     #[test]
     fn every_field_is_read() {
         let entry = parse(40, 41).unwrap().unwrap();
@@ -216,17 +205,6 @@ mod tests {
         assert_eq!((entry.extent.first(), entry.extent.last()), (Lba::new(40), Lba::new(41)));
         assert_eq!(entry.attributes.get(), 0x0123_0000_0000_0004);
         assert!(entry.name.eq_str("slot"));
-    }
-
-    #[test]
-    fn an_unused_entry_is_nothing_whatever_stands_in_it() {
-        let layout = Layout::vboot();
-        let mut disk = disk(layout, &[Used(1, 9, 3, 7)]);
-        let header =
-            Header::parse(block(&mut disk, 1), Lba::new(1), BlockCount::new(layout.blocks), layout.size).unwrap();
-        let raw = entry(&mut disk, 1, 1);
-        raw[..16].fill(0);
-        assert_eq!(Entry::parse(raw, EntryNumber::new(1).unwrap(), &header, layout.size), Ok(None));
     }
 
     fn name(text: &str) -> PartitionName {

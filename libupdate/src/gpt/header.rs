@@ -336,10 +336,6 @@ mod tests {
         judge(layout, &block, lba)
     }
 
-    fn with_u64(layout: Layout, lba: u64, at: usize, value: u64) -> Result<(), TableFault> {
-        with(layout, lba, at, &value.to_le_bytes())
-    }
-
     #[test]
     fn a_good_header_holds_in_both_places_and_sizes() {
         for size in SIZES {
@@ -384,92 +380,6 @@ mod tests {
         let block = block_of(Layout::vboot(), 1);
         assert_eq!(judge(Layout::vboot(), &block[..511], 1), Err(TableFault::DiskTooSmall));
         assert_eq!(judge(Layout::vboot(), &[], 1), Err(TableFault::DiskTooSmall));
-    }
-
-    #[test]
-    fn each_byte_of_the_signature_counts() {
-        for at in 0..8 {
-            let mut block = block_of(Layout::vboot(), 1);
-            block[at] ^= 0x20;
-            seal(&mut block);
-            assert_eq!(judge(Layout::vboot(), &block, 1), Err(TableFault::Signature));
-        }
-    }
-
-    /// vboot's `SizeTest`, and the same at 4096.
-    #[test]
-    fn the_header_has_92_bytes_to_one_block() {
-        for size in SIZES {
-            let layout = Layout::usual(size, 600, 128);
-            let block = u32::try_from(size.bytes()).unwrap();
-            for (bytes, holds) in
-                [(0, false), (91, false), (92, true), (93, true), (block, true), (block + 1, false), (u32::MAX, false)]
-            {
-                let wanted = if holds { Ok(()) } else { Err(TableFault::HeaderSize { found: bytes }) };
-                assert_eq!(with(layout, 1, 12, &bytes.to_le_bytes()), wanted);
-            }
-        }
-    }
-
-    /// vboot's `HeaderCrcTest`: the checksum covers the first and the last of the header's bytes, and none after.
-    #[test]
-    fn the_checksum_covers_the_header_size() {
-        for size in [92_u32, 100, 512] {
-            let mut block = block_of(Layout::vboot(), 1);
-            block[12..16].copy_from_slice(&size.to_le_bytes());
-            seal(&mut block);
-            let last = usize::try_from(size).unwrap() - 1;
-            for at in [last, 56] {
-                let mut damaged = block.clone();
-                damaged[at] ^= 1;
-                assert_eq!(judge(Layout::vboot(), &damaged, 1), Err(TableFault::HeaderCrc), "byte {at} of {size}");
-            }
-            if let Some(after) = block.get_mut(last + 1) {
-                *after ^= 1;
-                assert_eq!(judge(Layout::vboot(), &block, 1), Ok(()));
-            }
-        }
-    }
-
-    /// vboot's `SizeOfPartitionEntryTest` and `NumberOfPartitionEntriesTest`, with our own bounds of the count.
-    #[test]
-    fn an_entry_has_128_bytes_and_there_are_1_to_1024() {
-        let layout = Layout::usual(BlockSize::B512, 600, 128);
-        for found in [0_u32, 127, 129, 256, 512, u32::MAX] {
-            assert_eq!(with(layout, 1, 84, &found.to_le_bytes()), Err(TableFault::EntrySize { found }));
-        }
-        for found in [0_u32, 1025, u32::MAX] {
-            assert_eq!(with(layout, 1, 80, &found.to_le_bytes()), Err(TableFault::EntryCount { found }));
-        }
-        for found in [1_u32, 64, 127] {
-            assert_eq!(with(layout, 1, 80, &found.to_le_bytes()), Ok(()));
-        }
-    }
-
-    /// vboot's `MyLbaTest`. Ours is laxer with the backup's entries, which need not end right before the header.
-    #[test]
-    fn a_header_knows_its_place_and_its_entries() {
-        let layout = Layout::vboot();
-        let (last, entries) = (layout.backup, layout.backup_entries);
-        for (at, found) in [(1, 0), (1, 2), (last, last - 1), (last, last + 1), (last, 1), (1, u64::MAX)] {
-            assert_eq!(with_u64(layout, at, 24, found), Err(TableFault::MyLba { found: lba(found), at: lba(at) }));
-        }
-        for other in [0, 2, last - 1, last + 1, u64::MAX] {
-            assert_eq!(with_u64(layout, 1, 32, other), Ok(()), "the other header's place is not judged");
-            assert_eq!(with_u64(layout, last, 32, other), Ok(()));
-        }
-        for (at, found) in [
-            (1, 0),
-            (1, 1),
-            (1, 3),
-            (1, u64::MAX),
-            (last, entries - 1),
-            (last, entries + 1),
-            (last, 2),
-            (last, u64::MAX),
-        ] {
-            assert_eq!(with_u64(layout, at, 72, found), Err(TableFault::EntriesLba { found: lba(found) }), "{found}");
-        }
     }
 
     #[test]

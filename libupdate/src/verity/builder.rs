@@ -326,7 +326,7 @@ mod tests {
         }
     }
 
-    /// `veritysetup` 2.6.1, remade by tests/tests/verity_oracle.rs:
+    /// `veritysetup` 2.6.1, remade by tests/tests/oracle/verity.rs:
     /// `truncate -s 4294971392 image; veritysetup format --salt aa --hash-offset 4294971392 image image`.
     #[test]
     fn an_image_over_4_gib_has_the_root_of_veritysetup() {

@@ -21,7 +21,8 @@ fn word(which: Which) -> &'static str {
     if which == Which::Primary { "primary" } else { "backup" }
 }
 
-/// A change that breaks this rule of one copy. Each is tried on the primary, on the backup, and on both.
+/// A change that breaks this rule of one copy, which is tried on the primary, on the backup, and on both: what the program does and
+/// says. Every value that breaks a rule is the conformance catalogue's.
 fn broken(fault: TableFault, change: impl Fn(GptCopy) -> GptCopy) {
     for which in BOTH {
         let device = Device::new();
@@ -68,7 +69,6 @@ fn revision() {
 #[test]
 fn header_size() {
     broken(TableFault::HeaderSize { found: 91 }, |copy| copy.with(12, &[91]).header_summed());
-    broken(TableFault::HeaderSize { found: 513 }, |copy| copy.with(12, &[1, 2]).header_summed());
 }
 
 #[test]
@@ -89,7 +89,6 @@ fn entry_size() {
 #[test]
 fn entry_count() {
     broken(TableFault::EntryCount { found: 0 }, |copy| copy.with(80, &[0; 4]).header_summed());
-    broken(TableFault::EntryCount { found: u32::MAX }, |copy| copy.with(80, &[0xff; 4]).header_summed());
     // What sgdisk makes and the kernel reads; and what the message says makes it one that we read.
     let device = device_after(&["--resize-table=2048"]);
     let answer = tells(&device, "LBA 1: the GPT has 2048 entries, not 1 to 1024");
@@ -114,10 +113,7 @@ fn my_lba() {
 
 #[test]
 fn entries_lba() {
-    for found in [0, 1, u64::MAX] {
-        let found_lba = Lba::new(found);
-        broken(TableFault::EntriesLba { found: found_lba }, |copy| copy.with(72, &found.to_le_bytes()).header_summed());
-    }
+    broken(TableFault::EntriesLba { found: Lba::new(1) }, |copy| copy.with(72, &1_u64.to_le_bytes()).header_summed());
 }
 
 #[test]
@@ -156,11 +152,6 @@ fn entries_crc() {
 fn entry_range() {
     let outside = |copy: GptCopy| copy.with_entry(2, 40, &0x00ff_ffff_u64.to_le_bytes()).summed();
     broken(TableFault::EntryRange { entry: 2 }, outside);
-    let ends_before_it_begins = |copy: GptCopy| {
-        let first = copy.entry_field(2, 32);
-        copy.with_entry(2, 40, &(first - 1).to_le_bytes()).summed()
-    };
-    broken(TableFault::EntryRange { entry: 2 }, ends_before_it_begins);
 }
 
 #[test]
@@ -174,7 +165,7 @@ fn overlap() {
 /// The primary is good and names a place where no backup can stand.
 #[test]
 fn alternate_lba() {
-    for found in [0_u64, 1, 5, u64::MAX] {
+    for found in [0_u64, u64::MAX] {
         let device = Device::new();
         GptCopy::read(&device, Which::Primary).with(32, &found.to_le_bytes()).header_summed().write(&device);
         let status = device.status();

@@ -38,9 +38,16 @@ fn b2_the_word_of_vboot_is_decoded() {
     assert_eq!(attributes.with_slot_bits(slot_bits((0, 0, 0))).get(), 0x0200_0000_0000_0004);
 }
 
-/// B3, Bottlerocket `gptprio` tests: patterns of alternating bits.
+/// B3, Bottlerocket `gptprio` tests: patterns of alternating bits; and every value of ours over them, which changes no other bit.
 #[test]
 fn b3_alternating_patterns() {
+    for word in [0, u64::MAX, 0x5555_5555_5555_5555, 0xaaaa_aaaa_aaaa_aaaa] {
+        for raw in 0..=0x1ff_u64 {
+            let wanted = Attributes::new(raw << 48).slot_bits();
+            let changed = Attributes::new(word).with_slot_bits(wanted);
+            assert_eq!((changed.slot_bits(), changed.get() & !OURS), (wanted, word & !OURS));
+        }
+    }
     for (pattern, bits) in [(0x5555_5555_5555_5555, (5, 5, 1)), (0xaaaa_aaaa_aaaa_aaaa, (10, 10, 0))] {
         let attributes = Attributes::new(pattern);
         assert_eq!(attributes.slot_bits(), slot_bits(bits));

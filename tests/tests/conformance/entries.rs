@@ -55,10 +55,14 @@ fn e2_an_entry_outside_the_usable_range() {
         for (first, last, good) in [
             (low, low, true),
             (high, high, true),
+            (low, high, true),
             (low - 1, low, false),
             (high, high + 1, false),
             (low + 1, low, false),
+            (0, 0, false),
             (0, u64::MAX, false),
+            (low, u64::MAX, false),
+            (high + 1, high + 2, false),
             (u64::MAX, u64::MAX, false),
         ] {
             let mut made = GptDisk::new(&maker, size);

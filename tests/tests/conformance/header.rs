@@ -61,7 +61,9 @@ fn h1_signature_revision_size_checksum_reserved() {
             }
             let block = u32::try_from(size.bytes()).unwrap();
             for (found, good) in
-                [(91, false), (92, true), (93, true), (511, true), (512, true), (block, true), (block + 1, false)]
+                [(0, false), (91, false), (92, true), (93, true), (511, true), (512, true), (block, true)]
+                    .into_iter()
+                    .chain([(block + 1, false), (u32::MAX, false)])
             {
                 let wanted = if good { Ok(()) } else { Err(TableFault::HeaderSize { found }) };
                 assert_eq!(holds(size, header, 12, &found.to_le_bytes()), wanted);
@@ -81,7 +83,7 @@ fn h1_signature_revision_size_checksum_reserved() {
 fn h2_own_place_other_header_and_entries() {
     let size = BlockSize::B512;
     let (last, entries) = (516, 484);
-    for (header, found) in [(1, 0), (1, 2), (1, last), (last, last - 1), (last, last + 1), (last, 1)] {
+    for (header, found) in [(1, 0), (1, 2), (1, last), (1, u64::MAX), (last, last - 1), (last, last + 1), (last, 1)] {
         let wanted = Err(TableFault::MyLba { found: lba(found), at: lba(header) });
         assert_eq!(holds(size, header, 24, &found.to_le_bytes()), wanted);
     }
@@ -89,7 +91,9 @@ fn h2_own_place_other_header_and_entries() {
         assert_eq!(holds(size, 1, 32, &other.to_le_bytes()), Ok(()), "not judged");
         assert_eq!(holds(size, last, 32, &other.to_le_bytes()), Ok(()), "not judged");
     }
-    for (header, found) in [(1, 1), (1, 0), (last, entries - 1), (last, entries + 1), (last, 2)] {
+    for (header, found) in
+        [(1, 0), (1, 1), (1, 3), (1, u64::MAX), (last, entries - 1), (last, entries + 1), (last, 2), (last, u64::MAX)]
+    {
         let wanted = Err(TableFault::EntriesLba { found: lba(found) });
         assert_eq!(holds(size, header, 72, &found.to_le_bytes()), wanted);
     }
@@ -136,7 +140,7 @@ fn h4_entries_are_1_to_1024_of_128_bytes() {
         for found in [0, 1025, u32::MAX] {
             assert_eq!(holds(size, 1, 80, &found.to_le_bytes()), Err(TableFault::EntryCount { found }));
         }
-        for count in [8_u32, 16, 127] {
+        for count in [1_u32, 8, 16, 64, 127] {
             let mut made = disk(size);
             for header in [1, made.last()] {
                 made.set(header, 80, &count.to_le_bytes());

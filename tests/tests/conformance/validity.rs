@@ -74,7 +74,9 @@ const ROWS: [(&str, &[Damage], Verdict); 20] = [
 ];
 
 /// More that follows from vboot's rules.
-const MORE: [(&str, &[Damage], Verdict); 2] = [
+const MORE: [(&str, &[Damage], Verdict); 4] = [
+    ("R12 H2 E1: no whole copy", &[Header2, Entries1], (None, &[])),
+    ("R19 H2 ignored, H1 bad", &[Ignore2, Header1], (None, &[])),
     ("R19 H1 ignored, E2 bad", &[Ignore1, Entries2], (None, &[])),
     ("R19 H2 ignored, E1 bad", &[Ignore2, Entries1], (None, &[])),
 ];
