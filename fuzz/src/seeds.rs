@@ -2,10 +2,10 @@
 
 use crate::bundle_stream::BUNDLES;
 use crate::bundles::{BLOCK, Bundle, Carried, bundle};
-use crate::device::{Device, Shape};
+use crate::disk::Disk;
 use crate::gpt::flag;
-use libupdate::boot::Guard;
-use libupdate::gpt::TriesLeft;
+use crate::machine::Shape;
+use libupdate::gpt::write;
 use libupdate::units::digest::{Digest, RootHash, Salt};
 use libupdate::verity::{Geometry, Superblock, Tree};
 use libupdate::{BlockIo as _, BlockSize};
@@ -26,14 +26,14 @@ pub fn all() -> Vec<Seeds> {
     ]
 }
 
-/// Both tables of a small device, as records, under every act.
+/// Both tables of a small disk, as records, under every act.
 fn gpt() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for (block_size, large) in [(BlockSize::B512, 0), (BlockSize::B4096, flag::LARGE)] {
         let shape = Shape { block_size, slots: 3, roles: 1, partition_blocks: 4 };
-        let mut device = Device::blank(shape, Guard::Off, TriesLeft::MAX);
-        device.create_table().expect("an empty disk");
-        let records = records(&device, block_size);
+        let mut disk = Disk::new([block_size; 2], shape.disk_blocks(), vec![]);
+        write::create(&mut disk, &shape.fresh(&shape.entries()), &mut [0; 4096]).expect("an empty disk");
+        let records = records(&disk);
         let size = u8::try_from(shape.disk_blocks()).expect("a small disk");
         for what in [0, 1, 0x12, 0x32] {
             for flags in [0, flag::ENTRIES | flag::HEADERS, flag::ENTRIES | flag::HEADERS | flag::MIRROR] {
@@ -48,13 +48,12 @@ fn gpt() -> Vec<Vec<u8>> {
 }
 
 /// The disk as records of one entry or one header each.
-fn records(device: &Device, block_size: BlockSize) -> Vec<u8> {
-    let blocks = usize::try_from(device.disk.block_count().get()).expect("a small disk");
+fn records(disk: &Disk) -> Vec<u8> {
+    let size = disk.block_size().bytes();
+    let blocks = usize::try_from(disk.block_count().get()).expect("a small disk");
     let mut records = Vec::new();
     for lba in 1..blocks {
-        for (number, piece) in
-            device.disk.bytes(lba * block_size.bytes()..(lba + 1) * block_size.bytes()).chunks(128).enumerate()
-        {
+        for (number, piece) in disk.bytes(lba * size..(lba + 1) * size).chunks(128).enumerate() {
             if piece.iter().all(|byte| *byte == 0) {
                 continue;
             }
