@@ -2,11 +2,12 @@
 //!
 //! 1. Provisioning, cut or failed, and run again until it is through.
 //! 2. Acts. An act that nothing disturbs must end as the model says, or be refused where the model refuses, with nothing written.
-//! 3. An act that was disturbed leaves one of the states that lie on its way. Only the slot that it was writing may hold anything,
+//! 3. A slot whose blocks went bad does not boot, is not armed, and is written anew by an installation of what it holds.
+//! 4. An act that was disturbed leaves one of the states that lie on its way. Only the slot that it was writing may hold anything,
 //!    and then without bits.
-//! 4. What an act that failed wrote is in the disk's cache when the next one begins. A cut leaves a state on the way of either. An act
+//! 5. What an act that failed wrote is in the disk's cache when the next one begins. A cut leaves a state on the way of either. An act
 //!    that ends well has made all of it durable.
-//! 5. After each act: the chooser takes the slot that the model takes, there always is one, and every slot with bits holds, block by
+//! 6. After each act: the chooser takes the slot that the model takes, there always is one, and every slot with bits holds, block by
 //!    block, the version that the model says. Foreign bits and other entries are as they were.
 
 use std::sync::LazyLock;
@@ -176,7 +177,7 @@ pub fn run(bytes: &[u8]) {
         if input.is_empty() {
             break;
         }
-        life.damage_a_copy(&mut input);
+        life.decay(&mut input);
         let act = Act::of(&mut input, shape.slots, life.booted());
         let mishap = Mishap::of(&mut input);
         life.live(act, mishap);

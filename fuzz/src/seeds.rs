@@ -114,24 +114,42 @@ fn bundle_streams() -> Vec<Vec<u8>> {
     heads.chain(whole).chain(changed).chain(signed).collect()
 }
 
-/// The usual lives, on each shape: update and confirm, fall back, roll back, resume.
+/// The usual lives, on each shape: update and confirm, fall back, roll back, resume, a slot that does not start or went bad, an act
+/// that is killed before another; each on a machine that was provisioned at once, or after a cut and a failure.
 fn lives() -> Vec<Vec<u8>> {
     const BOOT: [u8; 4] = [1, 0, 0, 0];
     const GOOD: [u8; 4] = [1, 9, 0, 0];
-    const BAD: [u8; 4] = [1, 15, 0, 0];
+    const BAD: [u8; 4] = [1, 16, 0, 0];
+    const CANCEL: [u8; 4] = [1, 15, 1, 0];
+    const ACTIVATE: [u8; 4] = [1, 8, 1, 0];
     const BACK: [u8; 4] = [1, 13, 0, 0];
     const REPAIR: [u8; 4] = [1, 14, 0, 0];
     let install = |release: u8, more: u8| [1, 4, 1, more, release, 0];
     let cut = |release: u8, seed: u8| [1, 4, 1, 0, release, 4, seed, 1, 2, 3, 4, 5, 6, 7];
+    let killed = |release: u8, after: u8| [1, 4, 1, 0, release, 0xc7, after];
+    let lost = |flush: u8| [1, 9, 0, 0xa7, flush, 7, 6, 5, 4, 3, 2, 1, 0];
+    let refused = |slot: u8, reason: u8| [1, 3, slot, reason, 0];
+    let after_decay = |slot: u8, act: &[u8]| [&[7 | slot << 3], &act[1..]].concat();
     let stories = [
         [&BOOT[..], &install(1, 0), &BOOT, &GOOD, &install(2, 0), &BOOT, &GOOD, &BACK].concat(),
         [&install(1, 0)[..], &BOOT, &BOOT, &BOOT, &BOOT, &install(1, 4), &REPAIR].concat(),
         [&BOOT[..], &cut(1, 1), &install(1, 0), &BOOT, &BAD, &BOOT, &cut(2, 9), &install(2, 0), &BOOT, &GOOD].concat(),
-        [&BOOT[..], &install(1, 1), &[1, 8, 1, 0], &BOOT, &GOOD, &[0, 0, 14, 0, 0], &[8, 3, 9, 0, 0]].concat(),
+        [&BOOT[..], &install(1, 1), &ACTIVATE, &BOOT, &GOOD, &[0, 0, 14, 0, 0], &[8, 3, 9, 0, 0]].concat(),
+        [&BOOT[..], &install(1, 8), &install(1, 0), &refused(1, 0), &install(1, 8), &install(1, 12), &BOOT].concat(),
+        [&BOOT[..], &killed(1, 9), &cut(1, 0), &killed(1, 40), &install(2, 1), &CANCEL, &install(2, 0)].concat(),
+        [&install(1, 0)[..], &BOOT, &lost(1), &BOOT, &lost(2), &GOOD, &BOOT, &BOOT, &BOOT, &refused(1, 1)].concat(),
+        [&install(1, 1)[..], &after_decay(1, &ACTIVATE), &install(1, 0), &after_decay(1, &BOOT), &install(1, 0)]
+            .concat(),
+        [&install(1, 0)[..], &BOOT, &GOOD, &BOOT, &BOOT, &BOOT, &after_decay(1, &BOOT), &install(1, 0)].concat(),
     ];
-    let shapes = (0..8_u8).map(|shape| [shape & 1, shape >> 1 & 1, shape >> 2, 2, 2, 0, 0, shape & 1, 3]);
-    let life = |shape: [u8; 9]| stories.iter().map(move |story| [&shape[..], story].concat()).collect::<Vec<_>>();
-    shapes.flat_map(life).collect()
+    let straight = [0, 0].as_slice();
+    let troubled = [4, 9, 1, 2, 3, 4, 5, 6, 7, 0xc7, 30, 6, 5, 0, 0].as_slice();
+    let shape = |number: u8| [number & 1, number >> 1 & 1, number >> 2 & 1, 2, 2];
+    let life = |number: u8, start: &[u8]| {
+        let head = [&shape(number)[..], start, &[number & 1, 3]].concat();
+        stories.iter().map(|story| [&head[..], story].concat()).collect::<Vec<_>>()
+    };
+    (0..8).flat_map(|number| life(number, if number % 3 == 0 { troubled } else { straight })).collect()
 }
 
 #[cfg(test)]

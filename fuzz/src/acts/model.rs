@@ -28,6 +28,8 @@ pub struct Slot {
     pub seen: Seen,
     /// Whether a person is asked to confirm the trial of what it holds. `None` where it holds nothing, or may be either.
     pub asks: Option<bool>,
+    /// Whether the first block of what it holds went bad.
+    pub damaged: bool,
 }
 
 /// What an installation is asked to do.
@@ -103,7 +105,8 @@ enum State {
 }
 
 impl Slot {
-    const EMPTY: Self = Self { priority: 0, tries: 0, successful: false, seen: Seen::Nothing, asks: None };
+    const EMPTY: Self =
+        Self { priority: 0, tries: 0, successful: false, seen: Seen::Nothing, asks: None, damaged: false };
 
     /// Neither P nor S: nothing is lost when it is written.
     #[must_use]
@@ -117,7 +120,14 @@ impl Model {
     #[must_use]
     pub fn new(slots: usize, tries: u8, guard: u8) -> Self {
         let mut slots = vec![Slot::EMPTY; slots];
-        slots[0] = Slot { priority: 1, tries: guard, successful: true, seen: Seen::Valid(0), asks: Some(false) };
+        slots[0] = Slot {
+            priority: 1,
+            tries: guard,
+            successful: true,
+            seen: Seen::Valid(0),
+            asks: Some(false),
+            damaged: false,
+        };
         Self { slots, booted: None, tries, guard }
     }
 
@@ -129,10 +139,11 @@ impl Model {
             (Seen::Becoming(release), Seen::Valid(there)) => release == Some(there),
             (rule, found) => rule == found,
         };
-        let asks = |rule: &Slot, found: &Slot| found.asks.is_none() || rule.asks.is_none() || rule.asks == found.asks;
         let fits = |(rule, found): (&Slot, &Slot)| {
-            let bits = Slot { seen: found.seen, asks: found.asks, ..*rule };
-            seen(rule.seen, found.seen) && asks(rule, found) && bits == *found
+            let Slot { asks, damaged, .. } = *found;
+            let asked = asks.is_none() || rule.asks.is_none() || rule.asks == asks;
+            let sound = !matches!(found.seen, Seen::Valid(_)) || rule.damaged == damaged;
+            seen(rule.seen, found.seen) && asked && sound && Slot { seen: found.seen, asks, damaged, ..*rule } == *found
         };
         self.slots.iter().zip(found).all(fits)
     }
@@ -207,17 +218,25 @@ impl Model {
         self
     }
 
+    /// Whether a slot may go bad and another one still boots.
+    #[must_use]
+    pub fn may_go_bad(&self, slot: usize) -> bool {
+        let sound = |other| self.state(other) == State::Good && !self.slots[other].damaged;
+        matches!(self.slots[slot].seen, Seen::Valid(_)) && !self.slots[slot].damaged && self.others(slot).any(sound)
+    }
+
     fn with(&self, slot: usize, bits: Slot) -> Self {
         let mut model = self.clone();
         model.slots[slot] = bits;
         model
     }
 
-    /// A staged slot is armed; one that is armed stays so.
+    /// A staged slot is armed if every block of it is right; one that is armed stays so.
     #[must_use]
     pub fn activating(&self, slot: usize) -> Option<Way> {
         let bits = Slot { tries: self.tries, ..self.slots[slot] };
         match self.state(slot) {
+            State::Staged if bits.damaged => None,
             State::Staged => Some(Way::through(vec![self.clone(), self.clone().first(slot, bits)])),
             State::Trial if self.booted != Some(slot) => Some(self.settling()),
             _ => None,
@@ -243,15 +262,15 @@ impl Model {
     }
 
     fn failed(&self, slot: usize) -> Self {
-        let Slot { seen, asks, .. } = self.slots[slot];
-        self.with(slot, Slot { seen, asks, ..Slot::EMPTY })
+        let Slot { seen, asks, damaged, .. } = self.slots[slot];
+        self.with(slot, Slot { seen, asks, damaged, ..Slot::EMPTY })
     }
 
     /// Rule 1; what is armed or staged, and does not run, is out of the order, and its trailer is a mark. What is armed without one is
     /// only out. Of any other slot there is nothing to take back, unless it runs on its last try.
     #[must_use]
     pub fn cancelling(&self, slot: usize) -> Option<Way> {
-        let Slot { priority, tries, successful, seen, asks } = self.slots[slot];
+        let Slot { priority, tries, successful, seen, .. } = self.slots[slot];
         let armed = priority > 0 && tries > 0 && !successful;
         if !armed && !matches!(self.state(slot), State::Staged | State::Trial) {
             return Some(self.settling());
@@ -260,7 +279,7 @@ impl Model {
             return None;
         }
         self.another_is_good(slot)?;
-        let out = |seen| self.with(slot, Slot { tries: 1, seen, asks, ..Slot::EMPTY });
+        let out = |seen| self.with(slot, Slot { priority: 0, tries: 1, successful: false, seen, ..self.slots[slot] });
         let marks = [Seen::Becoming(None), Seen::Nothing].map(out);
         let marked = if matches!(seen, Seen::Valid(_)) { marks.to_vec() } else { vec![] };
         Some(Way::through([vec![self.clone(), out(seen)], marked].concat()))

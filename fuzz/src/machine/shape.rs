@@ -54,7 +54,8 @@ impl Shape {
     }
 
     /// Where a partition begins on the disk.
-    pub(super) fn first_byte(&self, index: usize) -> usize {
+    #[must_use]
+    pub fn first_byte(&self, index: usize) -> usize {
         self.partition_first(index) * self.block_size.bytes()
     }
 

@@ -15,15 +15,23 @@ pub(super) fn observed(machine: &mut Machine) -> Vec<Slot> {
     let Inspection { facts, .. } = machine.inspect().expect("there is a table");
     let slot = |(number, facts): (usize, &SlotFacts)| {
         let manifest = facts.installed.as_ref().map(|installed| installed.digest);
+        let seen = seen(facts);
         Slot {
             priority: facts.bits.priority.get(),
             tries: facts.bits.tries_left.get(),
             successful: facts.bits.successful == Successful::Yes,
-            seen: seen(facts),
+            seen,
             asks: manifest.map(|manifest| machine.asks(number, manifest).expect("there is a table")),
+            damaged: matches!(seen, Seen::Valid(release) if !holds(machine, number, release)),
         }
     };
     facts.slots.iter().enumerate().map(slot).collect()
+}
+
+/// Whether every image of the release is in the slot.
+fn holds(machine: &Machine, slot: usize, release: usize) -> bool {
+    let images = &RELEASES[release][machine.shape.roles - 1].images;
+    images.iter().enumerate().all(|(role, image)| machine.holds(slot, role, image))
 }
 
 fn seen(facts: &SlotFacts) -> Seen {

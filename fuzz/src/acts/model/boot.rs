@@ -44,14 +44,16 @@ impl Model {
         }
         for (state, luck) in starts {
             way.steps.push(state.clone());
-            let Some(refusal) = refusal.filter(|refusal| refusal.slot == *slot) else {
+            // What is damaged is not started.
+            let damage = Refusal { slot: *slot, reason: Reason::CORRUPTION };
+            let damage = self.slots[*slot].damaged.then_some(damage);
+            let Some(why) = damage.or(refusal).filter(|why| why.slot == *slot) else {
                 way.ends.push(Self { booted: Some(*slot), ..state });
                 continue;
             };
-            let suspect = self.is_suspect(*slot);
-            state.after(refusal, suspect).try_each(rest, Some(refusal), luck, way);
+            state.after(why, self.is_suspect(*slot)).try_each(rest, refusal, luck, way);
             if luck == Luck::Bad {
-                state.try_each(rest, Some(refusal), Luck::Good, way);
+                state.try_each(rest, refusal, Luck::Good, way);
             }
         }
     }

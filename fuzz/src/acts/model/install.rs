@@ -13,11 +13,11 @@ impl Model {
         if asked.then == Then::Judge {
             return Some(self.settling());
         }
-        if !complete || self.slots[target].seen != Seen::Valid(asked.release) {
+        // A slot that is wrong or cannot be read is written anew, which heals a bad sector.
+        if !complete || self.slots[target].seen != Seen::Valid(asked.release) || self.slots[target].damaged {
             return Some(self.writing(asked, target));
         }
         let held = self.keeping(asked, target, failing);
-        // A slot that cannot be read is written anew, which heals a bad sector.
         Some(if failing == Failing::Read { held.or(self.writing(asked, target)) } else { held })
     }
 
@@ -60,20 +60,21 @@ impl Model {
 
     /// The slot is disarmed and written; it holds the bundle when it is sealed, and has bits last of all.
     fn writing(&self, asked: &Installation, target: usize) -> Way {
-        let Slot { tries, successful, seen, asks, .. } = self.slots[target];
-        let held = |tries, seen| self.with(target, Slot { seen, tries, asks, ..Slot::EMPTY });
+        let Slot { tries, successful, asks, damaged, .. } = self.slots[target];
+        let seen = self.slots[target].seen;
+        let held = |tries| self.with(target, Slot { seen, tries, asks, damaged, ..Slot::EMPTY });
         let out = |tries, seen| self.with(target, Slot { seen, tries, ..Slot::EMPTY });
         let mut steps = vec![self.clone()];
         if tries == 0 && !successful {
             // POWER, install: the memory of a failure goes before the slot gets a try.
-            steps.extend([held(0, seen), out(0, Seen::Becoming(None)), out(1, Seen::Becoming(None))]);
+            steps.extend([held(0), out(0, Seen::Becoming(None)), out(1, Seen::Becoming(None))]);
         } else {
             // FORMAT: a disarmed slot has one try, which tells it from a failed one.
-            steps.push(held(1, seen));
+            steps.push(held(1));
         }
         steps.push(out(1, Seen::Becoming(Some(asked.release))));
         let (seen, asks) = (Seen::Valid(asked.release), Some(asked.asks));
-        let staged = Slot { priority: 0, tries: self.tries, successful: false, seen, asks };
+        let staged = Slot { priority: 0, tries: self.tries, successful: false, seen, asks, damaged: false };
         let armed = asked.then == Then::Arm;
         steps.push(if armed { self.clone().first(target, staged) } else { self.with(target, staged) });
         Way::through(steps)
