@@ -13,6 +13,7 @@ use libupdate::policy::{Compression, Downgrade, FailedBefore, Wishes};
 use libupdate::region::boot_note::{self, BootNote};
 use libupdate::region::confirmation;
 use libupdate::region::trailer::TRAILER_BYTES;
+use libupdate::slot::Slot;
 use libupdate::units::digest::Digest;
 use libupdate::verity::CHUNK_BYTES;
 use libupdate::{Error, SlotId, SoftHasher, UnixSeconds};
@@ -114,6 +115,15 @@ impl Machine {
     /// The core's.
     pub fn inspect(&mut self) -> Done<Inspection<'static>> {
         self.on(|device, room| device.inspect(room))
+    }
+
+    /// The bits of every slot.
+    ///
+    /// # Errors
+    /// The core's.
+    pub fn bits(&mut self) -> Done<Vec<SlotBits>> {
+        let (_, slots) = inspect::find(&mut self.disk, self.shape.specs(), &mut [0; SCRATCH])?;
+        Ok(slots.slots().iter().map(Slot::bits).collect())
     }
 
     /// The slot that boots next.
