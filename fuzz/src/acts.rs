@@ -61,8 +61,8 @@ impl Mishap {
             (4 | 5, _) => Self::Cut(input.long()),
             (6, _) => Self::Failure(Fault::Write(input.below(64))),
             (_, 0..4) => Self::Failure(Fault::Read(input.short() % 400)),
-            (_, 4) => Self::Failure(Fault::Flush(input.below(10))),
-            (_, 5) => Self::Lost(input.below(10), input.long()),
+            (_, 4) => Self::Failure(Fault::Flush(input.below(16))),
+            (_, 5) => Self::Lost(input.below(16), input.long()),
             _ => Self::Failure(Fault::Killed(input.below(80))),
         }
     }

@@ -127,6 +127,7 @@ fn lives() -> Vec<Vec<u8>> {
     let install = |release: u8, more: u8| [1, 4, 1, more, release, 0];
     let cut = |release: u8, seed: u8| [1, 4, 1, 0, release, 4, seed, 1, 2, 3, 4, 5, 6, 7];
     let killed = |release: u8, after: u8| [1, 4, 1, 0, release, 0xc7, after];
+    let unflushed = |release: u8, flush: u8| [1, 4, 1, 0, release, 0x87, flush];
     let lost = |flush: u8| [1, 9, 0, 0xa7, flush, 7, 6, 5, 4, 3, 2, 1, 0];
     let refused = |slot: u8, reason: u8| [1, 3, slot, reason, 0];
     let after_decay = |slot: u8, act: &[u8]| [&[7 | slot << 3], &act[1..]].concat();
@@ -138,6 +139,8 @@ fn lives() -> Vec<Vec<u8>> {
         [&BOOT[..], &install(1, 8), &install(1, 0), &refused(1, 0), &install(1, 8), &install(1, 12), &BOOT].concat(),
         [&BOOT[..], &killed(1, 9), &cut(1, 0), &killed(1, 40), &install(2, 1), &CANCEL, &install(2, 0)].concat(),
         [&install(1, 0)[..], &BOOT, &lost(1), &BOOT, &lost(2), &GOOD, &BOOT, &BOOT, &BOOT, &refused(1, 1)].concat(),
+        [&BOOT[..], &unflushed(1, 9), &install(1, 0), &BOOT, &GOOD, &unflushed(2, 8), &ACTIVATE, &CANCEL].concat(),
+        [&BOOT[..], &unflushed(1, 11), &ACTIVATE, &BOOT, &GOOD, &unflushed(2, 10), &install(2, 0)].concat(),
         [&install(1, 1)[..], &after_decay(1, &ACTIVATE), &install(1, 0), &after_decay(1, &BOOT), &install(1, 0)]
             .concat(),
         [&install(1, 0)[..], &BOOT, &GOOD, &BOOT, &BOOT, &BOOT, &after_decay(1, &BOOT), &install(1, 0)].concat(),
