@@ -7,6 +7,7 @@ use libupdate::boot::Guard;
 use libupdate::bundle::signature;
 use libupdate::bundle::writer::Signer as _;
 use libupdate::bundle::{Features, Prefix, Unverified, UpdaterVersion};
+use libupdate::device::Ending;
 use libupdate::gpt::TriesLeft;
 use libupdate::install::Source;
 use libupdate::manifest::Manifest;
@@ -16,10 +17,10 @@ use tests::chance::Chance;
 use tests::medium::Zone;
 
 use crate::bundles::{ANCHORS, BLOCK, Bundle, Carried, KEY, bundle, naive_tree};
-use crate::device::{Device, Room, Shape, Then, id, willing};
 use crate::input::Input;
+use crate::machine::{Machine, Shape, Sizes, id, willing};
 
-/// What the device's key has signed, of 1 to 300 blocks, all of which fit its slots.
+/// What the machine's key has signed, of 1 to 300 blocks, all of which fit its slots.
 pub static BUNDLES: LazyLock<Vec<Bundle>> = LazyLock::new(|| {
     vec![
         bundle("1", &[BLOCK], Carried::Raw),
@@ -31,15 +32,16 @@ pub static BUNDLES: LazyLock<Vec<Bundle>> = LazyLock::new(|| {
     ]
 });
 
-/// A device whose slot a is good and whose slot b is empty.
-static DEVICE: LazyLock<Device> = LazyLock::new(|| {
+/// A machine whose slot a is good and whose slot b is empty.
+static MACHINE: LazyLock<Machine> = LazyLock::new(|| {
     let shape = Shape { block_size: BlockSize::B512, slots: 2, roles: 1, partition_blocks: 325 };
-    let mut device = Device::blank(shape, Guard::Off, TriesLeft::MAX);
-    device.create_table().expect("an empty disk");
-    let first = &mut BUNDLES[0].bytes.as_slice();
-    device.install(first, willing(None), Then::FirstGood, Room::USUAL).expect("a valid bundle");
-    device.booted = Some(0);
-    device
+    let mut machine = Machine::blank(shape, Guard::Off, TriesLeft::MAX);
+    let (mut first, mut head) = (BUNDLES[0].bytes.as_slice(), [0; 8192]);
+    let unverified = Unverified::read(&mut first, &mut head).expect("a valid head");
+    let verified = unverified.verify(&ANCHORS).expect("the machine's key");
+    machine.provision((verified, &mut first), Sizes::USUAL).expect("an empty disk");
+    machine.booted = Some(0);
+    machine
 });
 
 /// Reads the bytes as a bundle; or changes a valid one, with or without a new signature, and installs it.
@@ -71,31 +73,31 @@ fn head_only(input: &mut Input<'_>) {
 /// A valid bundle with some bytes changed after it was signed.
 fn damaged(input: &mut Input<'_>) {
     let chosen = &BUNDLES[input.below(BUNDLES.len())];
-    let (room, pieces) = (room(input), input.bytes(3).to_vec());
+    let (sizes, pieces) = (sizes(input), input.bytes(3).to_vec());
     let mut source = Trickle::new(chosen.bytes.clone(), pieces);
     if input.byte() == 0xff {
         source.fails_at = Some(input.long() as usize % source.bytes.len());
     }
     mutate(&mut source.bytes, input);
     let (same, fails) = (source.bytes == chosen.bytes, source.fails_at.is_some());
-    let mut device = DEVICE.clone();
-    let result = device.install(&mut source, willing(None), Then::Arm, room);
+    let mut machine = MACHINE.clone();
+    let result = machine.install(&mut source, &willing(), sizes);
     match &result {
-        Ok(slot) => {
-            assert_eq!(*slot, id(1));
-            assert!(device.holds(1, 0, &chosen.images[0]), "another image was staged");
-            assert_eq!(device.verify(1), Ok(chosen.digest));
+        Ok(installed) => {
+            assert_eq!((installed.slot, installed.ending), (id(1), Ending::Armed));
+            assert!(machine.holds(1, 0, &chosen.images[0]), "another image was staged");
+            assert_eq!(machine.verify(1), Ok(chosen.digest));
         }
-        Err(Error::NoSpace(_)) => assert!(room.data < CHUNK_BYTES || room.carried < CHUNK_BYTES, "{result:?}"),
+        Err(Error::NoSpace(_)) => assert!(sizes.data < CHUNK_BYTES || sizes.carried < CHUNK_BYTES, "{result:?}"),
         Err(error) => assert!(!same || fails, "a valid bundle was refused: {error}"),
     }
-    other_slot_is_untouched(&device);
+    other_slot_is_untouched(&machine);
 }
 
 /// A manifest with some bytes changed, signed anew, before payloads with some bytes changed: the signer is hostile, or broken.
 fn resigned(input: &mut Input<'_>) {
     let chosen = &BUNDLES[input.below(BUNDLES.len())];
-    let (room, pieces) = (room(input), input.bytes(3).to_vec());
+    let (sizes, pieces) = (sizes(input), input.bytes(3).to_vec());
     let manifest_len = input.short() % 600;
     let mut manifest = if input.yes() { input.bytes(manifest_len).to_vec() } else { manifest_of(chosen).to_vec() };
     let changes = input.short() % 64;
@@ -104,21 +106,21 @@ fn resigned(input: &mut Input<'_>) {
     mutate(&mut payload, input);
     let Some(head) = sealed(&manifest) else { return };
     let mut source = Trickle::new([head, payload].concat(), pieces);
-    let mut device = DEVICE.clone();
-    if device.install(&mut source, willing(None), Then::Arm, room).is_ok() {
+    let mut machine = MACHINE.clone();
+    if machine.install(&mut source, &willing(), sizes).is_ok() {
         let manifest = Manifest::decode(&manifest).expect("it was installed");
         let payload = manifest.payloads().first().expect("it has one");
         let len = payload.image_len().get() as usize;
-        let image = device.partition(1, 0, len.next_multiple_of(BLOCK));
+        let image = machine.partition(1, 0, len.next_multiple_of(BLOCK));
         let (root, _) = naive_tree(&image, payload.salt().as_bytes());
         assert_eq!(*payload.root_hash().digest().as_bytes(), root, "staged without its root hash");
-        assert!(device.verify(1).is_ok());
+        assert!(machine.verify(1).is_ok());
     }
-    other_slot_is_untouched(&device);
+    other_slot_is_untouched(&machine);
 }
 
-fn other_slot_is_untouched(device: &Device) {
-    let [now, before] = [device, &*DEVICE].map(|device| device.disk.content().identity().zone(Zone::of_slot(0)));
+fn other_slot_is_untouched(machine: &Machine) {
+    let [now, before] = [machine, &*MACHINE].map(|machine| machine.disk.content().identity().zone(Zone::of_slot(0)));
     assert_eq!(now, before, "slot a was written");
 }
 
@@ -128,7 +130,7 @@ fn manifest_of(bundle: &Bundle) -> &[u8] {
     &head[40..40 + len]
 }
 
-/// An envelope with the device's own key, whatever the manifest is.
+/// An envelope with the machine's own key, whatever the manifest is.
 fn sealed(manifest: &[u8]) -> Option<Vec<u8>> {
     let paged = Manifest::decode(manifest)
         .is_ok_and(|manifest| libupdate::bundle::envelope::required_features(&manifest) == Features::ZSTD);
@@ -140,9 +142,9 @@ fn sealed(manifest: &[u8]) -> Option<Vec<u8>> {
     Some([&signed[..], &[1, 0, 0, 0], &id, &signature].concat())
 }
 
-fn room(input: &mut Input<'_>) -> Room {
+fn sizes(input: &mut Input<'_>) -> Sizes {
     let data = input.one_of(&[CHUNK_BYTES, BLOCK, 2 * BLOCK, 3 * BLOCK, CHUNK_BYTES + 5000, 16 * BLOCK, BLOCK - 1, 0]);
-    Room { data, carried: input.one_of(&[CHUNK_BYTES, 0, 1]) }
+    Sizes { data, carried: input.one_of(&[CHUNK_BYTES, 0, 1]) }
 }
 
 /// Changes, one after the other, until the input ends.

@@ -1,4 +1,4 @@
-//! Bundles that the fuzzer's device trusts, and a hash tree made the slow way to judge them by.
+//! Bundles that the fuzzer's machine trusts, and a hash tree made the slow way to judge them by.
 
 use std::io::{self, Cursor};
 use std::num::NonZeroUsize;
@@ -13,14 +13,14 @@ use libupdate::{ByteLen, SoftHasher, UnixSeconds};
 
 /// Bytes of a data block and of a hash block.
 pub const BLOCK: usize = 4096;
-/// What the device is.
+/// What the machine is.
 pub const COMPATIBLE: &str = "fuzz-box";
 /// Roles of a slot's partitions; the first one carries the bits.
 pub const ROLES: [&str; 2] = ["root", "boot"];
 
-/// The key that the device trusts.
+/// The key that the machine trusts.
 pub static KEY: LazyLock<LocalKey> = LazyLock::new(|| LocalKey::from_scalar(&[7; 32]).expect("a number in range"));
-/// The device's trust.
+/// The machine's trust.
 pub static ANCHORS: LazyLock<Anchors> =
     LazyLock::new(|| Anchors::new(&[*KEY.public_key()], NonZeroUsize::MIN).expect("one key"));
 

@@ -1,4 +1,6 @@
 //! The laboratory's disk, act by act: what fails in the act, what the act changed, and one of the states that a cut may leave of it.
+//!
+//! What an act wrote and did not flush is in the disk's cache when the next one begins.
 
 use std::ops::Range;
 
@@ -19,6 +21,8 @@ pub enum Fault {
     Write(usize),
     /// This flush.
     Flush(usize),
+    /// The process is killed after so many writes and flushes.
+    Killed(usize),
 }
 
 /// The disk did what it was told to.
@@ -27,9 +31,14 @@ pub type Failed = SimError;
 /// The disk.
 #[derive(Clone, Debug)]
 pub struct Disk {
-    /// What it held when the act began.
+    /// What it held when the act began, cache and all.
     before: Medium,
+    /// What of that was durable.
+    start: Medium,
     sim: SimDisk,
+    /// What is durable now, and what is in the cache over it.
+    durable: Medium,
+    cached: Vec<(Lba, Vec<u8>)>,
     fault: Fault,
 }
 
@@ -50,19 +59,40 @@ impl Disk {
     }
 
     fn of(medium: Medium) -> Self {
-        Self { sim: SimDisk::new(medium.clone()), before: medium, fault: Fault::None }
+        let [before, start, durable] = [(); 3].map(|()| medium.clone());
+        Self { before, start, sim: SimDisk::new(medium), durable, cached: Vec::new(), fault: Fault::None }
     }
 
-    /// Forgets what was done, and fails anew from here on: an act begins.
+    /// Forgets what was done, and fails anew from here on: an act begins, on a disk whose cache is as the one before left it.
     pub fn begin(&mut self, fault: Fault) {
-        let (mut faults, now) = (Faults::default(), self.sim.content());
+        let mut faults = Faults::default();
         match fault {
             Fault::None => {}
             Fault::Read(number) => faults.read = Some(number),
             Fault::Write(number) => faults.write = Some(number),
             Fault::Flush(number) => faults.flush = Some(number),
+            Fault::Killed(after) => faults.killed = Some(after),
         }
-        *self = Self { sim: SimDisk::failing(now.clone(), faults), before: now, fault };
+        let mut sim = SimDisk::new(self.durable.clone());
+        for (at, bytes) in &self.cached {
+            sim.write(*at, bytes).expect("nothing fails");
+        }
+        (self.before, self.start, self.fault) = (sim.content(), self.durable.clone(), fault);
+        self.sim = sim.handed_over(faults);
+    }
+
+    /// Whether all that was written is durable.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.cached.is_empty()
+    }
+
+    /// The drive loses some of its cache, as it may where a flush failed.
+    pub fn drop_some(&mut self, seed: u64) {
+        self.begin(Fault::None);
+        let mut windows = windows(&self.start, self.sim.log());
+        let window = windows.last_mut().expect("a log has one");
+        *self = Self::of(window.any(Tears::Never, &mut Chance::new(seed)).0);
     }
 
     /// What was to fail in the act. From here on nothing does; where something was, what the act did is forgotten.
@@ -107,7 +137,7 @@ impl Disk {
         bytes[range.start - first * size..][..range.len()].to_vec()
     }
 
-    /// Changes a sector behind the back of every act.
+    /// Changes a sector behind the back of every act, on a disk whose cache is clean.
     pub fn edit(&mut self, lba: u64, edit: impl FnOnce(&mut [u8])) {
         let size = self.block_size().bytes();
         let start = usize::try_from(lba).expect("a small disk") * size;
@@ -133,7 +163,7 @@ impl Disk {
     /// The power goes some time during the act, or right after it. Tells what that did.
     pub fn cut(&mut self, seed: u64) -> String {
         let mut chance = Chance::new(seed);
-        let mut windows = windows(&self.before, self.sim.log());
+        let mut windows = windows(&self.start, self.sim.log());
         let (number, count) = (chance.below(windows.len()), windows.len());
         let tears = [Tears::Never, Tears::Inside, Tears::Lost][chance.below(3)];
         let (medium, story) = windows[number].any(tears, &mut chance);
@@ -165,9 +195,14 @@ impl BlockIo for Disk {
         self.sim.read(at, buf)
     }
     fn write(&mut self, at: Lba, buf: &[u8]) -> Result<(), Failed> {
-        self.sim.write(at, buf)
+        self.sim.write(at, buf)?;
+        self.cached.push((at, buf.to_vec()));
+        Ok(())
     }
     fn flush(&mut self) -> Result<(), Failed> {
-        self.sim.flush()
+        self.sim.flush()?;
+        self.durable = self.sim.content();
+        self.cached.clear();
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@
 
 use libupdate::gpt::write::{self, Backup, BackupPlace, Edit, Effect, Relocate};
 use libupdate::gpt::{
-    Attributes, CopyId, CopyState, DiskEnds, Entry, EntryNumber, PROBE_BYTES, BothCopies, Table, detect_block_size,
+    Attributes, BothCopies, CopyId, CopyState, DiskEnds, Entry, EntryNumber, PROBE_BYTES, Table, detect_block_size,
 };
 use libupdate::{BlockIo, BlockSize, ByteLen, Error, Lba};
 

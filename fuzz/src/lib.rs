@@ -8,15 +8,15 @@
 //! | [`manifest`] | a manifest | encode gives the bytes back |
 //! | [`bundle_stream`] | a bundle, reads, buffers | what is staged is what was signed |
 //! | [`profile`] | a profile | the promises of its type; a refusal in words |
-//! | [`acts`] | a life of a device, with cuts and failures | the rules of DESIGN 3.3 |
+//! | [`acts`] | a life of a machine, with cuts and failures | the rules of DESIGN 3.3 |
 
 pub mod acts;
 pub mod bundle_stream;
 pub mod bundles;
-pub mod device;
 pub mod disk;
 pub mod gpt;
 pub mod input;
+pub mod machine;
 pub mod manifest;
 pub mod profile;
 pub mod seeds;

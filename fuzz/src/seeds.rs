@@ -2,10 +2,10 @@
 
 use crate::bundle_stream::BUNDLES;
 use crate::bundles::{BLOCK, Bundle, Carried, bundle};
-use crate::device::{Device, Shape};
+use crate::disk::Disk;
 use crate::gpt::flag;
-use libupdate::boot::Guard;
-use libupdate::gpt::TriesLeft;
+use crate::machine::Shape;
+use libupdate::gpt::write;
 use libupdate::units::digest::{Digest, RootHash, Salt};
 use libupdate::verity::{Geometry, Superblock, Tree};
 use libupdate::{BlockIo as _, BlockSize};
@@ -26,14 +26,14 @@ pub fn all() -> Vec<Seeds> {
     ]
 }
 
-/// Both tables of a small device, as records, under every act.
+/// Both tables of a small disk, as records, under every act.
 fn gpt() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for (block_size, large) in [(BlockSize::B512, 0), (BlockSize::B4096, flag::LARGE)] {
         let shape = Shape { block_size, slots: 3, roles: 1, partition_blocks: 4 };
-        let mut device = Device::blank(shape, Guard::Off, TriesLeft::MAX);
-        device.create_table().expect("an empty disk");
-        let records = records(&device, block_size);
+        let mut disk = Disk::new([block_size; 2], shape.disk_blocks(), vec![]);
+        write::create(&mut disk, &shape.fresh(&shape.entries()), &mut [0; 4096]).expect("an empty disk");
+        let records = records(&disk);
         let size = u8::try_from(shape.disk_blocks()).expect("a small disk");
         for what in [0, 1, 0x12, 0x32] {
             for flags in [0, flag::ENTRIES | flag::HEADERS, flag::ENTRIES | flag::HEADERS | flag::MIRROR] {
@@ -48,13 +48,12 @@ fn gpt() -> Vec<Vec<u8>> {
 }
 
 /// The disk as records of one entry or one header each.
-fn records(device: &Device, block_size: BlockSize) -> Vec<u8> {
-    let blocks = usize::try_from(device.disk.block_count().get()).expect("a small disk");
+fn records(disk: &Disk) -> Vec<u8> {
+    let size = disk.block_size().bytes();
+    let blocks = usize::try_from(disk.block_count().get()).expect("a small disk");
     let mut records = Vec::new();
     for lba in 1..blocks {
-        for (number, piece) in
-            device.disk.bytes(lba * block_size.bytes()..(lba + 1) * block_size.bytes()).chunks(128).enumerate()
-        {
+        for (number, piece) in disk.bytes(lba * size..(lba + 1) * size).chunks(128).enumerate() {
             if piece.iter().all(|byte| *byte == 0) {
                 continue;
             }
@@ -115,24 +114,45 @@ fn bundle_streams() -> Vec<Vec<u8>> {
     heads.chain(whole).chain(changed).chain(signed).collect()
 }
 
-/// The usual lives, on each shape: update and confirm, fall back, roll back, resume.
+/// The usual lives, on each shape: update and confirm, fall back, roll back, resume, a slot that does not start or went bad, an act
+/// that is killed before another; each on a machine that was provisioned at once, or after a cut and a failure.
 fn lives() -> Vec<Vec<u8>> {
     const BOOT: [u8; 4] = [1, 0, 0, 0];
     const GOOD: [u8; 4] = [1, 9, 0, 0];
-    const BAD: [u8; 4] = [1, 15, 0, 0];
+    const BAD: [u8; 4] = [1, 16, 0, 0];
+    const CANCEL: [u8; 4] = [1, 15, 1, 0];
+    const ACTIVATE: [u8; 4] = [1, 8, 1, 0];
     const BACK: [u8; 4] = [1, 13, 0, 0];
     const REPAIR: [u8; 4] = [1, 14, 0, 0];
     let install = |release: u8, more: u8| [1, 4, 1, more, release, 0];
     let cut = |release: u8, seed: u8| [1, 4, 1, 0, release, 4, seed, 1, 2, 3, 4, 5, 6, 7];
+    let killed = |release: u8, after: u8| [1, 4, 1, 0, release, 0xc7, after];
+    let unflushed = |release: u8, flush: u8| [1, 4, 1, 0, release, 0x87, flush];
+    let lost = |flush: u8| [1, 9, 0, 0xa7, flush, 7, 6, 5, 4, 3, 2, 1, 0];
+    let refused = |slot: u8, reason: u8| [1, 3, slot, reason, 0];
+    let after_decay = |slot: u8, act: &[u8]| [&[7 | slot << 3], &act[1..]].concat();
     let stories = [
         [&BOOT[..], &install(1, 0), &BOOT, &GOOD, &install(2, 0), &BOOT, &GOOD, &BACK].concat(),
         [&install(1, 0)[..], &BOOT, &BOOT, &BOOT, &BOOT, &install(1, 4), &REPAIR].concat(),
         [&BOOT[..], &cut(1, 1), &install(1, 0), &BOOT, &BAD, &BOOT, &cut(2, 9), &install(2, 0), &BOOT, &GOOD].concat(),
-        [&BOOT[..], &install(1, 1), &[1, 8, 1, 0], &BOOT, &GOOD, &[0, 0, 14, 0, 0], &[8, 3, 9, 0, 0]].concat(),
+        [&BOOT[..], &install(1, 1), &ACTIVATE, &BOOT, &GOOD, &[0, 0, 14, 0, 0], &[8, 3, 9, 0, 0]].concat(),
+        [&BOOT[..], &install(1, 8), &install(1, 0), &refused(1, 0), &install(1, 8), &install(1, 12), &BOOT].concat(),
+        [&BOOT[..], &killed(1, 9), &cut(1, 0), &killed(1, 40), &install(2, 1), &CANCEL, &install(2, 0)].concat(),
+        [&install(1, 0)[..], &BOOT, &lost(1), &BOOT, &lost(2), &GOOD, &BOOT, &BOOT, &BOOT, &refused(1, 1)].concat(),
+        [&BOOT[..], &unflushed(1, 9), &install(1, 0), &BOOT, &GOOD, &unflushed(2, 8), &ACTIVATE, &CANCEL].concat(),
+        [&BOOT[..], &unflushed(1, 11), &ACTIVATE, &BOOT, &GOOD, &unflushed(2, 10), &install(2, 0)].concat(),
+        [&install(1, 1)[..], &after_decay(1, &ACTIVATE), &install(1, 0), &after_decay(1, &BOOT), &install(1, 0)]
+            .concat(),
+        [&install(1, 0)[..], &BOOT, &GOOD, &BOOT, &BOOT, &BOOT, &after_decay(1, &BOOT), &install(1, 0)].concat(),
     ];
-    let shapes = (0..8_u8).map(|shape| [shape & 1, shape >> 1 & 1, shape >> 2, 2, 2, 0, 0, shape & 1, 3]);
-    let life = |shape: [u8; 9]| stories.iter().map(move |story| [&shape[..], story].concat()).collect::<Vec<_>>();
-    shapes.flat_map(life).collect()
+    let straight = [0, 0].as_slice();
+    let troubled = [4, 9, 1, 2, 3, 4, 5, 6, 7, 0xc7, 30, 6, 5, 0, 0].as_slice();
+    let shape = |number: u8| [number & 1, number >> 1 & 1, number >> 2 & 1, 2, 2];
+    let life = |number: u8, start: &[u8]| {
+        let head = [&shape(number)[..], start, &[number & 1, 3]].concat();
+        stories.iter().map(|story| [&head[..], story].concat()).collect::<Vec<_>>()
+    };
+    (0..8).flat_map(|number| life(number, if number % 3 == 0 { troubled } else { straight })).collect()
 }
 
 #[cfg(test)]

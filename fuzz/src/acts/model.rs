@@ -1,5 +1,10 @@
 //! The slot bits by the rules of DESIGN 3.3, numbered as there. Written from them, not from the code, so it is short and slow.
 
+use libupdate::device::{Claim, Then};
+
+mod boot;
+mod install;
+
 /// What a slot's trailer regions hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Seen {
@@ -21,6 +26,60 @@ pub struct Slot {
     pub tries: u8,
     pub successful: bool,
     pub seen: Seen,
+    /// Whether a person is asked to confirm the trial of what it holds. `None` where it holds nothing, or may be either.
+    pub asks: Option<bool>,
+    /// Whether the first block of what it holds went bad.
+    pub damaged: bool,
+}
+
+/// What an installation is asked to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the options of the act")]
+pub struct Installation {
+    pub release: usize,
+    pub slot: Option<usize>,
+    pub then: Then,
+    pub retry: bool,
+    pub asks: bool,
+}
+
+/// What the disk fails to do, once, in an act.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failing {
+    /// Nothing.
+    Nothing,
+    /// A read.
+    Read,
+    /// A write or a flush.
+    Write,
+}
+
+/// The states that an act leads through.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// Those that it may be ended in by a cut or a failure, first the one that it begins in.
+    pub steps: Vec<Model>,
+    /// Those that it may end well in: one, if nothing fails.
+    pub ends: Vec<Model>,
+}
+
+impl Way {
+    /// A way that ends in the last of its states.
+    fn through(steps: Vec<Model>) -> Self {
+        Self { ends: steps.last().cloned().into_iter().collect(), steps }
+    }
+
+    /// A way that goes one of two ways.
+    fn or(mut self, other: Self) -> Self {
+        self.steps.extend(other.steps);
+        self.ends.extend(other.ends);
+        self
+    }
+
+    /// Every state of it.
+    pub fn all(&self) -> impl Iterator<Item = &Model> {
+        self.steps.iter().chain(&self.ends)
+    }
 }
 
 /// All that the rules speak of.
@@ -46,7 +105,8 @@ enum State {
 }
 
 impl Slot {
-    const EMPTY: Self = Self { priority: 0, tries: 0, successful: false, seen: Seen::Nothing };
+    const EMPTY: Self =
+        Self { priority: 0, tries: 0, successful: false, seen: Seen::Nothing, asks: None, damaged: false };
 
     /// Neither P nor S: nothing is lost when it is written.
     #[must_use]
@@ -60,7 +120,14 @@ impl Model {
     #[must_use]
     pub fn new(slots: usize, tries: u8, guard: u8) -> Self {
         let mut slots = vec![Slot::EMPTY; slots];
-        slots[0] = Slot { priority: 1, tries: guard, successful: true, seen: Seen::Valid(0) };
+        slots[0] = Slot {
+            priority: 1,
+            tries: guard,
+            successful: true,
+            seen: Seen::Valid(0),
+            asks: Some(false),
+            damaged: false,
+        };
         Self { slots, booted: None, tries, guard }
     }
 
@@ -72,8 +139,12 @@ impl Model {
             (Seen::Becoming(release), Seen::Valid(there)) => release == Some(there),
             (rule, found) => rule == found,
         };
-        let fits =
-            |(rule, found): (&Slot, &Slot)| seen(rule.seen, found.seen) && Slot { seen: found.seen, ..*rule } == *found;
+        let fits = |(rule, found): (&Slot, &Slot)| {
+            let Slot { asks, damaged, .. } = *found;
+            let asked = asks.is_none() || rule.asks.is_none() || rule.asks == asks;
+            let sound = !matches!(found.seen, Seen::Valid(_)) || rule.damaged == damaged;
+            seen(rule.seen, found.seen) && asked && sound && Slot { seen: found.seen, asks, damaged, ..*rule } == *found
+        };
         self.slots.iter().zip(found).all(fits)
     }
 
@@ -92,7 +163,7 @@ impl Model {
     }
 
     fn state(&self, slot: usize) -> State {
-        let Slot { priority, tries, successful, seen } = self.slots[slot];
+        let Slot { priority, tries, successful, seen, .. } = self.slots[slot];
         match (seen, priority > 0, tries > 0, successful) {
             (Seen::Nothing, ..) => State::Empty,
             (Seen::Torn | Seen::Becoming(_), ..) => State::Unverified,
@@ -114,14 +185,21 @@ impl Model {
         self.others(slot).any(|other| self.state(other) == State::Good).then_some(())
     }
 
-    /// Highest P first, a tie to the lower index; S, or a try left.
-    #[must_use]
-    pub fn next(&self) -> Option<usize> {
+    /// The slots that boot, the next one first: highest P first, a tie to the lower index; S, or a try left.
+    fn order(&self) -> Vec<usize> {
         let bootable = |slot: &usize| {
             let Slot { priority, tries, successful, .. } = self.slots[*slot];
             priority > 0 && (successful || tries > 0)
         };
-        (0..self.slots.len()).filter(bootable).min_by_key(|slot| (16 - self.slots[*slot].priority, *slot))
+        let mut order: Vec<usize> = (0..self.slots.len()).filter(bootable).collect();
+        order.sort_by_key(|slot| (16 - self.slots[*slot].priority, *slot));
+        order
+    }
+
+    /// The slot that boots next.
+    #[must_use]
+    pub fn next(&self) -> Option<usize> {
+        self.order().first().copied()
     }
 
     /// Rule 3: above all others, which are moved down in order where there is no room above.
@@ -140,102 +218,84 @@ impl Model {
         self
     }
 
+    /// Whether a slot may go bad and another one still boots.
+    #[must_use]
+    pub fn may_go_bad(&self, slot: usize) -> bool {
+        let sound = |other| self.state(other) == State::Good && !self.slots[other].damaged;
+        matches!(self.slots[slot].seen, Seen::Valid(_)) && !self.slots[slot].damaged && self.others(slot).any(sound)
+    }
+
     fn with(&self, slot: usize, bits: Slot) -> Self {
         let mut model = self.clone();
         model.slots[slot] = bits;
         model
     }
 
-    /// The device comes up: one try is spent, also of a good slot that is guarded.
+    /// A staged slot is armed if every block of it is right; one that is armed stays so.
     #[must_use]
-    pub fn booting(&self) -> Vec<Self> {
-        let Some(next) = self.next() else { return vec![self.clone()] };
-        let down = Self { booted: None, ..self.clone() };
-        let bits = self.slots[next];
-        let counts = !bits.successful || self.guard > 0;
-        let spent = Slot { tries: if counts { bits.tries.saturating_sub(1) } else { bits.tries }, ..bits };
-        vec![down, Self { booted: Some(next), ..self.with(next, spent) }]
-    }
-
-    /// Rules 1, 2, 4, 5; then armed by rule 3, or left staged.
-    #[must_use]
-    pub fn installing(&self, release: usize, wish: Option<usize>, arm: bool, retry: bool) -> Option<Vec<Self>> {
-        if self.booted.is_some_and(|booted| self.state(booted) == State::Trial) {
-            return None;
-        }
-        let choice = || (0..self.slots.len()).filter(|slot| self.booted != Some(*slot));
-        let may_go = |slot: &usize| self.slots[*slot].is_out() || self.another_is_good(*slot).is_some();
-        let holder = || choice().filter(may_go).find(|slot| self.slots[*slot].seen == Seen::Valid(release));
-        let worst = || choice().min_by_key(|slot| (self.state(*slot), self.slots[*slot].priority, *slot));
-        // DESIGN 5: run again = resume, so the slot that holds this bundle comes before the worst one.
-        let target = wish.or_else(holder).or_else(worst).filter(|slot| self.booted != Some(*slot))?;
-        if !self.slots[target].is_out() {
-            self.another_is_good(target)?;
-        }
-        let remembers = |slot: usize| matches!(self.state(slot), State::Failed | State::Exhausted);
-        let failed = |slot: usize| remembers(slot) && self.slots[slot].seen == Seen::Valid(release);
-        if !retry && (0..self.slots.len()).any(failed) {
-            return None;
-        }
-        let out = |tries, seen| self.with(target, Slot { seen, tries, ..Slot::EMPTY });
-        let Slot { tries, successful, seen, .. } = self.slots[target];
-        let mut way = vec![self.clone()];
-        if tries == 0 && !successful {
-            // POWER, install: the memory of a failure goes before the slot gets a try.
-            way.extend([out(0, seen), out(0, Seen::Becoming(None)), out(1, Seen::Becoming(None))]);
-        } else {
-            // FORMAT: a disarmed slot has one try, which tells it from a failed one.
-            way.push(out(1, seen));
-        }
-        way.push(out(1, Seen::Becoming(Some(release))));
-        let staged = Slot { priority: 0, tries: self.tries, successful: false, seen: Seen::Valid(release) };
-        let end = if arm { self.clone().first(target, staged) } else { self.with(target, staged) };
-        way.push(end);
-        Some(way)
-    }
-
-    /// A staged slot is armed.
-    #[must_use]
-    pub fn activating(&self, slot: usize) -> Option<Vec<Self>> {
+    pub fn activating(&self, slot: usize) -> Option<Way> {
         let bits = Slot { tries: self.tries, ..self.slots[slot] };
-        (self.state(slot) == State::Staged).then(|| vec![self.clone(), self.clone().first(slot, bits)])
+        match self.state(slot) {
+            State::Staged if bits.damaged => None,
+            State::Staged => Some(Way::through(vec![self.clone(), self.clone().first(slot, bits)])),
+            State::Trial if self.booted != Some(slot) => Some(self.settling()),
+            _ => None,
+        }
     }
 
-    /// Rule 3: S and T, not P.
+    /// Rule 3: S and T, not P. A slot that nobody vouches for must have booted.
     #[must_use]
-    pub fn marking_good(&self, slot: usize) -> Option<Vec<Self>> {
+    pub fn marking_good(&self, slot: usize, claim: Claim) -> Option<Way> {
+        let booted = self.slots[slot].successful || self.booted == Some(slot);
+        if claim == Claim::Booted && !booted {
+            return None;
+        }
         let good = Slot { successful: true, tries: self.guard, ..self.slots[slot] };
-        (good.priority > 0).then(|| vec![self.clone(), self.with(slot, good)])
+        (good.priority > 0).then(|| Way::through(vec![self.clone(), self.with(slot, good)]))
     }
 
     /// Rule 1; the trailer stays as the memory of the failure.
     #[must_use]
-    pub fn marking_bad(&self, slot: usize) -> Option<Vec<Self>> {
+    pub fn marking_bad(&self, slot: usize) -> Option<Way> {
         self.another_is_good(slot)?;
-        let failed = Slot { seen: self.slots[slot].seen, ..Slot::EMPTY };
-        Some(vec![self.clone(), self.with(slot, failed)])
+        Some(Way::through(vec![self.clone(), self.failed(slot)]))
     }
 
-    /// Rule 1; what is armed or staged, and does not run, is out of the order, and its trailer is a mark. What is armed without one is only out.
+    fn failed(&self, slot: usize) -> Self {
+        let Slot { seen, asks, damaged, .. } = self.slots[slot];
+        self.with(slot, Slot { seen, asks, damaged, ..Slot::EMPTY })
+    }
+
+    /// Rule 1; what is armed or staged, and does not run, is out of the order, and its trailer is a mark. What is armed without one is
+    /// only out. Of any other slot there is nothing to take back, unless it runs on its last try.
     #[must_use]
-    pub fn cancelling(&self, slot: usize) -> Option<Vec<Self>> {
-        let Slot { priority, tries, successful, seen } = self.slots[slot];
+    pub fn cancelling(&self, slot: usize) -> Option<Way> {
+        let Slot { priority, tries, successful, seen, .. } = self.slots[slot];
         let armed = priority > 0 && tries > 0 && !successful;
-        if self.booted == Some(slot) || (!armed && self.state(slot) != State::Staged) {
+        if !armed && !matches!(self.state(slot), State::Staged | State::Trial) {
+            return Some(self.settling());
+        }
+        if self.booted == Some(slot) {
             return None;
         }
         self.another_is_good(slot)?;
-        let out = |seen| self.with(slot, Slot { tries: 1, seen, ..Slot::EMPTY });
+        let out = |seen| self.with(slot, Slot { priority: 0, tries: 1, successful: false, seen, ..self.slots[slot] });
         let marks = [Seen::Becoming(None), Seen::Nothing].map(out);
         let marked = if matches!(seen, Seen::Valid(_)) { marks.to_vec() } else { vec![] };
-        Some([vec![self.clone(), out(seen)], marked].concat())
+        Some(Way::through([vec![self.clone(), out(seen)], marked].concat()))
     }
 
     /// The best good slot that is not booted is raised.
     #[must_use]
-    pub fn rolling_back(&self) -> Option<Vec<Self>> {
+    pub fn rolling_back(&self) -> Option<Way> {
         let good = (0..self.slots.len()).filter(|slot| self.booted != Some(*slot) && self.state(*slot) == State::Good);
         let best = good.min_by_key(|slot| (16 - self.slots[*slot].priority, *slot))?;
-        Some(vec![self.clone(), self.clone().first(best, self.slots[best])])
+        Some(Way::through(vec![self.clone(), self.clone().first(best, self.slots[best])]))
+    }
+
+    /// Nothing changes but what is durable.
+    #[must_use]
+    pub fn settling(&self) -> Way {
+        Way::through(vec![self.clone()])
     }
 }
