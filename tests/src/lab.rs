@@ -9,6 +9,8 @@
 //! that boots); nothing is written outside the table and the slots; when an act says that it is done, everything is durable; a
 //! recovery reaches what the act was for, with both copies of the table valid; the installation after that needs no manual step.
 
+use libupdate::Digest;
+
 use crate::acts::{Act, Ending, Updater, WITHIN};
 use crate::board::{Board, slot_id};
 use crate::chance::Chance;
