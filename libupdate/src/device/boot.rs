@@ -261,15 +261,9 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
             note = boot_note::about(self.disk, slot, manifest, block).map(earlier);
             confirm_within = confirmation::asked(self.disk, slot, manifest, block);
         }
-        let place = (slot, &extents[..]);
-        let checked = match step.depth() {
-            Depth::Everything => {
-                let memory = (&mut *work, &mut [&mut *leaf, &mut *block, &mut *page]);
-                read_back(self.disk, verified.clone(), place, memory, starter).map(|_| ())
-            }
-            Depth::AsRead => self.first_blocks(&verified, place.1, rules.whole, (work, [leaf, block, page]), starter),
-        };
-        checked.map_err(|error| refused(damage(error)))?;
+        let images = (slot, &verified, &extents[..]);
+        self.check_blocks(step.depth(), images, rules.whole, (work, &mut [leaf, block, page]), starter)
+            .map_err(|error| refused(damage(error)))?;
         starter.hear(&News::Passed(Stage::Blocks));
         let earlier = note.as_ref();
         let sound =
@@ -295,6 +289,23 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         }
     }
 
+    /// Reads as much of a slot as its boot needs.
+    fn check_blocks<H: BlockHasher, Z: Decompressor, L: Listener>(
+        &mut self,
+        depth: Depth,
+        (slot, verified, extents): (&Slot<'_>, &Verified<'_>, &[Extent]),
+        whole: Option<&str>,
+        (work, blocks): (&mut Work<'_, H, Z>, &mut super::Blocks<'_>),
+        listener: &mut L,
+    ) -> Result<(), Error<D::Error>> {
+        match depth {
+            Depth::Everything => {
+                read_back(self.disk, verified.clone(), (slot, extents), (work, blocks), listener).map(|_| ())
+            }
+            Depth::AsRead => self.first_blocks(verified, extents, whole, (work, blocks), listener),
+        }
+    }
+
     /// Reads the start of each image, and the hash blocks above it; all of the one with the kernel.
     #[inline(never)]
     fn first_blocks<H: BlockHasher, Z: Decompressor, L: Listener>(
@@ -302,7 +313,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         verified: &Verified<'_>,
         extents: &[Extent],
         whole: Option<&str>,
-        (work, [leaf, block, page]): (&mut Work<'_, H, Z>, super::Blocks<'_>),
+        (work, [leaf, block, page]): (&mut Work<'_, H, Z>, &mut super::Blocks<'_>),
         listener: &mut L,
     ) -> Result<(), Error<D::Error>> {
         for (payload, extent) in verified.manifest().payloads().iter().zip(extents) {
@@ -310,7 +321,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
             let tree = payload.tree();
             let Work { data, carried, hasher, decompressor } = &mut *work;
             if whole == Some(payload.role().as_str()) {
-                let mut buffers = Buffers { data, carried, leaf: &mut *leaf, block: &mut *block, page: &mut *page };
+                let mut buffers = Buffers { data, carried, leaf, block, page };
                 let mut meter = Meter::new(Phase::ReadBack, tree.geometry.image_blocks_bytes());
                 let tools =
                     Tools { hasher: &mut **hasher, decompressor: &mut **decompressor, observer: &mut *listener };

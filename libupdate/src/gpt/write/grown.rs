@@ -75,7 +75,8 @@ fn named_place(table: &Table) -> Option<Lba> {
 fn is_free<D: BlockIo>(disk: &mut D, first: Lba, scratch: &mut [u8]) -> Result<bool, Error<D::Error>> {
     let size = disk.block_size();
     let end = disk.block_count().get();
-    let whole = scratch.len().saturating_sub(scratch.len() % size.bytes());
+    let blocks = scratch.len().checked_div(size.bytes()).unwrap_or_default();
+    let whole = blocks.saturating_mul(size.bytes());
     let (mut at, mut blank) = (first, [true; 2]);
     while at.get() < end {
         let left = end.saturating_sub(at.get()).saturating_mul(size.bytes_u64());
