@@ -17,7 +17,7 @@ use tests::seen::Seen;
 use tests::tree;
 
 /// What is wrong, by the word that switches it on, and the edits that put it there.
-const MUTANTS: [(&str, &[Edit]); 9] = [
+const MUTANTS: [(&str, &[Edit]); 8] = [
     (
         "exchanged-arming-and-asking",
         &[
@@ -72,14 +72,6 @@ const MUTANTS: [(&str, &[Edit]); 9] = [
                 region::unseal(disk, &extents, manifest, scratch.first_chunk_mut().ok_or(Error::Interrupted)?)?;
             }
             let outcome = change::commit(",
-        }],
-    ),
-    (
-        "dropped-flush-of-the-images",
-        &[Edit {
-            file: "install.rs",
-            right: "    io::flush(disk)?;",
-            wrong: "    if !crate::mutant(\"dropped-flush-of-the-images\") { io::flush(disk)?; }",
         }],
     ),
     (
@@ -178,51 +170,54 @@ fn each_mutant_of_the_device_is_caught() {
     for (_, edits) in &MUTANTS {
         edits.iter().for_each(|edit| edit.make(folder.path()));
     }
-    let lib = folder.path().join("libupdate/src/lib.rs");
+    let lib = folder.path().join(COPY).join("libupdate/src/lib.rs");
     let root = fs::read_to_string(&lib).expect("the copy can be read");
     fs::write(&lib, root + SWITCH).expect("the copy can be written");
     let sound = small_laboratory(folder.path(), None);
     assert!(sound.status.success(), "the copy is not the core: {}", text(&sound));
-    for (name, _) in &MUTANTS {
-        let ended = small_laboratory(folder.path(), Some(name));
-        let noticed = text(&ended);
-        assert!(!ended.status.success(), "{name} was not noticed");
-        let why = noticed.lines().find(|line| line.contains(", ") && line.contains(": [")).unwrap_or_default();
-        assert!(!why.is_empty(), "{name} ended in another way: {noticed}");
-        eprintln!("result: {name:40} caught in {}", why.split(": [").next().unwrap_or_default());
-    }
+    let unnoticed: Vec<&str> =
+        MUTANTS.iter().map(|(name, _)| *name).filter(|name| !is_noticed(folder.path(), name)).collect();
+    assert!(unnoticed.is_empty(), "not noticed: {unnoticed:?}");
+}
+
+/// Whether the small laboratory fails with this mutant, and by a verdict of its own.
+fn is_noticed(folder: &Path, name: &str) -> bool {
+    let ended = small_laboratory(folder, Some(name));
+    let said = text(&ended);
+    let verdict = said.lines().find(|line| line.contains(": [")).and_then(|line| line.split(": [").next());
+    eprintln!("result: {name:40} {}", verdict.map_or("not noticed".to_owned(), |at| format!("caught in {at}")));
+    !ended.status.success() && verdict.is_some()
 }
 
 impl Edit {
     fn make(&self, folder: &Path) {
-        let path = folder.join("libupdate/src").join(self.file);
+        let path = folder.join(COPY).join("libupdate/src").join(self.file);
         let source = fs::read_to_string(&path).expect("the copy can be read");
         assert_eq!(source.matches(self.right).count(), 1, "{} has not once: {}", self.file, self.right);
         fs::write(&path, source.replace(self.right, self.wrong)).expect("the copy can be written");
     }
 }
 
+/// Where the copy's packages are in its workspace. Cargo tells packages of one name apart by this, and the copy is built beside the core.
+const COPY: &str = "mutants";
+
 /// The core and the laboratory, as a workspace of their own.
 fn copy(folder: &Path) {
     for file in tree::files() {
-        let wanted = [
-            "libupdate/src",
-            "libupdate/Cargo.toml",
-            "tests/src",
-            "tests/tests/power",
-            "tests/Cargo.toml",
-            "Cargo.lock",
-        ];
+        let wanted = ["libupdate/src", "libupdate/Cargo.toml", "tests/src", "tests/tests/power", "tests/Cargo.toml"];
         if wanted.iter().any(|under| file.starts_with(under)) {
-            let to = folder.join(&file);
+            let to = folder.join(COPY).join(&file);
             fs::create_dir_all(to.parent().expect("it is in a folder")).expect("the copy can be made");
             fs::copy(tree::root().join(&file), to).expect("the copy can be made");
         }
     }
     let workspace = tree::text(Path::new("Cargo.toml"));
     let members = workspace.lines().find(|line| line.starts_with("members")).expect("the workspace has members");
-    let mine = workspace.replace(members, "members = [\"libupdate\", \"tests\"]");
+    let mine = workspace
+        .replace(members, &format!("members = [\"{COPY}/libupdate\", \"{COPY}/tests\"]"))
+        .replace("path = \"libupdate\"", &format!("path = \"{COPY}/libupdate\""));
     fs::write(folder.join("Cargo.toml"), mine).expect("the copy can be written");
+    fs::copy(tree::root().join("Cargo.lock"), folder.join("Cargo.lock")).expect("the copy can be made");
 }
 
 /// Runs [`every_scenario_is_sound_in_small`] of the copy. What it needs besides is built already, for these very tests.
