@@ -4,7 +4,7 @@ packages=(g++)
 
 part() {
   local name
-  check "clippy" cargo clippy --locked --manifest-path fuzz/Cargo.toml --release --target-dir "$TARGET/fuzz" --all-targets -- -D warnings
+  check "clippy" cargo clippy --locked --manifest-path fuzz/Cargo.toml --release --target-dir "$TARGET/fuzz" --all-targets -- -D warnings -D clippy::dbg_macro -D clippy::too_many_lines
   cargo_tests "the seeds" --manifest-path fuzz/Cargo.toml --release --target-dir "$TARGET/fuzz"
   check "the targets are built" fuzz/run build
   # Each takes one processor.
