@@ -7,8 +7,8 @@ part() {
   check "the static hook fits, on x86-64 and on ARMv8" tests/guest/build fits x86_64 aarch64
   export GUEST_BOOTS=$LOGS/guest-boots
   rm -f "$GUEST_BOOTS"
-  # Two guests at once: most take a processor and 256 MiB, those with systemd two and 1 GiB.
-  cargo_tests "guests" "${WHOLE[@]}" --test boot -- --nocapture --test-threads=2
+  # Three guests at once, as some wait: most take a processor and 256 MiB, those with systemd two and 1 GiB.
+  cargo_tests "guests" "${WHOLE[@]}" --test boot -- --nocapture --test-threads=3
   boots=$(wc -l <"$GUEST_BOOTS" || echo 0)
   echo "   guest boots: $boots"
 }

@@ -45,6 +45,19 @@ fn falls_back_after_its_tries(disk: &GuestDisk) -> String {
     said
 }
 
+/// The same from its last try on: each of these kinds of failure spends one and restarts the machine by itself. That there are three is
+/// seen above.
+fn falls_back_after_its_last_try(disk: &GuestDisk) -> String {
+    disk.set_bits('b', [2, 1, 0]);
+    let said = Machine::default().run(disk);
+    assert!(said.contains("updater: slot b boots: version 2.0, trial, 0 tries left"), "{said}");
+    assert_eq!(said.matches("updater: slot b boots: ").count(), 1, "{said}");
+    assert!(said.contains("updater: slot b is passed over: its tries ran out without a good boot"), "{said}");
+    assert!(said.contains("updater: slot a boots: version 1.0, counted"), "{said}");
+    assert_eq!(disk.bits('b'), [2, 0, 0]);
+    said
+}
+
 #[test]
 fn a_tampered_trailer() {
     let disk = with_trial(Board::default(), &TWO);
@@ -106,13 +119,13 @@ fn an_init_that_cannot_run() {
 
 #[test]
 fn an_init_that_ends() {
-    let said = falls_back_after_its_tries(&with_trial(Board::default(), &TWO.acts("end")));
+    let said = falls_back_after_its_last_try(&with_trial(Board::default(), &TWO.acts("end")));
     assert!(said.contains("Attempted to kill init"), "{said}");
 }
 
 #[test]
 fn a_kernel_panic() {
-    let said = falls_back_after_its_tries(&with_trial(Board::default(), &TWO.acts("panic")));
+    let said = falls_back_after_its_last_try(&with_trial(Board::default(), &TWO.acts("panic")));
     assert!(said.contains("guest: panics"), "{said}");
 }
 
@@ -127,7 +140,7 @@ fn rots(board: Board) -> String {
     let disk = with_trial(board, &release);
     let bytes = std::fs::metadata(disk.bundle(&release).replace(".bundle", ".image")).unwrap().len();
     disk.damage('b', i64::try_from(bytes / 2).unwrap());
-    falls_back_after_its_tries(&disk)
+    falls_back_after_its_last_try(&disk)
 }
 
 #[test]
@@ -140,13 +153,13 @@ fn a_block_that_is_damaged_later_restarts_the_machine() {
 fn a_block_that_is_damaged_later_panics_where_the_profile_says_so() {
     let said = rots(Board { boot: "on-corruption = \"panic\"\n", ..Board::default() });
     assert!(said.contains("is corrupted"), "{said}");
-    assert_eq!(said.matches("Kernel panic - not syncing: dm-verity").count(), 3, "{said}");
+    assert_eq!(said.matches("Kernel panic - not syncing: dm-verity").count(), 1, "{said}");
 }
 
 #[test]
 fn a_system_that_hangs_is_reset_by_the_watchdog() {
     let watched = Board { more: "[boot.watchdog]\ntimeout-seconds = 4\n", ..Board::default() };
-    falls_back_after_its_tries(&with_trial(watched, &TWO.acts("hang")));
+    falls_back_after_its_last_try(&with_trial(watched, &TWO.acts("hang")));
 }
 
 #[test]
@@ -180,7 +193,7 @@ fn a_system_that_hangs_is_reset_by_the_watchdog_of_the_machine() {
 
 #[test]
 fn a_kernel_that_stumbles() {
-    let said = falls_back_after_its_tries(&with_trial(Board::default(), &TWO.with_cargo(Cargo::Oops).acts("oops")));
+    let said = falls_back_after_its_last_try(&with_trial(Board::default(), &TWO.with_cargo(Cargo::Oops).acts("oops")));
     assert!(said.contains("invalid opcode") && said.contains("Kernel panic - not syncing: Fatal exception"), "{said}");
     assert!(!said.contains("guest: insmod ended"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! Boots of real kernels in qemu, one program for all: its guests run two at a time to the end, and what they are made of is made once.
+//! Boots of real kernels in qemu, one program for all: its guests run three at a time to the end, and what they are made of is made once.
 
 mod aarch64;
 mod cuts;
