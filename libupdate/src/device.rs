@@ -40,12 +40,13 @@ mod installation;
 mod marking;
 mod news;
 mod provision;
+mod starter;
 
-pub use boot::{BootRules, Booted, Marker, Sound, Spender, Start, Starter};
 pub use choose::{Chosen, Next, choose_and_spend};
 pub use installation::{Ending, Installed, Request, Then};
 pub use marking::{Claim, Note, repair};
 pub use news::{Listener, News};
+pub use starter::{BootRules, Booted, Marker, Sound, Spender, Start, Starter};
 
 /// What the acts know of the board.
 #[derive(Clone, Copy, Debug)]

@@ -5,17 +5,17 @@
 //! disk, an [`embedded_io::Read`] for the bundle, and buffers.
 //!
 //! ```text
-//!  floor 10 facade    device                   every act in its one order
-//!  floor 9  acts       install                  an image into its slot: mark, stream, flush, read back, trailer
-//!  floor 8  acts       transition               changes of slot bits: disarm, arm, spend, mark, roll back, cancel
-//!  floor 7  judgement  inspect                  what is on the disk
-//!  floor 6  judgement  policy                   may this bundle be installed, and where: pure
-//!  floor 5  records    region                   what a slot keeps after its images: trailer, mark, boot note, confirmation
-//!  floor 4  judgement  boot                     which slot boots: pure
-//!  floor 3  formats    bundle                   head, signatures, keys, index pages, the writer
-//!  floor 2  formats    manifest  slot  verity   bytes to values that are valid
-//!  floor 1  formats    gpt                      the partition table: reading, and its one order of writes
-//!  floor 0  words, IO  units  error  io         units, errors, the device seam
+//!  floor 10  facade    device                   every act in its one order
+//!  floor 9   acts       install                  an image into its slot: mark, stream, flush, read back, trailer
+//!  floor 8   acts       transition               changes of slot bits: disarm, arm, spend, mark, roll back, cancel
+//!  floor 7   judgement  inspect                  what is on the disk
+//!  floor 6   judgement  policy                   may this bundle be installed, and where: pure
+//!  floor 5   records    region                   what a slot keeps after its images: trailer, mark, boot note, confirmation
+//!  floor 4   judgement  boot                     which slot boots: pure
+//!  floor 3   formats    bundle                   head, signatures, keys, index pages, the writer
+//!  floor 2   formats    manifest  slot  verity   bytes to values that are valid
+//!  floor 1   formats    gpt                      the partition table: reading, and its one order of writes
+//!  floor 0   words, IO  units  error  io         units, errors, the device seam
 //! ```
 //! Imports go downward only; a test reads every `use crate::` line to hold it.
 //!
