@@ -3,7 +3,7 @@
 //! H is a header, E the entries, 1 the primary, 2 the backup, 2' the backup on its way to the end of a disk that grew; parts of one
 //! write are joined by `+`, `|` is a flush.
 
-use libupdate::region::trailer::{BOOT_NOTE_OFFSET, trailer_offset};
+use libupdate::region::trailer::{BOOT_NOTE_OFFSET, CONFIRMATION_OFFSET, trailer_offset};
 use libupdate::verity::Geometry;
 use libupdate::{BlockCount, ByteLen};
 
@@ -62,7 +62,8 @@ fn in_slot(blocks: u64, partition: u64, at: u64) -> &'static str {
     let Some(geometry) = Geometry::from_image_len(ByteLen::new(blocks * 4096)) else { return "?" };
     let trailer = trailer_offset(ByteLen::new(partition)).map_or(u64::MAX, |offset| offset.get());
     match at {
-        at if at >= trailer + BOOT_NOTE_OFFSET => "verdict",
+        at if at >= trailer + CONFIRMATION_OFFSET => "question",
+        at if at >= trailer + BOOT_NOTE_OFFSET => "note",
         at if at >= trailer => "trailer",
         at if at > geometry.hash_offset().get() => "tree",
         at if at == geometry.hash_offset().get() => "superblock",

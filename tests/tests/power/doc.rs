@@ -17,7 +17,7 @@ fn written(board: &Board) -> Vec<String> {
         let mut disk = SimDisk::new(scenario.start.clone());
         let done = Updater::new(board, scenario.booted.map(slot_id)).perform(&mut disk, scenario.act);
         assert!(done.is_ok(), "{}: {done:?}", scenario.name);
-        let line = format!("{:24}{}", scenario.name, tell(board, scenario.start.blocks(), disk.log()));
+        let line = format!("{:28}{}", scenario.name, tell(board, scenario.start.blocks(), disk.log()));
         if !lines.contains(&line) {
             lines.push(line);
         }
