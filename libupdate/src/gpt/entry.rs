@@ -21,10 +21,8 @@ use crate::units::bytes::{array, u64_at};
 
 use super::attributes::Attributes;
 use super::guid::Guid;
-use super::header::Header;
+use super::header::{ENTRY_BYTES, Header};
 
-/// Bytes of an entry.
-pub const ENTRY_BYTES: usize = 128;
 /// Where in an entry its attribute word stands.
 pub(crate) const ATTRIBUTES_AT: usize = 48;
 const UNIQUE_AT: usize = 16;

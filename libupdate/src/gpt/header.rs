@@ -21,8 +21,10 @@ use crate::units::block::{BlockCount, BlockSize, Lba};
 use crate::units::bytes::{array, put, u32_at, u64_at};
 use crate::units::limits::{GPT_ENTRIES, GPT_HEADER_BYTES};
 
-use super::entry::ENTRY_BYTES;
 use super::guid::Guid;
+
+/// Bytes of an entry.
+pub const ENTRY_BYTES: usize = 128;
 
 const SIGNATURE: &[u8; 8] = b"EFI PART";
 /// What ChromeOS puts in place of the signature of a copy that nobody shall read or write.
