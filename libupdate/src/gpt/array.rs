@@ -5,8 +5,8 @@ use crate::io::{self, BlockIo};
 use crate::units::block::{BlockSize, Lba};
 use crate::units::limits::GPT_ENTRIES;
 
-use super::entry::{ENTRY_BYTES, Entry, EntryNumber};
-use super::header::Header;
+use super::entry::{Entry, EntryNumber};
+use super::header::{ENTRY_BYTES, Header};
 
 /// Bytes of scratch that every function here and in `apply` asks for: the larger block.
 pub const SCRATCH_BYTES: usize = 4096;

@@ -18,8 +18,8 @@ use crate::units::block::{BlockCount, BlockSize, Lba};
 
 use super::array::{self, numbered, pieces};
 use super::copy::{CopyId, CopyReport, CopyState};
-use super::entry::{ENTRY_BYTES, Entry, EntryNumber};
-use super::header::{self, Header, PRIMARY_LBA};
+use super::entry::{Entry, EntryNumber};
+use super::header::{self, ENTRY_BYTES, Header, PRIMARY_LBA};
 
 /// Blocks of the smallest disk that holds both copies and one usable block.
 const LEAST_BLOCKS: u64 = 6;
