@@ -145,7 +145,6 @@ fn slot_state() {
     let needed = |name, needed| Rejected::SlotState { slot: slot(name), needed };
     refused(&device, &["rollback", "--slot", "b"], needed("b", "good"));
     device.refuses_untouched(&["mark-good", "--slot", "b", "--danger-untried"], Exit::Refused, "slot b is not");
-    device.refuses_untouched(&["activate"], Exit::Refused, "");
     device.refuses_untouched(&["activate", "--slot", "a"], Exit::Refused, "slot a is not");
     device.installs(2);
     refused(&device, &["rollback", "--slot", "b"], needed("b", "good"));
@@ -155,6 +154,11 @@ fn slot_state() {
 }
 
 /// A way back that is none says why, and which verb is meant.
+#[test]
+fn nothing_staged() {
+    refused(&Device::new(), &["activate"], Rejected::NothingStaged);
+}
+
 #[test]
 fn no_target() {
     let refused = |device: &Device, why: &str, next: &str| {

@@ -9,9 +9,9 @@ use tests::bundle_parts::BundleParts;
 use tests::device::Device;
 use tests::workshop::{SECOND, SLOT_BYTES, STRANGER};
 
-/// Bytes of the trailer region, and where the verdict stands in it.
+/// Bytes of the trailer region, and where the boot note stands in it.
 const REGION: u64 = 65536;
-const VERDICT: u64 = 32768;
+const BOOT_NOTE: u64 = 32768;
 /// Where the envelope stands in a trailer.
 const ENVELOPE: u64 = 16;
 
@@ -195,11 +195,11 @@ fn mark_padding() {
     }
 }
 
-/// A verdict is advice: with a damaged one the slot is as failed as before, and only the words are lost.
-fn verdict(expected: (&str, &str), change: impl FnOnce(&mut Vec<u8>)) {
+/// A boot note is advice: with a damaged one the slot is as failed as before, and only the words are lost.
+fn boot_note(expected: (&str, &str), change: impl FnOnce(&mut Vec<u8>)) {
     let device = device();
     device.does(&["mark-bad", "--slot", "b", "--reason", "smoke came out"]);
-    let at = trailer(&device) + VERDICT;
+    let at = trailer(&device) + BOOT_NOTE;
     let mut bytes = device.range(at, 4096);
     change(&mut bytes);
     device.put(at, &bytes);
@@ -216,50 +216,50 @@ fn summed(bytes: &mut [u8]) {
 }
 
 #[test]
-fn a_verdict_is_shown() {
-    verdict(("marked bad by an operator", "smoke came out"), |_| ());
+fn a_boot_note_is_shown() {
+    boot_note(("marked bad by an operator", "smoke came out"), |_| ());
 }
 
 #[test]
-fn verdict_missing() {
-    verdict(WORDLESS, |bytes| bytes[0] = 0);
+fn boot_note_missing() {
+    boot_note(WORDLESS, |bytes| bytes[0] = 0);
 }
 
 #[test]
-fn verdict_crc() {
-    verdict(WORDLESS, |bytes| bytes[60] ^= 1);
+fn boot_note_crc() {
+    boot_note(WORDLESS, |bytes| bytes[60] ^= 1);
 }
 
 #[test]
-fn verdict_reserved() {
+fn boot_note_reserved() {
     for at in [10, 120, 187] {
-        verdict(WORDLESS, |bytes| {
+        boot_note(WORDLESS, |bytes| {
             bytes[at] = 1;
             summed(bytes);
         });
     }
-    verdict(WORDLESS, |bytes| bytes[4095] = 1);
+    boot_note(WORDLESS, |bytes| bytes[4095] = 1);
 }
 
 #[test]
-fn verdict_detail() {
+fn boot_note_detail() {
     for byte in [0x1b, 0x9b, 0x7f] {
-        verdict(WORDLESS, |bytes| {
+        boot_note(WORDLESS, |bytes| {
             bytes[58] = byte;
             summed(bytes);
         });
     }
-    verdict(WORDLESS, |bytes| {
+    boot_note(WORDLESS, |bytes| {
         bytes[58..186].fill(b'x');
         bytes[56] = 129;
         summed(bytes);
     });
 }
 
-/// The verdict on what the slot held before is not one on what it holds now.
+/// The boot note on what the slot held before is not one on what it holds now.
 #[test]
-fn a_verdict_on_another_bundle_is_passed_over() {
-    verdict(WORDLESS, |bytes| {
+fn a_boot_note_on_another_bundle_is_passed_over() {
+    boot_note(WORDLESS, |bytes| {
         bytes[16] ^= 1;
         summed(bytes);
     });
