@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use libupdate::BlockSize;
 use libupdate::boot::{Guard, Reason};
-use libupdate::device::{Claim, Then};
+use libupdate::device::{Claim, Reach, Then};
 use libupdate::gpt::TriesLeft;
 
 use crate::bundles::{BLOCK, Bundle, Carried, bundle};
@@ -146,13 +146,10 @@ impl Act {
 
 fn installation(input: &mut Input<'_>, slot: usize) -> Installation {
     let (more, release) = (input.byte(), input.below(RELEASES.len()));
-    let then = match (more & 0x30 == 0x30, more & 1) {
-        (true, _) => Then::Judge,
-        (_, 0) => Then::Arm,
-        _ => Then::Stage,
-    };
+    let then = if more & 1 == 0 { Then::Arm } else { Then::Stage };
+    let reach = if more & 0x30 == 0x30 { Reach::JudgeOnly } else { Reach::Whole };
     let slot = (more & 2 != 0).then_some(slot);
-    Installation { release, slot, then, retry: more & 4 == 0, asks: more & 8 != 0 }
+    Installation { release, slot, then, reach, retry: more & 4 == 0, asks: more & 8 != 0 }
 }
 
 /// Lives through the bytes.

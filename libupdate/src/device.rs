@@ -43,7 +43,7 @@ mod provision;
 mod starter;
 
 pub use choose::{Chosen, Next, choose_and_spend};
-pub use installation::{Ending, Installed, Request, Then};
+pub use installation::{Ending, Installed, Reach, Request, Then};
 pub use marking::{Claim, Note, repair};
 pub use news::{Listener, News};
 pub use starter::{BootRules, Booted, Marker, Sound, Spender, Start, Starter};

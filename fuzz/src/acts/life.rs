@@ -2,7 +2,7 @@
 
 use libupdate::boot::Reason;
 use libupdate::bundle::Unverified;
-use libupdate::device::{Ending, Installed, Request, Then};
+use libupdate::device::{Ending, Installed, Reach, Request};
 use libupdate::gpt::{CopyState, Priority, SlotBits, Successful, TriesLeft};
 use libupdate::policy::{Downgrade, FailedBefore, Wishes};
 use libupdate::{BlockIo as _, Error};
@@ -222,11 +222,11 @@ impl Life {
     }
 
     fn check_installed(&self, act: Act, installed: &Installed, way: &Way, told: &str) {
-        let Act::Install(Installation { release, then, .. }) = act else { panic!("{told}: it was no installation") };
+        let Act::Install(Installation { release, reach, .. }) = act else { panic!("{told}: it was no installation") };
         let held = matches!(installed.ending, Ending::HeldAlready(_));
-        match then {
-            Then::Judge => assert!(held || installed.ending == Ending::WouldInstall, "{told}"),
-            _ => assert_eq!(held, way.steps.len() == 1, "{told}"),
+        match reach {
+            Reach::JudgeOnly => assert!(held || installed.ending == Ending::WouldInstall, "{told}"),
+            Reach::Whole => assert_eq!(held, way.steps.len() == 1, "{told}"),
         }
         assert_eq!(installed.digest, RELEASES[release][self.machine.shape.roles - 1].digest, "{told}");
     }
@@ -319,7 +319,7 @@ impl Life {
 }
 
 const fn judges(act: Act) -> bool {
-    matches!(act, Act::Install(Installation { then: Then::Judge, .. }))
+    matches!(act, Act::Install(Installation { reach: Reach::JudgeOnly, .. }))
 }
 
 fn provision(machine: &mut Machine, bundle: &Bundle) -> Done<()> {
@@ -343,10 +343,10 @@ fn is_provisioned(machine: &mut Machine) -> bool {
 }
 
 fn install(machine: &mut Machine, installation: &Installation) -> Done<Installed> {
-    let Installation { release, slot, then, retry, asks } = *installation;
+    let Installation { release, slot, then, reach, retry, asks } = *installation;
     let failed_before = if retry { FailedBefore::Retry } else { FailedBefore::Refuse };
     let wishes = Wishes { slot: slot.map(id), downgrade: Downgrade::Allow, failed_before };
-    let request = Request { wishes, then, confirm_within: asks.then_some(WITHIN) };
+    let request = Request { wishes, then, reach, confirm_within: asks.then_some(WITHIN) };
     let bundle = &RELEASES[release][machine.shape.roles - 1];
     let sizes = if retry { Sizes::USUAL } else { Sizes { data: 2 * BLOCK, ..Sizes::USUAL } };
     machine.install(&mut bundle.bytes.as_slice(), &request, sizes)

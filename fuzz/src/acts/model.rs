@@ -1,6 +1,6 @@
 //! The slot bits by the rules of DESIGN 3.3, numbered as there. Written from them, not from the code, so it is short and slow.
 
-use libupdate::device::{Claim, Then};
+use libupdate::device::{Claim, Reach, Then};
 
 mod boot;
 mod install;
@@ -39,6 +39,7 @@ pub struct Installation {
     pub release: usize,
     pub slot: Option<usize>,
     pub then: Then,
+    pub reach: Reach,
     pub retry: bool,
     pub asks: bool,
 }

@@ -27,8 +27,16 @@ pub enum Then {
     Arm,
     /// It is complete, and does not boot until it is activated.
     Stage,
-    /// Nothing is written: the bundle is only judged, and what the slot holds is read.
-    Judge,
+}
+
+/// Whether an installation is carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Reach {
+    /// It is.
+    #[default]
+    Whole,
+    /// The bundle is only judged, and what the slot holds is read: nothing is written.
+    JudgeOnly,
 }
 
 /// What an installation is asked to do.
@@ -38,6 +46,8 @@ pub struct Request {
     pub wishes: Wishes,
     /// What becomes of the slot.
     pub then: Then,
+    /// Whether it is carried out.
+    pub reach: Reach,
     /// Seconds within which a person confirms the trial; `None` if nobody is asked.
     pub confirm_within: Option<u32>,
 }
@@ -121,7 +131,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         {
             return self.held_already(&staged, state, request, (slots, blocks), listener);
         }
-        if request.then == Then::Judge {
+        if request.reach == Reach::JudgeOnly {
             return Ok(Installed::judged(&admitted));
         }
         let staged = self.write(admitted, source, work, &mut blocks, listener)?;
@@ -192,24 +202,24 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
             _ => true,
         };
         if !complete {
-            return match request.then {
-                Then::Judge => Ok(Installed::staged(staged, Ending::WouldInstall)),
-                _ => self.finish(staged, request, (slots, blocks), listener),
+            return match request.reach {
+                Reach::JudgeOnly => Ok(Installed::staged(staged, Ending::WouldInstall)),
+                Reach::Whole => self.finish(staged, request, (slots, blocks), listener),
             };
         }
         let [_, block, _] = blocks;
         let place = slots.get(staged.slot())?;
         let asked = confirmation::asked(self.disk, place, staged.verified().digest(), block);
         if state == SlotState::Good || asked == request.confirm_within {
-            if request.then != Then::Judge {
+            if request.reach == Reach::Whole {
                 self.settle(listener).map(|_| ())?;
             }
             return Ok(Installed::staged(staged, Ending::HeldAlready(state)));
         }
         let ending = if state == SlotState::Staged { Ending::Staged } else { Ending::Armed };
-        match request.then {
-            Then::Judge => Ok(Installed::staged(staged, Ending::WouldInstall)),
-            _ => {
+        match request.reach {
+            Reach::JudgeOnly => Ok(Installed::staged(staged, Ending::WouldInstall)),
+            Reach::Whole => {
                 self.ask(staged, request.confirm_within, (slots, block))?;
                 Ok(Installed::staged(staged, ending))
             }

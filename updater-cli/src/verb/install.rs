@@ -1,6 +1,6 @@
 //! `install`: a bundle into the slot that is not booted.
 
-use libupdate::device::{Ending, Installed, Request, Then};
+use libupdate::device::{Ending, Installed, Reach, Request, Then};
 use libupdate::error::Rejected;
 use libupdate::install::progress::Phase;
 use libupdate::policy::{self, Downgrade, Facts, FailedBefore, Wishes};
@@ -65,12 +65,9 @@ fn install(session: &Session, args: &Install) -> Result<Document, Failure> {
 }
 
 fn request(args: &Install) -> Request {
-    let then = match (args.dry_run, args.no_activate) {
-        (true, _) => Then::Judge,
-        (false, true) => Then::Stage,
-        (false, false) => Then::Arm,
-    };
-    Request { wishes: wishes(args), then, confirm_within: asked(args) }
+    let then = if args.no_activate { Then::Stage } else { Then::Arm };
+    let reach = if args.dry_run { Reach::JudgeOnly } else { Reach::Whole };
+    Request { wishes: wishes(args), then, reach, confirm_within: asked(args) }
 }
 
 /// What the operator asked for.

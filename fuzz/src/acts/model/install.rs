@@ -1,6 +1,6 @@
 //! An installation by the rules.
 
-use libupdate::device::Then;
+use libupdate::device::{Reach, Then};
 
 use super::{Failing, Installation, Model, Seen, Slot, State, Way};
 
@@ -10,7 +10,7 @@ impl Model {
     pub fn installing(&self, asked: &Installation, failing: Failing) -> Option<Way> {
         let target = self.target(asked)?;
         let complete = matches!(self.state(target), State::Staged | State::Trial | State::Good);
-        if asked.then == Then::Judge {
+        if asked.reach == Reach::JudgeOnly {
             return Some(self.settling());
         }
         // A slot that is wrong or cannot be read is written anew, which heals a bad sector.
