@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 pub(crate) mod ram_disk;
+mod slice_disk;
+
+pub use slice_disk::{OutsideSlice, SliceDisk};
 
 use crate::error::{Access, Error, IoError, NoSpace};
 use crate::units::block::{BlockCount, BlockSize, ByteOffset, Extent, Lba};

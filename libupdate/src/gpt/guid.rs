@@ -1,4 +1,4 @@
-//! A GUID as it stands on disk, and its text.
+//! A GUID as it is on disk, and its text.
 //!
 //! ```text
 //!  disk  5d 2a 3a fe 32 4f a7 41 b7 25 ac cc 32 85 a3 09        first three groups little-endian, the rest as read
@@ -10,11 +10,19 @@
 //! let kernel = Guid::parse("FE3A2A5D-4F32-41A7-B725-ACCC3285A309").unwrap();
 //! assert_eq!(kernel.as_bytes()[..4], [0x5d, 0x2a, 0x3a, 0xfe]);
 //! assert_eq!(kernel.to_string(), "fe3a2a5d-4f32-41a7-b725-accc3285a309");
+//!
+//! // In a constant, a text that is no GUID does not compile.
+//! const KERNEL: Guid = libupdate::guid!("fe3a2a5d-4f32-41a7-b725-accc3285a309");
+//! assert_eq!(kernel, KERNEL);
+//! ```
+//!
+//! ```compile_fail,E0080
+//! let kernel = libupdate::guid!("fe3a2a5d-4f32-41a7-b725");
 //! ```
 
 use core::fmt;
 
-/// Where in the text the two digits of each byte on disk stand.
+/// Where in the text the two digits of each byte on disk are.
 const TEXT_PLACES: [usize; 16] = [6, 4, 2, 0, 11, 9, 16, 14, 19, 21, 24, 26, 28, 30, 32, 34];
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 const TEXT_LEN: usize = 36;
@@ -33,17 +41,28 @@ impl Guid {
         Self(disk_order)
     }
 
-    /// Reads the usual text, upper or lower case. `None` where it is not one.
+    /// Reads the usual text, 36 characters in upper or lower case. `None` if it is not one. For a text in the source there is
+    /// [`guid!`](crate::guid!).
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub const fn parse(text: &str) -> Option<Self> {
         let text = text.as_bytes();
-        if text.len() != TEXT_LEN || HYPHENS.iter().any(|at| text.get(*at) != Some(&b'-')) {
+        if text.len() != TEXT_LEN {
             return None;
         }
+        let mut hyphens = HYPHENS.as_slice();
+        while let [place, later @ ..] = hyphens {
+            let Some((b'-', _)) = pair(text, *place) else { return None };
+            hyphens = later;
+        }
         let mut bytes = [0; 16];
-        for (byte, at) in bytes.iter_mut().zip(TEXT_PLACES) {
-            let [high, low] = crate::units::bytes::array(text, at)?;
-            *byte = hex_digit(high)? << 4 | hex_digit(low)?;
+        let mut empty: &mut [u8] = &mut bytes;
+        let mut places = TEXT_PLACES.as_slice();
+        while let ([byte, more @ ..], [place, later @ ..]) = (empty, places) {
+            let Some((high, low)) = pair(text, *place) else { return None };
+            let (Some(high), Some(low)) = (hex_digit(high), hex_digit(low)) else { return None };
+            *byte = high << 4 | low;
+            empty = more;
+            places = later;
         }
         Some(Self(bytes))
     }
@@ -55,8 +74,34 @@ impl Guid {
     }
 }
 
-fn hex_digit(character: u8) -> Option<u8> {
-    char::from(character).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+/// A [`Guid`] from its text, at compile time: `guid!("0fc63daf-8483-4772-8e79-3d69d8477de4")`.
+#[macro_export]
+macro_rules! guid {
+    ($text:expr) => {
+        const {
+            match $crate::gpt::Guid::parse($text) {
+                Some(guid) => guid,
+                None => panic!("not the text of a GUID"),
+            }
+        }
+    };
+}
+
+/// The byte at `place`, and the next.
+const fn pair(text: &[u8], place: usize) -> Option<(u8, u8)> {
+    match text.split_at_checked(place) {
+        Some((_, [first, second, ..])) => Some((*first, *second)),
+        _ => None,
+    }
+}
+
+const fn hex_digit(character: u8) -> Option<u8> {
+    Some(match character {
+        b'0'..=b'9' => character.wrapping_sub(b'0'),
+        b'a'..=b'f' => character.wrapping_sub(b'a').wrapping_add(10),
+        b'A'..=b'F' => character.wrapping_sub(b'A').wrapping_add(10),
+        _ => return None,
+    })
 }
 
 impl fmt::Display for Guid {

@@ -1,8 +1,8 @@
 //! The profile of this board, as constants: two slots of one partition each.
 
-use libupdate::SlotId;
 use libupdate::gpt::{Guid, TriesLeft};
 use libupdate::slot::{Duty, PartitionSpec};
+use libupdate::{SlotId, guid};
 
 /// The string that a bundle must name.
 pub const COMPATIBLE: &str = "mps2-an386";
@@ -13,9 +13,8 @@ pub const BUNDLE: &core::ffi::CStr = c"bundle";
 /// The public key, SubjectPublicKeyInfo in DER. A device would have it in flash.
 pub const TRUST: &core::ffi::CStr = c"trust.der";
 
-/// "Linux filesystem data", 0FC63DAF-8483-4772-8E79-3D69D8477DE4, as it stands on disk.
-const LINUX_DATA: Guid =
-    Guid::new([0xaf, 0x3d, 0xc6, 0x0f, 0x83, 0x84, 0x72, 0x47, 0x8e, 0x79, 0x3d, 0x69, 0xd8, 0x47, 0x7d, 0xe4]);
+/// "Linux filesystem data".
+const LINUX_DATA: Guid = guid!("0fc63daf-8483-4772-8e79-3d69d8477de4");
 
 /// The partitions.
 pub const PARTITIONS: [PartitionSpec<'static>; 2] = [root(SlotId::A, "root-a"), root(SlotId::B, "root-b")];
