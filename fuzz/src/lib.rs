@@ -8,7 +8,7 @@
 //! | [`manifest`] | a manifest | encode gives the bytes back |
 //! | [`bundle_stream`] | a bundle, reads, buffers | what is staged is what was signed |
 //! | [`profile`] | a profile | the promises of its type; a refusal in words |
-//! | [`acts`] | a life of a machine, with cuts and failures | the rules of DESIGN 3.3 |
+//! | [`acts`] | a life of a machine, with cuts and failures | the rules of the slots in docs/DESIGN.md |
 
 pub mod acts;
 pub mod bundle_stream;

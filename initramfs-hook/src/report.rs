@@ -1,4 +1,4 @@
-//! `/run/updater/boot.json`: what the running system learns about its boot. FORMAT.md section 10 has its keys.
+//! `/run/updater/boot.json`: what the running system learns about its boot. `docs/FORMAT.md`, section 10, has its keys.
 
 use std::fmt::Write as _;
 use std::io;

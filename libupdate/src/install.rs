@@ -150,7 +150,7 @@ where
 
 /// Reads every byte of a slot that claims to hold `verified`, and makes it staged again.
 ///
-/// The caller has the trailers' bundle from [`survey`](crate::inspect) and the slot's extents from
+/// The caller has the trailers' bundle from [`inspect`](crate::inspect) and the slot's extents from
 /// [`policy::extents`](crate::policy::extents). Touches memory only.
 ///
 /// # Errors

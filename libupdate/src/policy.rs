@@ -209,7 +209,7 @@ fn failed_before(facts: &Facts<'_>, new: &Installed) -> Option<SlotId> {
     facts.slots.iter().filter(failed).find(same).map(|facts| facts.slot)
 }
 
-/// Rule 6 of DESIGN 3.3 and the space: one payload for each partition of the slot, and room for image, tree and trailer.
+/// Rule 6 of the slots (docs/DESIGN.md) and the space: one payload for each partition of the slot, and room for image, tree and trailer.
 fn fit<'a, E>(verified: Verified<'a>, table: &SlotTable<'_>, slot: SlotId) -> Result<Admitted<'a>, Error<E>> {
     let target = table.get(slot)?;
     let extents = extents(verified.manifest(), target)?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  trailer offset             +12288        +32768    +36864     +40960      +65536
-//!  | mark, or trailer .......... | zero ....... | verdict | question | zero ..... |
+//!  | mark, or trailer .......... | not used ... | note    | question | not used . |
 //! ```
 //!
 //! # Durability

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 
 use serde_json::Value;
 
-/// The exit codes of the command line's contract (DESIGN section 5).
+/// The exit codes of the command line's contract, which README.md lists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
     /// Done.

@@ -1,4 +1,4 @@
-//! The command line: DESIGN section 5, one verb an act.
+//! The command line: one verb for each act.
 
 use std::path::PathBuf;
 

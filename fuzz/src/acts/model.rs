@@ -1,4 +1,4 @@
-//! The slot bits by the rules of DESIGN 3.3, numbered as there. Written from them, not from the code, so it is short and slow.
+//! The slot bits by the rules of docs/DESIGN.md, "The rules of the slots", numbered as there. Written from them, not from the code, so it is short and slow.
 
 use libupdate::device::{Claim, Reach, Then};
 
@@ -20,7 +20,7 @@ pub enum Seen {
 
 /// A slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(missing_docs, reason = "P, T and S of DESIGN 3.3")]
+#[expect(missing_docs, reason = "priority, tries left and successful")]
 pub struct Slot {
     pub priority: u8,
     pub tries: u8,
@@ -85,7 +85,7 @@ impl Way {
 
 /// All that the rules speak of.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[expect(missing_docs, reason = "the words of DESIGN 3.3")]
+#[expect(missing_docs, reason = "the words of docs/GLOSSARY.md")]
 pub struct Model {
     pub slots: Vec<Slot>,
     pub booted: Option<usize>,
@@ -93,7 +93,7 @@ pub struct Model {
     pub guard: u8,
 }
 
-/// The states of DESIGN 3.3, worst first as in rule 2.
+/// The states of docs/FORMAT.md, section 9, worst first as in rule 2.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum State {
     Empty,

@@ -8,7 +8,7 @@ use crate::units::limits::GPT_ENTRIES;
 use super::entry::{Entry, EntryNumber};
 use super::header::{ENTRY_BYTES, Header};
 
-/// Bytes of scratch that every function here and in `apply` asks for: the larger block.
+/// Bytes of scratch that every function here and in `write` asks for: the larger block.
 pub const SCRATCH_BYTES: usize = 4096;
 /// Extents held at once while looking for overlaps: a usual table takes one pass, and the stack is bounded for any
 /// other.

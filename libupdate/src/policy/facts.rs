@@ -101,7 +101,7 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// A device without slots: memory for [`survey::facts_into`](crate::inspect::facts_into).
+    /// A device without slots: memory for [`inspect::facts_into`](crate::inspect::facts_into).
     #[must_use]
     pub const fn nothing() -> Self {
         Self { compatible: "", compression: Compression::None, booted: None, slots: Vec::new() }
@@ -115,7 +115,7 @@ impl Facts<'_> {
         self.slots.iter().find(|facts| facts.slot == slot).ok_or(Rejected::NoSuchSlot { slot })
     }
 
-    /// Rule 1 of DESIGN 3.3: `slot` may lose its bits only while another slot is good.
+    /// Rule 1 of the slots (docs/DESIGN.md): `slot` may lose its bits only while another slot is good.
     ///
     /// # Errors
     /// [`Rejected::LastGoodSlot`].

@@ -5,14 +5,17 @@
 //!      0  trailer, or mark
 //!         | "LUTRAIL1" 8 | envelope length 4 | CRC-32 of envelope 4 | envelope | zero to 12288 |
 //!         | "LUMARK01" 8 | manifest digest 32 | CRC-32 of bytes 0..40 4 | zero to 4096 |
-//!  32768  verdict, one block: see [`verdict`](super::verdict)
-//!  36864  question to a person, one block: see [`verdict`](super::verdict)
+//!  12288  not used
+//!  32768  | boot note, one block: see [`boot_note`](super::boot_note) |
+//!  36864  | question to a person, one block of the same form: see [`confirmation`](super::confirmation) |
+//!  40960  not used
+//!  65536  end of the region
 //! ```
 //!
 //! 1. A trailer says that the partition holds this manifest's image. The CRC tells damage from forgery; the signatures in the
 //!    envelope are what is trusted.
-//! 2. A mark says that an install of this manifest has begun: a hint that re-hashing what is there is worth while.
-//! 3. Both stand at one place: writing the one destroys the other.
+//! 2. A mark says that an install of this manifest has begun: a hint that it is worth while to hash what the target holds.
+//! 3. Both have one place: writing the one destroys the other.
 
 use crate::bundle::Unverified;
 use crate::error::{BundleFault, Corrupt, Error, NoSpace};
@@ -24,7 +27,7 @@ use crate::units::limits::ENVELOPE_BYTES;
 
 /// Bytes of the region.
 pub const REGION_BYTES: u64 = 65536;
-/// Where the verdict stands in the region.
+/// Where the boot note begins in the region.
 pub const BOOT_NOTE_OFFSET: u64 = 32768;
 /// Where the question to a person begins in the region.
 pub const CONFIRMATION_OFFSET: u64 = 36864;

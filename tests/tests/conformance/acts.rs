@@ -1,4 +1,4 @@
-//! Catalogue of gpt-slots.md section 9, letter U: what acts do to bits. U4 and U5 are in `prioritize.rs`.
+//! Catalogue of cases, letter U: what acts do to bits. U4 and U5 are in `prioritize.rs`.
 
 use libupdate::boot::{Choice, Guard, candidates, choose};
 use libupdate::error::{Rejected, TableFault};

@@ -1,4 +1,4 @@
-//! Catalogue of gpt-slots.md section 9, letter B: the bits of the attribute word.
+//! Catalogue of cases, letter B: the bits of the attribute word.
 
 use libupdate::gpt::write::{Relocate, repair};
 use libupdate::gpt::{Attributes, Priority, SlotBits, Successful, Table, TriesLeft};

@@ -1,4 +1,4 @@
-//! Catalogue of gpt-slots.md section 9, letter L: the command line.
+//! Catalogue of cases, letter L: the command line.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

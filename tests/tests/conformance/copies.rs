@@ -1,4 +1,4 @@
-//! Catalogue of gpt-slots.md section 9, R20 to R31: two copies, errors of the disk, sizes that changed. R1 to R19 are in
+//! Catalogue of cases, R20 to R31: two copies, errors of the disk, sizes that changed. R1 to R19 are in
 //! `validity.rs`.
 
 use libupdate::error::TableFault;

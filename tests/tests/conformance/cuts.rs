@@ -1,6 +1,6 @@
-//! Catalogue of gpt-slots.md section 9, letter C: cuts of power. The states of the table come from [`tests::cut_states`] and are read by
+//! Catalogue of cases, letter C: cuts of power. The states of the table come from [`tests::cut_states`] and are read by
 //! us and by the models of other readers (real programs: `foreign_readers.rs`); cuts of whole installations at every write are
-//! `power.rs`, here the real program is killed.
+//! `tests/tests/power`, here the real program is killed.
 
 use std::fs;
 use std::thread;
@@ -48,7 +48,7 @@ fn c1_every_subset_is_old_or_new() {
     eprintln!("result: C1: {whole} states read by all, {any} by all readers of both copies, {u_boot} by U-Boot");
 }
 
-/// GRUB's hole (gpt-slots.md section 8): never where the sectors of a write keep their order, on no drive.
+/// GRUB's hole (`foreign_readers.rs`): never where the sectors of a write keep their order, on no drive.
 #[test]
 fn c1_grub_gptprio_reads_where_sectors_keep_their_order() {
     assert!(old_or_new(&[Reader::GrubGptprio], Atomicity::Prefixes, |_, act| act.group == Group::Bits) > 100);

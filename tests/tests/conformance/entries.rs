@@ -1,4 +1,4 @@
-//! Catalogue of gpt-slots.md section 9, letter E and fuzz case F1: the array of entries.
+//! Catalogue of cases, letter E and fuzz case F1: the array of entries.
 
 use libupdate::BlockSize;
 use libupdate::error::TableFault;

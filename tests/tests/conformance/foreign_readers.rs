@@ -193,8 +193,8 @@ fn cell(counts: Option<&Counts>) -> String {
     format!("{}{mixed}", counts.none)
 }
 
-/// What gpt-slots.md section 8 says of our orders, for one act: candidate D where H1 and E1 are one write, else B.
-const SECTION_8: [(&str, usize, usize); 5] = [
+/// What was found by hand, from the sources of the readers, for one act: order D where H1 and E1 are one write, else B.
+const BY_HAND: [(&str, usize, usize); 5] = [
     ("vboot firmware", 0, 0),
     ("GRUB gptprio", 0, 0),
     ("Linux", 0, 1),
@@ -217,7 +217,7 @@ fn table_of_bits() -> String {
         write!(text, " {} |", at(*column, "libupdate").unwrap().states()).unwrap();
     }
     for witness in witnesses() {
-        let modelled = SECTION_8.iter().find(|(name, ..)| *name == witness.name);
+        let modelled = BY_HAND.iter().find(|(name, ..)| *name == witness.name);
         let modelled = modelled.map_or_else(|| "-".to_owned(), |(_, d, b)| format!("{d} / {b}"));
         write!(text, "\n| {} | {} | {modelled} |", witness.name, witness.kind).unwrap();
         for column in &columns {
@@ -285,9 +285,9 @@ fn a_change_of_bits_in_whole_writes_is_seen_by_all() {
 
 /// The models say what section 8 says, for every act that changes bits.
 #[test]
-fn section_8_is_confirmed() {
+fn what_was_found_by_hand_is_confirmed() {
     let acts = acts(DRIVES[0].1).iter().filter(|act| act.group == Group::Bits).count();
-    for (reader, d, b) in SECTION_8 {
+    for (reader, d, b) in BY_HAND {
         let none = |drive, how| measured()[&(drive, Group::Bits, how, reader)].none;
         assert_eq!((none("512n", WHOLE), none("512e", WHOLE)), (d * acts, d * acts), "{reader}");
         assert_eq!(none("4Kn", ANY_ORDER), b * acts, "{reader}");

@@ -1,6 +1,6 @@
-//! Catalogue of gpt-slots.md section 9, letter H: the header of a copy.
+//! Catalogue of cases, letter H: the header of a copy.
 //!
-//! Where DESIGN 3.4 differs from vboot, the row says so:
+//! Where docs/POWER.md differs from vboot, the row says so:
 //!
 //! | rule | vboot | here | why |
 //! |---|---|---|---|

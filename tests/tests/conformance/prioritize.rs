@@ -1,16 +1,16 @@
-//! Catalogue of gpt-slots.md section 9, U4 and U5: vboot's prioritize vectors (`run_cgpt_tests.sh`), and `cgpt prioritize` itself as
+//! Catalogue of cases, U4 and U5: vboot's prioritize vectors (`run_cgpt_tests.sh`), and `cgpt prioritize` itself as
 //! the oracle of our raise.
 //!
 //! What is the same: the raised entry comes first and alone; the others keep their order and their ties; what was 0 stays 0; the
 //! lowest ranks coalesce at 1, never at 0. So the next boots are the same. What differs is the numbers:
 //!
-//! | | `cgpt prioritize -i N` | arm and rollback (DESIGN 3.3 rule 3) | why |
+//! | | `cgpt prioritize -i N` | arm and rollback (docs/DESIGN.md, rule 3 of the slots) | why |
 //! |---|---|---|---|
 //! | the others | always renumbered from 1 | left alone while the new one fits 15 | one entry changes, in one sector: an act that is cut has less to tear |
 //! | the raised one | number of groups | highest other + 1 | follows from it |
 //! | past 15 | the same | others renumbered from 1, then the same | |
 //! | none or `-P`, `-f` | renumber without raising, or raise a group | not there | no act of ours needs it |
-//! | exit status on damaged copies | 0, and nothing is done | repaired first, then raised | gpt-slots.md L4 |
+//! | exit status on damaged copies | 0, and nothing is done | repaired first, then raised | an act needs two whole copies |
 
 use std::fs;
 use std::path::Path;

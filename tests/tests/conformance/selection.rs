@@ -1,7 +1,7 @@
-//! Catalogue of gpt-slots.md section 9, letter S: which entry boots next.
+//! Catalogue of cases, letter S: which entry boots next.
 //!
 //! The chooser agrees with vboot's `GptNextKernelEntry` for every combination of bits over three entries: same entries, same order.
-//! What differs is what a boot costs, by decision of DESIGN 3.3:
+//! What differs is what a boot costs, by decision:
 //!
 //! | case | vboot | GRUB gptprio | here |
 //! |---|---|---|---|

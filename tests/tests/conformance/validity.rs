@@ -1,4 +1,4 @@
-//! Catalogue of gpt-slots.md section 9, R1 to R19: vboot's `ValidityCheckTest`, as a table.
+//! Catalogue of cases, R1 to R19: vboot's `ValidityCheckTest`, as a table.
 //!
 //! Beside vboot's verdict stands ours, on the table (which copy serves) and on the repair (which copies are written anew). They
 //! differ in these rows only:
@@ -7,7 +7,7 @@
 //! |---|---|---|---|
 //! | R8 | refuses: the primary's header fits neither array, so that the backup's is taken | the same, by another way: a copy is judged as a whole | no difference in what is read |
 //! | R13, R14 | arrays that were never read | a read error: the other copy serves | the core has no null pointers |
-//! | R17, R18 | the ignored copy counts as valid, in memory | ignored, and never written | DESIGN 3.4 |
+//! | R17, R18 | the ignored copy counts as valid, in memory | ignored, and never written | its owner asks for it |
 
 use libupdate::BlockSize;
 use libupdate::gpt::write::{Relocate, repair};

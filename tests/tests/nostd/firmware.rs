@@ -26,7 +26,7 @@ const LINUX_DATA: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
 const SLOT_B_OFFSET: usize = 18432 * 512;
 /// Three chunks and one block, so that the tree has two levels and the last chunk is short.
 const IMAGE_LEN: usize = 385 * 4096;
-/// DESIGN section 8: bytes of stack, at most, for every act of either program.
+/// The goal in docs/PERFORMANCE.md: bytes of stack, at most, for every act of either program.
 const STACK_BUDGET: usize = 16 * 1024;
 /// How the installer ends: as the program does.
 const NOT_AUTHENTIC: i32 = 4;

@@ -14,7 +14,7 @@ use tests::sim_disk::{Event, Faults, SimDisk};
 use tests::tally::Tally;
 use tests::wrong_writer::{Installation, table_in_order};
 
-/// Sectors are atomic, as the analysis in gpt-slots.md has them: what fails here fails on the best of drives.
+/// Sectors are atomic: what fails here fails on the best of drives.
 const ATOMIC: Scale = scale(Tears::Never);
 
 const fn scale(tears: Tears) -> Scale {

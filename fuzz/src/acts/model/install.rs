@@ -30,7 +30,7 @@ impl Model {
         let may_go = |slot: &usize| self.slots[*slot].is_out() || self.another_is_good(*slot).is_some();
         let holder = || choice().filter(may_go).find(|slot| self.slots[*slot].seen == holds);
         let worst = || choice().min_by_key(|slot| (self.state(*slot), self.slots[*slot].priority, *slot));
-        // DESIGN 5: run again = resume, so the slot that holds this bundle comes before the worst one.
+        // Rule 2: run again and it resumes, so the slot that holds this bundle comes before the worst one.
         let target = asked.slot.or_else(holder).or_else(worst).filter(|slot| self.booted != Some(*slot))?;
         if !self.slots[target].is_out() {
             self.another_is_good(target)?;

@@ -11,7 +11,7 @@
 //! | [`relocate`] | = E2 H2 at the new place `\|` = H1 `\|` | the primary, then the new backup in the last block |
 //! | [`fresh`] | E2 H2 `\|` MBR E1 `\|` H1 `\|` | an old primary, then the new backup in the last block |
 //!
-//! Each table starts from a disk whose cache is empty: the acts of [`apply`](crate::gpt::write) flush before their first step. Without that flush
+//! Each table starts from a disk whose cache is empty: the acts of [`write`](crate::gpt::write) flush before their first step. Without that flush
 //! the first writes would share a window with those of an earlier act that was killed or whose flush failed, and a cut could tear
 //! both copies.
 //!
