@@ -16,7 +16,7 @@ use crate::units::digest::Digest;
 use crate::units::limits::PAYLOADS;
 use crate::units::slot_id::SlotId;
 
-/// How a device looks at its disk.
+/// What a device knows of its disk, and which bundles it takes.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'p> {
     /// The profile's compatible.
@@ -31,7 +31,7 @@ pub struct View<'p> {
     pub compression: Compression,
 }
 
-/// Memory of a survey, the caller's: one trailer and two blocks.
+/// Memory of an inspection, the caller's: one trailer and two blocks.
 #[derive(Debug)]
 pub struct Memory<'b> {
     /// A trailer.

@@ -55,7 +55,7 @@ pub struct Tools<'t, H, Z, O> {
 
 /// Writes the bundle's images into the disarmed slot, reads everything back, and writes the trailers.
 ///
-/// `source` stands right behind the envelope and must end with the last payload.
+/// `source` is right after the envelope and must end with the last payload.
 ///
 /// # Durability
 /// See the module. In the end everything is durable but the slot's bits, which are still clear.

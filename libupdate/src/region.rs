@@ -39,7 +39,7 @@ pub enum Resume {
     Rehash,
 }
 
-/// What stands in the first block of a region, as far as it is about one bundle.
+/// What is in the first block of a region, as far as it is about one bundle.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Left {
     /// Nothing about it.
@@ -94,7 +94,7 @@ pub fn clear<D: BlockIo>(
     if written { io::flush(disk) } else { Ok(()) }
 }
 
-/// The blocks of a region that may hold a record, but for the first `kept` of its trailer.
+/// The blocks of a region that may hold a record, except the first `kept` of its trailer.
 fn records(start: ByteOffset, kept: usize) -> impl Iterator<Item = ByteOffset> {
     let words = [BOOT_NOTE_OFFSET, CONFIRMATION_OFFSET].into_iter().filter_map(move |offset| start.plus(offset));
     (kept..TRAILER_BLOCKS).map(move |number| nth(start, number)).chain(words)

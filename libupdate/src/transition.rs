@@ -1,4 +1,4 @@
-//! The acts that change slot bits: each is one GPT commit, but for the disarming of a slot that failed, which is two.
+//! The acts that change slot bits: each is one GPT commit, except the disarming of a slot that failed, which is two.
 //!
 //! | act | bits of the slot | condition |
 //! |---|---|---|
@@ -16,7 +16,7 @@
 //!
 //! # Durability
 //! Each act reads the table anew, decides, and hands all changed entries to one [`write::commit`]: a cut leaves
-//! the old bits or the new ones. Where several slots change at once, their entries stand in one write on 512-byte sectors.
+//! the old bits or the new ones. Where several slots change at once, their entries are in one write on 512-byte sectors.
 
 mod arm;
 mod cancel;

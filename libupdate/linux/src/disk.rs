@@ -60,7 +60,7 @@ pub struct OpenHow {
     pub caching: Caching,
 }
 
-/// What stands behind the path.
+/// What the path names.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum DiskKind {
     /// A disk image file.
@@ -143,7 +143,7 @@ impl Disk {
         self.whole.path()
     }
 
-    /// What stands behind the path.
+    /// What the path names.
     pub const fn kind(&self) -> &DiskKind {
         &self.kind
     }
@@ -158,7 +158,7 @@ impl Disk {
         self.whole.caching()
     }
 
-    /// Refuses, from now on, every write that touches the extent, which belongs to the booted slot, but for those inside `spared`.
+    /// Refuses, from now on, every write that touches the extent, which belongs to the booted slot, except those inside `spared`.
     pub fn protect(&mut self, extent: Extent, slot: SlotId, spared: Option<Extent>) {
         self.map.protect(extent, slot, spared);
     }

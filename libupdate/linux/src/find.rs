@@ -23,7 +23,7 @@ pub enum Selection {
     Node(PathBuf),
     /// Of those with the slots, the one whose directory in sysfs has this path in it, or that of a device it is made of.
     Bus(String),
-    /// Of those with the slots, the one whose partition table has this disk GUID (as its 16 bytes stand there).
+    /// Of those with the slots, the one whose partition table has this disk GUID (16 bytes, in the order of the table).
     Guid([u8; 16]),
 }
 

@@ -2,13 +2,13 @@
 //!
 //! 1. Blanks part words, but not between double quotes: `dyndbg="file a.c +p"` is one word.
 //! 2. Quotes around a whole word or a whole value are not part of it.
-//! 3. What stands behind a word `--` belongs to init.
+//! 3. What is after a word `--` belongs to init.
 //! 4. Bytes, not text: a boot loader writes what it likes, and one odd byte must not hide the other words.
 
 /// Where the kernel shows them.
 pub const PATH: &str = "/proc/cmdline";
 
-/// All words as they stand there, quotes included, those of init too.
+/// All words as they are, quotes included, those of init too.
 pub fn all(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut quoted = false;
     line.split(move |byte| {
@@ -18,7 +18,7 @@ pub fn all(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|word| !word.is_empty())
 }
 
-/// The kernel's words as they stand there, quotes included.
+/// The kernel's words as they are, quotes included.
 pub fn of_kernel(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     all(line).take_while(|word| *word != b"--")
 }
@@ -61,7 +61,7 @@ fn unquoted(text: &[u8]) -> &[u8] {
     }
 }
 
-/// The kernel's `isspace`, but for the byte 0xa0, which may be part of a letter.
+/// The kernel's `isspace`, except for the byte 0xa0, which may be part of a letter.
 const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }

@@ -32,7 +32,7 @@ const TABLE_POLL: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 #[must_use = "the lock is released where it is dropped"]
 pub struct Lock {
-    /// `None` where the act's lock already covers it.
+    /// `None` if the act's lock already covers it.
     _held: Option<File>,
 }
 
@@ -137,7 +137,7 @@ fn lock_pids(table: &str, inode: u64) -> impl Iterator<Item = u32> {
     held.filter_map(|line| line.split_whitespace().nth(4)?.parse().ok())
 }
 
-/// Whether a line of the lock table is about the inode. Its device number is left alone: some file systems show another
+/// Whether a line of the lock table is about the inode. Its device number is not compared: some file systems show another
 /// one there than to stat.
 fn of_inode(line: &str, inode: u64) -> bool {
     line.split_whitespace().any(|field| {

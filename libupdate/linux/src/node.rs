@@ -1,4 +1,4 @@
-//! What sysfs and procfs say about a block device's node. No ioctl: every fact stands in a file.
+//! What sysfs and procfs say about a block device's node. No ioctl: every fact is in a file.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -89,7 +89,7 @@ impl Node {
         if table == kernel { Ok(()) } else { Err(OsError::new(&self.path, OsErrorKind::NodeDiffers { table, kernel })) }
     }
 
-    /// Who uses the device, in words; `None` where nobody is known to.
+    /// Who uses the device, in words; `None` if nobody is known to.
     ///
     /// # Errors
     /// What the kernel says.
@@ -111,7 +111,7 @@ impl Node {
         Ok(None)
     }
 
-    /// The node of partition `wanted` of this whole disk; `None` where the kernel has none.
+    /// The node of partition `wanted` of this whole disk; `None` if the kernel has none.
     ///
     /// # Errors
     /// What the kernel says.
@@ -146,7 +146,7 @@ pub(crate) fn device_node(sysfs: &Path) -> Result<PathBuf, OsError> {
 }
 
 /// The text of a file of the kernel's. Bytes that are none, as in the name of a mount point or a word of a boot loader, hide nothing that
-/// stands beside them.
+/// is beside them.
 pub(crate) fn read(path: &Path) -> Result<String, OsError> {
     let bytes = file::read(path, SYSTEM_BYTES).map_err(|error| OsError::io(path, "read", &error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -61,7 +61,7 @@ impl<'n> KernelTable<'n> {
     }
 }
 
-/// The node of partition `number` of the whole disk `disk`, in the place that the table gives; `None` where the kernel has none.
+/// The node of partition `number` of the whole disk `disk`, in the place that the table gives; `None` if the kernel has none.
 ///
 /// # Errors
 /// It lies elsewhere, or what the system says.

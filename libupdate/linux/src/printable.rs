@@ -1,4 +1,4 @@
-//! Foreign strings and sizes, as they may stand on a terminal.
+//! Foreign strings and sizes, as a terminal may show them.
 
 use std::fmt::{self, Write as _};
 
@@ -38,7 +38,7 @@ pub fn lines(text: &str) -> String {
     })
 }
 
-/// Control characters, and those that reorder or hide what stands around them (Unicode's bidirectional and zero-width
+/// Control characters, and those that reorder or hide what is around them (Unicode's bidirectional and zero-width
 /// formatting characters, line and paragraph separators).
 pub fn acts(c: char) -> bool {
     c.is_control()

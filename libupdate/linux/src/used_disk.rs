@@ -17,7 +17,7 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-/// Where a signature stands.
+/// Where a signature is.
 #[derive(Clone, Copy)]
 enum At {
     /// Bytes from the start.
@@ -211,7 +211,7 @@ fn signature(disk: &mut Disk) -> Result<Option<Content>, OsError> {
     Ok(None)
 }
 
-/// Where in a ring the first uberblock stands.
+/// Where in a ring the first uberblock is.
 fn uberblock(disk: &mut Disk, ring: u64) -> Result<Option<u64>, OsError> {
     let len = usize::try_from(ZFS_RING).unwrap_or_default();
     let Some(ring) = bytes(disk, ring, len)? else { return Ok(None) };
@@ -249,7 +249,7 @@ impl At {
     }
 }
 
-/// `len` bytes from `byte` on; `None` where the disk ends before.
+/// `len` bytes from `byte` on; `None` if the disk ends before.
 fn bytes(disk: &mut Disk, byte: u64, len: usize) -> Result<Option<Vec<u8>>, OsError> {
     let size = disk.block_size();
     let inside = usize::try_from(byte % size.bytes_u64()).unwrap_or_default();

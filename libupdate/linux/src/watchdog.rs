@@ -98,7 +98,7 @@ fn held(processes: &Path, is_it: impl Fn((u32, u32)) -> bool) -> io::Result<bool
     hidden.map_or(Ok(false), Err)
 }
 
-/// By its name alone: to ask what stands behind a foreign file can take for ever, as on a server that is away.
+/// By its name alone: to ask what is behind a foreign file can take for ever, as on a server that is away.
 fn is_watchdog(file: &Path) -> bool {
     fs::read_link(file).is_ok_and(|node| node.as_os_str().as_encoded_bytes().starts_with(b"/dev/watchdog"))
 }

@@ -142,7 +142,7 @@ pub fn last_steps(candidates: &[Candidate]) -> Vec<Step, SLOTS> {
     boot::last_resort(candidates).iter().map(|one| Step::LastResort(*one)).collect()
 }
 
-/// Slots in the boot order whose tries ran out: they are passed over without being looked at.
+/// Slots in the boot order whose tries ran out: they are passed over without being checked.
 pub fn exhausted(candidates: &[Candidate]) -> impl Iterator<Item = SlotId> {
     let out = |one: &&Candidate| one.bits.priority > Priority::ZERO && !bootable(one.bits);
     candidates.iter().filter(out).map(|one| one.slot)

@@ -24,7 +24,7 @@ pub const SPKI_BYTES: usize = 91;
 const SPKI_UNCOMPRESSED: [u8; 26] = spki_head(0x59, 0x42);
 const SPKI_COMPRESSED: [u8; 26] = spki_head(0x39, 0x22);
 
-/// What stands before the point: ecPublicKey, prime256v1, and a bit string without unused bits.
+/// What is before the point: ecPublicKey, prime256v1, and a bit string without unused bits.
 const fn spki_head(whole: u8, bits: u8) -> [u8; 26] {
     [
         0x30, whole, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,

@@ -64,7 +64,7 @@ impl Row {
         usize::try_from(len).unwrap_or(usize::MAX)
     }
 
-    /// The row for a chunk of `chunk_len` bytes, or `None` where a rule is broken.
+    /// The row for a chunk of `chunk_len` bytes, or `None` if a rule is broken.
     fn parse(row: &[u8; ROW_BYTES], chunk_len: u32) -> Option<Self> {
         let [codec, zero @ ..] = bytes::array::<4>(row, 0)?;
         let carried_len = bytes::u32_at(row, 4)?;
@@ -203,7 +203,7 @@ impl<'a> PageChain<'a> {
     }
 }
 
-/// The row of `chunk` in a page that [`PageChain::accept`] has accepted, and that was not changed since. `None` where the payload
+/// The row of `chunk` in a page that [`PageChain::accept`] has accepted, and that was not changed since. `None` if the payload
 /// has no such chunk.
 #[must_use]
 pub fn row(page: &[u8; BLOCK_BYTES], payload: Payload<'_>, chunk: u64) -> Option<Row> {

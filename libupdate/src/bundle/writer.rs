@@ -1,7 +1,7 @@
 //! Makes bundles, on a build machine.
 //!
 //! Each image is read once, front to back, hashed and carried in the same step: what the hash tree covers is what the bundle
-//! holds, even if the file changes meanwhile. What stands before the chunks is known only after them, so the output is seekable:
+//! holds, even if the file changes meanwhile. What is before the chunks is known only after them, so the output is seekable:
 //! zeros keep the place of envelope, levels and index pages, and the envelope with its magic is written last. Output that was
 //! cut short does not look like a bundle.
 //!
@@ -132,7 +132,7 @@ pub fn default_salt(compatible: Name<'_>, role: Name<'_>) -> Digest {
     Digest::of(&[compatible.as_str().as_bytes(), &[0], role.as_str().as_bytes()])
 }
 
-/// Writes a bundle from where `out` stands, which is left behind its end.
+/// Writes a bundle from the position of `out`, which is left after its end.
 ///
 /// # Errors
 /// [`WriteError`]; the output then holds zeros where the envelope would be.

@@ -37,7 +37,7 @@ macro_rules! nibble {
             /// The greatest value.
             pub const MAX: Self = Self(15);
 
-            /// The value, or `None` where it does not fit four bits: never wrapped.
+            /// The value, or `None` if it does not fit four bits: never wrapped.
             #[must_use]
             pub const fn new(value: u8) -> Option<Self> {
                 if value <= 15 { Some(Self(value)) } else { None }
@@ -64,7 +64,7 @@ impl TriesLeft {
     /// One boot.
     pub const ONE: Self = Self(1);
 
-    /// One fewer, or `None` where none is left.
+    /// One fewer, or `None` if none is left.
     #[must_use]
     pub const fn spent(self) -> Option<Self> {
         match self.0.checked_sub(1) {
@@ -102,7 +102,7 @@ impl Attributes {
         Self(word)
     }
 
-    /// The word, as it stands in the entry.
+    /// The word, as the entry has it.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0

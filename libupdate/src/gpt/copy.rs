@@ -49,12 +49,12 @@ pub enum CopyState {
     Faulty(TableFault),
 }
 
-/// A copy, and where it stands.
+/// A copy, and where it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CopyReport {
     /// What was found.
     pub(super) state: CopyState,
-    /// Where its header stands or would stand. `None` where there is no place for it.
+    /// Where its header is or would be. `None` if there is no place for it.
     pub(super) place: Option<Lba>,
     /// Its header, where that holds: also when the entries do not.
     pub(super) header: Option<Header>,
@@ -70,7 +70,7 @@ impl CopyReport {
         self.state
     }
 
-    /// Where its header stands or would stand. `None` where there is no place for it.
+    /// Where its header is or would be. `None` if there is no place for it.
     #[must_use]
     pub const fn place(&self) -> Option<Lba> {
         self.place
@@ -86,7 +86,7 @@ impl CopyReport {
         Self { state: CopyState::Faulty(fault), place: None, header: None }
     }
 
-    /// Reads and judges the copy whose header stands at `at`.
+    /// Reads and judges the copy whose header is at `at`.
     ///
     /// # Errors
     /// [`Error::NoSpace`] only: a copy that cannot be read is faulty, not the end.

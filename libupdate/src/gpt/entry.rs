@@ -6,7 +6,7 @@
 //! ```
 //! UEFI 2.10, table 5.6.
 //!
-//! 1. A type of zero means that the entry is unused, whatever else stands in it.
+//! 1. A type of zero means that the entry is unused, whatever else is in it.
 //! 2. First and last LBA, both included, lie inside the header's usable range, first not after last.
 //! 3. Entries need not be sorted, and there may be gaps; an entry keeps its number for life.
 //! 4. Off-spec: two entries may have one unique GUID. Linux boots such a disk, refusing it would brick one; slots are
@@ -91,7 +91,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Judges the 128 bytes of entry `number`. `None` where it is unused.
+    /// Judges the 128 bytes of entry `number`. `None` if it is unused.
     ///
     /// # Errors
     /// [`TableFault::EntryRange`].

@@ -9,7 +9,7 @@ use crate::units::block::{BlockSize, Lba};
 /// A type GUID, in disk order.
 pub const SLOT_TYPE: [u8; 16] = [0x11; 16];
 
-/// Where everything of a table stands.
+/// Where everything of a table is.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
     pub size: BlockSize,
@@ -23,7 +23,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// As most tools lay it out: entries right behind LBA 1, backup in the last block.
+    /// As most tools lay it out: entries right after LBA 1, backup in the last block.
     pub fn usual(size: BlockSize, blocks: u64, count: u32) -> Self {
         let array = size.blocks_for(u64::from(count) * 128);
         let backup = blocks - 1;
@@ -132,7 +132,7 @@ pub fn seal_entries(disk: &mut RamDisk, lba: u64) {
     set(disk, lba, 88, &crc.to_le_bytes());
 }
 
-/// The bytes of entry `number` of the copy whose header stands at `lba`.
+/// The bytes of entry `number` of the copy whose header is at `lba`.
 pub fn entry(disk: &mut RamDisk, lba: u64, number: u32) -> &mut [u8] {
     let entries = u64::from_le_bytes(block(disk, lba)[72..80].try_into().unwrap());
     let start = usize::try_from(entries).unwrap() * disk.block_size().bytes();

@@ -9,7 +9,7 @@
 //! UEFI 2.10, table 5.5. Judged in this order, and an earlier failure masks the later ones:
 //!
 //! 1. the signature, then the revision; 2. S is 92 to one block; 3. the header's checksum; 4. bytes 20..24 are zero;
-//! 5. an entry has 128 bytes; 6. there are 1 to 1024 entries; 7. own LBA is where the header stands;
+//! 5. an entry has 128 bytes; 6. there are 1 to 1024 entries; 7. own LBA is where the header is;
 //! 8. last usable < disk, then first usable <= last usable, and an array fits between LBA 2 and first usable; 9. the array lies between
 //!    header and first usable (primary) or between last usable and header (backup).
 //!
@@ -33,11 +33,11 @@ const REVISION_1_0: u32 = 0x0001_0000;
 const ENTRY_SIZE: u32 = 128;
 const CRC_AT: usize = 16;
 const ALTERNATE_LBA_AT: usize = 32;
-/// Where in a header the place of its entries stands.
+/// Where in a header the place of its entries is.
 pub(crate) const ENTRIES_LBA_AT: usize = 72;
 /// LBA of the primary header.
 pub(crate) const PRIMARY_LBA: Lba = Lba::new(1);
-/// The first LBA where entries may stand.
+/// The first LBA where entries may be.
 pub(crate) const FIRST_ENTRIES_LBA: Lba = Lba::new(2);
 
 /// A header that holds: each rule of the module but those of the entries.
@@ -168,11 +168,11 @@ impl Header {
         if holds { Ok(()) } else { Err(TableFault::EntriesLba { found: self.entries_lba }) }
     }
 
-    /// Where the primary's `alternate_lba` says that the backup header stands.
+    /// Where the primary's `alternate_lba` says that the backup header is.
     ///
     /// # Errors
-    /// [`TableFault::AlternateLba`] where no backup can stand: past the disk's end, or without room for its entries
-    /// behind the usable range. Nothing is ever read or written there.
+    /// [`TableFault::AlternateLba`] where no backup can be: past the disk's end, or without room for its entries
+    /// after the usable range. Nothing is ever read or written there.
     pub(crate) fn backup_place(&self, disk: BlockCount, block_size: BlockSize) -> Result<Lba, TableFault> {
         let first_entry = self.alternate_lba.minus(self.entry_blocks(block_size));
         if self.alternate_lba.get() < disk.get() && first_entry.is_some_and(|first| first > self.last_usable) {
@@ -202,7 +202,7 @@ impl Header {
 
     /// Writes every field to `block` and renews the header's checksum; bytes 92 and on stay. Touches memory only.
     ///
-    /// `None` where the block is shorter than the header.
+    /// `None` if the block is shorter than the header.
     pub(crate) fn store(&self, block: &mut [u8]) -> Option<()> {
         put(block, 0, SIGNATURE)?;
         put(block, 8, &REVISION_1_0.to_le_bytes())?;
@@ -234,13 +234,13 @@ impl Header {
         Self { entries_crc, ..*self }
     }
 
-    /// Where this header stands.
+    /// Where this header is.
     #[must_use]
     pub const fn my_lba(&self) -> Lba {
         self.my_lba
     }
 
-    /// Where it says that the other header stands; not judged.
+    /// Where it says that the other header is; not judged.
     #[must_use]
     pub const fn alternate_lba(&self) -> Lba {
         self.alternate_lba
@@ -393,7 +393,7 @@ mod tests {
     }
 
     /// vboot's `FirstUsableLbaAndLastUsableLbaTest`: good are first 34, last 483. Where vboot asks that the primary
-    /// leaves room for a backup at the disk's end, we do not: it may stand elsewhere.
+    /// leaves room for a backup at the disk's end, we do not: it may be elsewhere.
     #[test]
     fn the_usable_range_lies_between_the_copies() {
         let layout = Layout::vboot();

@@ -19,11 +19,11 @@ pub struct DiskEnds<'a> {
     pub len: ByteLen,
 }
 
-/// The block size at which a valid header stands: a primary one at byte 512 or 4096, else a backup one in the last
-/// block. `None` where there is none. Pure.
+/// The block size at which a valid header is: a primary one at byte 512 or 4096, else a backup one in the last
+/// block. `None` if there is none. Pure.
 ///
 /// # Errors
-/// [`TableFault::AmbiguousSectorSize`] where one stands at both: only the operator can know.
+/// [`TableFault::AmbiguousSectorSize`] if one is at both: only the operator can know.
 pub fn detect_block_size(ends: DiskEnds<'_>) -> Result<Option<BlockSize>, TableFault> {
     match one_of(ends, primary_holds)? {
         Some(found) => Ok(Some(found)),

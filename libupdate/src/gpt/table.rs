@@ -4,9 +4,9 @@
 //!  LBA 0      1     2 ..        first usable .. last usable         .. disk - 1
 //!  | PMBR | H1 | E1 .. | ... |  partitions                | ... | E2 .. | H2 |  (grown disk: free blocks) |
 //! ```
-//! 1. The backup stands where the primary's header says, if that header holds and a backup can stand there. A damaged
+//! 1. The backup is where the primary's header says, if that header is valid and a backup can be there. A damaged
 //!    header may still name the place of a backup that holds by itself (a disk that grew). It comes before the last LBA,
-//!    where a move that was cut may have left an older backup. Where neither the primary nor what stands at that place
+//!    where a move that was cut may have left an older backup. Where neither the primary nor what is at that place
 //!    holds, and where no place is named, it is the last LBA.
 //! 2. A valid primary wins over a valid, different backup.
 //! 3. `IGNOREME` in place of a signature: the other copy serves and this one is never written. Both ignored: no table.
@@ -109,7 +109,7 @@ const fn faulty(report: &CopyReport) -> bool {
 }
 
 /// Where a damaged primary header says its backup is: on a disk that grew, the only way to it. Only a place to look at; what
-/// stands there must pass every rule of a backup by itself. A header that cannot be read says nothing.
+/// is there must pass every rule of a backup by itself. A header that cannot be read says nothing.
 fn hinted_backup<D: BlockIo>(disk: &mut D, last: Lba, scratch: &mut [u8]) -> Result<Option<Lba>, Error<D::Error>> {
     let block = scratch.get_mut(..disk.block_size().bytes()).unwrap_or_default();
     match io::read(disk, PRIMARY_LBA, block) {
@@ -203,7 +203,7 @@ impl Table {
         if crc == self.header.entries_crc() { Ok(()) } else { Err(TableFault::ChangedUnderUs.into()) }
     }
 
-    /// Reads one entry, `None` where it is unused. One block is read and no checksum covers it: for what was found
+    /// Reads one entry, `None` if it is unused. One block is read and no checksum covers it: for what was found
     /// before.
     ///
     /// # Errors
@@ -225,7 +225,7 @@ impl Table {
     }
 }
 
-/// Where in the array an entry stands.
+/// Where in the array an entry is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct EntryPlace {
     /// Block of the array, from 0.
@@ -235,7 +235,7 @@ pub(crate) struct EntryPlace {
 }
 
 impl EntryPlace {
-    /// `None` where the table has no entry of that number.
+    /// `None` if the table has no entry of that number.
     pub(crate) fn new(number: EntryNumber, header: &Header, block_size: BlockSize) -> Option<Self> {
         if number.get() > header.entry_count() {
             return None;

@@ -1,6 +1,6 @@
-//! Whether a chunk stands in the target already, and how often it is worth a look.
+//! Whether a chunk is in the target already, and how often it is worth a look.
 //!
-//! Two versions of an image are often alike in long stretches, and what stands in the target already costs no write and no wear.
+//! Two versions of an image are often alike in long stretches, and what is in the target already costs no write and no wear.
 //! Looking costs a read, in vain where nothing is alike:
 //!
 //! | looks in vain in a row | chunks then written without a look |
@@ -47,7 +47,7 @@ impl Looks {
         }
     }
 
-    /// Whether the last look found the chunk: then the next one is likely to stand there, too.
+    /// Whether the last look found the chunk: then the next one is likely to be there, too.
     pub(super) const fn likely(self) -> bool {
         self.likely
     }
@@ -60,7 +60,7 @@ impl Looks {
     }
 }
 
-/// Looks, where that is due, whether `data` stands at `start` already: first at its front, unless it is likely, and then at the rest in
+/// Looks, where that is due, whether `data` is at `start` already: first at its front, unless it is likely, and then at the rest in
 /// pieces as large as the memory allows.
 ///
 /// Zeros are not looked for: a place that was discarded may read as zeros today and as something else tomorrow.
@@ -86,7 +86,7 @@ pub(super) fn look<D: BlockIo>(
     Ok(found)
 }
 
-/// Compares what stands at `start` with `data`, up to the first piece that differs or cannot be read.
+/// Compares what is at `start` with `data`, up to the first piece that differs or cannot be read.
 fn stands<D: BlockIo>(
     window: &mut Window<'_, D>,
     (start, data): (ByteOffset, &[u8]),

@@ -57,7 +57,7 @@ impl Source for &[u8] {}
 pub trait Decompressor {
     /// Fills `chunk` from `carried`: one frame, exactly `chunk.len()` bytes, whose header says this size, no dictionary id and a window
     /// of at most 2^19 bytes. A library's bound of the window may hold for streams alone: then the caller looks at the header itself.
-    /// `None` where the frame is anything else.
+    /// `None` if the frame is anything else.
     fn decompress(&mut self, carried: &[u8], chunk: &mut [u8]) -> Option<()>;
 
     /// The same for several chunks, which a caller with more than one processor does side by side.
@@ -168,7 +168,7 @@ fn levels<D: BlockIo, R: Source, H: BlockHasher>(
     Ok(())
 }
 
-/// Finds out how the chunk is carried; reads the next index page where one stands before it.
+/// Finds out how the chunk is carried; reads the next index page if one is before it.
 fn carried<R: Source, E>(
     place: &Place<'_>,
     chunk: u64,
@@ -215,7 +215,7 @@ fn holds<D: BlockIo, H: BlockHasher>(
 }
 
 /// Takes one chunk from the stream, or from the data buffer where it was decompressed into that, and writes it with its level-0 block.
-/// Returns how many bytes of data stood in the target already.
+/// Returns how many bytes of data were in the target already.
 fn settle<D, R, H, Z, O>(
     window: &mut Window<'_, D>,
     place: &Place<'_>,

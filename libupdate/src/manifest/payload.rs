@@ -71,7 +71,7 @@ impl<'a> Payload<'a> {
         self.geometry.data_blocks()
     }
 
-    /// Where the blocks of image and hash tree stand.
+    /// Where the blocks of image and hash tree are.
     #[must_use]
     pub const fn geometry(&self) -> Geometry {
         self.geometry

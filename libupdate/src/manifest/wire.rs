@@ -93,7 +93,7 @@ fn judge<'a, T: Item<'a>>(list: &List<'a, T>) -> Result<(), Corrupt> {
 /// Values one after the other.
 struct Reader<'a> {
     rest: &'a [u8],
-    /// Whether each value so far stood in its only encoding.
+    /// Whether each value so far was in its only encoding.
     canonical: bool,
 }
 

@@ -56,14 +56,14 @@ impl BootNote {
         Self { reason, manifest, at, detail: Detail::new(seconds) }
     }
 
-    /// Seconds that a person has to confirm the trial of this manifest; `None` where nobody needs to.
+    /// Seconds that a person has to confirm the trial of this manifest; `None` if nobody needs to.
     #[must_use]
     pub fn confirm_within(&self, manifest: Digest) -> Option<u32> {
         let waits = self.reason == Reason::AWAITS_PERSON && self.manifest == manifest;
         waits.then(|| self.detail.as_str().parse().ok()).flatten()
     }
 
-    /// Where the verdict of a partition stands: in its trailer region, which no image reaches. `None` for a partition that is too
+    /// Where the verdict of a partition is: in its trailer region, which no image reaches. `None` for a partition that is too
     /// small to have one.
     #[must_use]
     pub fn extent(partition: Extent) -> Option<Extent> {
@@ -143,7 +143,7 @@ impl BootNote {
         Self::read_at(BOOT_NOTE_OFFSET, window, scratch)
     }
 
-    /// Reads the question to a person, which stands behind the verdict: no verdict takes its place.
+    /// Reads the question to a person, which is after the verdict: no verdict takes its place.
     ///
     /// # Errors
     /// As [`BootNote::read`].

@@ -17,7 +17,7 @@ use crate::region::boot_note::{self, BootNote};
 use crate::slot::Slot;
 use crate::units::digest::Digest;
 
-/// Seconds that a person has to confirm the trial of this manifest; `None` where nobody needs to.
+/// Seconds that a person has to confirm the trial of this manifest; `None` if nobody needs to.
 pub fn asked<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, manifest: Digest, block: &mut Block) -> Option<u32> {
     question(disk, slot, block).ok().and_then(|question| question.confirm_within(manifest))
 }

@@ -41,7 +41,7 @@ const MARK_MAGIC: [u8; 8] = *b"LUMARK01";
 const HEADER_BYTES: usize = 16;
 const MARK_BYTES: usize = 44;
 
-/// Where the region begins on a partition of `partition_len`; `None` where there is no room for it.
+/// Where the region begins on a partition of `partition_len`; `None` if there is no room for it.
 #[must_use]
 pub const fn trailer_offset(partition_len: ByteLen) -> Option<ByteOffset> {
     let whole_blocks = partition_len.get() & !0xfff;
@@ -51,7 +51,7 @@ pub const fn trailer_offset(partition_len: ByteLen) -> Option<ByteOffset> {
     }
 }
 
-/// What stands at the start of the region.
+/// What is at the start of the region.
 #[derive(Clone, Copy, Debug)]
 pub enum Record<'a> {
     /// An install was completed; its envelope, to be verified.

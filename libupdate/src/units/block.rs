@@ -14,7 +14,7 @@ pub enum BlockSize {
 }
 
 impl BlockSize {
-    /// The block size of `bytes`, or `None` where no GPT reader of the field accepts it.
+    /// The block size of `bytes`, or `None` if no GPT reader of the field accepts it.
     #[must_use]
     pub const fn new(bytes: u32) -> Option<Self> {
         match bytes {
@@ -137,7 +137,7 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// The extent from `first` to `last`, both included. `None` where `last` lies before `first` or the size in bytes
+    /// The extent from `first` to `last`, both included. `None` if `last` lies before `first` or the size in bytes
     /// does not fit 64 bits.
     #[must_use]
     pub fn new(first: Lba, last: Lba, block_size: BlockSize) -> Option<Self> {
@@ -190,7 +190,7 @@ impl Extent {
         self.first <= other.last() && other.first <= self.last()
     }
 
-    /// The address of the block at `offset`, for an access of `len` bytes. `None` where either is not a whole number of
+    /// The address of the block at `offset`, for an access of `len` bytes. `None` if either is not a whole number of
     /// blocks or the access leaves the partition: a write outside its slot cannot be expressed.
     #[must_use]
     pub fn locate(&self, offset: ByteOffset, len: u64) -> Option<Lba> {

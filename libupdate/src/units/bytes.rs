@@ -2,7 +2,7 @@
 //!
 //! Every function is total: an access outside the slice is `None`, never a panic.
 
-/// The `N` bytes at `at`, or `None` where the slice ends before.
+/// The `N` bytes at `at`, or `None` if the slice ends before.
 #[must_use]
 pub fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk::<N>().copied()

@@ -80,7 +80,7 @@ impl fmt::Display for RootHash {
 pub struct Salt<'a>(&'a [u8]);
 
 impl<'a> Salt<'a> {
-    /// Borrows the salt. `None` where it is longer than dm-verity allows.
+    /// Borrows the salt. `None` if it is longer than dm-verity allows.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Option<Self> {
         if bytes.len() > SALT_BYTES { None } else { Some(Self(bytes)) }
@@ -103,7 +103,7 @@ impl<'a> From<&'a Digest> for Salt<'a> {
 pub trait BlockHasher {
     /// Puts the digest of salt and block i to `digests[32 * i ..]`, for every whole block of `blocks`.
     ///
-    /// `blocks` is a multiple of 4096 bytes and `digests` exactly 32 bytes for each; surplus of either is left alone.
+    /// `blocks` is a multiple of 4096 bytes and `digests` exactly 32 bytes for each; surplus of either is not touched.
     fn hash_blocks(&mut self, salt: Salt<'_>, blocks: &[u8], digests: &mut [u8]);
 }
 

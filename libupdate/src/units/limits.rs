@@ -45,7 +45,7 @@ pub const SLOTS: usize = 8;
 pub const ANCHORS: usize = 16;
 /// Bytes of a profile.
 pub const PROFILE_BYTES: u64 = 256 << 10;
-/// Bytes of a file with a key, and whatever else stands in it: certificates, comments.
+/// Bytes of a file with a key, and whatever else is in it: certificates, comments.
 pub const KEY_BYTES: u64 = 64 << 10;
 /// Bytes of a file with one signature; its longest form has 72.
 pub const SIGNATURE_BYTES: u64 = 4 << 10;

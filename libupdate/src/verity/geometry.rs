@@ -1,4 +1,4 @@
-//! Where every block of an image and of its hash tree stands.
+//! Where every block of an image and of its hash tree is.
 
 use crate::units::block::{ByteLen, ByteOffset};
 use crate::units::digest::BLOCK_BYTES;
@@ -113,7 +113,7 @@ impl Geometry {
         self.after_superblock(self.blocks_from(level.saturating_add(1)))
     }
 
-    /// Where a hash block stands. `None` where the tree has no such block.
+    /// Where a hash block is. `None` if the tree has no such block.
     #[must_use]
     pub fn block_offset(&self, level: u8, index: u64) -> Option<ByteOffset> {
         if index < self.level_blocks(level) { self.level_offset(level).plus(index.saturating_mul(BLOCK)) } else { None }
@@ -175,7 +175,7 @@ impl Geometry {
         self.blocks_from(1)
     }
 
-    /// Who holds the digest of a hash block. `None` where the tree has no such block.
+    /// Who holds the digest of a hash block. `None` if the tree has no such block.
     #[must_use]
     pub fn parent(&self, level: u8, index: u64) -> Option<Parent> {
         let above = level.saturating_add(1);
@@ -195,7 +195,7 @@ pub(super) const fn place_of(index: u64) -> usize {
     (index & (FANOUT - 1)) as usize
 }
 
-/// The ancestor of block `index` that stands `levels` above it.
+/// The ancestor of block `index` that is `levels` above it.
 pub(super) fn ancestor(index: u64, levels: u8) -> u64 {
     index.checked_shr(FANOUT_BITS.saturating_mul(u32::from(levels))).unwrap_or(0)
 }

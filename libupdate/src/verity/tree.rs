@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(found, Err(Corrupt::Chunk { chunk: 0 }));
     }
 
-    /// A chunk with one zero digest more has the same level-0 block: its length has to be looked at.
+    /// A chunk with one zero digest more has the same level-0 block: its length has to be checked.
     #[test]
     fn a_chunk_has_exactly_its_digests() {
         let mut sample = Sample::new(130, SALT);

@@ -3,7 +3,7 @@
 //! ```text
 //!  1 254:2 254:2 4096 4096 <data blocks> <first hash block> sha256 <root hash> <salt, or -> [1 <on damage>]
 //! ```
-//! `Documentation/admin-guide/device-mapper/verity.rst`. The first hash block is the one behind the superblock.
+//! `Documentation/admin-guide/device-mapper/verity.rst`. The first hash block is the one after the superblock.
 
 use super::OnCorruption;
 use libupdate::units::digest::BLOCK_BYTES;

@@ -37,7 +37,7 @@ impl Message {
         message
     }
 
-    /// Adds a table of one verity target. `None` where it is too long.
+    /// Adds a table of one verity target. `None` if it is too long.
     pub fn load(&mut self, sectors: u64, parameters: &str) -> Option<()> {
         // The text, its zero byte, and what the kernel asks for behind it.
         self.0.get(TEXT_AT..)?.len().checked_sub(parameters.len() + 8)?;

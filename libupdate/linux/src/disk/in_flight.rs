@@ -3,7 +3,7 @@
 use super::medium::{Bounce, Medium};
 use crate::error::OsError;
 
-/// Where an access goes: bytes from `at` on; nothing is at `end` or behind it.
+/// Where an access goes: bytes from `at` on; nothing is at `end` or after it.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'m> {
     pub medium: &'m Medium,
@@ -20,7 +20,7 @@ pub trait InFlight: std::fmt::Debug {
     /// An earlier write's.
     fn write(&mut self, place: Place<'_>, bytes: &[u8]) -> Result<(), OsError>;
 
-    /// Fills `out` with what stands there after every earlier write.
+    /// Fills `out` with what is there after every earlier write.
     ///
     /// # Errors
     /// An earlier write's, or this read's.
@@ -35,7 +35,7 @@ pub trait InFlight: std::fmt::Debug {
     /// The bytes that are held.
     fn held(&self) -> &[u8];
 
-    /// Waits until every write is done, and forgets what was read ahead: what is read behind a barrier comes from the device.
+    /// Waits until every write is done, and forgets what was read ahead: what is read after a barrier comes from the device.
     ///
     /// # Errors
     /// The first write's that failed.

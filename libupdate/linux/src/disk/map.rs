@@ -4,7 +4,7 @@
 //!  | GPT | slot a: its node ........ |verdict| ... | slot b, booted: protected ..... |verdict| ... | GPT |
 //!    whole disk                                                                       whole disk
 //! ```
-//! The verdict of the booted slot is the one block of it that may be written. Nothing reads it at boot but for words, its slot's image,
+//! The verdict of the booted slot is the one block of it that may be written. Nothing reads it at boot except words, its slot's image,
 //! hash tree and trailer stand elsewhere, and a torn one is no verdict. Its partition is in use, so it goes through the whole disk,
 //! each way.
 
@@ -21,7 +21,7 @@ pub(super) struct Map {
 }
 
 impl Map {
-    /// No write may touch the extent, but for those inside `spared`.
+    /// No write may touch the extent, except those inside `spared`.
     pub(super) fn protect(&mut self, extent: Extent, slot: SlotId, spared: Option<Extent>) {
         self.protected.push((extent, slot));
         self.spared.extend(spared);

@@ -187,7 +187,7 @@ enum Settled {
 }
 
 impl Direct {
-    /// `None` where the file system does not offer it.
+    /// `None` if the file system does not offer it.
     fn open(path: &Path, flags: OFlags) -> Result<Option<Self>, OsError> {
         let file = match rustix::fs::open(path, flags | OFlags::DIRECT | OFlags::CLOEXEC, Permissions::empty()) {
             Ok(file) => File::from(file),

@@ -10,7 +10,7 @@
 //! 1. A read sees every earlier write: it waits for those in flight that it touches, and what was read ahead is forgotten where it is
 //!    written.
 //! 2. Two writes that touch are never in flight together: the later one waits.
-//! 3. [`Queue::settle`] waits for all of them, so a barrier behind it covers them: what [`BlockIo`](libupdate::BlockIo) promises.
+//! 3. [`Queue::settle`] waits for all of them, so a barrier after it covers them: what [`BlockIo`](libupdate::BlockIo) promises.
 //! 4. Memory is bounded: [`LARGE`] buffers of a chunk, [`SMALL`] of 64 KiB; and so are the [`ZEROS`] requests to zero. Where all are in
 //!    flight, the act waits.
 //! 5. A queue that is dropped waits for what is under way, and leaves out what is not.

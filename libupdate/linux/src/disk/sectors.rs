@@ -1,4 +1,4 @@
-//! The sector size of a disk: a device tells it; in a disk image file it is where the table's header stands.
+//! The sector size of a disk: a device tells it; in a disk image file it is where the table's header is.
 
 use libupdate::gpt::{DiskEnds, PROBE_BYTES, detect_block_size};
 use libupdate::units::bytes::len_u64;
@@ -21,7 +21,7 @@ pub(super) fn of_device(whole: &Medium, asked: Option<BlockSize>) -> Result<(Blo
     Ok((device, if physical > 512 { BlockSize::B4096 } else { device }))
 }
 
-/// The sector size of a disk image file: where a valid GPT header stands; 512 where there is none.
+/// The sector size of a disk image file: where a valid GPT header is; 512 where there is none.
 pub(super) fn of_file(whole: &Medium, bytes: u64, bounce: &mut Bounce) -> Result<BlockSize, OsError> {
     let mut ends = [[0; PROBE_BYTES]; 2];
     let [head, tail] = &mut ends;

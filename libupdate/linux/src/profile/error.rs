@@ -27,7 +27,7 @@ pub enum ProfileErrorKind {
     Empty,
     /// The text breaks a rule.
     Broken {
-        /// Its line, counted from 1; `None` where it is the file as a whole.
+        /// Its line, counted from 1; `None` if it is the file as a whole.
         line: Option<usize>,
         /// The rule, in words.
         rule: String,

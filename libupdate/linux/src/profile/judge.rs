@@ -139,7 +139,7 @@ fn layout(partitions: &[Spanned<tables::Partition>], slots: &[SlotId]) -> Result
     Ok(layout)
 }
 
-/// The partitions that one table of the file stands for.
+/// The partitions that one table of the file describes.
 fn planned(partition: &tables::Partition, slots: &[SlotId]) -> Result<Vec<Planned>, &'static str> {
     let one = |label: String, slot: Option<(SlotId, String)>| Planned {
         label,

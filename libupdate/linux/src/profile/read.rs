@@ -53,7 +53,7 @@ impl Profile {
         }
     }
 
-    /// `None` where there is no such file.
+    /// `None` if there is no such file.
     fn from_file(path: &Path) -> Result<Option<Self>, ProfileError> {
         let text = match file::read_text(path, PROFILE_BYTES) {
             Ok(text) if text.trim().is_empty() => return Err(ProfileError::of_file(path, Kind::Empty)),

@@ -27,7 +27,7 @@ pub struct TrustFiles {
 }
 
 impl Trust {
-    /// Every key file: the named ones, and what stands in the folder as a `.pub`, by name.
+    /// Every key file: the named ones, and what is in the folder as a `.pub`, by name.
     ///
     /// # Errors
     /// The folder cannot be read, or there is no key at all.

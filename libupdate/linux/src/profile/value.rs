@@ -154,7 +154,7 @@ pub fn guid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Guid, D::Error
     guid.ok_or_else(|| D::Error::custom(format_args!("{text:?} is not a partition type (a GUID that is not zero)")))
 }
 
-/// Reads the text of a disk's GUID, and where it stands.
+/// Reads the text of a disk's GUID, and where it is.
 pub fn some_guid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Spanned<Guid>>, D::Error> {
     let text = Spanned::<String>::deserialize(deserializer)?;
     let guid = Guid::parse(text.get_ref()).filter(|guid| *guid != Guid::ZERO);

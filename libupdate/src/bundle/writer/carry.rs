@@ -79,7 +79,7 @@ pub(super) fn carry<W: Write + Seek, H: BlockHasher>(
     Ok(Carried { hashed, levels_at, pages: groups.into_pages()? })
 }
 
-/// The groups of chunks behind the pages of one image.
+/// The groups of chunks after the pages of one image.
 struct Groups {
     /// Place and rows of each page.
     pages: Vec<(u64, Vec<Row>)>,

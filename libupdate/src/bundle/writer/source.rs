@@ -43,7 +43,7 @@ impl<'a, 's> Source<'a, 's> {
         self.geometry
     }
 
-    /// Hands each batch to `take`: whole chunks, but for the end of the image, which is padded with zeros to a whole block.
+    /// Hands each batch to `take`: whole chunks, except the end of the image, which is padded with zeros to a whole block.
     /// The image must end where its length says.
     pub(super) fn for_each_batch(
         self,

@@ -48,7 +48,7 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// `None` where the error is not the disk's: such an error ends the act.
+    /// `None` if the error is not the disk's: such an error ends the act.
     const fn of<E>(error: &Error<E>) -> Option<Self> {
         match error {
             Error::Io(IoError { access, at, .. }) => Some(Self::BackupFailed { access: *access, at: *at }),
@@ -203,7 +203,7 @@ fn aligned_writes<D: BlockIo>(disk: &mut D, scratch: &mut [u8]) -> BlockSize {
     if physical == logical || io::read(disk, Lba::new(0), mbr).is_ok() { physical } else { logical }
 }
 
-/// The blocks as they stand on the disk, with the edits and the new headers laid over them: all else in them stays.
+/// The blocks as they are on the disk, with the edits and the new headers laid over them: all else in them stays.
 struct Overlay<'a> {
     edits: &'a [Edit],
     table: &'a Table,

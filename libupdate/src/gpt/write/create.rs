@@ -24,12 +24,12 @@ pub struct FreshTable<'a> {
     pub entries: &'a [u8],
 }
 
-/// Writes a new table: entries behind LBA 1, backup in the last block. What table stood there is gone; the caller has
+/// Writes a new table: entries after LBA 1, backup in the last block. What table was there is gone; the caller has
 /// asked.
 ///
 /// # Durability
 /// On `Ok` both copies are on the medium and were read back. What an earlier act left in the disk's cache is flushed first. Until the next flush an older table is as it was, as far
-/// as its primary holds; from then on the new backup stands, and as soon as the older primary is no longer whole it
+/// as its primary holds; from then on the new backup is there, and as soon as the older primary is no longer whole it
 /// serves. So a cut leaves the old table or the new one, or, on a disk that had none, perhaps nothing: run again.
 ///
 /// # Errors
@@ -113,7 +113,7 @@ impl Content for Fresh<'_> {
         })
     }
 
-    /// What stood there before is not wanted.
+    /// What was there before is not wanted.
     fn base(&self, _copy: CopyId) -> Option<Header> {
         None
     }

@@ -54,7 +54,7 @@ pub struct Region {
     pub blocks: u64,
 }
 
-/// Where a copy stands.
+/// Where a copy is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CopyPlace {
     /// Block of the header.
@@ -123,7 +123,7 @@ pub fn commit(facts: &CommitFacts<'_>) -> Result<Plan, TableFault> {
     Ok(plan)
 }
 
-/// The order of writing `target` anew from the other copy. `entries` is `None` where its entries are right already.
+/// The order of writing `target` anew from the other copy. `entries` is `None` if its entries are right already.
 ///
 /// The header goes first. A header that still holds, over entries of which a cut took a block, would come to life again when that
 /// block is the first one to be written: the old table would be back, after the new one had been read.
@@ -189,7 +189,7 @@ const fn header_of(copy: CopyId, first: Lba) -> Region {
 }
 
 impl CommitFacts<'_> {
-    /// H1 with every touched block of E1, as one write: 512-byte blocks, the entries right behind the header, and room
+    /// H1 with every touched block of E1, as one write: 512-byte blocks, the entries right after the header, and room
     /// for all of it in the scratch.
     fn single_write(&self, primary: CopyPlace) -> Option<Region> {
         if self.block_size != BlockSize::B512 || primary.header.plus(1) != Some(primary.entries) {

@@ -44,7 +44,7 @@ pub enum BackupPlace {
 /// Writes a faulty or differing copy anew from the one that serves; with [`Relocate::Yes`], also moves the backup to
 /// the disk's end.
 ///
-/// A copy marked `IGNOREME` is left alone. Nothing is written where nothing is wrong. The protective MBR is not
+/// A copy marked `IGNOREME` is not changed. Nothing is written where nothing is wrong. The protective MBR is not
 /// touched: after a move its size field is the old one, which `sgdisk`, `cgpt` and Linux accept and `sfdisk` remarks on.
 ///
 /// # Durability
@@ -131,8 +131,8 @@ fn entries_hold<D: BlockIo>(disk: &mut D, header: &Header, scratch: &mut [u8]) -
 
 /// Where the entries of a copy that is written anew stand, its header being at `at`.
 ///
-/// A header that holds says so. Without one, a place is believed only if what stands there has the type and unique
-/// GUIDs of the good copy's entries: some boards keep their boot loader in the blocks behind LBA 2 and the entries
+/// A header that is valid says so. Without one, a place is believed only if what is there has the type and unique
+/// GUIDs of the good copy's entries: some boards keep their boot loader in the blocks after LBA 2 and the entries
 /// further on, and entries written to LBA 2 would overwrite it. Where nothing is recognised, the usual place: LBA 2, or
 /// right before the backup.
 fn entries_place<D: BlockIo>(
@@ -178,7 +178,7 @@ fn claimed_entries<D: BlockIo>(
     Ok(io::read(disk, at, block).ok().and_then(|()| u64_at(block, ENTRIES_LBA_AT)).map(Lba::new))
 }
 
-/// Checksum over the type and unique GUID of every entry: the same whatever the slot bits. `None` where it cannot be
+/// Checksum over the type and unique GUID of every entry: the same whatever the slot bits. `None` if it cannot be
 /// read.
 fn identity<D: BlockIo>(disk: &mut D, header: &Header, scratch: &mut [u8]) -> Option<u32> {
     let mut crc = crc32fast::Hasher::new();

@@ -1,6 +1,6 @@
 //! Texts that are nearly profiles: no panic, a rule that names a line of the text, or a profile that keeps its invariants.
 //!
-//! This is the fuzz target of the parser, which stands in a program, where `fuzz/` cannot reach it. `PROFILE_TEXTS=N` makes more texts.
+//! This is the fuzz target of the parser, which is in a program, where `fuzz/` cannot reach it. `PROFILE_TEXTS=N` makes more texts.
 
 use super::*;
 

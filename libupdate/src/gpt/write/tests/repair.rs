@@ -123,7 +123,7 @@ fn grown(layout: Layout, blocks: usize) -> RamDisk {
     disk
 }
 
-/// R26; vboot's `run_cgpt_tests`: 1000 blocks become 2000, the backup stands in 1999 and the last usable block is 1966.
+/// R26; vboot's `run_cgpt_tests`: 1000 blocks become 2000, the backup is in 1999 and the last usable block is 1966.
 #[test]
 fn the_backup_moves_to_the_end_only_on_request() {
     let layout = Layout::usual(BlockSize::B512, 1000, 128);
@@ -180,7 +180,7 @@ fn a_shrunk_disk_takes_a_backup_only_behind_the_usable_range() {
     assert_eq!(disk.log, [Flush]);
 }
 
-/// A board with its boot loader in blocks 16 to 199 and its entries behind it (`sgdisk -j`).
+/// A board with its boot loader in blocks 16 to 199 and its entries after it (`sgdisk -j`).
 fn behind_a_boot_loader() -> RamDisk {
     let layout = Layout { primary_entries: 200, first_usable: 232, ..Layout::vboot() };
     let mut disk = two_slots(layout);
