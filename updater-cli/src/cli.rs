@@ -40,7 +40,7 @@ pub struct Common {
     /// Whole disk, or a disk image file [default: the one disk that matches the profile]
     #[arg(long, value_name = "PATH", global = true)]
     pub disk: Option<PathBuf>,
-    /// Logical sector size of a disk image file, where it cannot be told
+    /// Logical sector size of a disk image file, if it cannot be detected
     #[arg(long, value_name = "512|4096", global = true)]
     pub sector_size: Option<u32>,
     /// Public key (SPKI, PEM or DER) to trust, instead of the profile's; may be given again
@@ -50,7 +50,7 @@ pub struct Common {
     /// priority]
     #[arg(long, value_name = "a|b|none", global = true, value_parser = booted)]
     pub booted: Option<BootedOption>,
-    /// Believe --booted also where this boot's own report or the kernel's command line names another slot
+    /// Believe --booted even if this boot's own report or the kernel's command line names another slot
     #[arg(long, requires = "booted", global = true)]
     pub danger_booted: bool,
     /// One JSON document on stdout
@@ -59,7 +59,7 @@ pub struct Common {
     /// No progress and no notes on stderr
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// How progress is told on stderr
+    /// How progress is reported on stderr
     #[arg(long, value_enum, default_value_t = ProgressOption::Auto, global = true)]
     pub progress: ProgressOption,
     /// Open file descriptor that receives progress as JSON lines
@@ -140,7 +140,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// Whether the verb works on a disk that may hold a booted slot, which it leaves alone.
+    /// Whether the verb works on a disk that may hold a booted slot, which it does not change.
     pub const fn works_on_slots(&self) -> bool {
         match self {
             Self::Keygen(_) | Self::Bundle(_) | Self::Info(_) | Self::Provision(_) => false,
@@ -172,7 +172,7 @@ pub struct Info {
     /// Folder to write each signature to, in DER, and the message
     #[arg(long, value_name = "DIR")]
     pub signatures: Option<PathBuf>,
-    /// Where it is a URL.
+    /// If it is a URL.
     #[command(flatten)]
     pub fetch: Fetch,
 }
@@ -186,7 +186,7 @@ pub struct Verify {
     /// Slot to read and check, every block of it
     #[arg(long, value_name = "a|b", value_parser = slot)]
     pub slot: Option<SlotId>,
-    /// Where it is a URL.
+    /// If it is a URL.
     #[command(flatten)]
     pub fetch: Fetch,
 }
@@ -202,7 +202,7 @@ pub struct Provision {
     /// Destroy what is on the disk: its partition table and every slot, or a file system without a table
     #[arg(long)]
     pub danger_overwrite: bool,
-    /// Where it is a URL.
+    /// If it is a URL.
     #[command(flatten)]
     pub fetch: Fetch,
 }
@@ -237,7 +237,7 @@ pub struct Install {
     /// Install a version that failed here before
     #[arg(long)]
     pub retry_failed: bool,
-    /// Where it is a URL.
+    /// If it is a URL.
     #[command(flatten)]
     pub fetch: Fetch,
 }
@@ -254,7 +254,7 @@ pub enum TrialOption {
 /// An act on one slot.
 #[derive(Args, Debug)]
 pub struct SlotOption {
-    /// The slot, where it is not clear which one is meant
+    /// The slot, if it is not clear which one is meant
     #[arg(long, value_name = "a|b", value_parser = slot)]
     pub slot: Option<SlotId>,
 }
@@ -262,14 +262,14 @@ pub struct SlotOption {
 /// `mark-good`.
 #[derive(Args, Debug)]
 pub struct MarkGood {
-    /// The slot, where it is not clear which one is meant
+    /// The slot, if it is not clear which one is meant
     #[arg(long, value_name = "a|b", value_parser = slot)]
     pub slot: Option<SlotId>,
-    /// As a boot service: where a person is to confirm the trial, wait for that person as long as `install --within` said; and
+    /// As a boot service: if a person is to confirm the trial, wait for that person as long as `install --within` said; and
     /// for whoever else works on the disk, up to ten minutes
     #[arg(long, conflicts_with = "slot")]
     pub unattended: bool,
-    /// Also a slot that does not run and has never completed a boot: where it does not work, nothing is left to fall back to
+    /// Also a slot that does not run and has never completed a boot: if it does not work, nothing is left to fall back to
     #[arg(long)]
     pub danger_untried: bool,
 }
@@ -277,7 +277,7 @@ pub struct MarkGood {
 /// `mark-bad`.
 #[derive(Args, Debug)]
 pub struct MarkBad {
-    /// The slot, where nothing is booted
+    /// The slot, if nothing is booted
     #[arg(long, value_name = "a|b", value_parser = slot)]
     pub slot: Option<SlotId>,
     /// Why, for `status` on the slot that takes over

@@ -35,7 +35,7 @@ pub struct BundleCreate {
     /// Private key (PKCS#8 or SEC 1, PEM or DER, without a passphrase); may be given again; without one the bundle is unsigned, to be signed elsewhere
     #[arg(long, value_name = "K")]
     pub key: Vec<PathBuf>,
-    /// The bundle to write; - for stdout, and then what else there is to say goes to stderr
+    /// The bundle to write; - for stdout, and then everything else goes to stderr
     #[arg(short, long, value_name = "OUT", required_unless_present = "detached", conflicts_with = "detached")]
     pub output: Option<PathBuf>,
     /// Leave the image as it is and write F.manifest beside it
@@ -50,7 +50,7 @@ pub struct BundleCreate {
     /// Devices refuse an index lower than that of their good slots
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub rollback_index: u64,
-    /// Replace OUT where it exists; a FIFO or a device is never replaced, but written to
+    /// Replace OUT if it exists; a FIFO or a device is never replaced, but written to
     #[arg(long)]
     pub force: bool,
 }
@@ -77,7 +77,7 @@ pub struct BundleDigest {
     /// The message to write, for `openssl dgst -sha256 -sign`; - for stdout
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
-    /// Where it is a URL.
+    /// If it is a URL.
     #[command(flatten)]
     pub fetch: Fetch,
 }

@@ -16,9 +16,9 @@ const FOLDERS: [&str; 12] =
 /// How a version behaves when it boots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Init {
-    /// It comes up and says so.
+    /// It starts and says so.
     Works,
-    /// It never comes up.
+    /// It never starts.
     Hangs,
 }
 

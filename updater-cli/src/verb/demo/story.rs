@@ -47,7 +47,7 @@ fn workshop(stage: &mut Stage<'_>) -> Result<(), Failure> {
     }
     write("demo.toml", PROFILE.as_bytes())?;
     stage.say(format!(
-        "Made here: {}.\nEach is a small root file system; 2.0 has a bug, its init never comes up.",
+        "Made here: {}.\nEach is a small root file system; 2.0 has a bug, its init never starts.",
         made.join(", ")
     ))?;
     stage.run("updater-cli keygen --out . --name vendor")?;
@@ -103,7 +103,7 @@ fn three_hangs(stage: &mut Stage<'_>) -> Result<(), Failure> {
 fn fallback(stage: &mut Stage<'_>) -> Result<(), Failure> {
     stage.act("The fourth boot: no try is left, the device falls back to 1.0")?;
     stage.run_head(&device("choose --spend"), CHOSEN_LINES)?;
-    stage.say("1.0 comes up as before and says so.")?;
+    stage.say("1.0 starts as before and says so.")?;
     stage.run(&device("--booted a mark-good"))
 }
 
