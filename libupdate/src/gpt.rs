@@ -1,4 +1,4 @@
-//! The GUID partition table: read and judged here, written in [`write`].
+//! The GUID partition table: read and judged here, written in [`write`](mod@write).
 //!
 //! One noun a file: [`Guid`], [`Attributes`], [`Entry`], [`Header`], the array of entries, one copy, and [`Table`], which
 //! is what two copies agree on. Everything streams through a scratch buffer of at least [`SCRATCH_BYTES`].
