@@ -23,7 +23,7 @@ use super::attributes::Attributes;
 use super::guid::Guid;
 use super::header::{ENTRY_BYTES, Header};
 
-/// Where in an entry its attribute word stands.
+/// Where in an entry its attribute word is.
 pub(crate) const ATTRIBUTES_AT: usize = 48;
 const UNIQUE_AT: usize = 16;
 const FIRST_AT: usize = 32;
