@@ -88,7 +88,7 @@ fn damaged(input: &mut Input<'_>) {
             assert!(machine.holds(1, 0, &chosen.images[0]), "another image was staged");
             assert_eq!(machine.verify(1), Ok(chosen.digest));
         }
-        Err(Error::NoSpace(_)) => assert!(sizes.data < CHUNK_BYTES || sizes.carried < CHUNK_BYTES, "{result:?}"),
+        Err(Error::Misuse(_)) => assert!(sizes.data < CHUNK_BYTES || sizes.carried < CHUNK_BYTES, "{result:?}"),
         Err(error) => assert!(!same || fails, "a valid bundle was refused: {error}"),
     }
     other_slot_is_untouched(&machine);

@@ -3,7 +3,7 @@
 use libupdate::boot::{Detail, Guard, Reason};
 use libupdate::bundle::Verified;
 use libupdate::device::{Board, BootRules, Claim, Device, Installed, Next, Note, OnGrown, Request, Room, Work};
-use libupdate::error::Rejected;
+use libupdate::error::{Needed, Rejected};
 use libupdate::gpt::write::{self, Backup, Edit, Relocate};
 use libupdate::gpt::{SlotBits, Table, TriesLeft};
 use libupdate::inspect::{self, Inspection, SlotTrailer, View};
@@ -236,7 +236,7 @@ impl Machine {
         let [mut leaf, mut block, mut page] = [[0; BLOCK]; 3];
         let found = inspect::trailer(&mut self.disk, place, &view, &mut trailer, [&mut leaf, &mut block])?;
         let SlotTrailer::Valid(verified, extents) = found else {
-            return Err(Rejected::SlotState { slot: id(slot), needed: "complete" }.into());
+            return Err(Rejected::SlotState { slot: id(slot), needed: Needed::Staged }.into());
         };
         let (leaf, block, page) = (&mut leaf, &mut block, &mut page);
         let mut buffers = Buffers { data: &mut data, carried: &mut [], leaf, block, page };

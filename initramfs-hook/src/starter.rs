@@ -10,7 +10,6 @@ use std::path::Path;
 use libupdate::boot::{Reason, Setback, Stage};
 use libupdate::bundle::Verified;
 use libupdate::device::{Listener, News, Sound, Start, Starter};
-use libupdate::error::Corrupt;
 use libupdate::gpt::{Guid, Table};
 use libupdate::install::progress::{Flow, Observer, Progress};
 use libupdate::slot::{Slot, SlotTable};
@@ -123,6 +122,9 @@ impl Starter<BootDisk> for SlotStarter<'_> {
     }
 }
 
+/// As the core says it of a slot; the core has checked it before.
+const OTHER_ROLES: &str = "the manifest's roles are not exactly the profile's";
+
 impl SlotStarter<'_> {
     /// Maps every partition of the slot, mounts the root, and looks for what runs there.
     fn mount(
@@ -134,7 +136,7 @@ impl SlotStarter<'_> {
         let boot = &self.config.boot;
         for payload in verified.manifest().payloads() {
             let role = payload.role().as_str();
-            let partition = slot.partition(role).ok_or_else(|| Setback::new(Reason::TRAILER, Corrupt::Roles))?;
+            let partition = slot.partition(role).ok_or_else(|| Setback::new(Reason::TRAILER, OTHER_ROLES))?;
             let unreadable = |error| Setback::new(Reason::UNREADABLE, error);
             let node = nodes::of(&self.node, partition).map_err(unreadable)?;
             let none =
@@ -147,7 +149,7 @@ impl SlotStarter<'_> {
         }
         self.phases.end("dm-verity");
         let root = mappings.iter().find(|(role, _)| *role == boot.root).map(|(_, mapping)| mapping.node());
-        let root = root.ok_or_else(|| Setback::new(Reason::TRAILER, Corrupt::Roles))?;
+        let root = root.ok_or_else(|| Setback::new(Reason::TRAILER, OTHER_ROLES))?;
         filesystem::mount(root, self.root).map_err(|error| Setback::new(Reason::MOUNT, error))?;
         let kernel = self.what_runs(verified, mappings).map_err(|missing| Setback::new(Reason::NO_INIT, missing))?;
         for (role, mapping) in mappings.iter() {

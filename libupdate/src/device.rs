@@ -18,7 +18,7 @@
 
 use crate::boot::Guard;
 use crate::bundle::Verified;
-use crate::error::{Access, Error};
+use crate::error::{Access, Error, Medium};
 use crate::gpt::TriesLeft;
 use crate::gpt::write::{self, Outcome, ToTheEnd};
 use crate::inspect::{self, Inspection, Memory, View};
@@ -137,7 +137,7 @@ impl<'d, 'p, D: BlockIo> Device<'d, 'p, D> {
     /// Reads table, slots and trailers. Writes nothing.
     ///
     /// # Errors
-    /// [`Error::Table`], [`Error::Io`] for the table. A slot whose region cannot be read is unverified, not an error.
+    /// [`Error::Table`], [`Error::Medium`] for the table. A slot whose region cannot be read is unverified, not an error.
     pub fn inspect(&mut self, room: &mut Room<'p>) -> Result<Inspection<'p>, Error<D::Error>> {
         let table = inspect::find_into(self.disk, self.board.view.specs, &mut room.slots, self.scratch)?;
         self.look_at_trailers(room)?;
@@ -168,7 +168,7 @@ impl<'d, 'p, D: BlockIo> Device<'d, 'p, D> {
     /// # Durability
     /// A flush; then at most one copy of the table is written anew from the other.
     /// # Errors
-    /// [`Error::Io`]: nothing is known to be durable. [`Error::Table`].
+    /// [`Error::Medium`]: nothing is known to be durable. [`Error::Table`].
     pub fn settle<L: Listener>(&mut self, listener: &mut L) -> Result<Outcome, Error<D::Error>> {
         self.commit(listener, |disk, _, scratch| transition::settle(disk, scratch))
     }
@@ -202,8 +202,8 @@ impl<'d, 'p, D: BlockIo> Device<'d, 'p, D> {
             Ok(ToTheEnd::NotNeeded) => {}
             Ok(moved) => listener.hear(&News::Backup(moved)),
             // The table is the one that was there: a trial must be confirmed also on a disk whose end is worn.
-            Err(Error::Io(error)) if error.access != Access::Flush => {
-                listener.hear(&News::BackupNotMoved(&Error::Io(error)));
+            Err(Error::Medium(Medium::Failed(error))) if error.access != Access::Flush => {
+                listener.hear(&News::BackupNotMoved(&Error::Medium(Medium::Failed(error))));
             }
             Err(error) => return Err(error),
         }
@@ -254,5 +254,5 @@ fn read_back<'v, D: BlockIo, H: BlockHasher, Z: Decompressor, O: Observer>(
 
 /// Whether what a slot holds is wrong, or cannot be read: then it is written anew, which heals a bad sector.
 const fn is_damage<E>(error: &Error<E>) -> bool {
-    matches!(error, Error::Corrupt(_) | Error::Io(_))
+    matches!(error, Error::Slot(_) | Error::Medium(_))
 }

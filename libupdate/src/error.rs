@@ -2,30 +2,38 @@
 //!
 //! | class | what it means | what helps |
 //! |---|---|---|
-//! | [`Error::Io`] | the target disk failed | another disk |
-//! | [`Error::Source`] | the bundle could not be read | run again, it resumes |
-//! | [`Error::Corrupt`] | the bundle is damaged or not authentic | another copy of it, or the right key |
-//! | [`Error::Incompatible`] | the bundle needs a newer updater | update the updater |
+//! | [`Error::Bundle`] | the bundle is damaged or not authentic | another copy of it, or the right key |
+//! | [`Error::Slot`] | what a slot holds is damaged or not authentic | installing into it again |
+//! | [`Error::Medium`] | the disk failed, or does not keep what is written to it | another disk |
 //! | [`Error::Rejected`] | policy says no | what the message names |
 //! | [`Error::NoSpace`] | the image does not fit its partition | a smaller image |
 //! | [`Error::Table`] | the disk's partition table is not usable | repair, provision |
+//! | [`Error::Source`] | the bundle could not be read | run again, it resumes |
 //! | [`Error::Interrupted`] | the caller asked to stop | run again, it resumes |
+//! | [`Error::Misuse`] | the caller broke a rule of this interface | mending the caller |
+//!
+//! One rule of the format can be broken by a bundle and by a slot: [`Corrupt`] is the rule, the class says whose bytes they are.
 
 use core::fmt;
-
-use crate::units::block::{ByteLen, ByteOffset, Lba};
 
 mod bundle;
 mod corrupt;
 mod key;
+mod medium;
+mod misuse;
+mod no_space;
 mod rejected;
 mod superblock;
 mod table;
 
 pub use bundle::BundleFault;
 pub use corrupt::Corrupt;
+pub(crate) use corrupt::Rule;
 pub use key::KeyFault;
-pub use rejected::{Incompatible, Rejected};
+pub use medium::{Access, IoError, Medium};
+pub use misuse::Misuse;
+pub use no_space::NoSpace;
+pub use rejected::{Incompatible, Needed, Rejected};
 pub use superblock::SuperblockFault;
 pub use table::TableFault;
 
@@ -33,91 +41,35 @@ pub use table::TableFault;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Error<E> {
-    /// The target disk failed.
-    Io(IoError<E>),
-    /// The bundle's source failed or ended early.
-    Source(embedded_io::ErrorKind),
-    /// The bundle, or what a slot holds, is damaged or not authentic.
-    Corrupt(Corrupt),
-    /// The bundle needs a newer updater.
-    Incompatible(Incompatible),
+    /// The bundle is damaged or not authentic: fetch another one.
+    Bundle(Corrupt),
+    /// What a slot holds is damaged or not authentic: install into it again.
+    Slot(Corrupt),
+    /// The target disk failed, or does not keep what is written to it: replace it.
+    Medium(Medium<E>),
     /// Policy refuses.
     Rejected(Rejected),
     /// The image does not fit.
     NoSpace(NoSpace),
+    /// The caller's own fault.
+    Misuse(Misuse),
     /// The partition table is not usable.
     Table(TableFault),
+    /// The bundle's source failed.
+    Source(embedded_io::ErrorKind),
     /// The caller's observer asked to stop.
     Interrupted,
 }
 
-/// A failed access to the target disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct IoError<E> {
-    /// What was tried.
-    pub access: Access,
-    /// Where it began; LBA 0 for a flush.
-    pub at: Lba,
-    /// What the device said.
-    pub cause: E,
-}
-
-/// The three things that are done with a disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Access {
-    /// Blocks were read.
-    Read,
-    /// Blocks were written.
-    Write,
-    /// Earlier writes were made durable.
-    Flush,
-    /// The device, or a part of it, was taken for an act: see [`BlockIo::claim`](crate::io::BlockIo::claim).
-    Claim,
-}
-
-/// What did not fit where.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum NoSpace {
-    /// Image, hash tree and trailer are larger than the partition.
-    Image {
-        /// Bytes of image and hash area, before the trailer region.
-        needed: ByteLen,
-        /// Bytes of the partition before the trailer region.
-        available: ByteLen,
-    },
-    /// A partition without room for the trailer region.
-    NoTrailerRegion {
-        /// Bytes of the partition.
-        size: ByteLen,
-    },
-    /// An access outside the partition.
-    OutsidePartition {
-        /// Where it began.
-        offset: ByteOffset,
-        /// Its bytes.
-        len: u64,
-        /// Bytes of the partition.
-        size: ByteLen,
-    },
-    /// The caller's buffer is smaller than the act needs.
-    Buffer {
-        /// Bytes it needs.
-        needed: usize,
-        /// Bytes it got.
-        got: usize,
-    },
-}
-
-impl<E> From<Corrupt> for Error<E> {
-    fn from(kind: Corrupt) -> Self {
-        Self::Corrupt(kind)
+impl<E> From<IoError<E>> for Error<E> {
+    fn from(error: IoError<E>) -> Self {
+        Self::Medium(Medium::Failed(error))
     }
 }
 
 impl<E> From<Incompatible> for Error<E> {
     fn from(kind: Incompatible) -> Self {
-        Self::Incompatible(kind)
+        Self::Rejected(Rejected::Incompatible(kind))
     }
 }
 
@@ -133,6 +85,12 @@ impl<E> From<NoSpace> for Error<E> {
     }
 }
 
+impl<E> From<Misuse> for Error<E> {
+    fn from(kind: Misuse) -> Self {
+        Self::Misuse(kind)
+    }
+}
+
 impl<E> From<TableFault> for Error<E> {
     fn from(kind: TableFault) -> Self {
         Self::Table(kind)
@@ -142,44 +100,31 @@ impl<E> From<TableFault> for Error<E> {
 impl<E: fmt::Display> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io(error) if error.access == Access::Claim => error.cause.fmt(f),
-            Self::Io(error) => write!(f, "{} at {} failed: {}", error.access, error.at, error.cause),
-            Self::Source(kind) => write!(f, "the bundle could not be read: {kind}"),
-            Self::Corrupt(kind) => kind.fmt(f),
-            Self::Incompatible(kind) => kind.fmt(f),
+            Self::Bundle(kind) | Self::Slot(kind) => kind.fmt(f),
+            Self::Medium(kind) => kind.fmt(f),
             Self::Rejected(kind) => kind.fmt(f),
             Self::NoSpace(kind) => kind.fmt(f),
+            Self::Misuse(kind) => kind.fmt(f),
             Self::Table(kind) => kind.fmt(f),
+            Self::Source(kind) => write!(f, "the bundle could not be read: {kind}"),
             Self::Interrupted => f.write_str("interrupted"),
         }
     }
 }
 
-impl<E: core::error::Error> core::error::Error for Error<E> {}
-impl core::error::Error for NoSpace {}
-
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Flush => "flush",
-            Self::Claim => "claim",
-        })
-    }
-}
-
-impl fmt::Display for NoSpace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl<E: core::error::Error + 'static> core::error::Error for Error<E> {
+    /// The kind; the device's own error where the disk failed.
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Image { needed, available } => {
-                write!(f, "image and hash tree need {needed}, the partition has {available} before its trailer")
-            }
-            Self::NoTrailerRegion { size } => write!(f, "a partition of {size} has no room for the trailer region"),
-            Self::OutsidePartition { offset, len, size } => {
-                write!(f, "an access of {len} bytes at {offset} leaves the partition of {size} or splits a block")
-            }
-            Self::Buffer { needed, got } => write!(f, "a buffer of {got} bytes where {needed} are needed"),
+            Self::Bundle(kind) | Self::Slot(kind) => Some(kind),
+            Self::Medium(Medium::Failed(error)) => Some(&error.cause),
+            Self::Medium(Medium::NotKept(kind)) => Some(kind),
+            Self::Rejected(kind) => Some(kind),
+            Self::NoSpace(kind) => Some(kind),
+            Self::Misuse(kind) => Some(kind),
+            Self::Table(kind) => Some(kind),
+            Self::Source(kind) => Some(kind),
+            Self::Interrupted => None,
         }
     }
 }

@@ -4,7 +4,7 @@ use heapless::Vec;
 
 use crate::boot::Unfit;
 use crate::bundle::{Anchors, Unverified, Verified};
-use crate::error::{Corrupt, Error};
+use crate::error::{Corrupt, Error, Rule};
 use crate::gpt::Table;
 use crate::io::{BlockIo, Window};
 use crate::policy::{self, Compression, Facts, Installed, SlotFacts};
@@ -75,9 +75,9 @@ impl<'b> SlotTrailer<'b> {
     pub fn fit(self) -> Result<(Verified<'b>, Vec<Extent, PAYLOADS>), Unfit> {
         match self {
             Self::Valid(verified, extents) => Ok((verified, extents)),
-            Self::NotAuthentic(Corrupt::TrailerUnreadable) => Err(Unfit::Unreadable),
+            Self::NotAuthentic(Corrupt(Rule::TrailerUnreadable)) => Err(Unfit::Unreadable),
             Self::NotAuthentic(kind) => Err(Unfit::Trailer(kind)),
-            Self::Nothing => Err(Unfit::Trailer(Corrupt::TrailerMissing)),
+            Self::Nothing => Err(Unfit::Trailer(Corrupt(Rule::TrailerMissing))),
             Self::Mark(_) => Err(Unfit::Unfinished),
         }
     }
@@ -86,7 +86,7 @@ impl<'b> SlotTrailer<'b> {
 /// Reads the table and finds the slots of the profile in it.
 ///
 /// # Errors
-/// [`Error::Table`], [`Error::Io`].
+/// [`Error::Table`], [`Error::Medium`].
 pub fn find<'p, D: BlockIo>(
     disk: &mut D,
     specs: &'p [PartitionSpec<'p>],
@@ -129,7 +129,7 @@ fn find_in<'p, D: BlockIo>(
 /// Reads table, slots and trailers.
 ///
 /// # Errors
-/// [`Error::Table`], [`Error::Io`] for the table. A slot whose region cannot be read is unverified, not an error.
+/// [`Error::Table`], [`Error::Medium`] for the table. A slot whose region cannot be read is unverified, not an error.
 pub fn inspect<'p, D: BlockIo>(
     disk: &mut D,
     view: &View<'p>,
@@ -212,16 +212,16 @@ pub fn trailer<'b, D: BlockIo>(
     let unverified = match Record::read(&mut Window::new(disk, first), trailer) {
         Ok(Record::Trailer(unverified)) => unverified,
         Ok(Record::Mark(mark)) => return Ok(SlotTrailer::Mark(mark.manifest())),
-        Err(Error::Corrupt(Corrupt::TrailerMissing)) => return Ok(SlotTrailer::Nothing),
-        Err(Error::Corrupt(kind)) => return Ok(SlotTrailer::NotAuthentic(kind)),
-        Err(_) => return Ok(SlotTrailer::NotAuthentic(Corrupt::TrailerUnreadable)),
+        Err(Error::Slot(Corrupt(Rule::TrailerMissing))) => return Ok(SlotTrailer::Nothing),
+        Err(Error::Slot(kind)) => return Ok(SlotTrailer::NotAuthentic(kind)),
+        Err(_) => return Ok(SlotTrailer::NotAuthentic(Corrupt(Rule::TrailerUnreadable))),
     };
     for extent in extents {
         let mut window = Window::new(disk, extent);
         match region::holds(&mut window, unverified.envelope(), [&mut *block, &mut *other]) {
             Ok(true) => {}
             Ok(false) => return Ok(differing(&mut window, block)),
-            Err(_) => return Ok(SlotTrailer::NotAuthentic(Corrupt::TrailerUnreadable)),
+            Err(_) => return Ok(SlotTrailer::NotAuthentic(Corrupt(Rule::TrailerUnreadable))),
         }
     }
     Ok(judge(unverified, slot, view))
@@ -233,11 +233,11 @@ fn judge<'b>(unverified: Unverified<'b>, slot: &Slot<'_>, view: &View<'_>) -> Sl
         Err(kind) => return SlotTrailer::NotAuthentic(kind),
     };
     if !verified.manifest().compatibles().iter().any(|name| name.as_str() == view.compatible) {
-        return SlotTrailer::NotAuthentic(Corrupt::OtherCompatible);
+        return SlotTrailer::NotAuthentic(Corrupt(Rule::OtherCompatible));
     }
     match policy::extents(verified.manifest(), slot) {
         Ok(extents) => SlotTrailer::Valid(verified, extents),
-        Err(_) => SlotTrailer::NotAuthentic(Corrupt::Roles),
+        Err(_) => SlotTrailer::NotAuthentic(Corrupt(Rule::Roles)),
     }
 }
 
@@ -245,6 +245,6 @@ fn judge<'b>(unverified: Unverified<'b>, slot: &Slot<'_>, view: &View<'_>) -> Sl
 fn differing<'b, D: BlockIo>(window: &mut Window<'_, D>, block: &mut Block) -> SlotTrailer<'b> {
     match region::mark(window, block) {
         Ok(Some(digest)) => SlotTrailer::Mark(digest),
-        _ => SlotTrailer::NotAuthentic(Corrupt::TrailersDiffer),
+        _ => SlotTrailer::NotAuthentic(Corrupt(Rule::TrailersDiffer)),
     }
 }

@@ -20,7 +20,7 @@ use heapless::Vec;
 use crate::bundle::Verified;
 use crate::units::block::{ByteLen, Extent};
 
-use crate::error::{Corrupt, Error};
+use crate::error::{Corrupt, Error, Medium, Rule};
 use crate::gpt::EntryNumber;
 use crate::install::progress::{Meter, Observer, Phase};
 use crate::io::{self, BlockIo, Window};
@@ -60,8 +60,8 @@ pub struct Tools<'t, H, Z, O> {
 /// # Durability
 /// See the module. In the end everything is durable but the slot's bits, which are still clear.
 /// # Errors
-/// Every class but `Rejected`; the slot stays disarmed, and running again resumes. [`Corrupt::ReadBack`] and
-/// [`Corrupt::TreeReadBack`] are the medium's fault.
+/// Every class but `Rejected`; the slot stays disarmed, and running again resumes. `ReadBack` and
+/// `TreeReadBack` are the medium's fault.
 pub fn stage<'a, D, R, H, Z, O>(
     disk: &mut D,
     disarmed: Disarmed<'a>,
@@ -83,7 +83,8 @@ where
 /// The slot that [`fill`] filled.
 pub(crate) fn filled<E>(disarmed: Disarmed<'_>, sizes: [ByteLen; 2]) -> Result<Staged<'_>, Error<E>> {
     let admitted = disarmed.admitted();
-    let (slot, entry, extents) = (admitted.slot(), admitted.entry(), kept_extents(admitted.extents())?);
+    let (slot, entry, extents) =
+        (admitted.slot(), admitted.entry(), kept_extents(admitted.extents()).map_err(Error::Bundle)?);
     Ok(Staged::new(disarmed.into_verified(), (slot, entry), extents, sizes))
 }
 
@@ -141,7 +142,7 @@ where
 {
     let total = total(images.0);
     let mut meter = Meter::new(phase, total);
-    for place in places(images)? {
+    for place in places(images).map_err(Error::Bundle)? {
         stream::write(disk, &place, resume, source, buffers, tools, &mut meter)?;
     }
     end_of_bundle(source)?;
@@ -154,7 +155,7 @@ where
 /// [`policy::extents`](crate::policy::extents). Touches memory only.
 ///
 /// # Errors
-/// [`Error::Corrupt`] names the chunk or hash block; [`Error::Io`]; [`Error::Interrupted`].
+/// [`Error::Slot`] names the chunk or hash block; [`Error::Medium`]; [`Error::Interrupted`].
 pub fn restage<'a, D, H, Z, O>(
     disk: &mut D,
     verified: Verified<'a>,
@@ -177,7 +178,7 @@ pub(crate) fn held<'a, E>(
     (slot, entry, extents): (SlotId, EntryNumber, &[Extent]),
     total: ByteLen,
 ) -> Result<Staged<'a>, Error<E>> {
-    Ok(Staged::new(verified, (slot, entry), kept_extents(extents)?, [total, total]))
+    Ok(Staged::new(verified, (slot, entry), kept_extents(extents).map_err(Error::Slot)?, [total, total]))
 }
 
 /// Reads a bundle to its end and checks every byte of it, as [`stage`] does, without a slot: `disk` is scratch space that keeps what is
@@ -214,18 +215,18 @@ pub(crate) struct Place<'m> {
 /// One payload after the other, each made when it is its turn: all of them at once would be kilobytes of stack.
 ///
 /// # Errors
-/// [`Corrupt::Roles`] if there is not one extent for each payload.
+/// `Roles` if there is not one extent for each payload.
 fn places<'i>((verified, extents): Images<'i, '_>) -> Result<impl Iterator<Item = Place<'i>>, Corrupt> {
     let payloads = verified.manifest().payloads();
     if payloads.len() != extents.len() {
-        return Err(Corrupt::Roles);
+        return Err(Corrupt(Rule::Roles));
     }
     let place = |(payload, extent): (Payload<'i>, &Extent)| Place { payload, tree: payload.tree(), extent: *extent };
     Ok(payloads.iter().zip(extents).map(place))
 }
 
 fn kept_extents(extents: &[Extent]) -> Result<Vec<Extent, PAYLOADS>, Corrupt> {
-    Vec::from_slice(extents).map_err(|_| Corrupt::Roles)
+    Vec::from_slice(extents).map_err(|_| Corrupt(Rule::Roles))
 }
 
 /// Bytes of all images, in whole blocks.
@@ -244,7 +245,7 @@ pub(crate) fn check_all<D: BlockIo, H: BlockHasher, Z, O: Observer>(
 ) -> Result<ByteLen, Error<D::Error>> {
     let total = total(images.0);
     let mut meter = Meter::new(Phase::ReadBack, total);
-    for place in places(images)? {
+    for place in places(images).map_err(Error::Slot)? {
         let mut window = Window::new(disk, place.extent);
         read_back::partition(&mut window, &place.tree, buffers, tools.hasher, (&mut meter, tools.observer))?;
     }
@@ -253,9 +254,10 @@ pub(crate) fn check_all<D: BlockIo, H: BlockHasher, Z, O: Observer>(
 
 /// Everything was right when it was written: what is wrong now is the medium's, not the bundle's.
 fn not_kept<E>(error: Error<E>) -> Error<E> {
+    let medium = |rule| Error::Medium(Medium::NotKept(Corrupt(rule)));
     match error {
-        Error::Corrupt(Corrupt::Chunk { chunk }) => Corrupt::ReadBack { chunk }.into(),
-        Error::Corrupt(Corrupt::HashBlock { .. } | Corrupt::Superblock(_)) => Corrupt::TreeReadBack.into(),
+        Error::Slot(Corrupt(Rule::Chunk { chunk })) => medium(Rule::ReadBack { chunk }),
+        Error::Slot(kind) if kind.is_of_the_tree() => medium(Rule::TreeReadBack),
         other => other,
     }
 }
@@ -263,7 +265,7 @@ fn not_kept<E>(error: Error<E>) -> Error<E> {
 fn end_of_bundle<R: Source, E>(source: &mut R) -> Result<(), Error<E>> {
     match source.read(&mut [0]) {
         Ok(0) => Ok(()),
-        Ok(_) => Err(Corrupt::TrailingBytes.into()),
+        Ok(_) => Err(Error::Bundle(Corrupt(Rule::TrailingBytes))),
         Err(error) => Err(Error::Source(embedded_io::Error::kind(&error))),
     }
 }

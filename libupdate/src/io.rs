@@ -6,7 +6,7 @@ mod slice_disk;
 
 pub use slice_disk::{OutsideSlice, SliceDisk};
 
-use crate::error::{Access, Error, IoError, NoSpace};
+use crate::error::{Access, Error, IoError, Medium, Misuse, Rejected};
 use crate::units::block::{BlockCount, BlockSize, ByteOffset, Extent, Lba};
 use crate::units::bytes::len_u64;
 
@@ -144,51 +144,60 @@ impl<D: BlockIo + ?Sized> BlockIo for &mut D {
 /// Reads blocks of the whole disk, with the address in the error.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Medium`].
 pub fn read<D: BlockIo>(disk: &mut D, at: Lba, buf: &mut [u8]) -> Result<(), Error<D::Error>> {
-    disk.read(at, buf).map_err(|cause| Error::Io(IoError { access: Access::Read, at, cause }))
+    disk.read(at, buf).map_err(|cause| Error::Medium(Medium::Failed(IoError { access: Access::Read, at, cause })))
 }
 
 /// Writes blocks of the whole disk, with the address in the error. Touches the disk; durable after [`flush`].
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Medium`].
 pub fn write<D: BlockIo>(disk: &mut D, at: Lba, buf: &[u8]) -> Result<(), Error<D::Error>> {
-    disk.write(at, buf).map_err(|cause| Error::Io(IoError { access: Access::Write, at, cause }))
+    disk.write(at, buf).map_err(|cause| Error::Medium(Medium::Failed(IoError { access: Access::Write, at, cause })))
 }
 
 /// Makes every earlier write durable.
 ///
 /// # Errors
-/// [`Error::Io`]; the act that called it has failed and does not try again.
+/// [`Error::Medium`]; the act that called it has failed and does not try again.
 pub fn flush<D: BlockIo>(disk: &mut D) -> Result<(), Error<D::Error>> {
-    disk.flush().map_err(|cause| Error::Io(IoError { access: Access::Flush, at: Lba::new(0), cause }))
+    disk.flush()
+        .map_err(|cause| Error::Medium(Medium::Failed(IoError { access: Access::Flush, at: Lba::new(0), cause })))
 }
 
 /// Takes an extent for the act that will write it.
 ///
 /// # Errors
-/// [`Error::Io`]: nothing was written.
+/// [`Error::Medium`]: nothing was written.
 pub(crate) fn claim<D: BlockIo>(disk: &mut D, extent: Extent) -> Result<(), Error<D::Error>> {
-    disk.claim(extent).map_err(|cause| Error::Io(IoError { access: Access::Claim, at: extent.first(), cause }))
+    disk.claim(extent)
+        .map_err(|cause| Error::Medium(Medium::Failed(IoError { access: Access::Claim, at: extent.first(), cause })))
 }
 
 /// Runs one section of an act between [`BlockIo::begin`] and [`BlockIo::end`].
 ///
 /// # Errors
-/// Those of `act`; [`Error::Io`] if the section cannot begin, or an earlier write failed.
+/// Those of `act`; [`Error::Medium`] if the section cannot begin, or an earlier write failed.
 pub(crate) fn section<D: BlockIo, T>(
     disk: &mut D,
     section: Section,
     act: impl FnOnce(&mut D) -> Result<T, Error<D::Error>>,
 ) -> Result<T, Error<D::Error>> {
     let at = Lba::new(0);
-    let failed = |access| move |cause| Error::Io(IoError { access, at, cause });
+    let failed = |access| move |cause| Error::Medium(Medium::Failed(IoError { access, at, cause }));
     disk.begin(section).map_err(failed(Access::Claim))?;
     let done = act(disk);
     let ended = match &done {
         Ok(_) => Ended::Done,
-        Err(Error::Corrupt(_) | Error::Incompatible(_) | Error::Source(_)) => Ended::BundleFailed,
+        Err(
+            Error::Bundle(_)
+            | Error::Source(_)
+            | Error::Rejected(Rejected::Incompatible(_))
+            // What was written before is kept also where some of it reads back wrong: the next run looks at each chunk.
+            | Error::Slot(_)
+            | Error::Medium(Medium::NotKept(_)),
+        ) => Ended::BundleFailed,
         Err(_) => Ended::Failed,
     };
     let settled = disk.end(section, ended).map_err(failed(Access::Flush));
@@ -218,7 +227,7 @@ impl<'d, D: BlockIo> Window<'d, D> {
     /// Fills `buf` from `offset` on.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::NoSpace`] where the access is not inside the partition.
+    /// [`Error::Medium`]; [`Error::Misuse`] where the access is not inside the partition.
     pub fn read(&mut self, offset: ByteOffset, buf: &mut [u8]) -> Result<(), Error<D::Error>> {
         let at = self.locate(offset, buf)?;
         read(self.disk, at, buf)
@@ -230,13 +239,15 @@ impl<'d, D: BlockIo> Window<'d, D> {
     /// As [`Window::read`].
     pub fn lend<'a>(&'a mut self, offset: ByteOffset, buf: &'a mut [u8]) -> Result<&'a [u8], Error<D::Error>> {
         let at = self.locate(offset, buf)?;
-        self.disk.lend(at, buf).map_err(|cause| Error::Io(IoError { access: Access::Read, at, cause }))
+        self.disk
+            .lend(at, buf)
+            .map_err(|cause| Error::Medium(Medium::Failed(IoError { access: Access::Read, at, cause })))
     }
 
     /// Writes `buf` at `offset`. Durable after [`Window::flush`].
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::NoSpace`] where the access is not inside the partition.
+    /// [`Error::Medium`]; [`Error::Misuse`] where the access is not inside the partition.
     pub fn write(&mut self, offset: ByteOffset, buf: &[u8]) -> Result<(), Error<D::Error>> {
         let at = self.locate(offset, buf)?;
         write(self.disk, at, buf)
@@ -245,13 +256,13 @@ impl<'d, D: BlockIo> Window<'d, D> {
     /// Makes every earlier write to the disk durable.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Medium`].
     pub fn flush(&mut self) -> Result<(), Error<D::Error>> {
         flush(self.disk)
     }
 
     fn locate(&self, offset: ByteOffset, buf: &[u8]) -> Result<Lba, Error<D::Error>> {
-        let outside = NoSpace::OutsidePartition { offset, len: len_u64(buf), size: self.extent.len() };
-        self.extent.locate(offset, len_u64(buf)).ok_or(Error::NoSpace(outside))
+        let outside = Misuse::OutsidePartition { offset, len: len_u64(buf), size: self.extent.len() };
+        self.extent.locate(offset, len_u64(buf)).ok_or(Error::Misuse(outside))
     }
 }

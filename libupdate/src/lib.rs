@@ -121,7 +121,7 @@
 //! ```
 //! # use libupdate::{bundle::{Anchors, Unverified}, error::Corrupt, policy::{self, Admitted, Facts, Wishes}, slot::SlotTable, Error};
 //! fn judge<'a>(it: Unverified<'a>, keys: &Anchors, facts: &Facts<'_>, table: &SlotTable<'_>) -> Result<Admitted<'a>, Error<Corrupt>> {
-//!     let it = it.verify(keys)?;
+//!     let it = it.verify(keys).map_err(Error::Bundle)?;
 //!     policy::admit(it, facts, table, Wishes::default())
 //! }
 //! ```

@@ -29,7 +29,7 @@
 //!
 //! Nothing here is authentic by itself: see [`bundle`](crate::bundle).
 
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Rule};
 use crate::units::time::UnixSeconds;
 
 mod extension;
@@ -83,7 +83,7 @@ impl<'a> Manifest<'a> {
     /// Makes a manifest of its parts: its encoding goes to the start of `out`.
     ///
     /// # Errors
-    /// [`Corrupt::ManifestTooLong`] where `out` is too short; a list over its bound, an empty list, two payloads of one role, two
+    /// `ManifestTooLong` where `out` is too short; a list over its bound, an empty list, two payloads of one role, two
     /// extensions of one id.
     pub fn new(statement: &Statement<'_, '_>, out: &'a mut [u8]) -> Result<Self, Corrupt> {
         Self::decode(wire::encode(statement, out)?)
@@ -149,13 +149,13 @@ impl<'a> Manifest<'a> {
 
     fn cross_check(&self) -> Result<(), Corrupt> {
         if self.compatibles.is_empty() || self.payloads.is_empty() {
-            return Err(Corrupt::ManifestEmptyList);
+            return Err(Corrupt(Rule::ManifestEmptyList));
         }
         if repeats(self.payloads, Payload::role) {
-            return Err(Corrupt::ManifestDuplicateRole);
+            return Err(Corrupt(Rule::ManifestDuplicateRole));
         }
         if repeats(self.extensions, Extension::id) {
-            return Err(Corrupt::ManifestDuplicateExtension);
+            return Err(Corrupt(Rule::ManifestDuplicateExtension));
         }
         Ok(())
     }

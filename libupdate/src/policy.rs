@@ -15,7 +15,7 @@
 use heapless::Vec;
 
 use crate::bundle::{Features, Verified};
-use crate::error::{Corrupt, Error, Incompatible, NoSpace, Rejected};
+use crate::error::{Corrupt, Error, Incompatible, Needed, NoSpace, Rejected, Rule};
 use crate::gpt::{EntryNumber, SlotBits};
 use crate::manifest::{Encoding, Manifest};
 use crate::region::trailer::trailer_offset;
@@ -113,7 +113,7 @@ impl<'a> Admitted<'a> {
 /// Judges an installation by the rules above. Pure.
 ///
 /// # Errors
-/// [`Error::Rejected`], [`Error::Corrupt`] where the roles are not the profile's, [`Error::NoSpace`].
+/// [`Error::Rejected`], [`Error::Bundle`] where the roles are not the profile's, [`Error::NoSpace`].
 pub fn admit<'a, E>(
     verified: Verified<'a>,
     facts: &Facts<'_>,
@@ -127,7 +127,7 @@ pub fn admit<'a, E>(
     if !out_of_order(admitted.bits) {
         facts.another_is_good(slot)?;
     }
-    let installed = Installed::of(&admitted.verified).ok_or(Corrupt::ManifestName)?;
+    let installed = Installed::of(&admitted.verified).ok_or(Error::Bundle(Corrupt(Rule::ManifestName)))?;
     let lower = |reference: &Installed| version::compare(&installed.version, &reference.version).is_lt();
     if wishes.downgrade == Downgrade::Refuse && facts.reference().is_some_and(lower) {
         return Err(Rejected::Downgrade.into());
@@ -153,9 +153,7 @@ pub fn admit_first<'a, E>(
     compatible(&verified, facts.compatible)?;
     readable(&verified, facts)?;
     if let Some(armed) = facts.slots.iter().find(|facts| facts.bits != SlotBits::default()) {
-        return Err(
-            Rejected::SlotState { slot: armed.slot, needed: "empty, as on a disk that is being provisioned" }.into()
-        );
+        return Err(Rejected::SlotState { slot: armed.slot, needed: Needed::Empty }.into());
     }
     let first = table.slots().first().ok_or(Rejected::NoTarget)?.id;
     fit(verified, table, first)
@@ -219,16 +217,16 @@ fn fit<'a, E>(verified: Verified<'a>, table: &SlotTable<'_>, slot: SlotId) -> Re
 /// The partition of each payload, in the manifest's order.
 ///
 /// # Errors
-/// [`Corrupt::Roles`] where the roles are not exactly the slot's; [`NoSpace`] where an image does not fit.
+/// `Roles` where the roles are not exactly the slot's; [`NoSpace`] where an image does not fit.
 pub fn extents(manifest: &Manifest<'_>, slot: &Slot<'_>) -> Result<Vec<Extent, PAYLOADS>, Refusal> {
     if manifest.payloads().len() != slot.partitions.len() {
-        return Err(Corrupt::Roles.into());
+        return Err(Corrupt(Rule::Roles).into());
     }
     let mut extents = Vec::new();
     for payload in manifest.payloads() {
-        let partition = slot.partition(payload.role().as_str()).ok_or(Corrupt::Roles)?;
+        let partition = slot.partition(payload.role().as_str()).ok_or(Corrupt(Rule::Roles))?;
         room(payload.tree().geometry, partition.extent)?;
-        extents.push(partition.extent).map_err(|_| Corrupt::Roles)?;
+        extents.push(partition.extent).map_err(|_| Corrupt(Rule::Roles))?;
     }
     Ok(extents)
 }
@@ -266,7 +264,7 @@ impl From<NoSpace> for Refusal {
 impl<E> From<Refusal> for Error<E> {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Corrupt(kind) => Self::Corrupt(kind),
+            Refusal::Corrupt(kind) => Self::Bundle(kind),
             Refusal::NoSpace(kind) => Self::NoSpace(kind),
         }
     }

@@ -18,7 +18,7 @@ pub mod confirmation;
 pub mod trailer;
 
 use crate::bundle::Verified;
-use crate::error::{Corrupt, Error, NoSpace};
+use crate::error::{Corrupt, Error, Medium, NoSpace, Rule};
 use crate::io::{self, BlockIo, Window};
 use crate::region::boot_note::BootNote;
 use crate::region::trailer::{BOOT_NOTE_OFFSET, CONFIRMATION_OFFSET, Mark, TRAILER_BLOCKS, trailer_offset};
@@ -71,7 +71,7 @@ impl Left {
 /// Durable when it returns, once an earlier act has flushed what is zero already, as the making of the table does. The slots must have no
 /// bits: see the module.
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Medium`].
 pub fn clear<D: BlockIo>(
     disk: &mut D,
     slots: &SlotTable<'_>,
@@ -84,7 +84,7 @@ pub fn clear<D: BlockIo>(
             let Some(start) = trailer_offset(extent.len()) else { continue };
             let mut window = Window::new(disk, extent);
             read_or_blank(&mut window, start, block)?;
-            let left = Left::of(block, (coming.digest(), coming.envelope()), wanted)?;
+            let left = Left::of(block, (coming.digest(), coming.envelope()), wanted).map_err(Error::Bundle)?;
             let kept = if number == 0 && left != Left::Nothing { TRAILER_BLOCKS } else { 0 };
             for at in records(start, kept) {
                 written |= wipe(&mut window, at, block)?;
@@ -105,7 +105,7 @@ fn wipe<D: BlockIo>(window: &mut Window<'_, D>, at: ByteOffset, block: &mut Bloc
     match window.read(at, block) {
         Ok(()) if all_zero(block) => return Ok(false),
         // What a cut made unreadable is readable again when it is written.
-        Ok(()) | Err(Error::Io(_)) => block.fill(0),
+        Ok(()) | Err(Error::Medium(Medium::Failed(_))) => block.fill(0),
         Err(error) => return Err(error),
     }
     window.write(at, block).map(|()| true)
@@ -118,7 +118,7 @@ fn read_or_blank<D: BlockIo>(
     block: &mut Block,
 ) -> Result<(), Error<D::Error>> {
     match window.read(at, block) {
-        Err(Error::Io(_)) => {
+        Err(Error::Medium(Medium::Failed(_))) => {
             block.fill(0);
             Ok(())
         }
@@ -139,7 +139,7 @@ pub(crate) fn begin<D: BlockIo>(
         let mut window = Window::new(disk, *extent);
         let start = start(*extent)?;
         read_or_blank(&mut window, start, block)?;
-        let left = Left::of(block, (digest, envelope), wanted)?;
+        let left = Left::of(block, (digest, envelope), wanted).map_err(Error::Bundle)?;
         if left != Left::Nothing {
             resume = Resume::Rehash;
         }
@@ -166,14 +166,14 @@ pub(crate) fn forget<D: BlockIo>(
         let start = start(*extent)?;
         match window.read(start, block) {
             // What cannot be read is no trailer.
-            Err(Error::Io(_)) => continue,
+            Err(Error::Medium(Medium::Failed(_))) => continue,
             other => other?,
         }
         if !trailer::begins(block) {
             continue;
         }
         let found = array::<16>(block, 0);
-        trailer::encode_block(envelope, 0, block)?;
+        trailer::encode_block(envelope, 0, block).map_err(Error::Bundle)?;
         if array(block, 0) == found {
             Mark::new(digest).encode(block)
         } else {
@@ -224,7 +224,7 @@ pub(crate) fn seal<D: BlockIo>(
     io::flush(disk)?;
     for extent in extents {
         if !holds(&mut Window::new(disk, *extent), envelope, [&mut *block, &mut *wanted])? {
-            return Err(Corrupt::TrailerReadBack.into());
+            return Err(Error::Medium(Medium::NotKept(Corrupt(Rule::TrailerReadBack))));
         }
     }
     Ok(())
@@ -239,7 +239,7 @@ pub(crate) fn holds<D: BlockIo>(
     let start = start(window.extent())?;
     for number in 0..TRAILER_BLOCKS {
         window.read(nth(start, number), block)?;
-        trailer::encode_block(envelope, number, wanted)?;
+        trailer::encode_block(envelope, number, wanted).map_err(Error::Bundle)?;
         if block != wanted {
             return Ok(false);
         }

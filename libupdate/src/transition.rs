@@ -54,7 +54,7 @@ pub(crate) fn in_place<E>(slot: &Slot<'_>, staged: &Staged<'_>) -> Result<(), Er
 /// # Durability
 /// A flush; after it at most one copy of the table is written anew from the other.
 /// # Errors
-/// [`Error::Io`]: nothing is known to be durable. [`Error::Table`].
+/// [`Error::Medium`]: nothing is known to be durable. [`Error::Table`].
 pub fn settle<D: BlockIo>(disk: &mut D, scratch: &mut [u8]) -> Result<Outcome, Error<D::Error>> {
     let table = Table::read(disk, scratch)?;
     write::commit(disk, &table, &[], Backup::Required, scratch)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 
-use libupdate::error::{Corrupt, Incompatible, NoSpace, Rejected, TableFault};
+use libupdate::error::{Corrupt, Medium, NoSpace, Rejected, TableFault};
 use libupdate_linux::OsError;
 use libupdate_linux::printable::Printable;
 use serde::Serialize;
@@ -189,13 +189,15 @@ impl From<libupdate::Error<OsError>> for Failure {
         use libupdate::Error;
         let why = error.to_string();
         let (code, next) = match error {
+            Error::Bundle(rule) => (Exit::NotAuthentic, next_for_bundle(rule)),
+            Error::Slot(rule) => (Exit::NotAuthentic, next_for_slot(rule)),
             // The core's words name the place on the disk, the system's error the way out.
-            Error::Io(error) => return Self { why, ..Self::from(error.cause) },
-            Error::Source(kind) => (source_code(kind), "run the same command again, it resumes"),
-            Error::Corrupt(kind) => for_corrupt(kind),
-            Error::Incompatible(kind) => (Exit::Refused, next_for_incompatible(kind)),
+            Error::Medium(Medium::Failed(error)) => return Self { why, ..Self::from(error.cause) },
+            Error::Medium(_) => (Exit::Io, "the medium does not keep what is written to it: replace it"),
             Error::Rejected(kind) => (Exit::Refused, next_for_rejected(kind)),
-            Error::NoSpace(kind) => for_space(kind),
+            Error::NoSpace(kind) => (Exit::NoSpace, next_for_space(kind)),
+            Error::Misuse(_) => (Exit::NoSpace, "report this: it is a fault of the program"),
+            Error::Source(kind) => (source_code(kind), "run the same command again, it resumes"),
             Error::Table(kind) => (Exit::Disk, next_for_table(kind)),
             Error::Interrupted => (Exit::Interrupted, "run the same command again, it resumes"),
             _ => (Exit::Io, "run the same command again"),
@@ -230,31 +232,27 @@ fn source_code(kind: embedded_io::ErrorKind) -> Exit {
     }
 }
 
-const fn for_corrupt(kind: Corrupt) -> (Exit, &'static str) {
-    match kind {
-        Corrupt::ReadBack { .. } | Corrupt::TreeReadBack | Corrupt::TrailerReadBack => {
-            (Exit::Io, "the medium does not keep what is written to it: replace it")
-        }
-        Corrupt::NotEnoughSignatures { .. } => {
-            (Exit::NotAuthentic, "sign the bundle with keys this device trusts, or give the right key with --trust")
-        }
-        Corrupt::Roles => {
-            (Exit::NotAuthentic, "make the bundle with one payload for each partition role of the profile")
-        }
-        Corrupt::TrailerMissing | Corrupt::TrailersDiffer | Corrupt::Superblock(_) => {
-            (Exit::NotAuthentic, "install into that slot again")
-        }
-        Corrupt::EnvelopeMagic => (Exit::NotAuthentic, "check that the file is a bundle made by `bundle create`"),
-        _ => (Exit::NotAuthentic, "fetch the bundle again; if it fails again, make it again"),
+const UNTRUSTED: &str = "sign the bundle with keys this device trusts, or give the right key with --trust";
+
+fn next_for_bundle(broken: Corrupt) -> &'static str {
+    match broken.rule() {
+        "EnvelopeMagic" => "check that the file is a bundle made by `bundle create`",
+        "NotEnoughSignatures" => UNTRUSTED,
+        "Roles" => "make the bundle with one payload for each partition role of the profile",
+        _ => "fetch the bundle again; if it fails again, make it again",
     }
 }
 
-const fn next_for_incompatible(_: Incompatible) -> &'static str {
-    "update the updater first: this bundle needs a newer one"
+fn next_for_slot(broken: Corrupt) -> &'static str {
+    match broken.rule() {
+        "NotEnoughSignatures" => UNTRUSTED,
+        _ => "install into that slot again",
+    }
 }
 
 const fn next_for_rejected(kind: Rejected) -> &'static str {
     match kind {
+        Rejected::Incompatible(_) => "update the updater first: this bundle needs a newer one",
         Rejected::Compatible => "use a bundle made for this device's `compatible`, or the right --profile",
         Rejected::Downgrade => "give --allow-downgrade where an older version is really wanted",
         Rejected::RollbackIndex { .. } => "use a bundle with the same or a higher rollback index",
@@ -270,11 +268,10 @@ const fn next_for_rejected(kind: Rejected) -> &'static str {
     }
 }
 
-const fn for_space(kind: NoSpace) -> (Exit, &'static str) {
+const fn next_for_space(kind: NoSpace) -> &'static str {
     match kind {
-        NoSpace::Image { .. } => (Exit::NoSpace, "make the image smaller, or the partition larger"),
-        NoSpace::NoTrailerRegion { .. } => (Exit::NoSpace, "make the partition larger"),
-        _ => (Exit::NoSpace, "report this: it is a fault of the program"),
+        NoSpace::Image { .. } => "make the image smaller, or the partition larger",
+        _ => "make the partition larger",
     }
 }
 
@@ -296,7 +293,8 @@ const fn next_for_table(kind: TableFault) -> &'static str {
 mod tests {
     use std::path::Path;
 
-    use libupdate::error::{Access, IoError};
+    use libupdate::error::{Access, Incompatible, IoError, Misuse};
+    use libupdate::manifest::Name;
     use libupdate::{ByteLen, Error, Lba, SlotId};
     use rustix::io::Errno;
 
@@ -310,12 +308,13 @@ mod tests {
     #[test]
     fn every_class_of_the_core_has_its_code_and_a_way_out() {
         let io = |errno| {
-            Error::Io(IoError {
+            Error::from(IoError {
                 access: Access::Write,
                 at: Lba::new(7),
                 cause: OsError::call(Path::new("/x"), "write", errno),
             })
         };
+        let broken = Name::new("").unwrap_err();
         let space = NoSpace::NoTrailerRegion { size: ByteLen::new(1) };
         let cases = [
             (io(Errno::IO), Exit::Io),
@@ -323,11 +322,13 @@ mod tests {
             (io(Errno::BUSY), Exit::Busy),
             (Error::Source(embedded_io::ErrorKind::Other), Exit::Io),
             (Error::Source(embedded_io::ErrorKind::TimedOut), Exit::Network),
-            (Error::Corrupt(Corrupt::Truncated), Exit::NotAuthentic),
-            (Error::Corrupt(Corrupt::ReadBack { chunk: 1 }), Exit::Io),
-            (Error::Incompatible(Incompatible::FormatVersion { found: 2 }), Exit::Refused),
+            (Error::Bundle(broken), Exit::NotAuthentic),
+            (Error::Slot(broken), Exit::NotAuthentic),
+            (Error::Medium(Medium::NotKept(broken)), Exit::Io),
+            (Incompatible::FormatVersion { found: 2 }.into(), Exit::Refused),
             (Error::Rejected(Rejected::LastGoodSlot { slot: SlotId::A }), Exit::Refused),
             (Error::NoSpace(space), Exit::NoSpace),
+            (Error::Misuse(Misuse::TooManyEdits), Exit::NoSpace),
             (Error::Table(TableFault::NoValidCopy), Exit::Disk),
             (Error::Interrupted, Exit::Interrupted),
         ];

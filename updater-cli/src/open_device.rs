@@ -1,6 +1,7 @@
 //! A disk under work: opened, locked, its slots known, the booted one protected. Every act of a verb is one call of the core's device.
 
 use libupdate::device::{Board, Device, Next, OnGrown, Room, Work};
+use libupdate::error::Medium;
 use libupdate::inspect::{Inspection, Memory, View};
 use libupdate::install::{Buffers, Tools};
 use libupdate::policy::Compression;
@@ -194,7 +195,7 @@ impl OpenDevice {
         slot.partitions.iter().find_map(|partition| {
             let at = trailer_offset(partition.extent.len())?;
             match Window::new(disk, partition.extent).read(at, &mut *small.block) {
-                Err(Error::Io(error)) => Some(error.cause),
+                Err(Error::Medium(Medium::Failed(error))) => Some(error.cause),
                 _ => None,
             }
         })

@@ -194,7 +194,7 @@ impl Life {
         self.machine.disk.begin(Fault::None);
         let result = self.carry_out(act);
         let damaged = matches!(act, Act::Activate(slot) if self.model.slots[slot].damaged);
-        let wrong = damaged && matches!(result, Err(Error::Corrupt(_)));
+        let wrong = damaged && matches!(result, Err(Error::Slot(_)));
         assert!(wrong || matches!(result, Err(Error::Rejected(_))), "{act:?} gave {result:?}\n{:?}", self.model);
         assert_eq!(self.machine.disk.accesses().writes, 0, "{act:?} was refused and wrote");
     }
@@ -312,7 +312,7 @@ impl Life {
             Ok(digest) => {
                 assert_eq!((digest, self.model.slots[slot].damaged), (bundle.digest, false), "{after}: {slot}")
             }
-            Err(Error::Corrupt(_)) if self.model.slots[slot].damaged => {}
+            Err(Error::Slot(_)) if self.model.slots[slot].damaged => {}
             Err(error) => panic!("{after}: slot {slot}: {error}"),
         }
     }
@@ -325,7 +325,7 @@ const fn judges(act: Act) -> bool {
 fn provision(machine: &mut Machine, bundle: &Bundle) -> Done<()> {
     let mut source = bundle.bytes.as_slice();
     let mut head = [0; 8192];
-    let verified = Unverified::read(&mut source, &mut head)?.verify(&ANCHORS)?;
+    let verified = Unverified::read(&mut source, &mut head)?.verify(&ANCHORS).map_err(Error::Bundle)?;
     machine.provision((verified, &mut source), Sizes::USUAL)
 }
 
@@ -337,7 +337,7 @@ fn is_provisioned(machine: &mut Machine) -> bool {
             assert!(Sight::default().slots(machine).iter().all(Slot::is_out), "bits that boot nothing");
             false
         }
-        Err(Error::Table(_) | Error::Io(_)) => false,
+        Err(Error::Table(_) | Error::Medium(_)) => false,
         Err(error) => panic!("provisioning: {error}"),
     }
 }

@@ -6,7 +6,7 @@
 use core::fmt;
 
 use crate::boot::Reason;
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Rule};
 
 /// The rule that the slot breaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +41,7 @@ impl Unfit {
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable => Corrupt::TrailerUnreadable.fmt(f),
+            Self::Unreadable => Corrupt(Rule::TrailerUnreadable).fmt(f),
             Self::Trailer(kind) => kind.fmt(f),
             Self::Unfinished => f.write_str("an installation did not end"),
             Self::BelowFloor { index, floor } => write!(f, "{index} where {floor} is the lowest"),
@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(above(7, 7), Ok(()));
         assert_eq!(above(6, 7), Err(Unfit::BelowFloor { index: 6, floor: 7 }));
         assert_eq!(above(6, 7).unwrap_err().reason(), Reason::ROLLBACK);
-        assert_eq!(Unfit::Trailer(Corrupt::TrailerMissing).reason(), Reason::TRAILER);
+        assert_eq!(Unfit::Trailer(Corrupt(Rule::TrailerMissing)).reason(), Reason::TRAILER);
         assert_eq!(Unfit::Unreadable.reason(), Reason::UNREADABLE);
     }
 }

@@ -6,7 +6,7 @@ use heapless::Vec;
 
 use crate::bundle::key::Holds;
 use crate::bundle::{KeyId, PublicKey, Signature};
-use crate::error::{Corrupt, KeyFault};
+use crate::error::{Corrupt, KeyFault, Rule};
 use crate::units::digest::Digest;
 use crate::units::limits::{ANCHORS, SIGNATURES};
 
@@ -68,11 +68,11 @@ impl Anchors {
             let holds = key.signed(digest, signature.bytes())? == Holds::Yes;
             if holds && !signers.contains(&key.id()) {
                 // As many places as an envelope has signatures.
-                signers.push(key.id()).map_err(|_| Corrupt::TooManySignatures { claimed: u16::MAX })?;
+                signers.push(key.id()).map_err(|_| Corrupt(Rule::TooManySignatures { claimed: u16::MAX }))?;
             }
         }
         if signers.len() < self.threshold.get() {
-            return Err(Corrupt::NotEnoughSignatures { valid: signers.len(), threshold: self.threshold.get() });
+            return Err(Corrupt(Rule::NotEnoughSignatures { valid: signers.len(), threshold: self.threshold.get() }));
         }
         Ok(signers)
     }
@@ -95,7 +95,7 @@ mod tests {
     }
 
     fn too_few(valid: usize, threshold: usize) -> Result<Vec<KeyId>, Corrupt> {
-        Err(Corrupt::NotEnoughSignatures { valid, threshold })
+        Err(Corrupt(Rule::NotEnoughSignatures { valid, threshold }))
     }
 
     /// An envelope whose signature number `at` is changed.
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn the_second_form_of_a_signature_refuses_the_bundle() {
         let high = tampered(&[1], 0, |record| negate(&mut record[64..]));
-        let refused = Err(Corrupt::HighS { key: *id(1).digest() });
+        let refused = Err(Corrupt(Rule::HighS { key: *id(1).digest() }));
         assert_eq!(verdict(&high, &fixture::anchors(&[1], 1)), refused);
         // Also beside a good one that would be enough.
         let beside = tampered(&[2, 1], 1, |record| negate(&mut record[64..]));

@@ -4,7 +4,7 @@ use embedded_io::{Read, ReadExactError};
 
 use crate::bundle::prefix::{BLOCK_HEADER_BYTES, PREFIX_BYTES};
 use crate::bundle::{Anchors, Features, Prefix, Signature, Verified, signature};
-use crate::error::{BundleFault, Corrupt};
+use crate::error::{BundleFault, Corrupt, Rule};
 use crate::manifest::{Encoding, Manifest};
 use crate::units::digest::Digest;
 use crate::units::limits::ENVELOPE_BYTES;
@@ -26,15 +26,15 @@ impl<'a> Unverified<'a> {
     /// Reads an envelope from the start of a bundle, and not one byte of what follows it.
     ///
     /// # Errors
-    /// [`BundleFault`]: the source's own failure; [`Corrupt::Truncated`] where it ends early; what [`Unverified::parse`] refuses.
+    /// [`BundleFault`]: the source's own failure; `Truncated` where it ends early; what [`Unverified::parse`] refuses.
     pub fn read<R: Read + ?Sized>(source: &mut R, buf: &'a mut [u8; ENVELOPE_BYTES]) -> Result<Self, BundleFault> {
-        let prefix = Prefix::parse(fill(source, buf, 0, PREFIX_BYTES)?.first_chunk().ok_or(Corrupt::Truncated)?)?;
+        let prefix = Prefix::parse(fill(source, buf, 0, PREFIX_BYTES)?.first_chunk().ok_or(Corrupt(Rule::Truncated))?)?;
         let block_at = prefix.signed_len();
         let header_end = block_at.saturating_add(BLOCK_HEADER_BYTES);
         let head = fill(source, buf, PREFIX_BYTES, header_end)?;
         let len = envelope_len(&prefix, head.get(block_at..).unwrap_or_default())?;
         fill(source, buf, header_end, len)?;
-        Self::parse(buf.get(..len).ok_or(Corrupt::Truncated)?)
+        Self::parse(buf.get(..len).ok_or(Corrupt(Rule::Truncated))?)
     }
 
     /// Takes `bytes`, the whole of them, as an envelope.
@@ -43,14 +43,14 @@ impl<'a> Unverified<'a> {
     /// [`BundleFault`], the first of: shorter than a prefix, [`Prefix::parse`]'s, too many signatures, reserved bytes, too long
     /// in all, shorter or longer than it says.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, BundleFault> {
-        let prefix = Prefix::parse(bytes.first_chunk().ok_or(Corrupt::Truncated)?)?;
-        let (signed, signatures) = bytes.split_at_checked(prefix.signed_len()).ok_or(Corrupt::Truncated)?;
+        let prefix = Prefix::parse(bytes.first_chunk().ok_or(Corrupt(Rule::Truncated))?)?;
+        let (signed, signatures) = bytes.split_at_checked(prefix.signed_len()).ok_or(Corrupt(Rule::Truncated))?;
         let len = envelope_len(&prefix, signatures)?;
         if bytes.len() < len {
-            return Err(Corrupt::Truncated.into());
+            return Err(Corrupt(Rule::Truncated).into());
         }
         if bytes.len() > len {
-            return Err(Corrupt::TrailingBytes.into());
+            return Err(Corrupt(Rule::TrailingBytes).into());
         }
         Ok(Self { envelope: bytes, signed, signatures, prefix })
     }
@@ -58,7 +58,7 @@ impl<'a> Unverified<'a> {
     /// Checks the signatures, and only then decodes the manifest.
     ///
     /// # Errors
-    /// [`Corrupt::NotEnoughSignatures`], [`Corrupt::HighS`]; then [`Manifest::decode`]'s and [`Corrupt::ManifestFeatures`].
+    /// `NotEnoughSignatures`, `HighS`; then [`Manifest::decode`]'s and `ManifestFeatures`.
     pub fn verify(self, anchors: &Anchors) -> Result<Verified<'a>, Corrupt> {
         let digest = self.digest();
         let signers = anchors.signers(&digest, self.signatures())?;
@@ -68,11 +68,11 @@ impl<'a> Unverified<'a> {
     /// The manifest **before any signature is checked**: to be shown to a person who asked, never to be acted on.
     ///
     /// # Errors
-    /// [`Manifest::decode`]'s; [`Corrupt::ManifestFeatures`].
+    /// [`Manifest::decode`]'s; `ManifestFeatures`.
     pub fn danger_manifest(&self) -> Result<Manifest<'a>, Corrupt> {
         let manifest = Manifest::decode(self.signed.get(PREFIX_BYTES..).unwrap_or_default())?;
         if required_features(&manifest) != self.prefix.features() {
-            return Err(Corrupt::ManifestFeatures);
+            return Err(Corrupt(Rule::ManifestFeatures));
         }
         Ok(manifest)
     }
@@ -117,7 +117,7 @@ pub fn required_features(manifest: &Manifest<'_>) -> Features {
 fn envelope_len(prefix: &Prefix, block: &[u8]) -> Result<usize, Corrupt> {
     let len = signature::block_len(block)?.saturating_add(prefix.signed_len());
     if len > ENVELOPE_BYTES {
-        return Err(Corrupt::EnvelopeTooLong { claimed: u32::try_from(len).unwrap_or(u32::MAX) });
+        return Err(Corrupt(Rule::EnvelopeTooLong { claimed: u32::try_from(len).unwrap_or(u32::MAX) }));
     }
     Ok(len)
 }
@@ -129,8 +129,8 @@ fn fill<'b, R: Read + ?Sized>(
     from: usize,
     to: usize,
 ) -> Result<&'b [u8], BundleFault> {
-    source.read_exact(buf.get_mut(from..to).ok_or(Corrupt::Truncated)?).map_err(|error| match error {
-        ReadExactError::UnexpectedEof => BundleFault::Corrupt(Corrupt::Truncated),
+    source.read_exact(buf.get_mut(from..to).ok_or(Corrupt(Rule::Truncated))?).map_err(|error| match error {
+        ReadExactError::UnexpectedEof => BundleFault::Corrupt(Corrupt(Rule::Truncated)),
         ReadExactError::Other(cause) => BundleFault::Source(embedded_io::Error::kind(&cause)),
     })?;
     Ok(buf.get(..to).unwrap_or_default())
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_magic_comes_first() {
-        assert_eq!(with(|bytes| bytes[7] = b'F'), corrupt(Corrupt::EnvelopeMagic));
+        assert_eq!(with(|bytes| bytes[7] = b'F'), corrupt(Corrupt(Rule::EnvelopeMagic)));
     }
 
     #[test]
@@ -204,23 +204,23 @@ mod tests {
 
     #[test]
     fn the_prefix_has_one_length() {
-        let kind = Corrupt::EnvelopePrefixLength { found: 48 };
+        let kind = Corrupt(Rule::EnvelopePrefixLength { found: 48 });
         assert_eq!(with(|bytes| put(bytes, 10, [48, 0])), corrupt(kind));
     }
 
     #[test]
     fn reserved_bytes_of_the_prefix_are_zero() {
         for at in 30..40 {
-            assert_eq!(with(|bytes| bytes[at] = 1), corrupt(Corrupt::EnvelopeReserved), "byte {at}");
+            assert_eq!(with(|bytes| bytes[at] = 1), corrupt(Corrupt(Rule::EnvelopeReserved)), "byte {at}");
         }
     }
 
     #[test]
     fn a_manifest_that_does_not_fit_is_refused_by_its_length() {
-        let too_long = |claimed| corrupt(Corrupt::EnvelopeTooLong { claimed });
+        let too_long = |claimed| corrupt(Corrupt(Rule::EnvelopeTooLong { claimed }));
         assert_eq!(with(|bytes| put(bytes, 12, 8149_u32.to_le_bytes())), too_long(8149));
         assert_eq!(with(|bytes| put(bytes, 12, [0xff; 4])), too_long(u32::MAX));
-        assert_eq!(with(|bytes| put(bytes, 12, 8148_u32.to_le_bytes())), corrupt(Corrupt::Truncated));
+        assert_eq!(with(|bytes| put(bytes, 12, 8148_u32.to_le_bytes())), corrupt(Corrupt(Rule::Truncated)));
     }
 
     #[test]
@@ -229,16 +229,16 @@ mod tests {
         assert_eq!(refusal(&bytes), None);
         let count_at = bytes.len() - 8 * 96 - 4;
         put(&mut bytes, count_at, 9_u16.to_le_bytes());
-        assert_eq!(refusal(&bytes), corrupt(Corrupt::TooManySignatures { claimed: 9 }));
+        assert_eq!(refusal(&bytes), corrupt(Corrupt(Rule::TooManySignatures { claimed: 9 })));
         put(&mut bytes, count_at, [0xff; 2]);
-        assert_eq!(refusal(&bytes), corrupt(Corrupt::TooManySignatures { claimed: 65535 }));
+        assert_eq!(refusal(&bytes), corrupt(Corrupt(Rule::TooManySignatures { claimed: 65535 })));
     }
 
     #[test]
     fn reserved_bytes_of_the_signature_block_are_zero() {
         for back in [1, 2] {
             let at = fixture::envelope(&[1]).len() - 96 - back;
-            assert_eq!(with(|bytes| bytes[at] = 1), corrupt(Corrupt::SignatureReserved));
+            assert_eq!(with(|bytes| bytes[at] = 1), corrupt(Corrupt(Rule::SignatureReserved)));
         }
     }
 
@@ -253,16 +253,16 @@ mod tests {
             refusal(&bytes)
         };
         assert_eq!(signatures(8192 - 40 - 4 - 8 * 96), None);
-        assert_eq!(signatures(8192 - 40 - 4 - 8 * 96 + 1), corrupt(Corrupt::EnvelopeTooLong { claimed: 8193 }));
+        assert_eq!(signatures(8192 - 40 - 4 - 8 * 96 + 1), corrupt(Corrupt(Rule::EnvelopeTooLong { claimed: 8193 })));
     }
 
     #[test]
     fn an_envelope_has_exactly_its_length() {
         let bytes = fixture::envelope(&[1]);
         for len in 0..bytes.len() {
-            assert_eq!(refusal(&bytes[..len]), corrupt(Corrupt::Truncated), "{len} bytes");
+            assert_eq!(refusal(&bytes[..len]), corrupt(Corrupt(Rule::Truncated)), "{len} bytes");
         }
-        assert_eq!(with(|bytes| bytes.push(0)), corrupt(Corrupt::TrailingBytes));
+        assert_eq!(with(|bytes| bytes.push(0)), corrupt(Corrupt(Rule::TrailingBytes)));
     }
 
     /// All rules broken at once, then mended one after the other: each failure masks all that come later.
@@ -282,16 +282,16 @@ mod tests {
             bytes[range.clone()].copy_from_slice(&good[range]);
         };
         let newer = |kind| Some(BundleFault::Incompatible(kind));
-        mend(0..8, corrupt(Corrupt::EnvelopeMagic));
+        mend(0..8, corrupt(Corrupt(Rule::EnvelopeMagic)));
         mend(8..10, newer(Incompatible::FormatVersion { found: 0 }));
         mend(16..24, newer(Incompatible::RequiredFeatures { unknown: 0xffff_fffe }));
         mend(24..30, newer(Incompatible::UpdaterTooOld { needed: [u16::MAX; 3] }));
-        mend(10..12, corrupt(Corrupt::EnvelopePrefixLength { found: 0 }));
-        mend(30..40, corrupt(Corrupt::EnvelopeReserved));
-        mend(12..16, corrupt(Corrupt::EnvelopeTooLong { claimed: u32::MAX }));
-        mend(block_at..block_at + 2, corrupt(Corrupt::TooManySignatures { claimed: u16::MAX }));
-        mend(block_at + 2..block_at + 4, corrupt(Corrupt::SignatureReserved));
-        mend(0..0, corrupt(Corrupt::TrailingBytes));
+        mend(10..12, corrupt(Corrupt(Rule::EnvelopePrefixLength { found: 0 })));
+        mend(30..40, corrupt(Corrupt(Rule::EnvelopeReserved)));
+        mend(12..16, corrupt(Corrupt(Rule::EnvelopeTooLong { claimed: u32::MAX })));
+        mend(block_at..block_at + 2, corrupt(Corrupt(Rule::TooManySignatures { claimed: u16::MAX })));
+        mend(block_at + 2..block_at + 4, corrupt(Corrupt(Rule::SignatureReserved)));
+        mend(0..0, corrupt(Corrupt(Rule::TrailingBytes)));
         bytes.pop();
         assert_eq!(refusal(&bytes), None);
     }
@@ -336,7 +336,7 @@ mod tests {
         for len in 0..envelope.len() {
             let mut buf = [0; ENVELOPE_BYTES];
             let found = Unverified::read(&mut &envelope[..len], &mut buf).err();
-            assert_eq!(found, corrupt(Corrupt::Truncated), "{len} bytes");
+            assert_eq!(found, corrupt(Corrupt(Rule::Truncated)), "{len} bytes");
         }
     }
 
@@ -351,7 +351,7 @@ mod tests {
     fn a_bad_prefix_stops_the_reading() {
         let mut source = Trickle { bytes: &[0; 100], given: 0 };
         let found = Unverified::read(&mut source, &mut [0; ENVELOPE_BYTES]).err();
-        assert_eq!(found, corrupt(Corrupt::EnvelopeMagic));
+        assert_eq!(found, corrupt(Corrupt(Rule::EnvelopeMagic)));
         assert_eq!(source.given, PREFIX_BYTES);
     }
 
@@ -360,9 +360,9 @@ mod tests {
         let mut bytes = fixture::envelope(&[1]);
         bytes[MANIFEST_AT] = 0xff;
         let unverified = Unverified::parse(&bytes).unwrap();
-        let expected = Corrupt::NotEnoughSignatures { valid: 0, threshold: 1 };
+        let expected = Corrupt(Rule::NotEnoughSignatures { valid: 0, threshold: 1 });
         assert_eq!(unverified.verify(&fixture::anchors(&[1], 1)).err(), Some(expected));
-        assert_eq!(unverified.danger_manifest(), Err(Corrupt::ManifestEncoding));
+        assert_eq!(unverified.danger_manifest(), Err(Corrupt(Rule::ManifestEncoding)));
     }
 
     /// A manifest that breaks a rule is refused even where it is signed.
@@ -373,7 +373,7 @@ mod tests {
         bytes[MANIFEST_AT + 2] = b' ';
         let sealed = Sealed::from(&Unverified::parse(&bytes).unwrap()).signed_by(&[&fixture::key(1)]).unwrap();
         let unverified = Unverified::parse(sealed.envelope()).unwrap();
-        assert_eq!(unverified.verify(&fixture::anchors(&[1], 1)).err(), Some(Corrupt::ManifestName));
+        assert_eq!(unverified.verify(&fixture::anchors(&[1], 1)).err(), Some(Corrupt(Rule::ManifestName)));
     }
 
     #[test]
@@ -385,7 +385,7 @@ mod tests {
             assert!(Unverified::parse(&bytes).unwrap().danger_manifest().is_ok());
             put(&mut bytes, 16, wrong.get().to_le_bytes());
             let found = Unverified::parse(&bytes).unwrap().danger_manifest();
-            assert_eq!(found, Err(Corrupt::ManifestFeatures));
+            assert_eq!(found, Err(Corrupt(Rule::ManifestFeatures)));
         }
     }
 }

@@ -14,7 +14,7 @@ use core::fmt;
 use p256::ecdsa::VerifyingKey;
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 
-use crate::error::{Corrupt, KeyFault};
+use crate::error::{Corrupt, KeyFault, Rule};
 use crate::units::digest::Digest;
 
 /// Bytes of an uncompressed point.
@@ -109,7 +109,7 @@ impl PublicKey {
     /// Whether `bytes`, r then s, sign `digest` with this key.
     ///
     /// # Errors
-    /// [`Corrupt::HighS`]: each signature has a second form with the larger s, which would be a second envelope of one
+    /// `HighS`: each signature has a second form with the larger s, which would be a second envelope of one
     /// manifest.
     // Not inlined: the frames of signature check and decoding would add up on a small stack.
     #[inline(never)]
@@ -118,7 +118,7 @@ impl PublicKey {
             return Ok(Holds::No);
         };
         if signature.normalize_s() != signature {
-            return Err(Corrupt::HighS { key: self.id.0 });
+            return Err(Corrupt(Rule::HighS { key: self.id.0 }));
         }
         match self.point.verify_prehash(digest.as_bytes(), &signature) {
             Ok(()) => Ok(Holds::Yes),

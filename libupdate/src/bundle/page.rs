@@ -18,7 +18,7 @@
 //! 1. The manifest names the digest of page 0, each page that of the next: one page in memory authenticates the next one.
 //! 2. Judged in this order: digest; magic; count; zeros; next; rows; rows without use, which are zero.
 
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Rule};
 use crate::manifest::{Encoding, Payload};
 use crate::units::bytes;
 use crate::units::digest::{BLOCK_BYTES, Digest};
@@ -159,13 +159,13 @@ impl<'a> PageChain<'a> {
     /// Takes the next page.
     ///
     /// # Errors
-    /// [`Corrupt::PageDigest`] before anything of the page is read; then the kinds of its layout. The chain stays where it was.
+    /// `PageDigest` before anything of the page is read; then the kinds of its layout. The chain stays where it was.
     pub fn accept<'b>(&mut self, page: &'b [u8; BLOCK_BYTES]) -> Result<Page<'b>, Corrupt> {
         if Digest::of(&[page]) != self.expected {
-            return Err(Corrupt::PageDigest { page: self.page });
+            return Err(Corrupt(Rule::PageDigest { page: self.page }));
         }
         // Each access is inside the array; `Truncated` stands for the impossible.
-        self.judge(page).unwrap_or(Err(Corrupt::Truncated))
+        self.judge(page).unwrap_or(Err(Corrupt(Rule::Truncated)))
     }
 
     fn judge<'b>(&mut self, bytes: &'b [u8; BLOCK_BYTES]) -> Option<Result<Page<'b>, Corrupt>> {
@@ -174,27 +174,27 @@ impl<'a> PageChain<'a> {
         let count = usize::try_from(chunks_left).unwrap_or(ROWS).min(ROWS);
         let last_chunk = self.first_chunk.checked_add(u64::try_from(count).ok()?)?;
         if bytes::array(bytes, 0)? != MAGIC {
-            return Some(Err(Corrupt::PageMagic { page }));
+            return Some(Err(Corrupt(Rule::PageMagic { page })));
         }
         if usize::try_from(bytes::u32_at(bytes, 8)?) != Ok(count) || count == 0 {
-            return Some(Err(Corrupt::PageCount { page }));
+            return Some(Err(Corrupt(Rule::PageCount { page })));
         }
         if !bytes::all_zero(bytes.get(12..16)?) || !bytes::all_zero(bytes.get(48..ROWS_AT)?) {
-            return Some(Err(Corrupt::PageReserved { page }));
+            return Some(Err(Corrupt(Rule::PageReserved { page })));
         }
         let next = bytes::array::<32>(bytes, 16)?;
         if (next == NONE) != (last_chunk == self.payload.geometry().chunks()) {
-            return Some(Err(Corrupt::PageNext { page }));
+            return Some(Err(Corrupt(Rule::PageNext { page })));
         }
         let (rows, unused) = bytes.get(ROWS_AT..)?.as_chunks::<ROW_BYTES>().0.split_at_checked(count)?;
         let chunk_len = u32::try_from(self.payload.geometry().chunk_len(self.first_chunk)).ok()?;
         let last_len = u32::try_from(self.payload.geometry().chunk_len(last_chunk.checked_sub(1)?)).ok()?;
         let accepted = Page { rows, chunk_len, last_len };
         if let Some(row) = (0..count).find(|row| accepted.row(*row).is_none()) {
-            return Some(Err(Corrupt::PageRow { page, row }));
+            return Some(Err(Corrupt(Rule::PageRow { page, row })));
         }
         if !unused.iter().all(|row| bytes::all_zero(row)) {
-            return Some(Err(Corrupt::PageReserved { page }));
+            return Some(Err(Corrupt(Rule::PageReserved { page })));
         }
         self.page = page.checked_add(1)?;
         self.first_chunk = last_chunk;
@@ -299,14 +299,14 @@ mod tests {
         let first = page(&rows(100), Some(Digest::of(&[&last])));
         let mut chain = chain(101, &first);
         let before = chain;
-        assert_eq!(chain.accept(&last).err(), Some(Corrupt::PageDigest { page: 0 }));
+        assert_eq!(chain.accept(&last).err(), Some(Corrupt(Rule::PageDigest { page: 0 })));
         assert_eq!(chain, before);
         assert!(chain.accept(&first).is_ok());
-        assert_eq!(chain.accept(&first).err(), Some(Corrupt::PageDigest { page: 1 }));
+        assert_eq!(chain.accept(&first).err(), Some(Corrupt(Rule::PageDigest { page: 1 })));
         for at in [0, 100, 4095] {
             let mut bytes = last;
             bytes[at] ^= 0x80;
-            assert_eq!(chain.accept(&bytes).err(), Some(Corrupt::PageDigest { page: 1 }), "byte {at}");
+            assert_eq!(chain.accept(&bytes).err(), Some(Corrupt(Rule::PageDigest { page: 1 })), "byte {at}");
         }
         assert!(chain.accept(&last).is_ok());
     }
@@ -318,29 +318,29 @@ mod tests {
 
     #[test]
     fn a_page_begins_with_its_magic() {
-        assert_eq!(refusal(|page| page[7] = b'2'), Some(Corrupt::PageMagic { page: 0 }));
+        assert_eq!(refusal(|page| page[7] = b'2'), Some(Corrupt(Rule::PageMagic { page: 0 })));
     }
 
     #[test]
     fn the_count_is_what_the_place_asks_for() {
         for count in [0_u32, 2, 4, 100, 101, u32::MAX] {
             let found = refusal(|page| page[8..12].copy_from_slice(&count.to_le_bytes()));
-            assert_eq!(found, Some(Corrupt::PageCount { page: 0 }), "{count} rows");
+            assert_eq!(found, Some(Corrupt(Rule::PageCount { page: 0 })), "{count} rows");
         }
     }
 
     #[test]
     fn what_is_reserved_is_zero() {
         for at in (12..16).chain(48..96).chain(96 + 3 * 40..4096) {
-            assert_eq!(refusal(|page| page[at] = 1), Some(Corrupt::PageReserved { page: 0 }), "byte {at}");
+            assert_eq!(refusal(|page| page[at] = 1), Some(Corrupt(Rule::PageReserved { page: 0 })), "byte {at}");
         }
     }
 
     #[test]
     fn the_last_page_names_none_and_the_others_do() {
-        assert_eq!(refusal(|page| page[20] = 1), Some(Corrupt::PageNext { page: 0 }));
+        assert_eq!(refusal(|page| page[20] = 1), Some(Corrupt(Rule::PageNext { page: 0 })));
         let early_end = page(&rows(100), None);
-        assert_eq!(chain(101, &early_end).accept(&early_end).err(), Some(Corrupt::PageNext { page: 0 }));
+        assert_eq!(chain(101, &early_end).accept(&early_end).err(), Some(Corrupt(Rule::PageNext { page: 0 })));
     }
 
     #[test]
@@ -349,7 +349,7 @@ mod tests {
             let at = 96 + 40 * number + at;
             refusal(|page| page[at..at + field.len()].copy_from_slice(field))
         };
-        let bad = |row| Some(Corrupt::PageRow { page: 0, row });
+        let bad = |row| Some(Corrupt(Rule::PageRow { page: 0, row }));
         // Codec, and its three zeros.
         assert_eq!(row(0, 0, &[3]), bad(0));
         assert_eq!(row(1, 1, &[1]), bad(1));
@@ -383,12 +383,12 @@ mod tests {
             assert_eq!(chain(3, &bytes).accept(&bytes).err(), Some(expected));
             bytes[at] = to;
         };
-        mend(0, b'L', Corrupt::PageMagic { page: 0 });
-        mend(8, 3, Corrupt::PageCount { page: 0 });
-        mend(12, 0, Corrupt::PageReserved { page: 0 });
-        mend(16, 0, Corrupt::PageNext { page: 0 });
-        mend(96, 0, Corrupt::PageRow { page: 0, row: 0 });
-        mend(96 + 3 * 40, 0, Corrupt::PageReserved { page: 0 });
+        mend(0, b'L', Corrupt(Rule::PageMagic { page: 0 }));
+        mend(8, 3, Corrupt(Rule::PageCount { page: 0 }));
+        mend(12, 0, Corrupt(Rule::PageReserved { page: 0 }));
+        mend(16, 0, Corrupt(Rule::PageNext { page: 0 }));
+        mend(96, 0, Corrupt(Rule::PageRow { page: 0, row: 0 }));
+        mend(96 + 3 * 40, 0, Corrupt(Rule::PageReserved { page: 0 }));
         assert!(chain(3, &bytes).accept(&bytes).is_ok());
     }
 

@@ -18,7 +18,7 @@
 
 use core::fmt;
 
-use crate::error::{BundleFault, Corrupt, Incompatible};
+use crate::error::{BundleFault, Corrupt, Incompatible, Rule};
 use crate::units::bytes;
 use crate::units::limits::ENVELOPE_BYTES;
 
@@ -96,7 +96,7 @@ impl Prefix {
     /// A prefix for a manifest of `manifest_len` bytes.
     ///
     /// # Errors
-    /// [`Corrupt::EnvelopeTooLong`] where the manifest does not fit an envelope.
+    /// `EnvelopeTooLong` where the manifest does not fit an envelope.
     pub fn new(manifest_len: usize, features: Features, minimum_updater: UpdaterVersion) -> Result<Self, Corrupt> {
         let manifest_len = u32::try_from(manifest_len).unwrap_or(u32::MAX);
         Self { manifest_len, features, minimum_updater }.bounded()
@@ -108,13 +108,13 @@ impl Prefix {
     /// [`BundleFault::Corrupt`], or [`BundleFault::Incompatible`] where a newer updater could read it.
     pub fn parse(bytes: &[u8; PREFIX_BYTES]) -> Result<Self, BundleFault> {
         // Each access is inside the array; `Truncated` stands for the impossible.
-        Self::judge(bytes).unwrap_or(Err(Corrupt::Truncated.into()))
+        Self::judge(bytes).unwrap_or(Err(Corrupt(Rule::Truncated).into()))
     }
 
     /// `None` never happens: the array is as long as the layout.
     fn judge(bytes: &[u8; PREFIX_BYTES]) -> Option<Result<Self, BundleFault>> {
         if bytes::array(bytes, 0)? != MAGIC {
-            return Some(Err(Corrupt::EnvelopeMagic.into()));
+            return Some(Err(Corrupt(Rule::EnvelopeMagic).into()));
         }
         let found = bytes::u16_at(bytes, 8)?;
         if found != FORMAT_VERSION {
@@ -130,10 +130,10 @@ impl Prefix {
         }
         let found = bytes::u16_at(bytes, 10)?;
         if usize::from(found) != PREFIX_BYTES {
-            return Some(Err(Corrupt::EnvelopePrefixLength { found }.into()));
+            return Some(Err(Corrupt(Rule::EnvelopePrefixLength { found }).into()));
         }
         if bytes::u16_at(bytes, 30)? != 0 || bytes::u64_at(bytes, 32)? != 0 {
-            return Some(Err(Corrupt::EnvelopeReserved.into()));
+            return Some(Err(Corrupt(Rule::EnvelopeReserved).into()));
         }
         let manifest_len = bytes::u32_at(bytes, 12)?;
         let prefix = Self { manifest_len, features, minimum_updater: UpdaterVersion(needed) };
@@ -182,7 +182,7 @@ impl Prefix {
     fn bounded(self) -> Result<Self, Corrupt> {
         match usize::try_from(self.manifest_len) {
             Ok(len) if len <= MANIFEST_BYTES => Ok(self),
-            _ => Err(Corrupt::EnvelopeTooLong { claimed: self.manifest_len }),
+            _ => Err(Corrupt(Rule::EnvelopeTooLong { claimed: self.manifest_len })),
         }
     }
 }

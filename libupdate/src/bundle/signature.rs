@@ -13,7 +13,7 @@
 
 use crate::bundle::KeyId;
 use crate::bundle::prefix::BLOCK_HEADER_BYTES;
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Rule};
 use crate::units::bytes;
 use crate::units::digest::{DIGEST_BYTES, Digest};
 use crate::units::limits::SIGNATURES;
@@ -57,12 +57,12 @@ pub fn message_digest(signed: &[u8]) -> Digest {
 
 /// The signature block's length, from its first bytes.
 pub(super) fn block_len(header: &[u8]) -> Result<usize, Corrupt> {
-    let claimed = bytes::u16_at(header, 0).ok_or(Corrupt::Truncated)?;
+    let claimed = bytes::u16_at(header, 0).ok_or(Corrupt(Rule::Truncated))?;
     if usize::from(claimed) > SIGNATURES {
-        return Err(Corrupt::TooManySignatures { claimed });
+        return Err(Corrupt(Rule::TooManySignatures { claimed }));
     }
-    if bytes::u16_at(header, 2).ok_or(Corrupt::Truncated)? != 0 {
-        return Err(Corrupt::SignatureReserved);
+    if bytes::u16_at(header, 2).ok_or(Corrupt(Rule::Truncated))? != 0 {
+        return Err(Corrupt(Rule::SignatureReserved));
     }
     Ok(usize::from(claimed).saturating_mul(SIGNATURE_BYTES).saturating_add(BLOCK_HEADER_BYTES))
 }

@@ -3,7 +3,7 @@
 use super::{BootRules, Booted, Device, Listener, Marker, News, Room, Sound, Spender, Start, Starter, Work, read_back};
 use crate::boot::{self, Boot, Consequence, Depth, Reason, Setback, Stage, Step, unfit};
 use crate::bundle::Verified;
-use crate::error::{Corrupt, Error};
+use crate::error::Error;
 use crate::gpt::write::{self, Relocate};
 use crate::gpt::{CopyState, Table, TriesLeft};
 use crate::inspect;
@@ -41,7 +41,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     /// A try is one commit, and so is what becomes of a slot that did not start; a note is one block and a flush. Every cut leaves a table
     /// from which the same boot begins again, with at most one try less.
     /// # Errors
-    /// [`Error::Table`], [`Error::Io`] for the table, [`Error::Rejected`] if the slots are not there. `Ok(None)`: no slot boots.
+    /// [`Error::Table`], [`Error::Medium`] for the table, [`Error::Rejected`] if the slots are not there. `Ok(None)`: no slot boots.
     pub fn boot<H: BlockHasher, Z: Decompressor, S: Starter<D>>(
         &mut self,
         rules: &BootRules<'_>,
@@ -300,8 +300,8 @@ fn earlier(note: BootNote) -> Setback {
 
 fn damage<E: core::error::Error>(error: Error<E>) -> Setback {
     let reason = match error {
-        Error::Corrupt(Corrupt::HashBlock { .. } | Corrupt::Superblock(_)) => Reason::ROOT_HASH,
-        Error::Corrupt(_) => Reason::CORRUPTION,
+        Error::Slot(kind) if kind.is_of_the_tree() => Reason::ROOT_HASH,
+        Error::Slot(_) => Reason::CORRUPTION,
         _ => Reason::UNREADABLE,
     };
     Setback::new(reason, error)

@@ -36,7 +36,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     /// its rollback index is below the floor. Reads only.
     ///
     /// # Errors
-    /// [`Error::Table`], [`Error::Io`] for the table.
+    /// [`Error::Table`], [`Error::Medium`] for the table.
     pub fn next(&mut self, room: &mut Room<'p>) -> Result<Next, Error<D::Error>> {
         self.look(room)?;
         let mut next = Next { boot: None, passed_over: Vec::new() };
@@ -102,7 +102,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
 /// # Durability
 /// One commit: [`transition::spend_try`].
 /// # Errors
-/// [`Error::Table`], [`Error::Io`]; those of [`transition::spend_try`]: then the slot on trial must not boot.
+/// [`Error::Table`], [`Error::Medium`]; those of [`transition::spend_try`]: then the slot on trial must not boot.
 pub fn choose_and_spend<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],

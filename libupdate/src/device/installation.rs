@@ -4,7 +4,7 @@ use heapless::String;
 
 use super::{Device, Listener, News, Room, Work, is_damage, read_back};
 use crate::bundle::{Unverified, Verified};
-use crate::error::{Corrupt, Error, Rejected};
+use crate::error::{Corrupt, Error, Needed, Rejected, Rule};
 use crate::gpt::write::Outcome;
 use crate::inspect::{self, SlotTrailer};
 use crate::install::{self, Buffers, Decompressor, Source, Tools};
@@ -148,7 +148,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         (slots, facts): (&SlotTable<'_>, &Facts<'_>),
         envelope: &'e mut [u8; ENVELOPE_BYTES],
     ) -> Result<(Admitted<'e>, Option<SlotState>), Error<D::Error>> {
-        let verified = Unverified::read(source, envelope)?.verify(self.board.view.anchors)?;
+        let verified = Unverified::read(source, envelope)?.verify(self.board.view.anchors).map_err(Error::Bundle)?;
         source.expects(&verified);
         let admitted = policy::admit(verified, facts, slots, wishes)?;
         let known = facts.slot(admitted.slot())?;
@@ -299,7 +299,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     /// Reads every byte of what a slot holds, and writes nothing. Gives bytes of all images.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] names the rule of the trailer, or the block that is wrong; [`Rejected::NoSuchSlot`]; [`Error::Io`].
+    /// [`Error::Slot`] names the rule of the trailer, or the block that is wrong; [`Rejected::NoSuchSlot`]; [`Error::Medium`].
     pub fn check<H: BlockHasher, Z: Decompressor, L: Listener>(
         &mut self,
         slot: SlotId,
@@ -313,8 +313,8 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         let found = inspect::trailer(self.disk, place, &self.board.view, trailer, [&mut *block, &mut *page])?;
         let (verified, extents) = match found {
             SlotTrailer::Valid(verified, extents) => (verified, extents),
-            SlotTrailer::NotAuthentic(kind) => return Err(kind.into()),
-            SlotTrailer::Nothing | SlotTrailer::Mark(_) => return Err(Corrupt::TrailerMissing.into()),
+            SlotTrailer::NotAuthentic(kind) => return Err(Error::Slot(kind)),
+            SlotTrailer::Nothing | SlotTrailer::Mark(_) => return Err(Error::Slot(Corrupt(Rule::TrailerMissing))),
         };
         read_back(self.disk, verified, (place, &extents), (work, &mut [leaf, block, page]), listener)
             .map(|staged| staged.total())
@@ -326,7 +326,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     /// # Durability
     /// One commit: [`transition::arm`].
     /// # Errors
-    /// [`Rejected::SlotState`] if it is not staged; [`Error::Corrupt`] names the block that is wrong; those of [`transition::arm`].
+    /// [`Rejected::SlotState`] if it is not staged; [`Error::Slot`] names the block that is wrong; those of [`transition::arm`].
     pub fn activate<H: BlockHasher, Z: Decompressor, L: Listener>(
         &mut self,
         slot: Option<SlotId>,
@@ -340,7 +340,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         let place = slots.get(slot)?;
         let found = inspect::trailer(self.disk, place, &self.board.view, trailer, [&mut *block, &mut *page])?;
         let SlotTrailer::Valid(verified, extents) = found else {
-            return Err(Rejected::SlotState { slot, needed: "staged" }.into());
+            return Err(Rejected::SlotState { slot, needed: Needed::Staged }.into());
         };
         let staged = read_back(self.disk, verified, (place, &extents), (work, &mut [leaf, block, page]), listener)?;
         let tries = self.board.tries;

@@ -2,7 +2,7 @@
 
 use super::{Device, Listener, News, Room};
 use crate::boot::{Detail, Reason};
-use crate::error::{Error, Rejected};
+use crate::error::{Error, Needed, Rejected};
 use crate::gpt::Table;
 use crate::gpt::write::{self, Outcome, Relocate, Repair};
 use crate::io::{self, BlockIo, Section};
@@ -86,11 +86,11 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     /// # Durability
     /// The note's block and a flush; no decision depends on it.
     /// # Errors
-    /// [`Rejected::SlotState`] if it is not on trial; [`Error::Io`].
+    /// [`Rejected::SlotState`] if it is not on trial; [`Error::Medium`].
     pub fn explain(&mut self, slot: SlotId, note: &Note, room: &mut Room<'p>) -> Result<(), Error<D::Error>> {
         self.look(room)?;
         if room.facts.slot(slot)?.state != SlotState::Trial {
-            return Err(Rejected::SlotState { slot, needed: "on trial" }.into());
+            return Err(Rejected::SlotState { slot, needed: Needed::OnTrial }.into());
         }
         self.leave(slot, note, room)
     }

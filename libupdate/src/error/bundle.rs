@@ -32,8 +32,8 @@ impl<E> From<BundleFault> for Error<E> {
     fn from(fault: BundleFault) -> Self {
         match fault {
             BundleFault::Source(kind) => Self::Source(kind),
-            BundleFault::Corrupt(kind) => Self::Corrupt(kind),
-            BundleFault::Incompatible(kind) => Self::Incompatible(kind),
+            BundleFault::Corrupt(kind) => Self::Bundle(kind),
+            BundleFault::Incompatible(kind) => kind.into(),
         }
     }
 }
@@ -48,4 +48,12 @@ impl fmt::Display for BundleFault {
     }
 }
 
-impl core::error::Error for BundleFault {}
+impl core::error::Error for BundleFault {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Source(kind) => Some(kind),
+            Self::Corrupt(kind) => Some(kind),
+            Self::Incompatible(kind) => Some(kind),
+        }
+    }
+}

@@ -5,10 +5,43 @@ use core::fmt;
 use crate::error::SuperblockFault;
 use crate::units::digest::Digest;
 
-/// The rule of `docs/FORMAT.md` that the bytes break, with its operands.
+/// A rule of `docs/FORMAT.md` that bytes break, with its operands.
+///
+/// Whose bytes they are, and so what helps, is the class of the [`Error`](crate::Error) that holds it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Corrupt {
+pub struct Corrupt(pub(crate) Rule);
+
+impl Corrupt {
+    /// The rule's name in `docs/FORMAT.md`, such as `TrailerCrc`.
+    #[must_use]
+    pub const fn rule(&self) -> &'static str {
+        self.0.name()
+    }
+
+    /// Whether the bytes are of a hash tree or its superblock.
+    pub(crate) const fn is_of_the_tree(&self) -> bool {
+        matches!(self.0, Rule::HashBlock { .. } | Rule::Superblock(_))
+    }
+}
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl core::error::Error for Corrupt {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match &self.0 {
+            Rule::Superblock(fault) => Some(fault),
+            _ => None,
+        }
+    }
+}
+
+/// The rules, one kind each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rule {
     /// The stream ended inside a structure.
     Truncated,
     /// Bytes follow the end of the last payload.
@@ -182,7 +215,68 @@ pub enum Corrupt {
     Roles,
 }
 
-impl fmt::Display for Corrupt {
+impl Rule {
+    #[expect(clippy::too_many_lines, reason = "one line for each kind")]
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Truncated => "Truncated",
+            Self::TrailingBytes => "TrailingBytes",
+            Self::EnvelopeMagic => "EnvelopeMagic",
+            Self::EnvelopePrefixLength { .. } => "EnvelopePrefixLength",
+            Self::EnvelopeReserved => "EnvelopeReserved",
+            Self::EnvelopeTooLong { .. } => "EnvelopeTooLong",
+            Self::TooManySignatures { .. } => "TooManySignatures",
+            Self::SignatureReserved => "SignatureReserved",
+            Self::HighS { .. } => "HighS",
+            Self::NotEnoughSignatures { .. } => "NotEnoughSignatures",
+            Self::ManifestEncoding => "ManifestEncoding",
+            Self::ManifestTooMany => "ManifestTooMany",
+            Self::ManifestTrailingBytes => "ManifestTrailingBytes",
+            Self::ManifestNotCanonical => "ManifestNotCanonical",
+            Self::ManifestName => "ManifestName",
+            Self::ManifestEmptyList => "ManifestEmptyList",
+            Self::ManifestDuplicateRole => "ManifestDuplicateRole",
+            Self::ManifestSalt => "ManifestSalt",
+            Self::ManifestImageLength { .. } => "ManifestImageLength",
+            Self::ManifestPayloadEncoding { .. } => "ManifestPayloadEncoding",
+            Self::ManifestFirstPage => "ManifestFirstPage",
+            Self::ManifestExtension => "ManifestExtension",
+            Self::ManifestDuplicateExtension => "ManifestDuplicateExtension",
+            Self::ManifestFeatures => "ManifestFeatures",
+            Self::ManifestTooLong => "ManifestTooLong",
+            Self::PageDigest { .. } => "PageDigest",
+            Self::PageMagic { .. } => "PageMagic",
+            Self::PageCount { .. } => "PageCount",
+            Self::PageReserved { .. } => "PageReserved",
+            Self::PageNext { .. } => "PageNext",
+            Self::PageRow { .. } => "PageRow",
+            Self::CarriedDigest { .. } => "CarriedDigest",
+            Self::Decompress { .. } => "Decompress",
+            Self::HashBlock { .. } => "HashBlock",
+            Self::Chunk { .. } => "Chunk",
+            Self::ReadBack { .. } => "ReadBack",
+            Self::TreeReadBack => "TreeReadBack",
+            Self::Superblock(_) => "Superblock",
+            Self::TrailerMissing => "TrailerMissing",
+            Self::TrailerLength { .. } => "TrailerLength",
+            Self::TrailerCrc => "TrailerCrc",
+            Self::TrailerPadding => "TrailerPadding",
+            Self::MarkCrc => "MarkCrc",
+            Self::MarkPadding => "MarkPadding",
+            Self::BootNoteMissing => "BootNoteMissing",
+            Self::BootNoteCrc => "BootNoteCrc",
+            Self::BootNoteReserved => "BootNoteReserved",
+            Self::BootNoteDetail => "BootNoteDetail",
+            Self::TrailerUnreadable => "TrailerUnreadable",
+            Self::TrailerReadBack => "TrailerReadBack",
+            Self::OtherCompatible => "OtherCompatible",
+            Self::TrailersDiffer => "TrailersDiffer",
+            Self::Roles => "Roles",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
     #[expect(clippy::too_many_lines, reason = "one line for each kind")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -252,5 +346,3 @@ impl fmt::Display for Corrupt {
         }
     }
 }
-
-impl core::error::Error for Corrupt {}

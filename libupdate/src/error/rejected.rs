@@ -29,6 +29,8 @@ pub enum Incompatible {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Rejected {
+    /// The bundle is for a newer updater.
+    Incompatible(Incompatible),
     /// None of the manifest's compatibles equals the profile's.
     Compatible,
     /// The version is lower than the booted one's.
@@ -65,7 +67,7 @@ pub enum Rejected {
         /// The slot.
         slot: SlotId,
         /// What it would have to be.
-        needed: &'static str,
+        needed: Needed,
     },
     /// The slot does not run, and never completed a boot: nobody knows whether it works.
     NeverBooted {
@@ -81,6 +83,37 @@ pub enum Rejected {
         /// The slot.
         slot: SlotId,
     },
+}
+
+/// What a slot would have to be for an act.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Needed {
+    /// Complete, in the boot order, with tries left, and not yet good.
+    OnTrial,
+    /// Complete and out of the boot order.
+    Staged,
+    /// On its way to a trial, or ready to be armed.
+    ArmedOrStaged,
+    /// Marked good.
+    Good,
+    /// Of a priority above 0.
+    InBootOrder,
+    /// Without bits, as in a new table.
+    Empty,
+}
+
+impl fmt::Display for Needed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OnTrial => "on trial",
+            Self::Staged => "staged",
+            Self::ArmedOrStaged => "armed or staged",
+            Self::Good => "good",
+            Self::InBootOrder => "in the boot order (its priority is 0)",
+            Self::Empty => "empty, as on a disk that is being provisioned",
+        })
+    }
 }
 
 impl fmt::Display for Incompatible {
@@ -100,6 +133,7 @@ impl fmt::Display for Incompatible {
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Incompatible(kind) => kind.fmt(f),
             Self::Compatible => f.write_str("the bundle is for another compatible than this device's"),
             Self::Downgrade => f.write_str("the bundle's version is lower than the booted one"),
             Self::RollbackIndex { found, floor } => write!(f, "rollback index {found} is below the floor {floor}"),
@@ -121,4 +155,11 @@ impl fmt::Display for Rejected {
 }
 
 impl core::error::Error for Incompatible {}
-impl core::error::Error for Rejected {}
+impl core::error::Error for Rejected {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Incompatible(kind) => Some(kind),
+            _ => None,
+        }
+    }
+}

@@ -84,13 +84,6 @@ pub enum TableFault {
         /// The field.
         found: Lba,
     },
-    /// The table has no entry of this number.
-    NoSuchEntry {
-        /// Number of the entry, from 1.
-        entry: u32,
-    },
-    /// More entries to be changed at once than there can be slots.
-    TooManyEdits,
     /// A partition of the profile is not in the table.
     PartitionMissing {
         /// The slot.
@@ -136,8 +129,6 @@ impl fmt::Display for TableFault {
             Self::AlternateLba { found } => {
                 write!(f, "no backup GPT can stand at {found}, where the primary places it")
             }
-            Self::NoSuchEntry { entry } => write!(f, "the GPT has no entry {entry}"),
-            Self::TooManyEdits => f.write_str("more GPT entries to change at once than a device has slots"),
             Self::PartitionMissing { slot } => write!(f, "a partition of slot {slot} is not in the table"),
             Self::PartitionAmbiguous { slot } => write!(f, "two partitions match the profile's slot {slot}"),
             Self::ChangedUnderUs => f.write_str("the partition table changed since it was read"),

@@ -1,6 +1,6 @@
 //! The array of entries of one copy, read in pieces through the caller's scratch.
 
-use crate::error::{Error, NoSpace, TableFault};
+use crate::error::{Error, Misuse, TableFault};
 use crate::io::{self, BlockIo};
 use crate::units::block::{BlockSize, Lba};
 use crate::units::limits::GPT_ENTRIES;
@@ -15,10 +15,10 @@ pub const SCRATCH_BYTES: usize = 4096;
 const HELD: usize = 64;
 
 /// # Errors
-/// [`NoSpace::Buffer`] where `scratch` is smaller than [`SCRATCH_BYTES`].
+/// [`Misuse::Buffer`] where `scratch` is smaller than [`SCRATCH_BYTES`].
 pub(crate) fn check_scratch<E>(scratch: &[u8]) -> Result<(), Error<E>> {
     if scratch.len() < SCRATCH_BYTES {
-        return Err(NoSpace::Buffer { needed: SCRATCH_BYTES, got: scratch.len() }.into());
+        return Err(Misuse::Buffer { needed: SCRATCH_BYTES, got: scratch.len() }.into());
     }
     Ok(())
 }
@@ -26,7 +26,7 @@ pub(crate) fn check_scratch<E>(scratch: &[u8]) -> Result<(), Error<E>> {
 /// Shows every piece of the array to `each`, with the index of its first entry. Returns the CRC32 of the array as read.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Medium`].
 pub(crate) fn pieces<D: BlockIo>(
     disk: &mut D,
     header: &Header,
@@ -69,7 +69,7 @@ pub(crate) fn numbered(first: u32, piece: &[u8]) -> impl Iterator<Item = (EntryN
 /// Judges the whole array: its checksum, then every entry's range, then that no two overlap.
 ///
 /// # Errors
-/// [`Error::Io`], or the first rule that is broken.
+/// [`Error::Medium`], or the first rule that is broken.
 pub(crate) fn judge<D: BlockIo>(disk: &mut D, header: &Header, scratch: &mut [u8]) -> Result<(), Error<D::Error>> {
     let block_size = disk.block_size();
     let mut next = Some(0);
@@ -201,8 +201,8 @@ mod tests {
             assert_eq!(numbers, [1, 100, 128]);
         }
         let short = Table::read(&mut disk, &mut [0; 4095]);
-        assert_eq!(short, Err(Error::NoSpace(NoSpace::Buffer { needed: 4096, got: 4095 })));
-        assert_eq!(Table::read(&mut disk, &mut []), Err(Error::NoSpace(NoSpace::Buffer { needed: 4096, got: 0 })));
+        assert_eq!(short, Err(Error::Misuse(Misuse::Buffer { needed: 4096, got: 4095 })));
+        assert_eq!(Table::read(&mut disk, &mut []), Err(Error::Misuse(Misuse::Buffer { needed: 4096, got: 0 })));
     }
 
     #[test]

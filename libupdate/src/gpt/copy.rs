@@ -1,6 +1,6 @@
 //! One of the two copies of a table: header and entries, judged together.
 
-use crate::error::{Error, TableFault};
+use crate::error::{Error, Medium, TableFault};
 use crate::io::{self, BlockIo};
 use crate::units::block::Lba;
 
@@ -89,7 +89,7 @@ impl CopyReport {
     /// Reads and judges the copy whose header is at `at`.
     ///
     /// # Errors
-    /// [`Error::NoSpace`] only: a copy that cannot be read is faulty, not the end.
+    /// [`Error::Misuse`] only: a copy that cannot be read is faulty, not the end.
     pub(super) fn read<D: BlockIo>(
         disk: &mut D,
         at: Lba,
@@ -99,7 +99,7 @@ impl CopyReport {
         match report.judge(disk, at, scratch) {
             Ok(()) => Ok((report, None)),
             Err(Error::Table(fault)) => Ok((Self { state: CopyState::Faulty(fault), ..report }, None)),
-            Err(error @ Error::Io(_)) => {
+            Err(error @ Error::Medium(Medium::Failed(_))) => {
                 Ok((Self { state: CopyState::Faulty(TableFault::Unreadable), ..report }, Some(error)))
             }
             Err(error) => Err(error),

@@ -12,7 +12,7 @@
 //! 3. `IGNOREME` in place of a signature: the other copy serves and this one is never written. Both ignored: no table.
 //! 4. A copy that cannot be read is a faulty copy. Only when neither can be read is it the disk that failed.
 
-use crate::error::{Error, TableFault};
+use crate::error::{Error, Medium, Misuse, TableFault};
 use crate::io::{self, BlockIo};
 use crate::units::block::{BlockCount, BlockSize, Lba};
 
@@ -50,7 +50,7 @@ impl BothCopies {
     /// Reads and judges both copies through `scratch`, 4096 bytes at least; more means fewer reads. Reads only.
     ///
     /// # Errors
-    /// [`Error::Io`] where neither copy can be read; [`TableFault::DiskTooSmall`]; [`Error::NoSpace`] for the scratch.
+    /// [`Error::Medium`] where neither copy can be read; [`TableFault::DiskTooSmall`]; [`Error::Misuse`] for the scratch.
     pub fn read<D: BlockIo>(disk: &mut D, scratch: &mut [u8]) -> Result<Self, Error<D::Error>> {
         array::check_scratch(scratch)?;
         let (block_size, blocks) = (disk.block_size(), disk.block_count());
@@ -114,7 +114,7 @@ fn hinted_backup<D: BlockIo>(disk: &mut D, last: Lba, scratch: &mut [u8]) -> Res
     let block = scratch.get_mut(..disk.block_size().bytes()).unwrap_or_default();
     match io::read(disk, PRIMARY_LBA, block) {
         Ok(()) => Ok(header::damaged_alternate(block).filter(|place| *place > PRIMARY_LBA && *place < last)),
-        Err(Error::Io(_)) => Ok(None),
+        Err(Error::Medium(Medium::Failed(_))) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -185,7 +185,7 @@ impl Table {
     /// Shows every used entry to `each`, in the order of their numbers. Reads only, from the copy that serves.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`TableFault::ChangedUnderUs`] where the entries are no longer those that were read: what `each`
+    /// [`Error::Medium`]; [`TableFault::ChangedUnderUs`] where the entries are no longer those that were read: what `each`
     /// saw is then worth nothing.
     pub fn entries<D: BlockIo>(
         &self,
@@ -207,7 +207,7 @@ impl Table {
     /// before.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`TableFault::NoSuchEntry`]; [`TableFault::EntryRange`] where the table changed.
+    /// [`Error::Medium`]; [`Misuse::NoSuchEntry`]; [`TableFault::EntryRange`] where the table changed.
     pub fn read_entry<D: BlockIo>(
         &self,
         disk: &mut D,
@@ -215,7 +215,7 @@ impl Table {
         scratch: &mut [u8],
     ) -> Result<Option<Entry>, Error<D::Error>> {
         array::check_scratch(scratch)?;
-        let missing = TableFault::NoSuchEntry { entry: number.get() };
+        let missing = Misuse::NoSuchEntry { entry: number.get() };
         let place = EntryPlace::new(number, &self.header, self.block_size).ok_or(missing)?;
         let at = self.header.entries_lba().plus(place.block).ok_or(missing)?;
         let block = scratch.get_mut(..self.block_size.bytes()).unwrap_or_default();
@@ -313,7 +313,8 @@ mod tests {
         for bad in [h2, e2, e2 + 31] {
             assert_eq!(read(&[bad]), Ok((Valid, UNREADABLE)), "block {bad}");
         }
-        let failed = |at| Err(Error::Io(IoError { access: Access::Read, at: lba(at), cause: Failed }));
+        let failed =
+            |at| Err(Error::Medium(Medium::Failed(IoError { access: Access::Read, at: lba(at), cause: Failed })));
         assert_eq!(read(&[1, h2]), failed(1));
         assert_eq!(read(&[2, e2]), failed(2));
         let mut other_is_damaged = damaged(layout, &["h2"]);
@@ -406,8 +407,8 @@ mod tests {
         assert_eq!(read(3).unwrap().map(|entry| entry.number.get()), Some(3));
         assert_eq!(read(2), Ok(None));
         assert_eq!(read(128), Ok(None));
-        assert_eq!(read(129), Err(TableFault::NoSuchEntry { entry: 129 }.into()));
-        assert_eq!(read(u32::MAX), Err(TableFault::NoSuchEntry { entry: u32::MAX }.into()));
+        assert_eq!(read(129), Err(Misuse::NoSuchEntry { entry: 129 }.into()));
+        assert_eq!(read(u32::MAX), Err(Misuse::NoSuchEntry { entry: u32::MAX }.into()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The first blocks of an image, checked before the kernel reads them: every superblock is among them, so that a damaged one is found
 //! here and does not restart the machine.
 
-use crate::error::{Corrupt, Error, NoSpace};
+use crate::error::{Corrupt, Error, Misuse, Rule};
 use crate::io::{BlockIo, Window};
 use crate::region::Block;
 use crate::units::block::ByteOffset;
@@ -14,7 +14,7 @@ const BLOCKS: usize = 16;
 /// Reads the start of an image, and the hash blocks above it. `data` has room for at least one block.
 ///
 /// # Errors
-/// [`Error::Corrupt`] names the chunk or hash block; [`Error::Io`]; [`NoSpace::Buffer`].
+/// [`Error::Slot`] names the chunk or hash block; [`Error::Medium`]; [`Misuse::Buffer`].
 pub(crate) fn check<D: BlockIo, H: BlockHasher>(
     window: &mut Window<'_, D>,
     tree: &Tree<'_>,
@@ -29,14 +29,14 @@ pub(crate) fn check<D: BlockIo, H: BlockHasher>(
         tree.load_block(window, 0, 0, leaf, hasher)?;
     }
     let got = data.len();
-    let one = data.get_mut(..BLOCK_BYTES).ok_or(NoSpace::Buffer { needed: BLOCK_BYTES, got })?;
+    let one = data.get_mut(..BLOCK_BYTES).ok_or(Misuse::Buffer { needed: BLOCK_BYTES, got })?;
     for block in 0..tree.geometry.chunk_blocks(0).min(BLOCKS) {
         let offset = u64::try_from(block.saturating_mul(BLOCK_BYTES)).unwrap_or(u64::MAX);
         window.read(ByteOffset::new(offset), one)?;
         let mut digest = [0; DIGEST_BYTES];
         hasher.hash_blocks(tree.salt, one, &mut digest);
         if digest_at(leaf, block).is_none_or(|wanted| *wanted.as_bytes() != digest) {
-            return Err(Corrupt::Chunk { chunk: 0 }.into());
+            return Err(Error::Slot(Corrupt(Rule::Chunk { chunk: 0 })));
         }
     }
     Ok(())

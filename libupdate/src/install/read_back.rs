@@ -8,7 +8,7 @@
 //! ```
 //! One pass over the data; each hash block above level 0 is checked against its parent when it is loaded, once for 128 chunks.
 
-use crate::error::{Corrupt, Error, NoSpace};
+use crate::error::{Corrupt, Error, Misuse, Rule};
 use crate::install::progress::{Meter, Observer, Phase};
 use crate::io::{BlockIo, Window};
 use crate::units::bytes::len_u64;
@@ -50,7 +50,7 @@ pub(crate) enum Stored {
 /// Reads a partition and checks every byte of image, superblock and hash tree.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Corrupt`] names the chunk or hash block; [`Error::Interrupted`].
+/// [`Error::Medium`]; [`Error::Slot`] names the chunk or hash block; [`Error::Interrupted`].
 // Not inlined: an installation and a boot share it.
 #[inline(never)]
 pub(crate) fn partition<D: BlockIo, H: BlockHasher, O: Observer>(
@@ -61,16 +61,16 @@ pub(crate) fn partition<D: BlockIo, H: BlockHasher, O: Observer>(
     (meter, observer): (&mut Meter, &mut O),
 ) -> Result<(), Error<D::Error>> {
     window.read(tree.geometry.hash_offset(), buffers.leaf)?;
-    Superblock::check(buffers.leaf, tree).map_err(Corrupt::Superblock)?;
+    Superblock::check(buffers.leaf, tree).map_err(|fault| Error::Slot(Corrupt(Rule::Superblock(fault))))?;
     let mut parents = ParentCache::new(*tree);
     for chunk in 0..tree.geometry.chunks() {
         let expected = parents.expected_chunk(window, chunk, hasher)?;
-        let wrong = Corrupt::Chunk { chunk };
+        let wrong = Corrupt(Rule::Chunk { chunk });
         if hash_stored(window, tree, chunk, buffers, hasher)? != expected {
-            return Err(wrong.into());
+            return Err(Error::Slot(wrong));
         }
         if stored_leaf(window, tree, chunk, buffers)? == Stored::Differs {
-            return Err(Corrupt::HashBlock { level: 0, index: chunk }.into());
+            return Err(Error::Slot(Corrupt(Rule::HashBlock { level: 0, index: chunk })));
         }
         meter.done(observer, chunk_len(tree, chunk), 0)?;
     }
@@ -80,7 +80,7 @@ pub(crate) fn partition<D: BlockIo, H: BlockHasher, O: Observer>(
 /// Reads one partition and checks every byte of image, superblock and hash tree.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Corrupt`] names the chunk or hash block; [`Error::Interrupted`].
+/// [`Error::Medium`]; [`Error::Slot`] names the chunk or hash block; [`Error::Interrupted`].
 pub fn image<D: BlockIo, H: BlockHasher, O: Observer>(
     window: &mut Window<'_, D>,
     tree: &Tree<'_>,
@@ -105,9 +105,9 @@ pub(crate) fn hash_stored<D: BlockIo, H: BlockHasher>(
     buffers: &mut Buffers<'_>,
     hasher: &mut H,
 ) -> Result<Digest, Error<D::Error>> {
-    let start = tree.geometry.chunk_offset(chunk).ok_or(Corrupt::Chunk { chunk })?;
+    let start = tree.geometry.chunk_offset(chunk).ok_or(Error::Slot(Corrupt(Rule::Chunk { chunk })))?;
     pieces(tree, chunk, buffers, |offset, piece, digests| {
-        let at = start.plus(offset).ok_or(Corrupt::Chunk { chunk })?;
+        let at = start.plus(offset).ok_or(Error::Slot(Corrupt(Rule::Chunk { chunk })))?;
         hasher.hash_blocks(tree.salt, window.lend(at, piece)?, digests);
         Ok(())
     })?;
@@ -123,7 +123,7 @@ pub(crate) fn stored_leaf<D: BlockIo>(
 ) -> Result<Stored, Error<D::Error>> {
     let Some(at) = tree.geometry.block_offset(0, chunk) else { return Ok(Stored::Equal) };
     let got = buffers.data.len();
-    let stored = buffers.data.get_mut(..BLOCK_BYTES).ok_or(NoSpace::Buffer { needed: BLOCK_BYTES, got })?;
+    let stored = buffers.data.get_mut(..BLOCK_BYTES).ok_or(Misuse::Buffer { needed: BLOCK_BYTES, got })?;
     window.read(at, stored)?;
     Ok(if stored == buffers.leaf { Stored::Equal } else { Stored::Differs })
 }
@@ -143,7 +143,7 @@ pub(crate) fn pieces<E>(
     let whole = got.saturating_sub(got % BLOCK_BYTES);
     while left > 0 {
         let len = left.min(whole).min(CHUNK_BYTES);
-        let needed = NoSpace::Buffer { needed: BLOCK_BYTES, got };
+        let needed = Misuse::Buffer { needed: BLOCK_BYTES, got };
         let piece = buffers.data.get_mut(..len).filter(|piece| !piece.is_empty()).ok_or(needed)?;
         let places = (len / BLOCK_BYTES).saturating_mul(DIGEST_BYTES);
         let (mine, rest) = core::mem::take(&mut digests).split_at_mut_checked(places).ok_or(needed)?;

@@ -9,7 +9,7 @@
 //! | 1, 2, 3, 4, 5 | 1, 2, 4, 8, 16 |
 //! | 6 and more | 32 |
 
-use crate::error::Error;
+use crate::error::{Error, Medium};
 use crate::io::{BlockIo, Window};
 use crate::units::block::ByteOffset;
 use crate::units::bytes::{all_zero, len_u64};
@@ -98,7 +98,7 @@ fn stands<D: BlockIo>(
         let (Some(offset), Some(memory)) = (at, memory.get_mut(..wanted.len())) else { return Ok(Found::Other) };
         match window.lend(offset, memory) {
             Ok(stored) if stored == wanted => {}
-            Ok(_) | Err(Error::Io(_)) => return Ok(Found::Other),
+            Ok(_) | Err(Error::Medium(Medium::Failed(_))) => return Ok(Found::Other),
             Err(other) => return Err(other),
         }
         at = offset.plus(len_u64(wanted));

@@ -9,7 +9,7 @@ use embedded_io::{Read, ReadExactError};
 
 use crate::bundle::Verified;
 use crate::bundle::page::{self, PageChain, Row};
-use crate::error::{Corrupt, Error, NoSpace};
+use crate::error::{Corrupt, Error, Medium, Misuse, Rule};
 use crate::install::Buffers;
 use crate::install::progress::{Meter, Observer};
 use crate::install::read_back;
@@ -159,11 +159,11 @@ fn levels<D: BlockIo, R: Source, H: BlockHasher>(
     window.write(tree.geometry.hash_offset(), buffers.leaf)?;
     let mut parents = ParentCache::new(*tree);
     for (level, index) in tree.geometry.shipped() {
-        let wrong = Corrupt::HashBlock { level, index };
+        let wrong = Corrupt(Rule::HashBlock { level, index });
         source.read_exact(&mut buffers.leaf[..]).map_err(lost)?;
         let expected = parents.expected(window, level, index, hasher).map_err(not_kept)?;
-        tree.check_block(expected, level, index, buffers.leaf, hasher)?;
-        window.write(tree.geometry.block_offset(level, index).ok_or(wrong)?, buffers.leaf)?;
+        tree.check_block(expected, level, index, buffers.leaf, hasher).map_err(Error::Bundle)?;
+        window.write(tree.geometry.block_offset(level, index).ok_or(Error::Bundle(wrong))?, buffers.leaf)?;
     }
     Ok(())
 }
@@ -176,16 +176,16 @@ fn carried<R: Source, E>(
     buffers: &mut Buffers<'_>,
     pages: &mut Option<PageChain<'_>>,
 ) -> Result<Row, Error<E>> {
-    let wrong = Corrupt::Chunk { chunk };
+    let wrong = Corrupt(Rule::Chunk { chunk });
     let Some(pages) = pages else {
-        let len = u32::try_from(place.tree.geometry.chunk_len(chunk)).map_err(|_| wrong)?;
+        let len = u32::try_from(place.tree.geometry.chunk_len(chunk)).map_err(|_| Error::Bundle(wrong))?;
         return Ok(Row::Raw { len });
     };
     if chunk == pages.next_chunk() {
         source.read_exact(&mut buffers.page[..]).map_err(lost)?;
-        pages.accept(buffers.page)?;
+        pages.accept(buffers.page).map_err(Error::Bundle)?;
     }
-    page::row(buffers.page, place.payload, chunk).ok_or(wrong.into())
+    page::row(buffers.page, place.payload, chunk).ok_or(Error::Bundle(wrong))
 }
 
 /// Whether the target holds the chunk and its level-0 block already. A target that cannot be read does not.
@@ -198,14 +198,14 @@ fn holds<D: BlockIo, H: BlockHasher>(
     hasher: &mut H,
 ) -> Result<bool, Error<D::Error>> {
     let stored = match read_back::hash_stored(window, &place.tree, chunk, buffers, hasher) {
-        Err(Error::Io(_)) => return Ok(false),
+        Err(Error::Medium(Medium::Failed(_))) => return Ok(false),
         other => other?,
     };
     if stored != expected {
         return Ok(false);
     }
     let same = match read_back::stored_leaf(window, &place.tree, chunk, buffers) {
-        Err(Error::Io(_)) => read_back::Stored::Differs,
+        Err(Error::Medium(Medium::Failed(_))) => read_back::Stored::Differs,
         other => other?,
     };
     if same == read_back::Stored::Differs {
@@ -231,7 +231,7 @@ where
     Z: Decompressor,
 {
     let mut kept = 0;
-    let start = place.tree.geometry.chunk_offset(chunk).ok_or(Corrupt::Chunk { chunk })?;
+    let start = place.tree.geometry.chunk_offset(chunk).ok_or(Error::Bundle(Corrupt(Rule::Chunk { chunk })))?;
     let whole = place.tree.geometry.chunk_len(chunk);
     match buffers.data.get_mut(..whole) {
         Some(data) => {
@@ -240,7 +240,7 @@ where
                 Row::Zero => zeros(data),
                 Row::Zstd { .. } => data,
             };
-            check_whole(place, (chunk, expected), data, buffers.leaf, tools.hasher)?;
+            check_whole(place, (chunk, expected), data, buffers.leaf, tools.hasher).map_err(Error::Bundle)?;
             match look(window, (start, data), looks, [&mut *buffers.block, &mut *buffers.carried])? {
                 Found::Same => kept = len_u64(data),
                 Found::Other => window.write(start, data)?,
@@ -260,7 +260,7 @@ fn check_whole<H: BlockHasher>(
     leaf: &mut [u8; BLOCK_BYTES],
     hasher: &mut H,
 ) -> Result<(), Corrupt> {
-    let wrong = Corrupt::Chunk { chunk };
+    let wrong = Corrupt(Rule::Chunk { chunk });
     leaf.fill(0);
     let digests = (data.len() / BLOCK_BYTES).saturating_mul(DIGEST_BYTES);
     hasher.hash_blocks(place.tree.salt, data, leaf.get_mut(..digests).ok_or(wrong)?);
@@ -276,8 +276,8 @@ fn settle_in_pieces<D: BlockIo, R: Source, H: BlockHasher>(
     buffers: &mut Buffers<'_>,
     hasher: &mut H,
 ) -> Result<(), Error<D::Error>> {
-    let wrong = Corrupt::Chunk { chunk };
-    let start = place.tree.geometry.chunk_offset(chunk).ok_or(wrong)?;
+    let wrong = Corrupt(Rule::Chunk { chunk });
+    let start = place.tree.geometry.chunk_offset(chunk).ok_or(Error::Bundle(wrong))?;
     read_back::pieces(&place.tree, chunk, buffers, |offset, piece, digests| {
         let piece = match carried {
             Row::Raw { .. } => source.lend(piece).map_err(lost)?,
@@ -285,9 +285,9 @@ fn settle_in_pieces<D: BlockIo, R: Source, H: BlockHasher>(
             Row::Zstd { .. } => piece,
         };
         hasher.hash_blocks(place.tree.salt, piece, digests);
-        window.write(start.plus(offset).ok_or(wrong)?, piece)
+        window.write(start.plus(offset).ok_or(Error::Bundle(wrong))?, piece)
     })?;
-    if place.tree.digest_of_chunk(buffers.leaf, hasher) == expected { Ok(()) } else { Err(wrong.into()) }
+    if place.tree.digest_of_chunk(buffers.leaf, hasher) == expected { Ok(()) } else { Err(Error::Bundle(wrong)) }
 }
 
 fn zeros(bytes: &mut [u8]) -> &[u8] {
@@ -306,14 +306,14 @@ fn unpack<R: Source, Z: Decompressor, E>(
     let Row::Zstd { carried_len, digest } = carried else { return Ok(()) };
     let got = buffers.carried.len();
     let len = usize::try_from(carried_len).unwrap_or(usize::MAX);
-    let packed = buffers.carried.get_mut(..len).ok_or(NoSpace::Buffer { needed: CHUNK_BYTES, got })?;
+    let packed = buffers.carried.get_mut(..len).ok_or(Misuse::Buffer { needed: CHUNK_BYTES, got })?;
     source.read_exact(packed).map_err(lost)?;
     if Digest::of(&[packed]) != digest {
-        return Err(Corrupt::CarriedDigest { chunk }.into());
+        return Err(Error::Bundle(Corrupt(Rule::CarriedDigest { chunk })));
     }
     let got = buffers.data.len();
-    let data = buffers.data.get_mut(..whole).ok_or(NoSpace::Buffer { needed: whole, got })?;
-    decompressor.decompress(packed, data).ok_or(Corrupt::Decompress { chunk })?;
+    let data = buffers.data.get_mut(..whole).ok_or(Misuse::Buffer { needed: whole, got })?;
+    decompressor.decompress(packed, data).ok_or(Error::Bundle(Corrupt(Rule::Decompress { chunk })))?;
     Ok(())
 }
 
@@ -343,21 +343,23 @@ fn unpack_each<R: Source, Z: Decompressor, E>(
     let mut packed = heapless::Vec::<Packed<'_>, AT_ONCE>::new();
     let places = buffers.carried.chunks_mut(CHUNK_BYTES).zip(buffers.data.chunks_mut(CHUNK_BYTES));
     for (chunk, (carried, data)) in chunks.zip(places) {
-        let wrong = Corrupt::Chunk { chunk };
+        let wrong = Corrupt(Rule::Chunk { chunk });
         let Some(Row::Zstd { carried_len, digest }) = page::row(buffers.page, place.payload, chunk) else {
-            return Err(wrong.into());
+            return Err(Error::Bundle(wrong));
         };
-        let carried = carried.get_mut(..usize::try_from(carried_len).map_err(|_| wrong)?).ok_or(wrong)?;
+        let carried = carried
+            .get_mut(..usize::try_from(carried_len).map_err(|_| Error::Bundle(wrong))?)
+            .ok_or(Error::Bundle(wrong))?;
         source.read_exact(carried).map_err(lost)?;
         if Digest::of(&[carried]) != digest {
-            return Err(Corrupt::CarriedDigest { chunk }.into());
+            return Err(Error::Bundle(Corrupt(Rule::CarriedDigest { chunk })));
         }
-        let data = data.get_mut(..place.tree.geometry.chunk_len(chunk)).ok_or(wrong)?;
-        packed.push(Packed { carried, chunk: data }).map_err(|_| wrong)?;
+        let data = data.get_mut(..place.tree.geometry.chunk_len(chunk)).ok_or(Error::Bundle(wrong))?;
+        packed.push(Packed { carried, chunk: data }).map_err(|_| Error::Bundle(wrong))?;
     }
     decompressor.decompress_each(&mut packed).map_err(|place| {
         let chunk = first.saturating_add(u64::try_from(place).unwrap_or(0));
-        Corrupt::Decompress { chunk }.into()
+        Error::Bundle(Corrupt(Rule::Decompress { chunk }))
     })
 }
 
@@ -375,7 +377,7 @@ fn leaf<D: BlockIo>(
 /// A source that ended is a truncated bundle; one that failed is not the bundle's fault.
 fn lost<S: embedded_io::Error, E>(error: ReadExactError<S>) -> Error<E> {
     match error {
-        ReadExactError::UnexpectedEof => Error::Corrupt(Corrupt::Truncated),
+        ReadExactError::UnexpectedEof => Error::Bundle(Corrupt(Rule::Truncated)),
         ReadExactError::Other(error) => Error::Source(error.kind()),
     }
 }

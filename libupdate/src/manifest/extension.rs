@@ -1,6 +1,6 @@
 //! Room for what later versions of the manifest say.
 
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Rule};
 use crate::units::limits::EXTENSION_BYTES;
 
 /// Number of an extension. An open set: version 1 of the format defines none.
@@ -18,9 +18,9 @@ impl<'a> Extension<'a> {
     /// Borrows the bytes.
     ///
     /// # Errors
-    /// [`Corrupt::ManifestExtension`] where there are more than the bound.
+    /// `ManifestExtension` where there are more than the bound.
     pub const fn new(id: ExtensionId, bytes: &'a [u8]) -> Result<Self, Corrupt> {
-        if bytes.len() > EXTENSION_BYTES { Err(Corrupt::ManifestExtension) } else { Ok(Self { id, bytes }) }
+        if bytes.len() > EXTENSION_BYTES { Err(Corrupt(Rule::ManifestExtension)) } else { Ok(Self { id, bytes }) }
     }
 
     /// Which extension it is.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Rule};
 use crate::units::limits::NAME_BYTES;
 
 /// A compatible, a version or a role: 1 to 64 characters of `[A-Za-z0-9._+~-]`.
@@ -13,11 +13,11 @@ impl<'a> Name<'a> {
     /// Borrows the string.
     ///
     /// # Errors
-    /// [`Corrupt::ManifestName`] where it is empty, too long or has another character.
+    /// `ManifestName` where it is empty, too long or has another character.
     pub fn new(text: &'a str) -> Result<Self, Corrupt> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._+~-".contains(&byte);
         if text.is_empty() || text.len() > NAME_BYTES || !text.bytes().all(plain) {
-            return Err(Corrupt::ManifestName);
+            return Err(Corrupt(Rule::ManifestName));
         }
         Ok(Self(text))
     }

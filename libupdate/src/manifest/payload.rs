@@ -1,6 +1,6 @@
 //! One image of a release.
 
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Rule};
 use crate::manifest::Name;
 use crate::units::block::ByteLen;
 use crate::units::digest::{Digest, RootHash, Salt};
@@ -39,7 +39,7 @@ impl<'a> Payload<'a> {
     /// The payload for `role`.
     ///
     /// # Errors
-    /// [`Corrupt::ManifestImageLength`] where the image is empty or larger than the bound.
+    /// `ManifestImageLength` where the image is empty or larger than the bound.
     pub fn new(
         role: Name<'a>,
         image_len: ByteLen,
@@ -48,7 +48,7 @@ impl<'a> Payload<'a> {
         encoding: Encoding,
     ) -> Result<Self, Corrupt> {
         let data_blocks = image_len.get().div_ceil(BLOCK);
-        let out_of_bounds = Corrupt::ManifestImageLength { image_len: image_len.get(), data_blocks };
+        let out_of_bounds = Corrupt(Rule::ManifestImageLength { image_len: image_len.get(), data_blocks });
         let geometry = Geometry::from_image_len(image_len).ok_or(out_of_bounds)?;
         Ok(Self { role, image_len, geometry, salt, root_hash, encoding })
     }

@@ -139,7 +139,7 @@ fn encoding_gives_the_same_bytes_as_by_hand() {
     assert_eq!(again(&manifest, &mut [0; 1024]).map(|again| again.encoded().to_vec()), Ok(bytes.clone()));
     assert_eq!(again(&manifest, &mut [0; 1024]), Ok(manifest));
     assert_eq!(again(&manifest, &mut vec![0; bytes.len()]), Ok(manifest));
-    assert_eq!(again(&manifest, &mut vec![0; bytes.len() - 1]), Err(Corrupt::ManifestTooLong));
+    assert_eq!(again(&manifest, &mut vec![0; bytes.len() - 1]), Err(Corrupt(Rule::ManifestTooLong)));
 }
 
 /// A manifest of the values of `manifest`.
@@ -159,18 +159,18 @@ fn again<'o>(manifest: &Manifest<'_>, out: &'o mut [u8]) -> Result<Manifest<'o>,
 fn a_manifest_that_ends_early_is_refused() {
     let bytes = Raw::good().bytes();
     for len in 0..bytes.len() {
-        assert_eq!(Manifest::decode(&bytes[..len]), Err(Corrupt::ManifestEncoding), "{len} bytes");
+        assert_eq!(Manifest::decode(&bytes[..len]), Err(Corrupt(Rule::ManifestEncoding)), "{len} bytes");
     }
 }
 
 #[test]
 fn a_string_that_is_not_utf_8_is_refused() {
-    assert_eq!(Raw::broken(|raw| raw.version = vec![0xff, 0xfe]), Some(Corrupt::ManifestEncoding));
+    assert_eq!(Raw::broken(|raw| raw.version = vec![0xff, 0xfe]), Some(Corrupt(Rule::ManifestEncoding)));
 }
 
 #[test]
 fn lists_over_their_bound_are_refused() {
-    let too_many = Some(Corrupt::ManifestTooMany);
+    let too_many = Some(Corrupt(Rule::ManifestTooMany));
     let mut full = Raw::good();
     full.compatible = (0..8).map(|n| std::format!("box-{n}").into_bytes()).collect();
     full.payloads = (0..8)
@@ -192,7 +192,7 @@ fn lists_over_their_bound_are_refused() {
 
 #[test]
 fn bytes_after_the_last_field_are_refused() {
-    assert_eq!(Raw::broken(|raw| raw.after = vec![0]), Some(Corrupt::ManifestTrailingBytes));
+    assert_eq!(Raw::broken(|raw| raw.after = vec![0]), Some(Corrupt(Rule::ManifestTrailingBytes)));
 }
 
 #[test]
@@ -204,19 +204,19 @@ fn a_longer_encoding_of_the_same_values_is_refused() {
         bytes.push(0);
         bytes
     };
-    let not_canonical = Some(Corrupt::ManifestNotCanonical);
+    let not_canonical = Some(Corrupt(Rule::ManifestNotCanonical));
     assert_eq!(Raw::broken(|raw| raw.rollback_index = overlong(300)), not_canonical);
     assert_eq!(Raw::broken(|raw| raw.build_time = overlong(1_700_000_000)), not_canonical);
     assert_eq!(Raw::broken(|raw| raw.extensions[0].0 = overlong(7)), not_canonical);
     // The very first byte: a list of two.
     let mut bytes = Raw::good().bytes();
     bytes.splice(0..1, [0x82, 0]);
-    assert_eq!(Manifest::decode(&bytes), Err(Corrupt::ManifestNotCanonical));
+    assert_eq!(Manifest::decode(&bytes), Err(Corrupt(Rule::ManifestNotCanonical)));
 }
 
 #[test]
 fn names_have_safe_characters_and_a_bounded_length() {
-    let bad_name = Some(Corrupt::ManifestName);
+    let bad_name = Some(Corrupt(Rule::ManifestName));
     let long = vec![b'a'; 65];
     for bad in [&b""[..], b"a b", b"a/b", b"a\x1b[2J", b"a\0", "ä".as_bytes(), &long] {
         assert_eq!(Raw::broken(|raw| raw.compatible[1] = bad.to_vec()), bad_name);
@@ -230,18 +230,18 @@ fn names_have_safe_characters_and_a_bounded_length() {
 #[test]
 fn a_salt_has_at_most_256_bytes() {
     assert_eq!(Raw::broken(|raw| raw.payloads[0].salt = vec![0; 256]), None);
-    assert_eq!(Raw::broken(|raw| raw.payloads[0].salt = vec![0; 257]), Some(Corrupt::ManifestSalt));
+    assert_eq!(Raw::broken(|raw| raw.payloads[0].salt = vec![0; 257]), Some(Corrupt(Rule::ManifestSalt)));
 }
 
 #[test]
 fn an_unknown_encoding_is_refused() {
-    let unknown = Some(Corrupt::ManifestPayloadEncoding { encoding: 2 });
+    let unknown = Some(Corrupt(Rule::ManifestPayloadEncoding { encoding: 2 }));
     assert_eq!(Raw::broken(|raw| raw.payloads[1].encoding = 2), unknown);
 }
 
 #[test]
 fn a_raw_payload_names_no_page() {
-    assert_eq!(Raw::broken(|raw| raw.payloads[0].first_page[31] = 1), Some(Corrupt::ManifestFirstPage));
+    assert_eq!(Raw::broken(|raw| raw.payloads[0].first_page[31] = 1), Some(Corrupt(Rule::ManifestFirstPage)));
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn image_length_and_data_blocks_agree_and_are_bounded() {
             raw.payloads[0].data_blocks = data_blocks;
         })
     };
-    let refused = |image_len, data_blocks| Some(Corrupt::ManifestImageLength { image_len, data_blocks });
+    let refused = |image_len, data_blocks| Some(Corrupt(Rule::ManifestImageLength { image_len, data_blocks }));
     assert_eq!(with(1, 1), None);
     assert_eq!(with(4096, 1), None);
     assert_eq!(with(1 << 32, 1 << 20), None);
@@ -266,25 +266,25 @@ fn image_length_and_data_blocks_agree_and_are_bounded() {
 #[test]
 fn an_extension_has_at_most_1024_bytes() {
     assert_eq!(Raw::broken(|raw| raw.extensions[1].1 = vec![1; 1024]), None);
-    assert_eq!(Raw::broken(|raw| raw.extensions[1].1 = vec![1; 1025]), Some(Corrupt::ManifestExtension));
+    assert_eq!(Raw::broken(|raw| raw.extensions[1].1 = vec![1; 1025]), Some(Corrupt(Rule::ManifestExtension)));
 }
 
 #[test]
 fn the_id_of_an_extension_has_sixteen_bits() {
-    assert_eq!(Raw::broken(|raw| raw.extensions[0].0 = varint(65536)), Some(Corrupt::ManifestEncoding));
+    assert_eq!(Raw::broken(|raw| raw.extensions[0].0 = varint(65536)), Some(Corrupt(Rule::ManifestEncoding)));
 }
 
 #[test]
 fn a_manifest_without_compatible_or_payload_is_refused() {
-    assert_eq!(Raw::broken(|raw| raw.compatible.clear()), Some(Corrupt::ManifestEmptyList));
-    assert_eq!(Raw::broken(|raw| raw.payloads.clear()), Some(Corrupt::ManifestEmptyList));
+    assert_eq!(Raw::broken(|raw| raw.compatible.clear()), Some(Corrupt(Rule::ManifestEmptyList)));
+    assert_eq!(Raw::broken(|raw| raw.payloads.clear()), Some(Corrupt(Rule::ManifestEmptyList)));
     assert_eq!(Raw::broken(|raw| raw.extensions.clear()), None);
 }
 
 #[test]
 fn roles_and_extension_ids_are_distinct() {
-    assert_eq!(Raw::broken(|raw| raw.payloads[1].role = b"root".to_vec()), Some(Corrupt::ManifestDuplicateRole));
-    assert_eq!(Raw::broken(|raw| raw.extensions[1].0 = varint(7)), Some(Corrupt::ManifestDuplicateExtension));
+    assert_eq!(Raw::broken(|raw| raw.payloads[1].role = b"root".to_vec()), Some(Corrupt(Rule::ManifestDuplicateRole)));
+    assert_eq!(Raw::broken(|raw| raw.extensions[1].0 = varint(7)), Some(Corrupt(Rule::ManifestDuplicateExtension)));
 }
 
 /// All rules broken at once, then mended one after the other: each failure masks all that come later.
@@ -304,31 +304,31 @@ fn rules_are_judged_in_the_order_of_the_list() {
     raw.rollback_index = vec![0x80, 0];
     raw.after = vec![1];
     raw.compatible = vec![b"c".to_vec(); 9];
-    assert_eq!(raw.refusal(), Some(Corrupt::ManifestTooMany));
+    assert_eq!(raw.refusal(), Some(Corrupt(Rule::ManifestTooMany)));
     raw.compatible.clear();
-    assert_eq!(raw.refusal(), Some(Corrupt::ManifestTrailingBytes));
+    assert_eq!(raw.refusal(), Some(Corrupt(Rule::ManifestTrailingBytes)));
     raw.after.clear();
-    assert_eq!(raw.refusal(), Some(Corrupt::ManifestNotCanonical));
+    assert_eq!(raw.refusal(), Some(Corrupt(Rule::ManifestNotCanonical)));
     raw.rollback_index = varint(0);
-    assert_eq!(raw.refusal(), Some(Corrupt::ManifestName));
+    assert_eq!(raw.refusal(), Some(Corrupt(Rule::ManifestName)));
     raw.version = b"1".to_vec();
-    assert_eq!(raw.refusal(), Some(Corrupt::ManifestSalt));
+    assert_eq!(raw.refusal(), Some(Corrupt(Rule::ManifestSalt)));
     raw.payloads[0].salt.clear();
-    assert_eq!(raw.refusal(), Some(Corrupt::ManifestPayloadEncoding { encoding: 9 }));
+    assert_eq!(raw.refusal(), Some(Corrupt(Rule::ManifestPayloadEncoding { encoding: 9 })));
     raw.payloads[0].encoding = 0;
-    assert_eq!(raw.refusal(), Some(Corrupt::ManifestFirstPage));
+    assert_eq!(raw.refusal(), Some(Corrupt(Rule::ManifestFirstPage)));
     raw.payloads[0].first_page = [0; 32];
-    assert_eq!(raw.refusal(), Some(Corrupt::ManifestImageLength { image_len: 0, data_blocks: 0 }));
+    assert_eq!(raw.refusal(), Some(Corrupt(Rule::ManifestImageLength { image_len: 0, data_blocks: 0 })));
     raw.payloads[0].image_len = 1;
-    assert_eq!(raw.refusal(), Some(Corrupt::ManifestImageLength { image_len: 1, data_blocks: 7 }));
+    assert_eq!(raw.refusal(), Some(Corrupt(Rule::ManifestImageLength { image_len: 1, data_blocks: 7 })));
     raw.payloads[0].data_blocks = 1;
-    assert_eq!(raw.refusal(), Some(Corrupt::ManifestExtension));
+    assert_eq!(raw.refusal(), Some(Corrupt(Rule::ManifestExtension)));
     raw.extensions[1].1.clear();
-    assert_eq!(raw.refusal(), Some(Corrupt::ManifestEmptyList));
+    assert_eq!(raw.refusal(), Some(Corrupt(Rule::ManifestEmptyList)));
     raw.compatible.push(b"c".to_vec());
-    assert_eq!(raw.refusal(), Some(Corrupt::ManifestDuplicateRole));
+    assert_eq!(raw.refusal(), Some(Corrupt(Rule::ManifestDuplicateRole)));
     raw.payloads[0].role = b"root".to_vec();
-    assert_eq!(raw.refusal(), Some(Corrupt::ManifestDuplicateExtension));
+    assert_eq!(raw.refusal(), Some(Corrupt(Rule::ManifestDuplicateExtension)));
     raw.extensions[1].0 = varint(8);
     assert_eq!(raw.refusal(), None);
 }

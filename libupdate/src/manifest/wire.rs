@@ -5,7 +5,7 @@
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Rule};
 use crate::manifest::{self, Encoding, ExtensionId, List, Manifest, Name, Statement};
 use crate::units::block::ByteLen;
 use crate::units::digest::{DIGEST_BYTES, Digest, RootHash, Salt};
@@ -71,14 +71,14 @@ pub(super) fn encode<'o>(statement: &Statement<'_, '_>, out: &'o mut [u8]) -> Re
     writer.value(&statement.build_time.get())?;
     writer.list(statement.payloads)?;
     writer.list(statement.extensions)?;
-    writer.out.get(..writer.used).ok_or(Corrupt::ManifestTooLong)
+    writer.out.get(..writer.used).ok_or(Corrupt(Rule::ManifestTooLong))
 }
 
 /// The item that `encoded` begins with, and what follows it.
 // Not inlined: what it decodes is given back before the caller goes on.
 #[inline(never)]
 pub(super) fn item<'a, T: Item<'a>>(encoded: &'a [u8]) -> Result<(T, &'a [u8]), Corrupt> {
-    let (wire, rest) = postcard::take_from_bytes(encoded).map_err(|_| Corrupt::ManifestEncoding)?;
+    let (wire, rest) = postcard::take_from_bytes(encoded).map_err(|_| Corrupt(Rule::ManifestEncoding))?;
     Ok((T::judged(&wire)?, rest))
 }
 
@@ -100,7 +100,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     #[inline(never)]
     fn value<T: Serialize + Deserialize<'a>>(&mut self) -> Result<T, Corrupt> {
-        let (value, rest) = postcard::take_from_bytes::<T>(self.rest).map_err(|_| Corrupt::ManifestEncoding)?;
+        let (value, rest) = postcard::take_from_bytes::<T>(self.rest).map_err(|_| Corrupt(Rule::ManifestEncoding))?;
         let used = self.rest.get(..self.rest.len().saturating_sub(rest.len())).unwrap_or_default();
         self.canonical &= postcard::serialize_with_flavor(&value, Compare { rest: used }).is_ok();
         self.rest = rest;
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
             self.value::<T::Wire>()?;
             len = len.saturating_add(1);
             if len > bound {
-                return Err(Corrupt::ManifestTooMany);
+                return Err(Corrupt(Rule::ManifestTooMany));
             }
         }
         let used = start.len().saturating_sub(self.rest.len());
@@ -123,8 +123,8 @@ impl<'a> Reader<'a> {
 
     const fn end(&self) -> Result<(), Corrupt> {
         match (self.rest.is_empty(), self.canonical) {
-            (false, _) => Err(Corrupt::ManifestTrailingBytes),
-            (true, false) => Err(Corrupt::ManifestNotCanonical),
+            (false, _) => Err(Corrupt(Rule::ManifestTrailingBytes)),
+            (true, false) => Err(Corrupt(Rule::ManifestNotCanonical)),
             (true, true) => Ok(()),
         }
     }
@@ -138,7 +138,7 @@ struct Writer<'o> {
 impl Writer<'_> {
     fn value<T: Serialize>(&mut self, value: &T) -> Result<(), Corrupt> {
         let room = self.out.get_mut(self.used..).unwrap_or_default();
-        let used = postcard::to_slice(value, room).map_err(|_| Corrupt::ManifestTooLong)?;
+        let used = postcard::to_slice(value, room).map_err(|_| Corrupt(Rule::ManifestTooLong))?;
         self.used = self.used.saturating_add(used.len());
         Ok(())
     }
@@ -166,18 +166,18 @@ impl<'a> Item<'a> for manifest::Payload<'a> {
 
     fn judged(wire: &Self::Wire) -> Result<Self, Corrupt> {
         let role = Name::new(wire.role)?;
-        let salt = Salt::new(wire.salt).ok_or(Corrupt::ManifestSalt)?;
+        let salt = Salt::new(wire.salt).ok_or(Corrupt(Rule::ManifestSalt))?;
         let encoding = match (wire.encoding, wire.first_page) {
             (RAW, NO_PAGE) => Encoding::Raw,
-            (RAW, _) => return Err(Corrupt::ManifestFirstPage),
+            (RAW, _) => return Err(Corrupt(Rule::ManifestFirstPage)),
             (ZSTD, digest) => Encoding::Zstd { first_page: Digest::new(digest) },
-            (encoding, _) => return Err(Corrupt::ManifestPayloadEncoding { encoding }),
+            (encoding, _) => return Err(Corrupt(Rule::ManifestPayloadEncoding { encoding })),
         };
         let root_hash = RootHash::new(Digest::new(wire.root_hash));
         let payload = Self::new(role, ByteLen::new(wire.image_len), salt, root_hash, encoding)?;
         if payload.data_blocks() != wire.data_blocks {
             let (image_len, data_blocks) = (wire.image_len, wire.data_blocks);
-            return Err(Corrupt::ManifestImageLength { image_len, data_blocks });
+            return Err(Corrupt(Rule::ManifestImageLength { image_len, data_blocks }));
         }
         Ok(payload)
     }

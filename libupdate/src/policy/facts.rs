@@ -3,7 +3,7 @@
 use heapless::{String, Vec};
 
 use crate::bundle::Verified;
-use crate::error::Rejected;
+use crate::error::{Needed, Rejected};
 use crate::gpt::{EntryNumber, SlotBits, Successful};
 use crate::manifest::Manifest;
 use crate::slot::{Places, SlotState, bootable};
@@ -168,7 +168,7 @@ impl Facts<'_> {
             return Err(Rejected::BootedSlot { slot });
         }
         if !facts.is_armed() && facts.state != SlotState::Staged {
-            return Err(Rejected::SlotState { slot, needed: "armed or staged" });
+            return Err(Rejected::SlotState { slot, needed: Needed::ArmedOrStaged });
         }
         self.another_is_good(slot)?;
         Ok(facts)
@@ -191,7 +191,7 @@ impl Facts<'_> {
         match self.slot(slot)? {
             facts if facts.state == SlotState::Staged => Ok(Some(slot)),
             facts if armed(facts) => Ok(None),
-            _ => Err(Rejected::SlotState { slot, needed: "staged" }),
+            _ => Err(Rejected::SlotState { slot, needed: Needed::Staged }),
         }
     }
 

@@ -21,7 +21,7 @@
 //! it, so a cut leaves the old note, the new one, or a torn one, which is none.
 
 use crate::boot::{DETAIL_BYTES, Detail, Reason};
-use crate::error::{Corrupt, Error, NoSpace};
+use crate::error::{Corrupt, Error, NoSpace, Rule};
 use crate::io::{self, BlockIo, Window};
 use crate::region::Block;
 use crate::region::trailer::{BOOT_NOTE_OFFSET, CONFIRMATION_OFFSET, region_of, trailer_offset};
@@ -77,28 +77,28 @@ impl BootNote {
     /// Parses the verdict's block.
     ///
     /// # Errors
-    /// In this order: [`Corrupt::BootNoteMissing`] without the magic, [`Corrupt::BootNoteCrc`], [`Corrupt::BootNoteReserved`],
-    /// [`Corrupt::BootNoteDetail`].
+    /// In this order: `BootNoteMissing` without the magic, `BootNoteCrc`, `BootNoteReserved`,
+    /// `BootNoteDetail`.
     pub fn parse(block: &[u8; BLOCK_BYTES]) -> Result<Self, Corrupt> {
         // Each access is inside the array; `Truncated` stands for the impossible.
-        Self::judge(block).unwrap_or(Err(Corrupt::Truncated))
+        Self::judge(block).unwrap_or(Err(Corrupt(Rule::Truncated)))
     }
 
     fn judge(block: &[u8; BLOCK_BYTES]) -> Option<Result<Self, Corrupt>> {
         if bytes::array(block, 0)? != MAGIC {
-            return Some(Err(Corrupt::BootNoteMissing));
+            return Some(Err(Corrupt(Rule::BootNoteMissing)));
         }
         if crc32fast::hash(block.get(..CRC_AT)?) != bytes::u32_at(block, CRC_AT)? {
-            return Some(Err(Corrupt::BootNoteCrc));
+            return Some(Err(Corrupt(Rule::BootNoteCrc)));
         }
         let len = usize::from(bytes::u16_at(block, 56)?);
         let (detail, after) = block.get(DETAIL_AT..CRC_AT)?.split_at_checked(len.min(DETAIL_BYTES))?;
         let zeros = [block.get(10..16)?, after, block.get(256..)?];
         if !zeros.into_iter().all(bytes::all_zero) {
-            return Some(Err(Corrupt::BootNoteReserved));
+            return Some(Err(Corrupt(Rule::BootNoteReserved)));
         }
         let Some(detail) = Detail::parse(detail).filter(|_| len <= DETAIL_BYTES) else {
-            return Some(Err(Corrupt::BootNoteDetail));
+            return Some(Err(Corrupt(Rule::BootNoteDetail)));
         };
         Some(Ok(Self {
             reason: Reason(bytes::u16_at(block, 8)?),
@@ -135,7 +135,7 @@ impl BootNote {
     /// Reads the verdict of a partition.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`BootNote::parse`]'s; [`NoSpace::NoTrailerRegion`].
+    /// [`Error::Medium`]; [`BootNote::parse`]'s; [`NoSpace::NoTrailerRegion`].
     pub fn read<D: BlockIo>(
         window: &mut Window<'_, D>,
         scratch: &mut [u8; BLOCK_BYTES],
@@ -161,7 +161,7 @@ impl BootNote {
     ) -> Result<Self, Error<D::Error>> {
         let offset = place(window, offset)?;
         window.read(offset, scratch)?;
-        Ok(Self::parse(scratch)?)
+        Self::parse(scratch).map_err(Error::Slot)
     }
 
     /// Writes the question to a person, or zeros over it. Touches the disk; durable after a flush.
@@ -184,7 +184,7 @@ impl BootNote {
     /// Writes the verdict. Touches the disk; durable after a flush.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`NoSpace::NoTrailerRegion`].
+    /// [`Error::Medium`]; [`NoSpace::NoTrailerRegion`].
     pub fn write<D: BlockIo>(
         &self,
         window: &mut Window<'_, D>,
@@ -198,7 +198,7 @@ impl BootNote {
     /// Writes zeros over the verdict. Touches the disk; durable after a flush.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`NoSpace::NoTrailerRegion`].
+    /// [`Error::Medium`]; [`NoSpace::NoTrailerRegion`].
     pub fn erase<D: BlockIo>(
         window: &mut Window<'_, D>,
         scratch: &mut [u8; BLOCK_BYTES],
@@ -225,7 +225,7 @@ pub fn any<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, block: &mut Block) -> Opti
 }
 
 fn read<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, block: &mut Block) -> Result<BootNote, Error<D::Error>> {
-    let partition = slot.partitions.first().ok_or(Corrupt::BootNoteMissing)?;
+    let partition = slot.partitions.first().ok_or(Error::Slot(Corrupt(Rule::BootNoteMissing)))?;
     BootNote::read(&mut Window::new(disk, partition.extent), block)
 }
 
@@ -234,7 +234,7 @@ fn read<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, block: &mut Block) -> Result<
 /// # Durability
 /// Durable when it returns; see the module.
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Medium`].
 pub fn leave<D: BlockIo>(
     disk: &mut D,
     slot: &Slot<'_>,
@@ -327,31 +327,31 @@ mod tests {
         bytes[0] ^= 1;
         bytes[10] = 1;
         bytes[56] = 129;
-        assert_eq!(BootNote::parse(&bytes), Err(Corrupt::BootNoteMissing));
+        assert_eq!(BootNote::parse(&bytes), Err(Corrupt(Rule::BootNoteMissing)));
         bytes[0] ^= 1;
-        assert_eq!(BootNote::parse(&bytes), Err(Corrupt::BootNoteCrc));
+        assert_eq!(BootNote::parse(&bytes), Err(Corrupt(Rule::BootNoteCrc)));
         let crc = crc32fast::hash(&bytes[..252]).to_le_bytes();
         bytes[252..256].copy_from_slice(&crc);
-        assert_eq!(BootNote::parse(&bytes), Err(Corrupt::BootNoteReserved));
+        assert_eq!(BootNote::parse(&bytes), Err(Corrupt(Rule::BootNoteReserved)));
         bytes[10] = 0;
         let crc = crc32fast::hash(&bytes[..252]).to_le_bytes();
         bytes[252..256].copy_from_slice(&crc);
-        assert_eq!(BootNote::parse(&bytes), Err(Corrupt::BootNoteDetail));
+        assert_eq!(BootNote::parse(&bytes), Err(Corrupt(Rule::BootNoteDetail)));
     }
 
     #[test]
     fn what_is_reserved_is_zero() {
         for at in (10..16).chain(75..252).chain([256, 4095]) {
-            assert_eq!(resealed(|block| block[at] = 1), Err(Corrupt::BootNoteReserved), "byte {at}");
+            assert_eq!(resealed(|block| block[at] = 1), Err(Corrupt(Rule::BootNoteReserved)), "byte {at}");
         }
     }
 
     #[test]
     fn a_detail_cannot_speak_to_a_terminal() {
-        assert_eq!(resealed(|block| block[60] = 0x1b), Err(Corrupt::BootNoteDetail));
-        assert_eq!(resealed(|block| block[60] = 0x7f), Err(Corrupt::BootNoteDetail));
-        assert_eq!(resealed(|block| block[60] = 0xc3), Err(Corrupt::BootNoteDetail));
-        assert_eq!(resealed(|block| block[57] = 1), Err(Corrupt::BootNoteDetail));
+        assert_eq!(resealed(|block| block[60] = 0x1b), Err(Corrupt(Rule::BootNoteDetail)));
+        assert_eq!(resealed(|block| block[60] = 0x7f), Err(Corrupt(Rule::BootNoteDetail)));
+        assert_eq!(resealed(|block| block[60] = 0xc3), Err(Corrupt(Rule::BootNoteDetail)));
+        assert_eq!(resealed(|block| block[57] = 1), Err(Corrupt(Rule::BootNoteDetail)));
         assert_eq!(Detail::new("a\x1b[2J\u{e4}\n").as_str(), "a?[2J??");
         assert_eq!(Detail::new("y".repeat(200)).as_str(), "y".repeat(128));
     }
@@ -372,7 +372,7 @@ mod tests {
         let extent = Extent::new(Lba::new(2), Lba::new(30), BlockSize::B4096).unwrap();
         let mut scratch = [0; BLOCK_BYTES];
         let empty = BootNote::read(&mut Window::new(&mut disk, extent), &mut scratch);
-        assert_eq!(empty, Err(Error::Corrupt(Corrupt::BootNoteMissing)));
+        assert_eq!(empty, Err(Error::Slot(Corrupt(Rule::BootNoteMissing))));
         verdict("x").write(&mut Window::new(&mut disk, extent), &mut scratch).unwrap();
         assert_eq!(BootNote::read(&mut Window::new(&mut disk, extent), &mut scratch), Ok(verdict("x")));
         // Blocks 2 to 30; the region is the last 16 of them, the verdict its ninth.

@@ -10,7 +10,7 @@
 //! shares it, so a cut leaves the old question, the new one, or a torn one, which is none. A question is asked before the slot is armed:
 //! no trial that waits for a person boots without it, unless the cut came before the arming.
 
-use crate::error::{Corrupt, Error};
+use crate::error::{Corrupt, Error, Medium, Rule};
 use crate::io::{BlockIo, Window};
 use crate::region::Block;
 use crate::region::boot_note::{self, BootNote};
@@ -23,7 +23,7 @@ pub fn asked<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, manifest: Digest, block:
 }
 
 fn question<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, block: &mut Block) -> Result<BootNote, Error<D::Error>> {
-    let partition = slot.partitions.first().ok_or(Corrupt::BootNoteMissing)?;
+    let partition = slot.partitions.first().ok_or(Error::Slot(Corrupt(Rule::BootNoteMissing)))?;
     BootNote::read_question(&mut Window::new(disk, partition.extent), block)
 }
 
@@ -33,7 +33,7 @@ fn question<D: BlockIo>(disk: &mut D, slot: &Slot<'_>, block: &mut Block) -> Res
 /// # Durability
 /// What it wrote is durable when it returns; what was there already is by the first flush of arming. See the module.
 /// # Errors
-/// [`Error::Io`]: the slot must not be armed then.
+/// [`Error::Medium`]: the slot must not be armed then.
 pub fn ask<D: BlockIo>(
     disk: &mut D,
     slot: &Slot<'_>,
@@ -43,7 +43,7 @@ pub fn ask<D: BlockIo>(
 ) -> Result<(), Error<D::Error>> {
     let found = match question(disk, slot, block) {
         Ok(question) => Some(question.confirm_within(manifest)),
-        Err(Error::Io(_)) => None,
+        Err(Error::Medium(Medium::Failed(_))) => None,
         Err(_) => Some(None),
     };
     if found == Some(within) {

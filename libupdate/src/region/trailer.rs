@@ -18,7 +18,7 @@
 //! 3. Both have one place: writing the one destroys the other.
 
 use crate::bundle::Unverified;
-use crate::error::{BundleFault, Corrupt, Error, NoSpace};
+use crate::error::{BundleFault, Corrupt, Error, NoSpace, Rule};
 use crate::io::{BlockIo, Window};
 use crate::units::block::{ByteLen, ByteOffset};
 use crate::units::bytes;
@@ -64,34 +64,40 @@ impl<'a> Record<'a> {
     /// Parses the first blocks of the region.
     ///
     /// # Errors
-    /// [`Corrupt::TrailerMissing`] where neither magic stands there; else, in this order, the kinds of the record's length,
+    /// `TrailerMissing` where neither magic stands there; else, in this order, the kinds of the record's length,
     /// checksum and zeros, and [`Unverified::parse`]'s.
     pub fn parse(region: &'a [u8; TRAILER_BYTES]) -> Result<Self, BundleFault> {
         match bytes::array(region, 0) {
             Some(TRAILER_MAGIC) => Ok(Self::Trailer(Unverified::parse(envelope(region)?)?)),
-            Some(MARK_MAGIC) => Ok(Self::Mark(Mark::parse(region.first_chunk().ok_or(Corrupt::TrailerMissing)?)?)),
-            _ => Err(Corrupt::TrailerMissing.into()),
+            Some(MARK_MAGIC) => {
+                Ok(Self::Mark(Mark::parse(region.first_chunk().ok_or(Corrupt(Rule::TrailerMissing))?)?))
+            }
+            _ => Err(Corrupt(Rule::TrailerMissing).into()),
         }
     }
 
     /// Reads the record of a partition.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Record::parse`]'s; [`NoSpace::NoTrailerRegion`].
+    /// [`Error::Medium`]; [`Record::parse`]'s; [`NoSpace::NoTrailerRegion`].
     pub fn read<D: BlockIo>(
         window: &mut Window<'_, D>,
         buf: &'a mut [u8; TRAILER_BYTES],
     ) -> Result<Self, Error<D::Error>> {
         let offset = region_of(window)?;
         window.read(offset, buf)?;
-        Ok(Self::parse(buf)?)
+        Self::parse(buf).map_err(|fault| match fault {
+            // The same rules that a bundle breaks, in what a slot holds.
+            BundleFault::Corrupt(kind) => Error::Slot(kind),
+            other => other.into(),
+        })
     }
 }
 
 /// Writes the trailer. Touches the disk; durable after a flush.
 ///
 /// # Errors
-/// [`Error::Io`]; [`NoSpace::NoTrailerRegion`]; [`Corrupt::EnvelopeTooLong`].
+/// [`Error::Medium`]; [`NoSpace::NoTrailerRegion`]; `EnvelopeTooLong`.
 pub fn write<D: BlockIo>(
     window: &mut Window<'_, D>,
     envelope: &[u8],
@@ -99,7 +105,7 @@ pub fn write<D: BlockIo>(
 ) -> Result<(), Error<D::Error>> {
     let mut offset = region_of(window)?;
     for index in 0..TRAILER_BLOCKS {
-        encode_block(envelope, index, scratch)?;
+        encode_block(envelope, index, scratch).map_err(Error::Bundle)?;
         window.write(offset, scratch)?;
         offset = ByteOffset::new(offset.get().saturating_add(bytes::len_u64(scratch)));
     }
@@ -109,11 +115,11 @@ pub fn write<D: BlockIo>(
 /// Block `index` of the trailer over `envelope`; zeros from the third block on.
 ///
 /// # Errors
-/// [`Corrupt::EnvelopeTooLong`].
+/// `EnvelopeTooLong`.
 pub fn encode_block(envelope: &[u8], index: usize, out: &mut [u8; BLOCK_BYTES]) -> Result<(), Corrupt> {
     let claimed = u32::try_from(envelope.len()).unwrap_or(u32::MAX);
     if envelope.len() > ENVELOPE_BYTES {
-        return Err(Corrupt::EnvelopeTooLong { claimed });
+        return Err(Corrupt(Rule::EnvelopeTooLong { claimed }));
     }
     let header: [&[u8]; 3] = [&TRAILER_MAGIC, &claimed.to_le_bytes(), &crc32fast::hash(envelope).to_le_bytes()];
     let record = header.iter().copied().chain([envelope]).flatten().copied();
@@ -131,18 +137,18 @@ pub(crate) fn begins(block: &[u8; BLOCK_BYTES]) -> bool {
 
 /// The envelope of a trailer whose magic was found.
 fn envelope(region: &[u8; TRAILER_BYTES]) -> Result<&[u8], Corrupt> {
-    let claimed = bytes::u32_at(region, 8).ok_or(Corrupt::Truncated)?;
+    let claimed = bytes::u32_at(region, 8).ok_or(Corrupt(Rule::Truncated))?;
     let len = usize::try_from(claimed).unwrap_or(usize::MAX);
     if len > ENVELOPE_BYTES {
-        return Err(Corrupt::TrailerLength { claimed });
+        return Err(Corrupt(Rule::TrailerLength { claimed }));
     }
     let body = region.get(HEADER_BYTES..).unwrap_or_default();
-    let (envelope, rest) = body.split_at_checked(len).ok_or(Corrupt::Truncated)?;
+    let (envelope, rest) = body.split_at_checked(len).ok_or(Corrupt(Rule::Truncated))?;
     if bytes::u32_at(region, 12) != Some(crc32fast::hash(envelope)) {
-        return Err(Corrupt::TrailerCrc);
+        return Err(Corrupt(Rule::TrailerCrc));
     }
     if !bytes::all_zero(rest) {
-        return Err(Corrupt::TrailerPadding);
+        return Err(Corrupt(Rule::TrailerPadding));
     }
     Ok(envelope)
 }
@@ -169,20 +175,20 @@ impl Mark {
     /// Parses the first block of the region.
     ///
     /// # Errors
-    /// [`Corrupt::TrailerMissing`] without the magic; [`Corrupt::MarkCrc`]; [`Corrupt::MarkPadding`].
+    /// `TrailerMissing` without the magic; `MarkCrc`; `MarkPadding`.
     pub fn parse(block: &[u8; BLOCK_BYTES]) -> Result<Self, Corrupt> {
         if bytes::array(block, 0) != Some(MARK_MAGIC) {
-            return Err(Corrupt::TrailerMissing);
+            return Err(Corrupt(Rule::TrailerMissing));
         }
         let (covered, rest) = block.split_at_checked(MARK_BYTES).unwrap_or_default();
-        let (body, crc) = covered.split_last_chunk::<4>().ok_or(Corrupt::Truncated)?;
+        let (body, crc) = covered.split_last_chunk::<4>().ok_or(Corrupt(Rule::Truncated))?;
         if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
-            return Err(Corrupt::MarkCrc);
+            return Err(Corrupt(Rule::MarkCrc));
         }
         if !bytes::all_zero(rest) {
-            return Err(Corrupt::MarkPadding);
+            return Err(Corrupt(Rule::MarkPadding));
         }
-        bytes::array(body, 8).map(|manifest| Self::new(Digest::new(manifest))).ok_or(Corrupt::Truncated)
+        bytes::array(body, 8).map(|manifest| Self::new(Digest::new(manifest))).ok_or(Corrupt(Rule::Truncated))
     }
 
     /// The mark's block.
@@ -200,7 +206,7 @@ impl Mark {
     /// Writes the mark, which destroys a trailer. Touches the disk; durable after a flush.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`NoSpace::NoTrailerRegion`].
+    /// [`Error::Medium`]; [`NoSpace::NoTrailerRegion`].
     pub fn write<D: BlockIo>(
         &self,
         window: &mut Window<'_, D>,
@@ -266,14 +272,14 @@ mod tests {
     fn the_longest_envelope_fits() {
         let longest = [7; ENVELOPE_BYTES];
         assert_eq!(super::envelope(&region(&longest)), Ok(&longest[..]));
-        let kind = Corrupt::EnvelopeTooLong { claimed: 8193 };
+        let kind = Corrupt(Rule::EnvelopeTooLong { claimed: 8193 });
         assert_eq!(encode_block(&[7; 8193], 0, &mut [0; BLOCK_BYTES]), Err(kind));
     }
 
     #[test]
     fn neither_magic_is_no_record() {
-        assert_eq!(refusal(&[0; TRAILER_BYTES]), corrupt(Corrupt::TrailerMissing));
-        assert_eq!(refusal(&[0xff; TRAILER_BYTES]), corrupt(Corrupt::TrailerMissing));
+        assert_eq!(refusal(&[0; TRAILER_BYTES]), corrupt(Corrupt(Rule::TrailerMissing)));
+        assert_eq!(refusal(&[0xff; TRAILER_BYTES]), corrupt(Corrupt(Rule::TrailerMissing)));
     }
 
     #[test]
@@ -284,16 +290,16 @@ mod tests {
         bytes[8..16].fill(0xff);
         bytes[TRAILER_BYTES - 1] = 1;
         bytes[16] ^= 1;
-        assert_eq!(refusal(&bytes), corrupt(Corrupt::TrailerLength { claimed: u32::MAX }));
+        assert_eq!(refusal(&bytes), corrupt(Corrupt(Rule::TrailerLength { claimed: u32::MAX })));
         bytes[8..12].copy_from_slice(&8193_u32.to_le_bytes());
-        assert_eq!(refusal(&bytes), corrupt(Corrupt::TrailerLength { claimed: 8193 }));
+        assert_eq!(refusal(&bytes), corrupt(Corrupt(Rule::TrailerLength { claimed: 8193 })));
         bytes[8..12].copy_from_slice(&good[8..12]);
-        assert_eq!(refusal(&bytes), corrupt(Corrupt::TrailerCrc));
+        assert_eq!(refusal(&bytes), corrupt(Corrupt(Rule::TrailerCrc)));
         let crc = crc32fast::hash(&bytes[16..16 + envelope.len()]).to_le_bytes();
         bytes[12..16].copy_from_slice(&crc);
-        assert_eq!(refusal(&bytes), corrupt(Corrupt::TrailerPadding));
+        assert_eq!(refusal(&bytes), corrupt(Corrupt(Rule::TrailerPadding)));
         bytes[TRAILER_BYTES - 1] = 0;
-        assert_eq!(refusal(&bytes), corrupt(Corrupt::EnvelopeMagic));
+        assert_eq!(refusal(&bytes), corrupt(Corrupt(Rule::EnvelopeMagic)));
         assert_eq!(refusal(&good), None);
     }
 
@@ -320,9 +326,9 @@ mod tests {
         };
         for at in 0..BLOCK_BYTES {
             let expected = match at {
-                0..8 => Corrupt::TrailerMissing,
-                8..44 => Corrupt::MarkCrc,
-                _ => Corrupt::MarkPadding,
+                0..8 => Corrupt(Rule::TrailerMissing),
+                8..44 => Corrupt(Rule::MarkCrc),
+                _ => Corrupt(Rule::MarkPadding),
             };
             assert_eq!(with(at), Err(expected), "byte {at}");
         }

@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 
-use crate::error::Rejected;
+use crate::error::{Needed, Rejected};
 use crate::gpt::{Priority, SlotBits, Successful, TriesLeft};
 use crate::units::limits::SLOTS;
 use crate::units::slot_id::SlotId;
@@ -58,7 +58,7 @@ pub fn spent(bits: SlotBits) -> bool {
 /// [`Rejected::SlotState`] at priority 0: a slot that was taken out is not good because something still runs from it.
 pub fn mark_good(slot: SlotId, bits: SlotBits, guard: TriesLeft) -> Result<SlotBits, Rejected> {
     if bits.priority == Priority::ZERO {
-        return Err(Rejected::SlotState { slot, needed: "in the boot order (its priority is 0)" });
+        return Err(Rejected::SlotState { slot, needed: Needed::InBootOrder });
     }
     Ok(SlotBits { priority: bits.priority, tries_left: guard, successful: Successful::Yes })
 }

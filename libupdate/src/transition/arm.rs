@@ -1,7 +1,7 @@
 //! What becomes of a staged slot: the last commit of an installation.
 
 use crate::boot::Guard;
-use crate::error::{Error, Rejected};
+use crate::error::{Error, Needed, Rejected};
 use crate::gpt::write::Outcome;
 use crate::gpt::{SlotBits, TriesLeft};
 use crate::io::BlockIo;
@@ -14,7 +14,7 @@ use crate::transition::change::{self, Refused};
 /// # Durability
 /// One commit, the last of an installation. A cut leaves the old order, or the new slot first.
 /// # Errors
-/// [`TableFault::ChangedUnderUs`](crate::error::TableFault::ChangedUnderUs) where the slot got bits meanwhile; [`Error::Io`]; [`TableFault::ReadBack`](crate::error::TableFault::ReadBack).
+/// [`TableFault::ChangedUnderUs`](crate::error::TableFault::ChangedUnderUs) where the slot got bits meanwhile; [`Error::Medium`]; [`TableFault::ReadBack`](crate::error::TableFault::ReadBack).
 pub fn arm<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
@@ -68,8 +68,7 @@ pub fn first_good<D: BlockIo>(
         unarmed(slots, staged)?;
         let other = |slot: &&Slot<'_>| slot.id != staged.slot() && slot.bits() != SlotBits::default();
         if let Some(slot) = slots.slots().iter().find(other) {
-            let needed = "empty, as on a disk that is being provisioned";
-            return Err(Rejected::SlotState { slot: slot.id, needed }.into());
+            return Err(Rejected::SlotState { slot: slot.id, needed: Needed::Empty }.into());
         }
         let armed = slot::arm(&change::bits(slots), staged.slot(), guard.tries())?;
         let good = armed.iter().map(|(id, bits)| Ok((*id, slot::mark_good(*id, *bits, guard.tries())?)));

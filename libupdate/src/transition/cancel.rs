@@ -8,7 +8,7 @@
 //! So nothing arms it but an installation, which is not refused as of something that failed, and which finds by the mark that every
 //! chunk is there already. A slot that is armed without an authentic trailer holds nothing that could be marked: it is only disarmed.
 
-use crate::error::{Error, NoSpace};
+use crate::error::{Error, Misuse};
 use crate::gpt::write::Outcome;
 use crate::io::BlockIo;
 use crate::policy::Facts;
@@ -24,7 +24,7 @@ use crate::units::limits::PAYLOADS;
 /// # Durability
 /// One commit, then the marks and a flush. A cut leaves the slot as it was, staged, or disarmed; another slot is good in each.
 /// # Errors
-/// Those of [`Facts::cancellable`]; [`TableFault::ChangedUnderUs`](crate::error::TableFault::ChangedUnderUs); [`Error::Io`]; [`NoSpace::Buffer`] for less than
+/// Those of [`Facts::cancellable`]; [`TableFault::ChangedUnderUs`](crate::error::TableFault::ChangedUnderUs); [`Error::Medium`]; [`Misuse::Buffer`] for less than
 /// a block of `scratch`.
 pub fn cancel<D: BlockIo>(
     disk: &mut D,
@@ -40,7 +40,7 @@ pub fn cancel<D: BlockIo>(
     })?;
     if let Some(manifest) = holds {
         let got = scratch.len();
-        let block = scratch.first_chunk_mut().ok_or(NoSpace::Buffer { needed: BLOCK_BYTES, got })?;
+        let block = scratch.first_chunk_mut().ok_or(Misuse::Buffer { needed: BLOCK_BYTES, got })?;
         let extents: heapless::Vec<Extent, PAYLOADS> =
             slot.partitions.iter().map(|partition| partition.extent).collect();
         region::unseal(disk, &extents, manifest, block)?;

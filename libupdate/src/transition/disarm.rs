@@ -1,9 +1,9 @@
 //! The target slot out of the boot order: the first act of an installation.
 
 use crate::bundle::Verified;
+use crate::error::{Error, Misuse};
 #[cfg(doc)]
-use crate::error::TableFault;
-use crate::error::{Error, NoSpace};
+use crate::error::{Misuse, TableFault};
 use crate::gpt::SlotBits;
 use crate::gpt::write::Outcome;
 use crate::io::BlockIo;
@@ -44,7 +44,7 @@ impl<'a> Disarmed<'a> {
 /// disarmed. A slot whose tries ran out, or that failed, keeps no try until its trailers are gone: it becomes failed, its trailers are
 /// erased, and then it gets its try. A cut leaves it failed, empty, or disarmed, never staged with what failed in it.
 /// # Errors
-/// [`TableFault::ChangedUnderUs`] where the slot's bits or places are not the admitted ones; [`Error::Io`]; [`NoSpace::Buffer`] for less than a block of
+/// [`TableFault::ChangedUnderUs`] where the slot's bits or places are not the admitted ones; [`Error::Medium`]; [`Misuse::Buffer`] for less than a block of
 /// `scratch`.
 pub fn disarm<'a, D: BlockIo>(
     disk: &mut D,
@@ -80,7 +80,7 @@ fn forget<D: BlockIo>(
 ) -> Result<Outcome, Error<D::Error>> {
     let failed = change(disk, specs, admitted, [admitted.bits(), slot::mark_bad()], scratch)?;
     let (verified, got) = (admitted.verified(), scratch.len());
-    let block = scratch.first_chunk_mut().ok_or(NoSpace::Buffer { needed: BLOCK_BYTES, got })?;
+    let block = scratch.first_chunk_mut().ok_or(Misuse::Buffer { needed: BLOCK_BYTES, got })?;
     region::forget(disk, admitted.extents(), (verified.digest(), verified.envelope()), block)?;
     let disarmed = change(disk, specs, admitted, [slot::mark_bad(), slot::disarm()], scratch)?;
     Ok(Outcome { repaired: failed.repaired.or(disarmed.repaired), ..disarmed })

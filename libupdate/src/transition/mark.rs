@@ -1,7 +1,7 @@
 //! The verdict on a slot: good, bad, damaged, or wanted back.
 
 use crate::boot::Guard;
-use crate::error::{Error, Rejected};
+use crate::error::{Error, Needed, Rejected};
 use crate::gpt::write::Outcome;
 use crate::io::BlockIo;
 use crate::policy::Facts;
@@ -14,7 +14,7 @@ use crate::units::slot_id::SlotId;
 /// # Durability
 /// One commit, or none where nothing changes. A cut leaves the slot on trial, or good.
 /// # Errors
-/// [`Rejected::SlotState`] at priority 0; [`Error::Io`].
+/// [`Rejected::SlotState`] at priority 0; [`Error::Medium`].
 pub fn mark_good<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
@@ -32,7 +32,7 @@ pub fn mark_good<D: BlockIo>(
 /// # Durability
 /// One commit. A cut leaves the slot as it was, or failed; another slot is good in both.
 /// # Errors
-/// [`Rejected::LastGoodSlot`]; [`Error::Io`].
+/// [`Rejected::LastGoodSlot`]; [`Error::Medium`].
 pub fn mark_bad<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
@@ -52,7 +52,7 @@ pub fn mark_bad<D: BlockIo>(
 /// # Durability
 /// One commit. A cut leaves the slot good, to be read in full again, or exhausted; another slot is good in both.
 /// # Errors
-/// [`Rejected::LastGoodSlot`]; [`Error::Io`].
+/// [`Rejected::LastGoodSlot`]; [`Error::Medium`].
 pub fn withdraw<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
@@ -72,7 +72,7 @@ pub fn withdraw<D: BlockIo>(
 /// # Durability
 /// One commit. A cut leaves the old order, or the good slot first.
 /// # Errors
-/// [`Rejected::SlotState`] where it is not good; [`Error::Io`].
+/// [`Rejected::SlotState`] where it is not good; [`Error::Medium`].
 pub fn rollback<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
@@ -81,7 +81,7 @@ pub fn rollback<D: BlockIo>(
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
     if facts.slot(id)?.state != SlotState::Good {
-        return Err(Rejected::SlotState { slot: id, needed: "good" }.into());
+        return Err(Rejected::SlotState { slot: id, needed: Needed::Good }.into());
     }
     change::commit(disk, specs, scratch, &|slots| {
         change::unchanged(slots, facts)?;

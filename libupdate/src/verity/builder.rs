@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::error::NoSpace;
+use crate::error::Misuse;
 use crate::units::bytes::array;
 use crate::units::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest, RootHash, Salt, hash_block};
 use crate::verity::DIGESTS_PER_BLOCK;
@@ -67,11 +67,11 @@ impl<'a> TreeBuilder<'a> {
     /// Begins a tree. `open` is its memory: a block for each of [`Geometry::levels`], of any content.
     ///
     /// # Errors
-    /// [`NoSpace::Buffer`] where `open` has fewer blocks than the tree has levels.
-    pub fn new(geometry: Geometry, salt: Salt<'a>, open: &'a mut [[u8; BLOCK_BYTES]]) -> Result<Self, NoSpace> {
+    /// [`Misuse::Buffer`] where `open` has fewer blocks than the tree has levels.
+    pub fn new(geometry: Geometry, salt: Salt<'a>, open: &'a mut [[u8; BLOCK_BYTES]]) -> Result<Self, Misuse> {
         let levels = usize::from(geometry.levels());
         let needed = levels.saturating_mul(BLOCK_BYTES);
-        let short = NoSpace::Buffer { needed, got: open.as_flattened().len() };
+        let short = Misuse::Buffer { needed, got: open.as_flattened().len() };
         let open = open.get_mut(..levels).ok_or(short)?;
         open.as_flattened_mut().fill(0);
         Ok(Self { geometry, salt, open, taken: 0, state: State::Growing })
@@ -410,7 +410,7 @@ mod tests {
             let mut open = std::vec![[0; BLOCK_BYTES]; levels];
             assert!(TreeBuilder::new(geometry(blocks), salt(), &mut open).is_ok());
             if open.pop().is_some() {
-                let short = NoSpace::Buffer { needed: levels * BLOCK_BYTES, got: (levels - 1) * BLOCK_BYTES };
+                let short = Misuse::Buffer { needed: levels * BLOCK_BYTES, got: (levels - 1) * BLOCK_BYTES };
                 assert_eq!(TreeBuilder::new(geometry(blocks), salt(), &mut open).err(), Some(short));
             }
         }

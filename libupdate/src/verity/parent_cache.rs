@@ -1,6 +1,6 @@
 //! The hash block that was needed last, kept because the next one needed is nearly always the same.
 
-use crate::error::{Corrupt, Error};
+use crate::error::{Corrupt, Error, Rule};
 use crate::io::{BlockIo, Window};
 use crate::units::digest::{BLOCK_BYTES, BlockHasher, Digest};
 use crate::verity::geometry::Parent;
@@ -47,14 +47,14 @@ impl<'s> ParentCache<'s> {
         if let Some(Parent::Block { level, index, .. }) = self.tree.geometry.parent(level, index) {
             self.hold(window, level, index, hasher)?;
         }
-        Ok(self.tree.digest_from(&self.block, level, index)?)
+        self.tree.digest_from(&self.block, level, index).map_err(Error::Slot)
     }
 
     /// What [`Tree::check_chunk`] must find for a chunk: the digest of its level-0 hash block, or the root hash where the one
     /// data block is the whole tree.
     ///
     /// # Errors
-    /// As [`Tree::load_block`]; [`Corrupt::Chunk`] where the image has no such chunk.
+    /// As [`Tree::load_block`]; `Chunk` where the image has no such chunk.
     pub fn expected_chunk<D: BlockIo, H: BlockHasher>(
         &mut self,
         window: &mut Window<'_, D>,
@@ -62,7 +62,7 @@ impl<'s> ParentCache<'s> {
         hasher: &mut H,
     ) -> Result<Digest, Error<D::Error>> {
         if chunk >= self.tree.geometry.chunks() {
-            return Err(Corrupt::Chunk { chunk }.into());
+            return Err(Error::Slot(Corrupt(Rule::Chunk { chunk })));
         }
         match self.tree.geometry.levels() {
             0 => Ok(*self.tree.root.digest()),
@@ -89,6 +89,7 @@ impl<'s> ParentCache<'s> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Medium;
     use crate::io::ram_disk::Failed;
     use crate::units::digest::{Salt, SoftHasher, hash_block};
     use crate::verity::sample::Sample;
@@ -148,9 +149,9 @@ mod tests {
         for chunk in 1..128 {
             assert!(ask_chunk(&mut cache, &mut sample, chunk).is_ok());
         }
-        assert!(matches!(ask_chunk(&mut cache, &mut sample, 128), Err(Error::Io(_))));
+        assert!(matches!(ask_chunk(&mut cache, &mut sample, 128), Err(Error::Medium(Medium::Failed(_)))));
         // Not the block that was half loaded, and no longer the one before.
-        assert!(matches!(ask_chunk(&mut cache, &mut sample, 1), Err(Error::Io(_))));
+        assert!(matches!(ask_chunk(&mut cache, &mut sample, 1), Err(Error::Medium(Medium::Failed(_)))));
         sample.disk.bad_reads.clear();
         assert!(ask_chunk(&mut cache, &mut sample, 1).is_ok());
     }
@@ -163,7 +164,7 @@ mod tests {
         for _ in 0..2 {
             assert!(ask_chunk(&mut cache, &mut sample, 127).is_ok());
             let found = ask_chunk(&mut cache, &mut sample, 128);
-            assert_eq!(found, Err(Corrupt::HashBlock { level: 1, index: 1 }.into()));
+            assert_eq!(found, Err(Error::Slot(Corrupt(Rule::HashBlock { level: 1, index: 1 }))));
         }
     }
 
@@ -171,11 +172,11 @@ mod tests {
     fn what_the_image_does_not_have_is_refused() {
         let mut sample = Sample::new(129, b"salt");
         let mut cache = ParentCache::new(sample.tree);
-        assert_eq!(ask_chunk(&mut cache, &mut sample, 2), Err(Corrupt::Chunk { chunk: 2 }.into()));
-        let absent = Corrupt::HashBlock { level: 2, index: 0 };
-        assert_eq!(ask(&mut cache, &mut sample, 2, 0), Err(absent.into()));
+        assert_eq!(ask_chunk(&mut cache, &mut sample, 2), Err(Error::Slot(Corrupt(Rule::Chunk { chunk: 2 }))));
+        let absent = Corrupt(Rule::HashBlock { level: 2, index: 0 });
+        assert_eq!(ask(&mut cache, &mut sample, 2, 0), Err(Error::Slot(absent)));
         let mut sample = Sample::new(1, b"salt");
         let mut cache = ParentCache::new(sample.tree);
-        assert_eq!(ask_chunk(&mut cache, &mut sample, 1), Err(Corrupt::Chunk { chunk: 1 }.into()));
+        assert_eq!(ask_chunk(&mut cache, &mut sample, 1), Err(Error::Slot(Corrupt(Rule::Chunk { chunk: 1 }))));
     }
 }

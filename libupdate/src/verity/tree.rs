@@ -1,6 +1,6 @@
 //! One image's tree, and the checks of its blocks against the root hash.
 
-use crate::error::{Corrupt, Error};
+use crate::error::{Corrupt, Error, Rule};
 use crate::io::{BlockIo, Window};
 use crate::units::bytes::{array, put};
 use crate::units::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest, RootHash, Salt, hash_block};
@@ -22,7 +22,7 @@ impl Tree<'_> {
     /// holds the wanted one in the end, and is undefined after an error.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::NoSpace`] where the partition ends before the tree; [`Corrupt::HashBlock`] names the topmost
+    /// [`Error::Medium`]; [`Error::Misuse`] where the partition ends before the tree; `HashBlock` names the topmost
     /// block that does not match, or the wanted one where the tree has no such block.
     pub fn load_block<D: BlockIo, H: BlockHasher>(
         &self,
@@ -33,15 +33,18 @@ impl Tree<'_> {
         hasher: &mut H,
     ) -> Result<(), Error<D::Error>> {
         if index >= self.geometry.level_blocks(level) {
-            return Err(Corrupt::HashBlock { level, index }.into());
+            return Err(Error::Slot(Corrupt(Rule::HashBlock { level, index })));
         }
         for above in (0..self.geometry.levels().saturating_sub(level)).rev() {
             let (level, index) = (level.saturating_add(above), ancestor(index, above));
             // `buf` still holds the parent, checked by the step before.
-            let expected = self.digest_from(buf, level, index)?;
-            let at = self.geometry.block_offset(level, index).ok_or(Corrupt::HashBlock { level, index })?;
+            let expected = self.digest_from(buf, level, index).map_err(Error::Slot)?;
+            let at = self
+                .geometry
+                .block_offset(level, index)
+                .ok_or(Error::Slot(Corrupt(Rule::HashBlock { level, index })))?;
             window.read(at, buf)?;
-            self.check_block(expected, level, index, buf, hasher)?;
+            self.check_block(expected, level, index, buf, hasher).map_err(Error::Slot)?;
         }
         Ok(())
     }
@@ -49,7 +52,7 @@ impl Tree<'_> {
     /// Compares a hash block with its digest.
     ///
     /// # Errors
-    /// [`Corrupt::HashBlock`].
+    /// `HashBlock`.
     pub fn check_block<H: BlockHasher>(
         &self,
         expected: Digest,
@@ -58,7 +61,11 @@ impl Tree<'_> {
         block: &[u8; BLOCK_BYTES],
         hasher: &mut H,
     ) -> Result<(), Corrupt> {
-        if hash_block(hasher, self.salt, block) == expected { Ok(()) } else { Err(Corrupt::HashBlock { level, index }) }
+        if hash_block(hasher, self.salt, block) == expected {
+            Ok(())
+        } else {
+            Err(Corrupt(Rule::HashBlock { level, index }))
+        }
     }
 
     /// Compares one chunk, given by its data blocks' digests, with the digest that [`ParentCache::expected_chunk`] gives.
@@ -68,7 +75,7 @@ impl Tree<'_> {
     /// [`ParentCache::expected_chunk`]: crate::verity::ParentCache::expected_chunk
     ///
     /// # Errors
-    /// [`Corrupt::Chunk`], also where `digests` is not 32 bytes for each data block of the chunk.
+    /// `Chunk`, also where `digests` is not 32 bytes for each data block of the chunk.
     pub fn check_chunk<H: BlockHasher>(
         &self,
         expected: Digest,
@@ -77,7 +84,7 @@ impl Tree<'_> {
         block: &mut [u8; BLOCK_BYTES],
         hasher: &mut H,
     ) -> Result<(), Corrupt> {
-        let wrong = Corrupt::Chunk { chunk };
+        let wrong = Corrupt(Rule::Chunk { chunk });
         let blocks = self.geometry.chunk_blocks(chunk);
         if blocks == 0 || digests.len() != blocks.saturating_mul(DIGEST_BYTES) {
             return Err(wrong);
@@ -105,7 +112,7 @@ impl Tree<'_> {
             Some(Parent::Block { place, .. }) => digest_at(parent, place),
             None => None,
         }
-        .ok_or(Corrupt::HashBlock { level, index })
+        .ok_or(Corrupt(Rule::HashBlock { level, index }))
     }
 }
 
@@ -118,7 +125,7 @@ pub fn digest_at(block: &[u8; BLOCK_BYTES], place: usize) -> Option<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Access, IoError, NoSpace};
+    use crate::error::{Access, IoError, Medium, Misuse};
     use crate::io::ram_disk::Failed;
     use crate::units::block::{BlockSize, Extent, Lba};
     use crate::units::digest::SoftHasher;
@@ -156,7 +163,11 @@ mod tests {
                     for byte in [0, 31, 32, 4095] {
                         sample.block(level, index)[byte] ^= 0x80;
                         let found = load(&mut sample, 0, wanted);
-                        assert_eq!(found, Err(Corrupt::HashBlock { level, index }.into()), "{blocks}, byte {byte}");
+                        assert_eq!(
+                            found,
+                            Err(Error::Slot(Corrupt(Rule::HashBlock { level, index }))),
+                            "{blocks}, byte {byte}"
+                        );
                         sample.block(level, index)[byte] ^= 0x80;
                     }
                 }
@@ -180,15 +191,15 @@ mod tests {
         let (first, second) = (*sample.block(0, 0), *sample.block(0, 1));
         *sample.block(0, 0) = second;
         *sample.block(0, 1) = first;
-        assert_eq!(load(&mut sample, 0, 0), Err(Corrupt::HashBlock { level: 0, index: 0 }.into()));
-        assert_eq!(load(&mut sample, 0, 1), Err(Corrupt::HashBlock { level: 0, index: 1 }.into()));
+        assert_eq!(load(&mut sample, 0, 0), Err(Error::Slot(Corrupt(Rule::HashBlock { level: 0, index: 0 }))));
+        assert_eq!(load(&mut sample, 0, 1), Err(Error::Slot(Corrupt(Rule::HashBlock { level: 0, index: 1 }))));
     }
 
     #[test]
     fn another_root_or_salt_is_caught_at_the_top() {
         let mut sample = Sample::new(129, SALT);
         let tree = sample.tree;
-        let top = Err(Corrupt::HashBlock { level: 1, index: 0 }.into());
+        let top = Err(Error::Slot(Corrupt(Rule::HashBlock { level: 1, index: 0 })));
         sample.tree.root = RootHash::new(Digest::of(&[b"other"]));
         assert_eq!(load(&mut sample, 0, 0), top);
         sample.tree = Tree { salt: Salt::new(b"other").unwrap(), ..tree };
@@ -199,10 +210,10 @@ mod tests {
     fn a_block_that_the_tree_does_not_have_is_refused() {
         let mut sample = Sample::new(129, SALT);
         for (level, index) in [(0, 2), (1, 1), (2, 0), (u8::MAX, u64::MAX)] {
-            assert_eq!(load(&mut sample, level, index), Err(Corrupt::HashBlock { level, index }.into()));
+            assert_eq!(load(&mut sample, level, index), Err(Error::Slot(Corrupt(Rule::HashBlock { level, index }))));
         }
         let mut sample = Sample::new(1, SALT);
-        assert_eq!(load(&mut sample, 0, 0), Err(Corrupt::HashBlock { level: 0, index: 0 }.into()));
+        assert_eq!(load(&mut sample, 0, 0), Err(Error::Slot(Corrupt(Rule::HashBlock { level: 0, index: 0 }))));
     }
 
     #[test]
@@ -211,15 +222,15 @@ mod tests {
         sample.disk.bad_reads = sample.sectors(0, 1);
         let at = Lba::new(sample.disk.bad_reads[0]);
         let failed = IoError { access: Access::Read, at, cause: Failed };
-        assert_eq!(load(&mut sample, 0, 1), Err(Error::Io(failed)));
+        assert_eq!(load(&mut sample, 0, 1), Err(Error::Medium(Medium::Failed(failed))));
 
         let size = sample.tree.geometry.level_offset(0);
         let extent = Extent::new(Lba::new(40), Lba::new(39 + size.get() / 512), BlockSize::B512).unwrap();
-        let outside = NoSpace::OutsidePartition { offset: size, len: 4096, size: extent.len() };
+        let outside = Misuse::OutsidePartition { offset: size, len: 4096, size: extent.len() };
         let mut window = Window::new(&mut sample.disk, extent);
         let mut buf = [0; BLOCK_BYTES];
         let found = sample.tree.load_block(&mut window, 0, 0, &mut buf, &mut SoftHasher);
-        assert_eq!(found, Err(outside.into()));
+        assert_eq!(found, Err(Error::Misuse(outside)));
     }
 
     fn digests(blocks: u64) -> Vec<u8> {
@@ -241,7 +252,7 @@ mod tests {
                 assert_eq!(&block, sample.block(0, chunk), "{blocks}, chunk {chunk}");
                 digests[digests.len() - 1] ^= 1;
                 let found = tree.check_chunk(digest, chunk, digests, &mut block, &mut SoftHasher);
-                assert_eq!(found, Err(Corrupt::Chunk { chunk }));
+                assert_eq!(found, Err(Corrupt(Rule::Chunk { chunk })));
             }
         }
     }
@@ -254,7 +265,7 @@ mod tests {
         assert_eq!(tree.check_chunk(*tree.root.digest(), 0, &digests, &mut block, &mut SoftHasher), Ok(()));
         digests[0] ^= 1;
         let found = tree.check_chunk(*tree.root.digest(), 0, &digests, &mut block, &mut SoftHasher);
-        assert_eq!(found, Err(Corrupt::Chunk { chunk: 0 }));
+        assert_eq!(found, Err(Corrupt(Rule::Chunk { chunk: 0 })));
     }
 
     /// A chunk with one zero digest more has the same level-0 block: its length has to be checked.
@@ -269,9 +280,9 @@ mod tests {
         let mut check = |chunk, digests: &[u8]| tree.check_chunk(digest, chunk, digests, &mut block, &mut SoftHasher);
         assert_eq!(check(1, &digests[..64]), Ok(()));
         for len in [0, 32, 63, 65, 96] {
-            assert_eq!(check(1, &digests[..len]), Err(Corrupt::Chunk { chunk: 1 }), "{len} bytes");
+            assert_eq!(check(1, &digests[..len]), Err(Corrupt(Rule::Chunk { chunk: 1 })), "{len} bytes");
         }
-        assert_eq!(check(2, &[]), Err(Corrupt::Chunk { chunk: 2 }));
+        assert_eq!(check(2, &[]), Err(Corrupt(Rule::Chunk { chunk: 2 })));
     }
 
     #[test]

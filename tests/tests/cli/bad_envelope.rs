@@ -1,6 +1,7 @@
 //! Bundles whose envelope breaks a rule of `docs/FORMAT.md`, section 5, one for each rule. All are refused before the first write.
 
-use libupdate::error::{Corrupt, Incompatible};
+use crate::words::Corrupt;
+use libupdate::error::Incompatible;
 use tests::answer::Exit;
 use tests::bundle_parts::{BundleParts, PREFIX, RECORD};
 use tests::cli::Cli;

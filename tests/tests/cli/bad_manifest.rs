@@ -1,7 +1,7 @@
 //! Bundles whose manifest breaks a rule of `docs/FORMAT.md`, section 6, signed by the trusted key as if all were well. One for each
 //! rule; all are refused before the first write.
 
-use libupdate::error::Corrupt;
+use crate::words::Corrupt;
 use tests::answer::Exit;
 use tests::bundle_parts::BundleParts;
 use tests::device::Device;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use libupdate::error::Corrupt;
+use crate::words::Corrupt;
 use tests::answer::Exit;
 use tests::bundle_parts::BundleParts;
 use tests::cli::Cli;

@@ -3,7 +3,7 @@
 
 use libupdate::ByteLen;
 use libupdate::SlotId;
-use libupdate::error::{NoSpace, Rejected};
+use libupdate::error::{Needed, NoSpace, Rejected};
 use libupdate::verity::Geometry;
 use tests::answer::Exit;
 use tests::device::Device;
@@ -143,11 +143,11 @@ fn last_good_slot() {
 fn slot_state() {
     let device = Device::new();
     let needed = |name, needed| Rejected::SlotState { slot: slot(name), needed };
-    refused(&device, &["rollback", "--slot", "b"], needed("b", "good"));
+    refused(&device, &["rollback", "--slot", "b"], needed("b", Needed::Good));
     device.refuses_untouched(&["mark-good", "--slot", "b", "--danger-untried"], Exit::Refused, "slot b is not");
     device.refuses_untouched(&["activate", "--slot", "a"], Exit::Refused, "slot a is not");
     device.installs(2);
-    refused(&device, &["rollback", "--slot", "b"], needed("b", "good"));
+    refused(&device, &["rollback", "--slot", "b"], needed("b", Needed::Good));
     device.does(&["mark-bad", "--slot", "b"]);
     device.refuses_untouched(&["mark-good", "--slot", "b", "--danger-untried"], Exit::Refused, "slot b is not");
     device.refuses_untouched(&["activate", "--slot", "b"], Exit::Refused, "slot b is not");

@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::words::Corrupt;
 use libupdate::BlockSize;
-use libupdate::error::{Corrupt, Rejected};
+use libupdate::error::Rejected;
 use rustix::process::Signal;
 use tests::answer::{Answer, Exit};
 use tests::cli::Cli;

@@ -1,7 +1,7 @@
 //! Slots of two partitions, a root and a boot one: every partition of a slot carries the same manifest, and a bundle has exactly the
 //! profile's roles.
 
-use libupdate::error::Corrupt;
+use crate::words::Corrupt;
 use serde_json::Value;
 use tests::answer::Exit;
 use tests::device::Device;

@@ -1,7 +1,8 @@
 //! Slots whose trailer, superblock, tree or data were damaged after they were written: `docs/FORMAT.md`, sections 2 and 3. Slot b
 //! is the damaged one; nothing here touches the booted slot a.
 
-use libupdate::error::{Corrupt, SuperblockFault};
+use crate::words::Corrupt;
+use libupdate::error::SuperblockFault;
 use libupdate::verity::Geometry;
 use libupdate::{ByteLen, ByteOffset};
 use tests::answer::Exit;

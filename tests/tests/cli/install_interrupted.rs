@@ -5,8 +5,8 @@ use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::words::Corrupt;
 use libupdate::ByteLen;
-use libupdate::error::Corrupt;
 use libupdate::verity::Geometry;
 use rustix::process::Signal;
 use tests::answer::Exit;

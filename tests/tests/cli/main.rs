@@ -29,3 +29,4 @@ mod install_url_proxy;
 mod manual;
 mod slot_oracle;
 mod spine_oracle;
+mod words;

@@ -1,7 +1,7 @@
 //! Catalogue of cases, letter U: what acts do to bits. U4 and U5 are in `prioritize.rs`.
 
 use libupdate::boot::{Choice, Guard, candidates, choose};
-use libupdate::error::{Rejected, TableFault};
+use libupdate::error::{Misuse, Rejected};
 use libupdate::gpt::write::{Backup, Edit, Effect, commit};
 use libupdate::gpt::{EntryNumber, Table, TriesLeft};
 use libupdate::policy::{Compression, Facts, SlotFacts};
@@ -89,7 +89,7 @@ fn u3_an_invalid_target_writes_nothing() {
         let good = Edit { entry: entry_number(0), bits: slot_bits((1, 1, 1)) };
         for number in [2, 128, 129, u32::MAX] {
             let bad = Edit { entry: EntryNumber::new(number).unwrap(), bits: slot_bits((1, 1, 1)) };
-            let fault = TableFault::NoSuchEntry { entry: number };
+            let fault = Misuse::NoSuchEntry { entry: number };
             assert_eq!(commit(&mut disk, &table, &[good, bad], Backup::Required, &mut [0; 4096]), Err(fault.into()));
         }
         let absent = SlotId::from_index(5).unwrap();

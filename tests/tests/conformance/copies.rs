@@ -45,7 +45,10 @@ fn r20_a_read_error_in_one_copy() {
         }
         let both = [(1, Sector::lost()), (last, Sector::lost())].into_iter().collect();
         let mut disk = SimDisk::new(made.medium().with(both));
-        assert!(matches!(BothCopies::read(&mut disk, &mut [0; 4096]), Err(Error::Io(_))), "it is the disk that failed");
+        assert!(
+            matches!(BothCopies::read(&mut disk, &mut [0; 4096]), Err(Error::Medium(_))),
+            "it is the disk that failed"
+        );
     }
 }
 
@@ -60,7 +63,7 @@ fn r21_a_write_error_is_reported() {
         for (lba, is_primary) in [(1, true), (2, true), (entries, false), (last, false)] {
             let faults = Faults { unwritable: Some(lba..lba + 1), ..Faults::default() };
             let mut disk = SimDisk::failing(made.medium(), faults);
-            assert!(matches!(set_bits(&mut disk, &[(0, (2, 5, 1))]), Err(Error::Io(_))), "block {lba}");
+            assert!(matches!(set_bits(&mut disk, &[(0, (2, 5, 1))]), Err(Error::Medium(_))), "block {lba}");
             let after = slots_of(&mut disk);
             assert!(after[0] == BITS[0] || is_primary && after[0] == (2, 5, 1), "old or new");
         }

@@ -53,7 +53,7 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     let mut head = Box::new([0; ENVELOPE_BYTES]);
     let read = Unverified::read(&mut source, &mut head);
     let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
-    let verified = unverified.verify(device.anchors).map_err(Error::<OsError>::from)?;
+    let verified = unverified.verify(device.anchors).map_err(Error::<OsError>::Bundle)?;
     source.expects(&verified);
     policy::compatible(&verified, &device.profile.compatible).map_err(Error::<OsError>::from)?;
     let made = file_of_size(args, path, &session.interrupt)?;

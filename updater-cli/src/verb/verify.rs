@@ -57,7 +57,7 @@ fn bundle(session: &Session, file: &Path, args: &Verify) -> Result<Checked, Fail
     let mut head = Box::new([0; ENVELOPE_BYTES]);
     let read = Unverified::read(&mut source, &mut head);
     let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
-    let verified = unverified.verify(&anchors).map_err(Error::<OsError>::from)?;
+    let verified = unverified.verify(&anchors).map_err(Error::<OsError>::Bundle)?;
     source.expects(&verified);
     let geometries = verified.manifest().payloads().iter().map(|payload| payload.geometry());
     let (mut scratch, extents) = ScratchDisk::for_images(geometries);
@@ -79,7 +79,7 @@ fn slot(session: &Session, id: SlotId) -> Result<Checked, Failure> {
     let (disk, memory) = opened.disk_and_memory();
     let verified = match inspect::trailer(disk, &slot, &view, &mut trailer, [memory.block, memory.other])? {
         SlotTrailer::Valid(verified, _) => verified,
-        SlotTrailer::NotAuthentic(kind) => return Err(Error::<OsError>::Corrupt(kind).into()),
+        SlotTrailer::NotAuthentic(kind) => return Err(Error::<OsError>::Slot(kind).into()),
         SlotTrailer::Mark(_) => {
             let why = "an installation into it was not finished, or was taken back";
             return Err(Failure::new(

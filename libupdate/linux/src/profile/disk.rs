@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use libupdate::error::Medium;
 use libupdate::gpt::Guid;
 use libupdate::slot::PartitionSpec;
 use libupdate::{Error, inspect};
@@ -24,7 +25,7 @@ pub fn holds_slots(node: &Path, disk: &Selection, specs: &[PartitionSpec<'_>]) -
             Ok(Match::No(format!("its GUID is {}", table.header().disk_guid())))
         }
         Ok(_) => Ok(Match::Yes),
-        Err(Error::Io(error)) => Err(error.cause),
+        Err(Error::Medium(Medium::Failed(error))) => Err(error.cause),
         Err(error) => Ok(Match::No(error.to_string())),
     }
 }

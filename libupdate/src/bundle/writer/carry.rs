@@ -8,7 +8,7 @@ use crate::bundle::page::{self, ROWS, Row};
 use crate::bundle::writer::source::Source;
 use crate::bundle::writer::tree::{HashedImage, levels_len};
 use crate::bundle::writer::{Carriage, Tools, WriteError};
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Rule};
 use crate::units::bytes;
 use crate::units::digest::{BLOCK_BYTES, BlockHasher, Digest, RootHash, Salt};
 use crate::verity::CHUNK_BYTES;
@@ -133,7 +133,7 @@ impl Groups {
         let mut pages = Vec::with_capacity(self.pages.len());
         for (at, rows) in self.pages.iter().rev() {
             let mut bytes = [0; BLOCK_BYTES];
-            let misfit = WriteError::Statement(Corrupt::PageCount { page: 0 });
+            let misfit = WriteError::Statement(Corrupt(Rule::PageCount { page: 0 }));
             page::encode(rows, next, &mut bytes).ok_or(misfit)?;
             next = Some(Digest::of(&[&bytes]));
             pages.push(PlacedPage { at: *at, bytes });

@@ -4,7 +4,7 @@ use core::fmt;
 use std::io;
 use std::string::String;
 
-use crate::error::{Corrupt, NoSpace};
+use crate::error::{Corrupt, Misuse};
 use crate::units::block::ByteLen;
 use crate::verity::BuildError;
 
@@ -41,7 +41,7 @@ pub enum WriteError {
     /// The hash tree was not finished.
     Tree(BuildError<Corrupt>),
     /// A buffer was too small.
-    NoSpace(NoSpace),
+    Misuse(Misuse),
 }
 
 impl fmt::Display for WriteError {
@@ -58,7 +58,7 @@ impl fmt::Display for WriteError {
             Self::DetachedIsRaw => f.write_str("a detached head carries its image uncompressed"),
             Self::Statement(kind) => kind.fmt(f),
             Self::Tree(kind) => kind.fmt(f),
-            Self::NoSpace(kind) => kind.fmt(f),
+            Self::Misuse(kind) => kind.fmt(f),
         }
     }
 }
@@ -71,7 +71,8 @@ impl core::error::Error for WriteError {
             }
             Self::Statement(kind) => Some(kind),
             Self::Tree(kind) => Some(kind),
-            _ => None,
+            Self::Misuse(kind) => Some(kind),
+            Self::ImageLength { .. } | Self::NotItsSignature | Self::DetachedIsRaw => None,
         }
     }
 }

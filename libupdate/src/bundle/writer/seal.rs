@@ -8,7 +8,7 @@ use crate::bundle::prefix::BLOCK_HEADER_BYTES;
 use crate::bundle::signature::{DOMAIN, SIGNATURE_BYTES, message_digest};
 use crate::bundle::writer::{Signer, WriteError, Written, from_der};
 use crate::bundle::{Prefix, PublicKey, Unverified, UpdaterVersion};
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Rule};
 use crate::manifest::Manifest;
 use crate::units::block::ByteLen;
 use crate::units::digest::Digest;
@@ -70,12 +70,12 @@ impl Sealed {
         let records: Vec<&[u8]> = others.chain([added.as_slice()]).collect();
         if records.len() > SIGNATURES {
             let claimed = u16::try_from(records.len()).unwrap_or(u16::MAX);
-            return Err(WriteError::Statement(Corrupt::TooManySignatures { claimed }));
+            return Err(WriteError::Statement(Corrupt(Rule::TooManySignatures { claimed })));
         }
         let sealed = Self::assembled(self.signed(), &records);
         if sealed.envelope.len() > ENVELOPE_BYTES {
             let claimed = u32::try_from(sealed.envelope.len()).unwrap_or(u32::MAX);
-            return Err(WriteError::Statement(Corrupt::EnvelopeTooLong { claimed }));
+            return Err(WriteError::Statement(Corrupt(Rule::EnvelopeTooLong { claimed })));
         }
         Ok(sealed)
     }
@@ -188,7 +188,7 @@ mod tests {
         let eight = fixture::envelope(&[1, 2, 3, 4, 5, 6, 7, 8]);
         let sealed = Sealed::from(&Unverified::parse(&eight).unwrap());
         let found = sealed.signed_by(&[&fixture::key(9)]);
-        assert!(matches!(found, Err(WriteError::Statement(Corrupt::TooManySignatures { claimed: 9 }))));
+        assert!(matches!(found, Err(WriteError::Statement(Corrupt(Rule::TooManySignatures { claimed: 9 })))));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::string::ToString as _;
 
 use crate::bundle::writer::WriteError;
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Rule};
 use crate::manifest::Name;
 use crate::units::block::ByteLen;
 use crate::units::bytes::len_u64;
@@ -34,7 +34,7 @@ impl<'a, 's> Source<'a, 's> {
         reader: &'s mut dyn Read,
         done: &'s mut ByteLen,
     ) -> Result<Self, WriteError> {
-        let refused = Corrupt::ManifestImageLength { image_len: len.get(), data_blocks: 0 };
+        let refused = Corrupt(Rule::ManifestImageLength { image_len: len.get(), data_blocks: 0 });
         let geometry = Geometry::from_image_len(len).ok_or(WriteError::Statement(refused))?;
         Ok(Self { role, len, geometry, reader, done })
     }

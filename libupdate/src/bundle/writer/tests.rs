@@ -5,7 +5,7 @@ use std::vec;
 use super::*;
 use crate::bundle::page::{PageChain, Row};
 use crate::bundle::{Anchors, PublicKey, Unverified, fixture};
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Rule};
 use crate::units::digest::{BLOCK_BYTES, SoftHasher};
 
 const BLOCK: u64 = 4096;
@@ -280,7 +280,7 @@ fn an_image_of_another_length_makes_no_bundle() {
         );
     }
     let empty = written(&mut [image("root", b"", Carriage::Raw)]);
-    assert!(matches!(empty, Err(WriteError::Statement(Corrupt::ManifestImageLength { .. }))));
+    assert!(matches!(empty, Err(WriteError::Statement(Corrupt(Rule::ManifestImageLength { .. })))));
 }
 
 /// Fails after some bytes.
@@ -354,5 +354,5 @@ fn failures_name_what_failed() {
     let mut tools = Tools { hasher: SoftHasher, progress: &mut |_| {} };
     let found =
         write(&nameless, &mut [image("root", b"x", Carriage::Raw)], &[], &mut Cursor::new(Vec::new()), &mut tools);
-    assert!(matches!(found, Err(WriteError::Statement(Corrupt::ManifestEmptyList))));
+    assert!(matches!(found, Err(WriteError::Statement(Corrupt(Rule::ManifestEmptyList)))));
 }

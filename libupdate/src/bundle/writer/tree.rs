@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use crate::bundle::writer::source::Source;
 use crate::bundle::writer::{Tools, WriteError};
-use crate::error::Corrupt;
+use crate::error::{Corrupt, Rule};
 use crate::units::bytes;
 use crate::units::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, RootHash, Salt};
 use crate::units::limits::LEVELS;
@@ -29,7 +29,7 @@ impl HashedImage {
         let hasher = &mut tools.hasher;
         let mut levels = std::vec![0; levels_len(&geometry)];
         let mut open = [[0; BLOCK_BYTES]; LEVELS];
-        let mut builder = TreeBuilder::new(geometry, salt, &mut open).map_err(WriteError::NoSpace)?;
+        let mut builder = TreeBuilder::new(geometry, salt, &mut open).map_err(WriteError::Misuse)?;
         let mut digests = Vec::new();
         source.for_each_batch(tools.progress, |batch| {
             digests.resize(batch.len().div_ceil(BLOCK_BYTES).saturating_mul(DIGEST_BYTES), 0);
@@ -64,5 +64,5 @@ fn keep(
     let top = geometry.level_offset(geometry.levels().saturating_sub(1)).get();
     let at = geometry.block_offset(level, index).and_then(|offset| offset.get().checked_sub(top));
     let at = at.and_then(|at| usize::try_from(at).ok()).unwrap_or(usize::MAX);
-    bytes::put(levels, at, block).ok_or(Corrupt::HashBlock { level, index })
+    bytes::put(levels, at, block).ok_or(Corrupt(Rule::HashBlock { level, index }))
 }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::error::{Access, Error, IoError, TableFault};
+use crate::error::{Access, Error, IoError, Medium, Misuse, TableFault};
 use crate::gpt::write::plan::{self, CommitFacts, CopyPlace, Plan, Region, Touched};
 use crate::gpt::{CopyId, CopyState, ENTRY_BYTES, Header, Table, pieces};
 use crate::io::{self, BlockIo};
@@ -51,7 +51,9 @@ impl Warning {
     /// `None` if the error is not the disk's: such an error ends the act.
     const fn of<E>(error: &Error<E>) -> Option<Self> {
         match error {
-            Error::Io(IoError { access, at, .. }) => Some(Self::BackupFailed { access: *access, at: *at }),
+            Error::Medium(Medium::Failed(IoError { access, at, .. })) => {
+                Some(Self::BackupFailed { access: *access, at: *at })
+            }
             _ => None,
         }
     }
@@ -84,9 +86,9 @@ impl fmt::Display for Warning {
 /// blocks leaves no table: the warning says so.
 ///
 /// # Errors
-/// [`TableFault::ChangedUnderUs`], [`TableFault::NoSuchEntry`] for an unused entry, [`TableFault::TooManyEdits`],
-/// [`Error::NoSpace`] for the scratch: nothing was written, but for a copy that somebody else changed in the middle of the act
-/// ([`TableFault::ChangedUnderUs`] too). [`Error::Io`] and [`TableFault::ReadBack`]: the change may
+/// [`TableFault::ChangedUnderUs`], [`Misuse::NoSuchEntry`] for an unused entry, [`Misuse::TooManyEdits`],
+/// [`Error::Misuse`] for the scratch: nothing was written, but for a copy that somebody else changed in the middle of the act
+/// ([`TableFault::ChangedUnderUs`] too). [`Error::Medium`] and [`TableFault::ReadBack`]: the change may
 /// or may not have happened, and the old or the new table is there.
 // Not inlined, and neither are its steps: on a small stack the memory of one is to be gone before the next.
 #[inline(never)]
@@ -182,7 +184,7 @@ fn plan_for<D: BlockIo>(
     content: &Overlay<'_>,
     touched: &[u64],
     scratch: &mut [u8],
-) -> Result<Plan, TableFault> {
+) -> Result<Plan, Misuse> {
     let place = |header: Header| CopyPlace { header: header.my_lba(), entries: header.entries_lba() };
     plan::commit(&CommitFacts {
         block_size: content.block_size,

@@ -33,7 +33,7 @@ pub struct FreshTable<'a> {
 /// serves. So a cut leaves the old table or the new one, or, on a disk that had none, perhaps nothing: run again.
 ///
 /// # Errors
-/// The rule of the header or of the entries that the new table would break, with nothing written; [`Error::Io`],
+/// The rule of the header or of the entries that the new table would break, with nothing written; [`Error::Medium`],
 /// [`TableFault::ReadBack`].
 pub fn create<D: BlockIo>(disk: &mut D, fresh: &FreshTable<'_>, scratch: &mut [u8]) -> Result<(), Error<D::Error>> {
     check_scratch(scratch)?;

@@ -1,7 +1,7 @@
 //! A change of one entry's slot bits, applied to bytes in memory.
 
 use crate::BlockSize;
-use crate::error::TableFault;
+use crate::error::Misuse;
 use crate::gpt::write::plan::Touched;
 use crate::gpt::{ATTRIBUTES_AT, Attributes, ENTRY_BYTES, EntryNumber, EntryPlace, Guid, Header, SlotBits};
 use crate::units::bytes::{put, u64_at};
@@ -21,7 +21,7 @@ pub struct Edit {
 pub(super) struct Changes {
     /// Blocks of the array that change, ascending.
     pub(super) touched: Touched,
-    fault: Option<TableFault>,
+    fault: Option<Misuse>,
 }
 
 impl Edit {
@@ -51,13 +51,12 @@ pub(super) fn apply(edits: &[Edit], first: u32, piece: &mut [u8]) {
 
 impl Changes {
     /// Refuses what no table of this header can take.
-    pub(super) fn new(edits: &[Edit], header: &Header, block_size: BlockSize) -> Result<Self, TableFault> {
+    pub(super) fn new(edits: &[Edit], header: &Header, block_size: BlockSize) -> Result<Self, Misuse> {
         if edits.len() > SLOTS {
-            return Err(TableFault::TooManyEdits);
+            return Err(Misuse::TooManyEdits);
         }
         for edit in edits {
-            EntryPlace::new(edit.entry, header, block_size)
-                .ok_or(TableFault::NoSuchEntry { entry: edit.entry.get() })?;
+            EntryPlace::new(edit.entry, header, block_size).ok_or(Misuse::NoSuchEntry { entry: edit.entry.get() })?;
         }
         Ok(Self::default())
     }
@@ -74,7 +73,7 @@ impl Changes {
         for edit in edits {
             let Some(raw) = edit.find(first, piece) else { continue };
             if raw.starts_with(Guid::ZERO.as_bytes()) {
-                self.fault = Some(TableFault::NoSuchEntry { entry: edit.entry.get() });
+                self.fault = Some(Misuse::NoSuchEntry { entry: edit.entry.get() });
             }
             let before = *raw;
             edit.apply(raw);
@@ -94,8 +93,8 @@ impl Changes {
     }
 
     /// # Errors
-    /// [`TableFault::NoSuchEntry`] where an edit falls on an unused entry.
-    pub(super) fn finish(self) -> Result<Touched, TableFault> {
+    /// [`Misuse::NoSuchEntry`] where an edit falls on an unused entry.
+    pub(super) fn finish(self) -> Result<Touched, Misuse> {
         self.fault.map_or(Ok(self.touched), Err)
     }
 }

@@ -1,6 +1,6 @@
 //! Takes the steps of a plan. Dull on purpose: every decision was taken before.
 
-use crate::error::{Error, TableFault};
+use crate::error::{Error, Medium, TableFault};
 use crate::gpt::write::plan::{Plan, Region, Step};
 use crate::gpt::{CopyId, Header, pieces};
 use crate::io::{self, BlockIo};
@@ -48,7 +48,9 @@ pub(super) fn run<D: BlockIo, C: Content>(
         }
         match take(disk, *step, content, scratch) {
             // A flush belongs to no copy: where it fails, the act fails.
-            Err(error @ Error::Io(_)) if copy == Some(CopyId::Backup) && backup == Backup::Optional => {
+            Err(error @ Error::Medium(Medium::Failed(_)))
+                if copy == Some(CopyId::Backup) && backup == Backup::Optional =>
+            {
                 lost = Some(error);
             }
             result => result?,

@@ -18,7 +18,7 @@
 //! This crate's reader does not need H1 and E1 in one write: it takes the backup. Others do not: Linux without `gpt` on
 //! the command line, and GRUB, which refuses a backup that differs from a valid primary header.
 
-use crate::error::TableFault;
+use crate::error::Misuse;
 use crate::gpt::CopyId;
 use crate::units::block::{BlockSize, Lba};
 use crate::units::limits::SLOTS;
@@ -93,8 +93,8 @@ pub struct Plan(heapless::Vec<Step, STEPS>);
 /// The order of a change of slot bits.
 ///
 /// # Errors
-/// [`TableFault::TooManyEdits`] where more blocks are touched than there can be slots.
-pub fn commit(facts: &CommitFacts<'_>) -> Result<Plan, TableFault> {
+/// [`Misuse::TooManyEdits`] where more blocks are touched than there can be slots.
+pub fn commit(facts: &CommitFacts<'_>) -> Result<Plan, Misuse> {
     let mut plan = Plan::new();
     if let Some(backup) = facts.backup {
         plan.push(Step::Compare(CopyId::Backup))?;
@@ -130,7 +130,7 @@ pub fn commit(facts: &CommitFacts<'_>) -> Result<Plan, TableFault> {
 ///
 /// # Errors
 /// None in practice: the plan is short.
-pub fn rewrite(target: CopyId, header: Lba, entries: Option<Region>) -> Result<Plan, TableFault> {
+pub fn rewrite(target: CopyId, header: Lba, entries: Option<Region>) -> Result<Plan, Misuse> {
     let mut plan = Plan::new();
     plan.push(Step::Compare(target.other()))?;
     plan.push(Step::Write(header_of(target, header)))?;
@@ -148,7 +148,7 @@ pub fn rewrite(target: CopyId, header: Lba, entries: Option<Region>) -> Result<P
 ///
 /// # Errors
 /// None in practice: the plan is short.
-pub fn relocate(to: CopyPlace, entry_blocks: u64) -> Result<Plan, TableFault> {
+pub fn relocate(to: CopyPlace, entry_blocks: u64) -> Result<Plan, Misuse> {
     let mut plan = Plan::new();
     plan.push(Step::Compare(CopyId::Primary))?;
     plan.push(Step::Write(Region { copy: CopyId::Backup, first: to.entries, blocks: entry_blocks }))?;
@@ -169,7 +169,7 @@ pub fn relocate(to: CopyPlace, entry_blocks: u64) -> Result<Plan, TableFault> {
 ///
 /// # Errors
 /// None in practice: the plan is short.
-pub fn fresh(primary: CopyPlace, backup: CopyPlace, entry_blocks: u64) -> Result<Plan, TableFault> {
+pub fn fresh(primary: CopyPlace, backup: CopyPlace, entry_blocks: u64) -> Result<Plan, Misuse> {
     let mut plan = Plan::new();
     plan.push(Step::Write(Region { copy: CopyId::Backup, first: backup.entries, blocks: entry_blocks }))?;
     plan.push(Step::Write(header_of(CopyId::Backup, backup.header)))?;
@@ -238,12 +238,12 @@ impl Plan {
         &self.0
     }
 
-    fn push(&mut self, step: Step) -> Result<(), TableFault> {
-        self.0.push(step).map_err(|_| TableFault::TooManyEdits)
+    fn push(&mut self, step: Step) -> Result<(), Misuse> {
+        self.0.push(step).map_err(|_| Misuse::TooManyEdits)
     }
 
     /// Writes `region`, in one with the write before it where the two touch and fit the scratch together.
-    fn write_joined(&mut self, region: Region, scratch_blocks: u64) -> Result<(), TableFault> {
+    fn write_joined(&mut self, region: Region, scratch_blocks: u64) -> Result<(), Misuse> {
         if let Some(Step::Write(before)) = self.0.last_mut() {
             let joined = before.blocks.saturating_add(region.blocks);
             let touches = before.copy == region.copy && before.first.plus(before.blocks) == Some(region.first);

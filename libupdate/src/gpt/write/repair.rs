@@ -1,6 +1,6 @@
 //! A damaged copy, written anew from the good one; and a backup that moves to the end of a disk that grew.
 
-use crate::error::{Error, TableFault};
+use crate::error::{Error, Medium, TableFault};
 use crate::gpt::write::plan::{self, CopyPlace, Region};
 use crate::gpt::{
     CopyId, CopyState, ENTRIES_LBA_AT, FIRST_ENTRIES_LBA, Header, PRIMARY_LBA, Table, check_scratch, numbered, pieces,
@@ -53,7 +53,7 @@ pub enum BackupPlace {
 /// the making, so that a cut at any point leaves it. For the order of a move see [`plan::relocate`].
 ///
 /// # Errors
-/// [`TableFault::ChangedUnderUs`] with nothing written. [`Error::Io`] and [`TableFault::ReadBack`]: the copy that was
+/// [`TableFault::ChangedUnderUs`] with nothing written. [`Error::Medium`] and [`TableFault::ReadBack`]: the copy that was
 /// being written is not to be trusted, the other one is as it was.
 pub fn repair<D: BlockIo>(
     disk: &mut D,
@@ -124,7 +124,7 @@ pub(super) fn rewrite<D: BlockIo>(
 fn entries_hold<D: BlockIo>(disk: &mut D, header: &Header, scratch: &mut [u8]) -> Result<bool, Error<D::Error>> {
     match pieces(disk, header, scratch, |_, _| {}) {
         Ok(crc) => Ok(crc == header.entries_crc()),
-        Err(Error::Io(_)) => Ok(false),
+        Err(Error::Medium(Medium::Failed(_))) => Ok(false),
         Err(error) => Err(error),
     }
 }

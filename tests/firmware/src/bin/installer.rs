@@ -32,7 +32,7 @@ extern "C" fn main() -> ! {
             host::say("\n");
             0
         }
-        Some(Err(Error::Corrupt(_))) => 4,
+        Some(Err(Error::Bundle(_) | Error::Slot(_))) => 4,
         Some(Err(Error::Rejected(_))) => 6,
         _ => 1,
     };

@@ -1,7 +1,7 @@
 //! What a commit changes, what it refuses, and what it does when the disk fails.
 
 use super::*;
-use crate::error::{Access, IoError, TableFault};
+use crate::error::{Access, IoError, Medium, Misuse, TableFault};
 use crate::gpt::CopyId;
 use crate::gpt::fixture::{block, lba, seal_entries};
 use crate::gpt::write::{Effect, Warning};
@@ -87,12 +87,12 @@ fn what_no_table_can_take_is_refused_before_any_write() {
         result
     };
     for number in [2, 128, 129, u32::MAX] {
-        let fault = TableFault::NoSuchEntry { entry: number };
+        let fault = Misuse::NoSuchEntry { entry: number };
         assert_eq!(refused(&[edit(SLOT, NEW), edit(number, NEW)]), fault.into());
     }
-    assert_eq!(refused(&[edit(SLOT, NEW); SLOTS + 1]), TableFault::TooManyEdits.into());
+    assert_eq!(refused(&[edit(SLOT, NEW); SLOTS + 1]), Misuse::TooManyEdits.into());
     let short = commit(&mut disk, &table, &[edit(SLOT, NEW)], Backup::Required, &mut [0; 4095]);
-    assert!(matches!(short, Err(Error::NoSpace(_))));
+    assert!(matches!(short, Err(Error::Misuse(_))));
     assert_eq!(disk.log, [Flush]);
 }
 
@@ -195,7 +195,7 @@ fn an_act_ends_where_the_disk_refuses_a_backup_that_was_whole() {
         let mut disk = two_slots(layout);
         disk.bad_writes = [bad].to_vec();
         let cause = IoError { access: Access::Write, at: lba(bad), cause: Failed };
-        assert_eq!(set_new(&mut disk), Err(Error::Io(cause)));
+        assert_eq!(set_new(&mut disk), Err(Error::Medium(Medium::Failed(cause))));
         assert_eq!(words(&mut disk), with_slot(OLD));
         assert!(!disk.log.iter().any(|op| matches!(op, Write(1, _))), "{:?}", disk.log);
         assert_eq!(states(&mut disk).0, CopyState::Valid);
@@ -210,7 +210,7 @@ fn an_act_ends_where_an_older_backup_stays() {
     entry(&mut disk, layout.backup, 4)[54] ^= 1;
     seal_entries(&mut disk, layout.backup);
     disk.bad_writes = [layout.backup].to_vec();
-    assert!(matches!(set_new(&mut disk), Err(Error::Io(IoError { access: Access::Write, .. }))));
+    assert!(matches!(set_new(&mut disk), Err(Error::Medium(Medium::Failed(IoError { access: Access::Write, .. })))));
     assert_eq!(words(&mut disk), with_slot(OLD));
     assert!(set_new_in_a_boot(&mut disk).unwrap().warning.is_some());
     assert_eq!(words(&mut disk), with_slot(NEW));
@@ -245,7 +245,7 @@ fn a_primary_that_cannot_be_written_is_an_error() {
         for bad in [1, layout.primary_entries] {
             let mut disk = two_slots(layout);
             disk.bad_writes = [bad].to_vec();
-            let Err(Error::Io(IoError { access: Access::Write, .. })) = set_new(&mut disk) else {
+            let Err(Error::Medium(Medium::Failed(IoError { access: Access::Write, .. }))) = set_new(&mut disk) else {
                 panic!("{layout:?}")
             };
             let found = words(&mut disk);
@@ -261,7 +261,7 @@ fn a_failed_flush_ends_the_act() {
             let mut disk = two_slots(layout);
             disk.flushes_left = flushes;
             let error = set_new(&mut disk).unwrap_err();
-            assert!(matches!(error, Error::Io(IoError { access: Access::Flush, .. })));
+            assert!(matches!(error, Error::Medium(Medium::Failed(IoError { access: Access::Flush, .. }))));
             let (last, written) = (disk.log.last().copied(), disk.log.len());
             assert!(
                 flushes == 0 || matches!(last, Some(Write(..))),

@@ -94,7 +94,7 @@ fn a_table_that_breaks_a_rule_is_not_written() {
     overlapping[40] = 35;
     assert_eq!(refused(fresh(layout, &overlapping)), TableFault::Overlap { entry: 1, other: 3 }.into());
     let short = create(&mut blank(layout), &base, &mut [0; 4095]);
-    assert!(matches!(short, Err(Error::NoSpace(_))));
+    assert!(matches!(short, Err(Error::Misuse(_))));
 }
 
 #[test]

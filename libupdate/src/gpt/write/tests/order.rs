@@ -118,7 +118,7 @@ fn no_change_is_no_write() {
     }
     disk.flushes_left = 0;
     let failed = commit(&mut disk, &table, &[], Backup::Required, &mut [0; 4096]);
-    assert!(matches!(failed, Err(Error::Io(_))), "{failed:?}");
+    assert!(matches!(failed, Err(Error::Medium(_))), "{failed:?}");
 }
 
 /// The next act makes the copies equal, also one that finds its bits there already.

@@ -1,7 +1,7 @@
 //! Repair and relocation.
 
 use super::*;
-use crate::error::{Access, IoError, TableFault};
+use crate::error::{Access, IoError, Medium, TableFault};
 use crate::gpt::CopyId;
 use crate::gpt::fixture::{block, lba, set};
 use crate::gpt::write::{BackupPlace, Relocate, Repair, repair};
@@ -98,7 +98,7 @@ fn a_copy_that_cannot_be_written_is_an_error() {
         block(&mut disk, header)[60] ^= 1;
         disk.bad_writes = [header].to_vec();
         let wanted = IoError { access: Access::Write, at: lba(header), cause: Failed };
-        assert_eq!(mend(&mut disk, Relocate::No), Err(Error::Io(wanted)));
+        assert_eq!(mend(&mut disk, Relocate::No), Err(Error::Medium(Medium::Failed(wanted))));
         assert_eq!(words(&mut disk), with_slot(OLD));
     }
 }
@@ -110,7 +110,10 @@ fn a_copy_that_cannot_be_read_is_written_anew() {
         let mut disk = two_slots(Layout::vboot());
         disk.bad_reads = [bad].to_vec();
         let done = mend(&mut disk, Relocate::No);
-        assert!(matches!(done, Err(Error::Io(IoError { access: Access::Read, .. }))), "it did not heal");
+        assert!(
+            matches!(done, Err(Error::Medium(Medium::Failed(IoError { access: Access::Read, .. })))),
+            "it did not heal"
+        );
         disk.bad_reads.clear();
         assert_eq!(states(&mut disk), BOTH_VALID);
     }
