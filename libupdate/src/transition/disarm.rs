@@ -1,9 +1,9 @@
 //! The target slot out of the boot order: the first act of an installation.
 
 use crate::bundle::Verified;
-use crate::error::{Error, Misuse};
 #[cfg(doc)]
-use crate::error::{Misuse, TableFault};
+use crate::error::TableFault;
+use crate::error::{Error, Misuse};
 use crate::gpt::SlotBits;
 use crate::gpt::write::Outcome;
 use crate::io::BlockIo;

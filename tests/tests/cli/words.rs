@@ -57,6 +57,7 @@ pub enum Corrupt {
 }
 
 impl fmt::Display for Corrupt {
+    #[expect(clippy::too_many_lines, reason = "a line for each rule")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Truncated => f.write_str("the bundle ends too early"),
