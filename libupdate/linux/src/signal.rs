@@ -131,7 +131,10 @@ mod tests {
 
     /// This very test in a process of its own, where it acts the part of an updater.
     fn updater(test: &str) -> (Child, impl FnMut(&str) -> bool) {
-        let mut child = Command::new(env::current_exe().unwrap())
+        // Whoever runs the tests under `nohup` has SIGHUP ignored here.
+        let mut child = Command::new("env")
+            .arg("--default-signal=HUP")
+            .arg(env::current_exe().unwrap())
             .args(["--exact", &format!("signal::tests::{test}"), "--nocapture"])
             .env(ROLE, "updater")
             .stdout(Stdio::piped())

@@ -195,13 +195,13 @@ pub(crate) enum Rule {
     MarkCrc,
     /// Bytes after the mark are not zero.
     MarkPadding,
-    /// The slot holds no verdict.
+    /// The slot holds no boot note.
     BootNoteMissing,
-    /// The verdict's checksum does not hold.
+    /// The boot note's checksum does not hold.
     BootNoteCrc,
-    /// Reserved bytes of the verdict are not zero.
+    /// Reserved bytes of the boot note are not zero.
     BootNoteReserved,
-    /// The verdict's detail is too long or not printable.
+    /// The boot note's detail is too long or not printable.
     BootNoteDetail,
     /// The slot's trailer region could not be read.
     TrailerUnreadable,
@@ -334,10 +334,10 @@ impl fmt::Display for Rule {
             Self::TrailerPadding => f.write_str("bytes after the slot's trailer are not zero"),
             Self::MarkCrc => f.write_str("the checksum of the slot's install mark does not hold"),
             Self::MarkPadding => f.write_str("bytes after the slot's install mark are not zero"),
-            Self::BootNoteMissing => f.write_str("the slot holds no verdict"),
-            Self::BootNoteCrc => f.write_str("the checksum of the slot's verdict does not hold"),
-            Self::BootNoteReserved => f.write_str("reserved bytes of the slot's verdict are not zero"),
-            Self::BootNoteDetail => f.write_str("the detail of the slot's verdict is too long or not printable"),
+            Self::BootNoteMissing => f.write_str("the slot holds no boot note"),
+            Self::BootNoteCrc => f.write_str("the checksum of the slot's boot note does not hold"),
+            Self::BootNoteReserved => f.write_str("reserved bytes of the slot's boot note are not zero"),
+            Self::BootNoteDetail => f.write_str("the detail of the slot's boot note is too long or not printable"),
             Self::TrailerUnreadable => f.write_str("the slot's trailer region cannot be read"),
             Self::TrailerReadBack => f.write_str("the trailer does not read back as it was written"),
             Self::OtherCompatible => f.write_str("the slot holds a bundle for another compatible than this device's"),

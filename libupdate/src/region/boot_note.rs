@@ -63,7 +63,7 @@ impl BootNote {
         waits.then(|| self.detail.as_str().parse().ok()).flatten()
     }
 
-    /// Where the verdict of a partition is: in its trailer region, which no image reaches. `None` for a partition that is too
+    /// Where the note of a partition is: in its trailer region, which no image reaches. `None` for a partition that is too
     /// small to have one.
     #[must_use]
     pub fn extent(partition: Extent) -> Option<Extent> {
@@ -74,7 +74,7 @@ impl BootNote {
         Extent::new(first, last, partition.block_size())
     }
 
-    /// Parses the verdict's block.
+    /// Parses the note's block.
     ///
     /// # Errors
     /// In this order: `BootNoteMissing` without the magic, `BootNoteCrc`, `BootNoteReserved`,
@@ -108,7 +108,7 @@ impl BootNote {
         }))
     }
 
-    /// The verdict's block.
+    /// The note's block.
     pub fn encode(&self, out: &mut [u8; BLOCK_BYTES]) {
         let detail = self.detail.as_str().as_bytes();
         // A detail has at most 128 bytes.
@@ -132,7 +132,7 @@ impl BootNote {
         }
     }
 
-    /// Reads the verdict of a partition.
+    /// Reads the note of a partition.
     ///
     /// # Errors
     /// [`Error::Medium`]; [`BootNote::parse`]'s; [`NoSpace::NoTrailerRegion`].
@@ -143,7 +143,7 @@ impl BootNote {
         Self::read_at(BOOT_NOTE_OFFSET, window, scratch)
     }
 
-    /// Reads the question to a person, which is after the verdict: no verdict takes its place.
+    /// Reads the question to a person, which is after the note: no note takes its place.
     ///
     /// # Errors
     /// As [`BootNote::read`].
@@ -181,7 +181,7 @@ impl BootNote {
         window.write(offset, scratch)
     }
 
-    /// Writes the verdict. Touches the disk; durable after a flush.
+    /// Writes the note. Touches the disk; durable after a flush.
     ///
     /// # Errors
     /// [`Error::Medium`]; [`NoSpace::NoTrailerRegion`].
@@ -195,7 +195,7 @@ impl BootNote {
         window.write(offset, scratch)
     }
 
-    /// Writes zeros over the verdict. Touches the disk; durable after a flush.
+    /// Writes zeros over the note. Touches the disk; durable after a flush.
     ///
     /// # Errors
     /// [`Error::Medium`]; [`NoSpace::NoTrailerRegion`].
@@ -269,7 +269,7 @@ mod tests {
     use crate::io::ram_disk::RamDisk;
     use crate::units::block::{BlockSize, Extent, Lba};
 
-    fn verdict(detail: &str) -> BootNote {
+    fn note(detail: &str) -> BootNote {
         let detail = Detail::new(detail);
         BootNote {
             reason: Reason::HEALTH_CHECK,
@@ -279,15 +279,15 @@ mod tests {
         }
     }
 
-    fn block(verdict: &BootNote) -> [u8; BLOCK_BYTES] {
+    fn block(note: &BootNote) -> [u8; BLOCK_BYTES] {
         let mut block = [0xee; BLOCK_BYTES];
-        verdict.encode(&mut block);
+        note.encode(&mut block);
         block
     }
 
-    /// The verdict with a change below its checksum.
+    /// The note with a change below its checksum.
     fn resealed(change: impl FnOnce(&mut [u8; BLOCK_BYTES])) -> Result<BootNote, Corrupt> {
-        let mut block = block(&verdict("10-network failed"));
+        let mut block = block(&note("10-network failed"));
         change(&mut block);
         let crc = crc32fast::hash(&block[..252]).to_le_bytes();
         block[252..256].copy_from_slice(&crc);
@@ -295,10 +295,10 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_round_trips() {
+    fn a_note_round_trips() {
         for detail in ["", "10-network failed", &"x".repeat(128)] {
-            let verdict = verdict(detail);
-            assert_eq!(BootNote::parse(&block(&verdict)), Ok(verdict));
+            let note = note(detail);
+            assert_eq!(BootNote::parse(&block(&note)), Ok(note));
         }
     }
 
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn rules_are_judged_in_the_order_of_the_list() {
-        let good = block(&verdict("x"));
+        let good = block(&note("x"));
         let mut bytes = good;
         bytes[0] ^= 1;
         bytes[10] = 1;
@@ -357,8 +357,8 @@ mod tests {
     }
 
     #[test]
-    fn every_changed_byte_of_a_verdict_is_noticed() {
-        let good = block(&verdict("x"));
+    fn every_changed_byte_of_a_note_is_noticed() {
+        let good = block(&note("x"));
         for at in 0..BLOCK_BYTES {
             let mut bytes = good;
             bytes[at] ^= 1;
@@ -373,9 +373,9 @@ mod tests {
         let mut scratch = [0; BLOCK_BYTES];
         let empty = BootNote::read(&mut Window::new(&mut disk, extent), &mut scratch);
         assert_eq!(empty, Err(Error::Slot(Corrupt(Rule::BootNoteMissing))));
-        verdict("x").write(&mut Window::new(&mut disk, extent), &mut scratch).unwrap();
-        assert_eq!(BootNote::read(&mut Window::new(&mut disk, extent), &mut scratch), Ok(verdict("x")));
-        // Blocks 2 to 30; the region is the last 16 of them, the verdict its ninth.
+        note("x").write(&mut Window::new(&mut disk, extent), &mut scratch).unwrap();
+        assert_eq!(BootNote::read(&mut Window::new(&mut disk, extent), &mut scratch), Ok(note("x")));
+        // Blocks 2 to 30; the region is the last 16 of them, the note its ninth.
         assert_eq!(disk.bytes[(31 - 8) * 4096..][..8], *b"LUVERDCT");
         assert_eq!(BootNote::extent(extent), Extent::new(Lba::new(31 - 8), Lba::new(31 - 8), BlockSize::B4096));
         let small = Extent::new(Lba::new(0), Lba::new(9), BlockSize::B512).unwrap();
@@ -390,7 +390,7 @@ mod tests {
         assert_eq!(BootNote::parse(&block(&waits)), Ok(waits.clone()));
         assert_eq!(waits.confirm_within(Digest::new([4; 32])), Some(600));
         assert_eq!(waits.confirm_within(Digest::new([5; 32])), None);
-        assert_eq!(verdict("600").confirm_within(Digest::new([4; 32])), None);
+        assert_eq!(note("600").confirm_within(Digest::new([4; 32])), None);
         let garbled = BootNote { detail: Detail::new("soon"), ..waits };
         assert_eq!(garbled.confirm_within(Digest::new([4; 32])), None);
     }

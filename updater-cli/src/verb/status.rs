@@ -235,7 +235,7 @@ fn asked(opened: &mut OpenDevice, slot: &Slot<'_>, facts: &SlotFacts) -> Option<
     confirmation::asked(disk, slot, installed.digest, memory.block)
 }
 
-/// Why the device is not running what it would run: the verdict on a slot that failed, ran out of tries, or holds nothing authentic;
+/// Why the device is not running what it would run: the boot note of a slot that failed, ran out of tries, or holds nothing authentic;
 /// else what the hook said in this boot of a good slot, which it only passed over.
 fn fallback(opened: &mut OpenDevice, survey: &Inspection<'_>) -> Option<Fallback> {
     let fell = |state| matches!(state, SlotState::Failed | SlotState::Exhausted | SlotState::Unverified);
@@ -249,7 +249,7 @@ fn fallback(opened: &mut OpenDevice, survey: &Inspection<'_>) -> Option<Fallback
 fn fallen(opened: &mut OpenDevice, survey: &Inspection<'_>, facts: &SlotFacts) -> Option<Fallback> {
     let place = survey.slots.get(facts.slot).ok()?;
     let (disk, memory) = opened.disk_and_memory();
-    // A verdict on another bundle was left behind by an earlier one. Where nothing is authentic, there is none to compare.
+    // A boot note about another bundle was left behind by an earlier one. Where nothing is authentic, there is none to compare.
     let verdict = match &facts.installed {
         Some(installed) => boot_note::about(disk, place, installed.digest, memory.block),
         None => boot_note::any(disk, place, memory.block),

@@ -1,11 +1,11 @@
 //! Which way an address of the disk goes, and what must not be written.
 //!
 //! ```text
-//!  | GPT | slot a: its node ........ |verdict| ... | slot b, booted: protected ..... |verdict| ... | GPT |
+//!  | GPT | slot a: its node ........ | note  | ... | slot b, booted: protected ..... | note  | ... | GPT |
 //!    whole disk                                                                       whole disk
 //! ```
-//! The verdict of the booted slot is the one block of it that may be written. Nothing reads it at boot except words, its slot's image,
-//! hash tree and trailer stand elsewhere, and a torn one is no verdict. Its partition is in use, so it goes through the whole disk,
+//! The boot note of the booted slot is the one block of it that may be written. Nothing reads it at boot except words, its slot's image,
+//! hash tree and trailer stand elsewhere, and a torn one is none. Its partition is in use, so it goes through the whole disk,
 //! each way.
 
 use libupdate::{Extent, Lba, SlotId};
