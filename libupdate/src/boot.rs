@@ -24,7 +24,8 @@ pub mod unfit;
 
 pub use reason::{DETAIL_BYTES, Detail, Reason};
 pub use setback::Setback;
-pub use step::{Consequence, Depth, Stage, Step, consequence, exhausted, last_steps, steps};
+pub(crate) use step::{Consequence, consequence, exhausted, last_steps, steps};
+pub use step::{Depth, Stage, Step};
 pub use unfit::Unfit;
 
 /// Whether boots of a good slot are counted until they are confirmed.

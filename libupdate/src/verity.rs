@@ -117,6 +117,6 @@ pub use tree::{Tree, digest_at};
 pub use uuid::Uuid;
 
 /// Digests in one hash block, and data blocks in one chunk.
-pub const DIGESTS_PER_BLOCK: usize = 128;
+pub(crate) const DIGESTS_PER_BLOCK: usize = 128;
 /// Bytes of a whole chunk.
 pub const CHUNK_BYTES: usize = DIGESTS_PER_BLOCK * BLOCK_BYTES;

@@ -58,7 +58,7 @@ pub enum Stage {
 
 /// What becomes of a slot that did not start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Consequence {
+pub(crate) enum Consequence {
     /// It never boots again by itself.
     Failed,
     /// It is good no more, and has no tries left.
@@ -129,7 +129,7 @@ impl Step {
 
 /// What is tried, in this order.
 #[must_use]
-pub fn steps(candidates: &[Candidate], guard: Guard, named: Option<SlotId>) -> Vec<Step, SLOTS> {
+pub(crate) fn steps(candidates: &[Candidate], guard: Guard, named: Option<SlotId>) -> Vec<Step, SLOTS> {
     match named {
         Some(slot) => candidates.iter().filter(|one| one.slot == slot).take(1).map(|one| Step::Named(*one)).collect(),
         None => boot::order(candidates, guard).iter().map(|one| Step::Chosen(*one)).collect(),
@@ -138,19 +138,19 @@ pub fn steps(candidates: &[Candidate], guard: Guard, named: Option<SlotId>) -> V
 
 /// What is tried if none of [`steps`] started.
 #[must_use]
-pub fn last_steps(candidates: &[Candidate]) -> Vec<Step, SLOTS> {
+pub(crate) fn last_steps(candidates: &[Candidate]) -> Vec<Step, SLOTS> {
     boot::last_resort(candidates).iter().map(|one| Step::LastResort(*one)).collect()
 }
 
 /// Slots in the boot order whose tries ran out: they are passed over without being checked.
-pub fn exhausted(candidates: &[Candidate]) -> impl Iterator<Item = SlotId> {
+pub(crate) fn exhausted(candidates: &[Candidate]) -> impl Iterator<Item = SlotId> {
     let out = |one: &&Candidate| one.bits.priority > Priority::ZERO && !bootable(one.bits);
     candidates.iter().filter(out).map(|one| one.slot)
 }
 
 /// What becomes of a slot that did not start.
 #[must_use]
-pub fn consequence(step: &Step, reason: Reason) -> Consequence {
+pub(crate) fn consequence(step: &Step, reason: Reason) -> Consequence {
     let Step::Chosen(boot) = step else { return Consequence::PassedOver };
     match boot.kind {
         // Nothing can be written to this disk, or nothing could be read from it: that says nothing about the slot.

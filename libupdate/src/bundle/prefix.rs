@@ -174,7 +174,7 @@ impl Prefix {
 
     /// Bytes of prefix and manifest: what is signed, and where the signature block begins.
     #[must_use]
-    pub fn signed_len(&self) -> usize {
+    pub(crate) fn signed_len(&self) -> usize {
         // `bounded` proved that the manifest fits an envelope.
         usize::try_from(self.manifest_len).unwrap_or(usize::MAX).saturating_add(PREFIX_BYTES)
     }

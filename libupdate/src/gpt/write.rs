@@ -31,7 +31,8 @@ pub use commit::{Effect, Outcome, Warning, commit};
 pub use create::{FreshTable, create};
 pub use edit::Edit;
 pub use executor::Backup;
-pub use grown::{ToTheEnd, bytes_before_end, to_the_end};
+pub(crate) use grown::to_the_end;
+pub use grown::{ToTheEnd, bytes_before_end};
 pub use repair::{BackupPlace, Relocate, Repair, repair};
 
 #[cfg(test)]

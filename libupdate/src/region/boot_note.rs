@@ -51,7 +51,7 @@ pub struct BootNote {
 impl BootNote {
     /// The record of a trial that a person confirms within so many seconds.
     #[must_use]
-    pub fn awaiting(manifest: Digest, seconds: u32) -> Self {
+    pub(crate) fn awaiting(manifest: Digest, seconds: u32) -> Self {
         let (reason, at) = (Reason::AWAITS_PERSON, UnixSeconds::UNKNOWN);
         Self { reason, manifest, at, detail: Detail::new(seconds) }
     }
@@ -147,7 +147,7 @@ impl BootNote {
     ///
     /// # Errors
     /// As [`BootNote::read`].
-    pub fn read_question<D: BlockIo>(
+    pub(crate) fn read_question<D: BlockIo>(
         window: &mut Window<'_, D>,
         scratch: &mut [u8; BLOCK_BYTES],
     ) -> Result<Self, Error<D::Error>> {
@@ -168,7 +168,7 @@ impl BootNote {
     ///
     /// # Errors
     /// As [`BootNote::write`].
-    pub fn write_question<D: BlockIo>(
+    pub(crate) fn write_question<D: BlockIo>(
         question: Option<&Self>,
         window: &mut Window<'_, D>,
         scratch: &mut [u8; BLOCK_BYTES],

@@ -32,7 +32,7 @@ pub const BOOT_NOTE_OFFSET: u64 = 32768;
 /// Where the question to a person begins in the region.
 pub const CONFIRMATION_OFFSET: u64 = 36864;
 /// Blocks that a trailer takes.
-pub const TRAILER_BLOCKS: usize = 3;
+pub(crate) const TRAILER_BLOCKS: usize = 3;
 /// Bytes that a trailer takes.
 pub const TRAILER_BYTES: usize = TRAILER_BLOCKS.saturating_mul(BLOCK_BYTES);
 
@@ -53,7 +53,7 @@ pub const fn trailer_offset(partition_len: ByteLen) -> Option<ByteOffset> {
 
 /// What is at the start of the region.
 #[derive(Clone, Copy, Debug)]
-pub enum Record<'a> {
+pub(crate) enum Record<'a> {
     /// An install was completed; its envelope, to be verified.
     Trailer(Unverified<'a>),
     /// An install has begun.
@@ -116,7 +116,7 @@ pub fn write<D: BlockIo>(
 ///
 /// # Errors
 /// `EnvelopeTooLong`.
-pub fn encode_block(envelope: &[u8], index: usize, out: &mut [u8; BLOCK_BYTES]) -> Result<(), Corrupt> {
+pub(crate) fn encode_block(envelope: &[u8], index: usize, out: &mut [u8; BLOCK_BYTES]) -> Result<(), Corrupt> {
     let claimed = u32::try_from(envelope.len()).unwrap_or(u32::MAX);
     if envelope.len() > ENVELOPE_BYTES {
         return Err(Corrupt(Rule::EnvelopeTooLong { claimed }));

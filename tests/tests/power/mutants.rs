@@ -204,7 +204,14 @@ const COPY: &str = "mutants";
 /// The core and the laboratory, as a workspace of their own.
 fn copy(folder: &Path) {
     for file in tree::files() {
-        let wanted = ["libupdate/src", "libupdate/examples", "libupdate/Cargo.toml", "tests/src", "tests/tests/power", "tests/Cargo.toml"];
+        let wanted = [
+            "libupdate/src",
+            "libupdate/examples",
+            "libupdate/Cargo.toml",
+            "tests/src",
+            "tests/tests/power",
+            "tests/Cargo.toml",
+        ];
         if wanted.iter().any(|under| file.starts_with(under)) {
             let to = folder.join(COPY).join(&file);
             fs::create_dir_all(to.parent().expect("it is in a folder")).expect("the copy can be made");

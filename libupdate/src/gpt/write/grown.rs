@@ -33,7 +33,7 @@ pub enum ToTheEnd {
 /// That of [`repair`](super::repair()) with [`Relocate::Yes`].
 /// # Errors
 /// Those of [`repair`](super::repair()).
-pub fn to_the_end<D: BlockIo>(disk: &mut D, scratch: &mut [u8]) -> Result<ToTheEnd, Error<D::Error>> {
+pub(crate) fn to_the_end<D: BlockIo>(disk: &mut D, scratch: &mut [u8]) -> Result<ToTheEnd, Error<D::Error>> {
     check_scratch(scratch)?;
     let Ok(table) = Table::read(disk, scratch) else { return Ok(ToTheEnd::NotNeeded) };
     let Some(first) = new_place(&table) else { return Ok(ToTheEnd::NotNeeded) };
