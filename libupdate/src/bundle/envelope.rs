@@ -90,7 +90,7 @@ impl<'a> Unverified<'a> {
 
     /// The bytes after the domain string in the signed message: prefix and manifest.
     #[must_use]
-    pub(crate) const fn signed_bytes(&self) -> &'a [u8] {
+    pub const fn signed_bytes(&self) -> &'a [u8] {
         self.signed
     }
 
