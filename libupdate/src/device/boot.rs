@@ -1,14 +1,14 @@
 //! The whole boot, from the table to the slot that starts.
 
 use super::{BootRules, Booted, Device, Listener, Marker, News, Room, Sound, Spender, Start, Starter, Work, read_back};
-use crate::boot::{self, Boot, Consequence, Depth, Reason, Setback, Stage, Step, unfit};
+use crate::boot::{self, Consequence, Depth, Reason, Setback, Stage, Step, unfit};
 use crate::bundle::Verified;
 use crate::error::Error;
 use crate::gpt::write::{self, Relocate};
 use crate::gpt::{CopyState, Table, TriesLeft};
 use crate::inspect;
 use crate::install::progress::{Meter, Phase};
-use crate::install::{self, Buffers, Decompressor, Tools};
+use crate::install::{self, Buffers, Decompressor};
 use crate::io::{BlockIo, Window};
 use crate::region::boot_note::{self, BootNote};
 use crate::region::confirmation;
@@ -189,7 +189,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         }
         match self.spend(boot, listener) {
             Ok(attempt) if matches!(attempt.spent, transition::Spent::Yes(_)) => Ok(step.tries_left()),
-            Ok(_) => Ok(unspent(boot)),
+            Ok(_) => Ok(boot.candidate.bits.tries_left),
             Err(error) => Err(Setback::new(Reason::TRY_NOT_SPENT, error)),
         }
     }
@@ -224,14 +224,11 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         for (payload, extent) in verified.manifest().payloads().iter().zip(extents) {
             let mut window = Window::new(&mut *self.disk, *extent);
             let tree = payload.tree();
-            let Work { data, carried, hasher, decompressor } = &mut *work;
+            let Work { data, carried, hasher, .. } = &mut *work;
             if whole == Some(payload.role().as_str()) {
                 let mut buffers = Buffers { data, carried, leaf, block, page };
                 let mut meter = Meter::new(Phase::ReadBack, tree.geometry.image_blocks_bytes());
-                let tools =
-                    Tools { hasher: &mut **hasher, decompressor: &mut **decompressor, observer: &mut *listener };
-                let observer = (&mut meter, tools.observer);
-                install::read_back::partition(&mut window, &tree, &mut buffers, tools.hasher, observer)?;
+                install::read_back::partition(&mut window, &tree, &mut buffers, *hasher, (&mut meter, &mut *listener))?;
             } else {
                 install::first_blocks::check(&mut window, &tree, (data, &mut *leaf), *hasher)?;
             }
@@ -286,11 +283,6 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         let (facts, slot) = (&room.facts, step.slot());
         self.commit_in_place(listener, |disk, specs, scratch| act(disk, specs, facts, slot, scratch)).map(|_| ())
     }
-}
-
-/// The tries of a slot whose boot cost none.
-const fn unspent(boot: &Boot) -> TriesLeft {
-    boot.candidate.bits.tries_left
 }
 
 /// What a note says of a boot that went before.

@@ -19,12 +19,13 @@ use crate::session::Session;
 pub fn run(session: &Session, args: &Choose) -> Result<(), Failure> {
     let mode = if args.spend { Mode::ReadWrite } else { Mode::ReadOnly };
     let (_, mut opened, inspection) = OpenDevice::begin(session, mode)?;
-    let next = opened.next()?;
+    // One choice: a second one could be another, and then the try of a slot would be spent that is not told.
+    let next = match args.spend {
+        true => opened.act(session, |device, room, watch| device.choose(room, watch))?,
+        false => opened.next()?,
+    };
     let Some(boot) = next.boot else { return Err(nothing(&next)) };
     lines(&next).for_each(|line| session.output.warn(&line));
-    if args.spend {
-        opened.act(session, |device, room, watch| device.choose(room, watch))?;
-    }
     let slot = inspection.slots.get(boot.candidate.slot).map_err(Error::<OsError>::from)?;
     let told = session.output.result(&Chosen { passed_over: rows(&next), ..Chosen::of(&mut opened, slot, &boot)? });
     // Whoever boots by what is told here cannot; a second run would spend a second try.
