@@ -197,12 +197,17 @@ impl<'p> SlotFinder<'p> {
     /// [`SlotFinder::finish`] into the caller's memory: the table is too large to be moved about on a small stack.
     ///
     /// # Errors
-    /// As [`SlotFinder::finish`]; what is in `table` then is not to be used.
+    /// As [`SlotFinder::finish`]; if a partition is missing or there twice, `table` is as it was.
     pub fn fill(&self, table: &mut SlotTable<'p>) -> Result<(), TableFault> {
-        table.slots.clear();
         if let Some(slot) = self.twice {
             return Err(TableFault::PartitionAmbiguous { slot });
         }
+        // Before anything is forgotten: a boot goes on with the slots that it knows.
+        let is_found = |index: usize| self.found.iter().any(|(found, _)| found.spec == index);
+        if let Some((_, spec)) = self.specs.iter().enumerate().find(|(index, _)| !is_found(*index)) {
+            return Err(TableFault::PartitionMissing { slot: spec.slot });
+        }
+        table.slots.clear();
         for (index, spec) in self.specs.iter().enumerate() {
             let missing = TableFault::PartitionMissing { slot: spec.slot };
             let (found, extent) = self.found.iter().find(|(found, _)| found.spec == index).ok_or(missing)?;

@@ -160,3 +160,20 @@ fn a_missing_or_doubled_partition_is_named_by_its_slot() {
     finder.see(&entry(1, "boot-a", 0));
     assert_eq!(finder.finish(), Err(TableFault::PartitionMissing { slot: SlotId::A }));
 }
+
+#[test]
+fn slots_that_are_known_stay_known_where_one_is_not_found_again() {
+    let specs = [spec(0, "root-a", Duty::Control), spec(1, "root-b", Duty::Control)];
+    let mut finder = SlotFinder::new(&specs);
+    finder.see(&entry(1, "root-a", 0));
+    finder.see(&entry(2, "root-b", 0));
+    let mut table = finder.clone().finish().unwrap();
+    let before = table.clone();
+    let mut again = SlotFinder::new(&specs);
+    again.see(&entry(1, "root-a", 0));
+    assert_eq!(again.fill(&mut table), Err(TableFault::PartitionMissing { slot: SlotId::B }));
+    assert_eq!(table, before);
+    finder.see(&entry(3, "root-a", 0));
+    assert_eq!(finder.fill(&mut table), Err(TableFault::PartitionAmbiguous { slot: SlotId::A }));
+    assert_eq!(table, before);
+}
