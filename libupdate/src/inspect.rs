@@ -101,7 +101,7 @@ pub fn find<'p, D: BlockIo>(
 ///
 /// # Errors
 /// As [`find`]; what is in `slots` then is not to be used.
-pub fn find_into<'p, D: BlockIo>(
+pub(crate) fn find_into<'p, D: BlockIo>(
     disk: &mut D,
     specs: &'p [PartitionSpec<'p>],
     slots: &mut SlotTable<'p>,
@@ -160,7 +160,7 @@ pub fn facts<'p, D: BlockIo>(
 ///
 /// # Errors
 /// As [`facts`]; what is in `facts` then is not to be used.
-pub fn facts_into<'p, D: BlockIo>(
+pub(crate) fn facts_into<'p, D: BlockIo>(
     disk: &mut D,
     view: &View<'p>,
     slots: &SlotTable<'p>,

@@ -11,7 +11,7 @@
 //!
 //! # Durability
 //! The slot's bits were cleared and flushed before the first write here, and only `arm` sets them again, after everything here is
-//! durable. So a cut anywhere in [`stage`] leaves a slot that cannot boot and other slots that nobody touched. The mark makes the
+//! durable. So a cut anywhere in `fill` leaves a slot that cannot boot and other slots that nobody touched. The mark makes the
 //! next run re-hash what is in the target before it takes a chunk from the stream, and write only what differs; without the mark it takes
 //! every chunk, and writes it unless a look finds it there. Either way it trusts nothing that it did not hash or compare in that run.
 
@@ -53,33 +53,6 @@ pub struct Tools<'t, H, Z, O> {
     pub observer: &'t mut O,
 }
 
-/// Writes the bundle's images into the disarmed slot, reads everything back, and writes the trailers.
-///
-/// `source` is right after the envelope and must end with the last payload.
-///
-/// # Durability
-/// See the module. In the end everything is durable but the slot's bits, which are still clear.
-/// # Errors
-/// Every class but `Rejected`; the slot stays disarmed, and running again resumes. `ReadBack` and
-/// `TreeReadBack` are the medium's fault.
-pub fn stage<'a, D, R, H, Z, O>(
-    disk: &mut D,
-    disarmed: Disarmed<'a>,
-    source: &mut R,
-    buffers: &mut Buffers<'_>,
-    tools: &mut Tools<'_, H, Z, O>,
-) -> Result<Staged<'a>, Error<D::Error>>
-where
-    D: BlockIo,
-    R: Source,
-    H: BlockHasher,
-    Z: Decompressor,
-    O: Observer,
-{
-    let sizes = fill(disk, &disarmed, source, buffers, tools)?;
-    filled(disarmed, sizes)
-}
-
 /// The slot that [`fill`] filled.
 pub(crate) fn filled<E>(disarmed: Disarmed<'_>, sizes: [ByteLen; 2]) -> Result<Staged<'_>, Error<E>> {
     let admitted = disarmed.admitted();
@@ -88,7 +61,15 @@ pub(crate) fn filled<E>(disarmed: Disarmed<'_>, sizes: [ByteLen; 2]) -> Result<S
     Ok(Staged::new(disarmed.into_verified(), (slot, entry), extents, sizes))
 }
 
-/// [`stage`] without the token: bytes of images that were kept, and all of them.
+/// Writes the bundle's images into the disarmed slot, reads everything back, and writes the trailers. Gives bytes of images that were kept, and all of them.
+///
+/// `source` is right after the envelope and must end with the last payload.
+///
+/// # Durability
+/// See the module. In the end everything is durable but the slot's bits, which are still clear.
+/// # Errors
+/// Every class but `Rejected`; the slot stays disarmed, and running again resumes. `ReadBack` and
+/// `TreeReadBack` are the medium's fault.
 pub(crate) fn fill<D, R, H, Z, O>(
     disk: &mut D,
     disarmed: &Disarmed<'_>,
@@ -181,11 +162,11 @@ pub(crate) fn held<'a, E>(
     Ok(Staged::new(verified, (slot, entry), kept_extents(extents).map_err(Error::Slot)?, [total, total]))
 }
 
-/// Reads a bundle to its end and checks every byte of it, as [`stage`] does, without a slot: `disk` is scratch space that keeps what is
+/// Reads a bundle to its end and checks every byte of it, as an installation does, without a slot: `disk` is scratch space that keeps what is
 /// written to the hash areas of `extents`, and may forget the rest.
 ///
 /// # Errors
-/// As [`stage`].
+/// Every class but `Rejected`.
 pub fn rehearse<D, R, H, Z, O>(
     disk: &mut D,
     verified: &Verified<'_>,

@@ -64,7 +64,7 @@ pub struct Wishes {
 
 /// A bundle that is authentic and that policy allows to be installed in its target slot.
 ///
-/// Made only by [`admit`] and [`admit_first`].
+/// Made only by `admit` and `admit_first`.
 #[derive(Debug)]
 #[must_use = "an admitted bundle is not yet installed"]
 pub struct Admitted<'a> {
@@ -114,7 +114,7 @@ impl<'a> Admitted<'a> {
 ///
 /// # Errors
 /// [`Error::Rejected`], [`Error::Bundle`] where the roles are not the profile's, [`Error::NoSpace`].
-pub fn admit<'a, E>(
+pub(crate) fn admit<'a, E>(
     verified: Verified<'a>,
     facts: &Facts<'_>,
     table: &SlotTable<'_>,
@@ -145,7 +145,7 @@ pub fn admit<'a, E>(
 ///
 /// # Errors
 /// As [`admit`]; [`Rejected::SlotState`] where any slot has bits.
-pub fn admit_first<'a, E>(
+pub(crate) fn admit_first<'a, E>(
     verified: Verified<'a>,
     facts: &Facts<'_>,
     table: &SlotTable<'_>,

@@ -122,7 +122,7 @@ pub struct SlotTable<'p> {
 }
 
 impl<'p> SlotTable<'p> {
-    /// No slots yet: memory for [`inspect::find_into`](crate::inspect::find_into).
+    /// No slots yet: memory for `inspect::find_into`.
     #[must_use]
     pub const fn empty() -> Self {
         Self { slots: Vec::new() }

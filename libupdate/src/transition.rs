@@ -2,10 +2,10 @@
 //!
 //! | act | bits of the slot | condition |
 //! |---|---|---|
-//! | [`disarm`] | P = S = 0, T = 1 | admitted |
+//! | disarm | P = S = 0, T = 1 | admitted |
 //! | [`arm`] | P above all others, T = tries, S = 0 | staged in this run |
-//! | [`keep_staged`] | T = tries | staged in this run |
-//! | [`first_good`] | P = 1, T = guard, S = 1 | staged in this run, no other slot has bits |
+//! | `keep_staged` | T = tries | staged in this run |
+//! | `first_good` | P = 1, T = guard, S = 1 | staged in this run, no other slot has bits |
 //! | [`spend_try`] | T - 1 | chosen |
 //! | [`mark_good`] | T = guard, S = 1 | P > 0 |
 //! | [`cancel`] | P = S = 0, T = 1 | armed or staged, not booted; another slot is good |
@@ -26,10 +26,11 @@ mod mark;
 mod spend;
 mod staged;
 
-pub use arm::{arm, first_good, keep_staged};
+pub use arm::arm;
+pub(crate) use arm::{first_good, keep_staged};
 pub use cancel::cancel;
+pub use disarm::Disarmed;
 pub(crate) use disarm::take_out;
-pub use disarm::{Disarmed, disarm};
 pub use mark::{mark_bad, mark_good, rollback, withdraw};
 pub use spend::{Attempt, BootToken, Spent, spend_try};
 pub use staged::Staged;

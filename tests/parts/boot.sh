@@ -1,6 +1,6 @@
 # boots of real kernels in qemu: updates, trials, every way to fall back
 # shellcheck shell=bash disable=SC2034
-packages=(apt binutils busybox-static cargo-web cgpt cpio dosfstools dracut-core e2fsprogs erofs-utils gcc-aarch64-linux-gnu gdisk initramfs-tools-core kmod libc6-dev-arm64-cross mmdebstrap mtools musl-tools ovmf qemu-system-arm qemu-system-x86 rust-web-src rustc-web squashfs-tools systemd systemd-boot-efi xz-utils)
+packages=(apt binutils busybox-static cargo-web cgpt cpio dosfstools dracut-core e2fsprogs erofs-utils gcc-aarch64-linux-gnu gdisk initramfs-tools-core kmod libc6-dev-arm64-cross lz4 mmdebstrap mtools musl-tools ovmf qemu-system-arm qemu-system-x86 rust-web-src rustc-web squashfs-tools systemd systemd-boot-efi xz-utils zstd)
 
 part() {
   local boots

@@ -90,7 +90,7 @@ impl Machine {
                     if self.words.contains("console=") { String::new() } else { format!("console={console}") };
                 let words = format!("{console} quiet panic=-1 guest.do={} {}", self.acts, self.words);
                 let initramfs = self.initramfs.clone().unwrap_or_else(|| disk.kit().initramfs(disk.board()));
-                qemu.arg("-kernel").arg(disk.board().kernel.image()).arg("-initrd").arg(initramfs);
+                qemu.arg("-kernel").arg(disk.kit().kernel(disk.board().kernel)).arg("-initrd").arg(initramfs);
                 qemu.arg("-append").arg(words);
             }
         }

@@ -81,6 +81,12 @@ impl Kit {
         }
     }
 
+    /// A kernel for qemu to start.
+    #[must_use]
+    pub fn kernel(&self, kernel: Kernel) -> PathBuf {
+        self.once(&format!("{kernel:?}.kernel"), |path| kernel.unpack(path))
+    }
+
     /// A board's profile.
     #[must_use]
     pub fn profile(&self, board: &Board) -> PathBuf {

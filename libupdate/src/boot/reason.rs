@@ -27,15 +27,15 @@ impl Reason {
     /// A health check failed.
     pub const HEALTH_CHECK: Self = Self(7);
     /// The tries ran out without a good boot.
-    pub const EXHAUSTED: Self = Self(8);
+    pub(crate) const EXHAUSTED: Self = Self(8);
     /// The try could not be spent.
-    pub const TRY_NOT_SPENT: Self = Self(9);
+    pub(crate) const TRY_NOT_SPENT: Self = Self(9);
     /// The slot's partitions could not be read.
     pub const UNREADABLE: Self = Self(10);
     /// Its rollback index is lower than that of every good slot.
-    pub const ROLLBACK: Self = Self(11);
+    pub(crate) const ROLLBACK: Self = Self(11);
     /// Not a fault: a person confirms the trial, within the seconds that the detail says.
-    pub const AWAITS_PERSON: Self = Self(12);
+    pub(crate) const AWAITS_PERSON: Self = Self(12);
     /// The system was restarted before it was marked good.
     pub const RESTARTED: Self = Self(13);
     /// Nobody confirmed the trial in time.

@@ -1,7 +1,7 @@
 //! Why a slot of the boot order does not boot, by what its trailer says. Pure: the hook, `choose` and `status` judge by these rules.
 //!
 //! 1. Its partitions have the same authentic trailer ([`SlotTrailer::fit`](crate::inspect::SlotTrailer::fit)).
-//! 2. On trial, its rollback index is not below that of every other good slot ([`above`], [`Facts::lowest_index_beside`](crate::policy::Facts::lowest_index_beside)).
+//! 2. On trial, its rollback index is not below that of every other good slot ([`above`], `Facts::lowest_index_beside`).
 
 use core::fmt;
 

@@ -20,7 +20,7 @@ use crate::units::digest::Digest;
 /// Bytes of an uncompressed point.
 const POINT_BYTES: usize = 65;
 /// Bytes of the DER form of a key.
-pub const SPKI_BYTES: usize = 91;
+pub(crate) const SPKI_BYTES: usize = 91;
 const SPKI_UNCOMPRESSED: [u8; 26] = spki_head(0x59, 0x42);
 const SPKI_COMPRESSED: [u8; 26] = spki_head(0x39, 0x22);
 
@@ -74,7 +74,7 @@ impl PublicKey {
     ///
     /// # Errors
     /// [`KeyFault::Point`].
-    pub fn from_sec1(bytes: &[u8]) -> Result<Self, KeyFault> {
+    pub(crate) fn from_sec1(bytes: &[u8]) -> Result<Self, KeyFault> {
         // Other lengths are refused by the parser; tag 05, a compact point, is not.
         if !matches!(bytes.first(), Some(2..=4)) {
             return Err(KeyFault::Point);

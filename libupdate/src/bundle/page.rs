@@ -54,7 +54,7 @@ pub enum Row {
 impl Row {
     /// Bytes that the bundle carries for the chunk.
     #[must_use]
-    pub fn carried_len(&self) -> usize {
+    pub(crate) fn carried_len(&self) -> usize {
         let len = match self {
             Self::Zero => 0,
             Self::Raw { len } => *len,
@@ -127,7 +127,7 @@ impl<'b> Page<'b> {
 
 /// The pages of one payload, each authenticated by the one before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PageChain<'a> {
+pub(crate) struct PageChain<'a> {
     payload: Payload<'a>,
     page: u64,
     first_chunk: u64,
@@ -146,13 +146,13 @@ impl<'a> PageChain<'a> {
 
     /// The chunk that the next page's first row tells of.
     #[must_use]
-    pub const fn next_chunk(&self) -> u64 {
+    pub(crate) const fn next_chunk(&self) -> u64 {
         self.first_chunk
     }
 
     /// Whether every chunk has had its row, so that no page follows.
-    #[must_use]
-    pub const fn is_finished(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) const fn is_finished(&self) -> bool {
         self.first_chunk >= self.payload.geometry().chunks()
     }
 
@@ -203,7 +203,7 @@ impl<'a> PageChain<'a> {
     }
 }
 
-/// The row of `chunk` in a page that [`PageChain::accept`] has accepted, and that was not changed since. `None` if the payload
+/// The row of `chunk` in a page that `PageChain::accept` has accepted, and that was not changed since. `None` if the payload
 /// has no such chunk.
 #[must_use]
 pub fn row(page: &[u8; BLOCK_BYTES], payload: Payload<'_>, chunk: u64) -> Option<Row> {

@@ -23,7 +23,7 @@ use crate::units::bytes;
 use crate::units::limits::ENVELOPE_BYTES;
 
 /// Bytes of the prefix.
-pub const PREFIX_BYTES: usize = 40;
+pub(crate) const PREFIX_BYTES: usize = 40;
 /// Bytes before the signatures in the signature block.
 pub(crate) const BLOCK_HEADER_BYTES: usize = 4;
 /// Manifest bytes that leave room for prefix and empty signature block.
@@ -62,7 +62,7 @@ impl UpdaterVersion {
     /// The first one that reads this version of the format.
     pub const OLDEST: Self = Self([0, 1, 0]);
     /// This library's.
-    pub const THIS: Self = Self([
+    pub(crate) const THIS: Self = Self([
         number(env!("CARGO_PKG_VERSION_MAJOR")),
         number(env!("CARGO_PKG_VERSION_MINOR")),
         number(env!("CARGO_PKG_VERSION_PATCH")),

@@ -109,7 +109,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     ///
     /// # Durability
     /// A cut before the disarming leaves everything as it was. From then on the slot does not boot, and no other slot is written, until it
-    /// is armed in one commit, after everything is durable and was read back. See [`transition::disarm`], [`install::stage`], [`transition::arm`].
+    /// is armed in one commit, after everything is durable and was read back. See [`transition`], [`install`], [`transition::arm`].
     /// # Errors
     /// Every class. The slot that runs is as it was; running again resumes.
     pub fn install<R: Source, H: BlockHasher, Z: Decompressor, L: Listener>(

@@ -72,7 +72,7 @@ pub struct SlotFacts {
 impl SlotFacts {
     /// Whether it boots, and never completed a boot.
     #[must_use]
-    pub fn is_armed(&self) -> bool {
+    pub(crate) fn is_armed(&self) -> bool {
         bootable(self.bits) && self.bits.successful == Successful::No
     }
 }
@@ -101,7 +101,7 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// A device without slots: memory for [`inspect::facts_into`](crate::inspect::facts_into).
+    /// A device without slots: memory for `inspect::facts_into`.
     #[must_use]
     pub const fn nothing() -> Self {
         Self { compatible: "", compression: Compression::None, booted: None, slots: Vec::new() }
@@ -152,7 +152,7 @@ impl Facts<'_> {
 
     /// The lowest rollback index of a good slot but this one; 0 where there is none. What a trial must not be below.
     #[must_use]
-    pub fn lowest_index_beside(&self, trial: SlotId) -> u64 {
+    pub(crate) fn lowest_index_beside(&self, trial: SlotId) -> u64 {
         let others = self.slots.iter().filter(|facts| facts.slot != trial && facts.state == SlotState::Good);
         others.filter_map(|facts| facts.installed.as_ref()).map(|installed| installed.rollback_index).min().unwrap_or(0)
     }

@@ -26,7 +26,7 @@ use crate::units::digest::{BLOCK_BYTES, Digest};
 use crate::units::limits::ENVELOPE_BYTES;
 
 /// Bytes of the region.
-pub const REGION_BYTES: u64 = 65536;
+pub(crate) const REGION_BYTES: u64 = 65536;
 /// Where the boot note begins in the region.
 pub const BOOT_NOTE_OFFSET: u64 = 32768;
 /// Where the question to a person begins in the region.

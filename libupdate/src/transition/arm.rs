@@ -38,7 +38,7 @@ fn unarmed(slots: &SlotTable<'_>, staged: &Staged<'_>) -> Result<(), Refused> {
 /// One commit: a cut leaves the slot disarmed, with a valid trailer, or staged. It boots in neither.
 /// # Errors
 /// As [`arm`].
-pub fn keep_staged<D: BlockIo>(
+pub(crate) fn keep_staged<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
     staged: &Staged<'_>,
@@ -57,7 +57,7 @@ pub fn keep_staged<D: BlockIo>(
 /// One commit: a cut leaves a disk on which nothing is armed, to be provisioned again, or a complete one.
 /// # Errors
 /// [`Rejected::SlotState`] where another slot has bits; as [`arm`].
-pub fn first_good<D: BlockIo>(
+pub(crate) fn first_good<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
     staged: &Staged<'_>,

@@ -13,7 +13,7 @@ use crate::slot::{self, PartitionSpec};
 use crate::transition::change;
 use crate::units::digest::BLOCK_BYTES;
 
-/// An admitted bundle whose target slot cannot boot any more. Made only by [`disarm`].
+/// An admitted bundle whose target slot cannot boot any more. Made only where `take_out` took it out.
 #[derive(Debug)]
 #[must_use = "a disarmed slot has not been written yet"]
 pub struct Disarmed<'a> {
@@ -21,7 +21,7 @@ pub struct Disarmed<'a> {
 }
 
 impl<'a> Disarmed<'a> {
-    /// For whoever called [`take_out`].
+    /// For whoever called `take_out`.
     pub(crate) const fn of(admitted: Admitted<'a>) -> Self {
         Self { admitted }
     }
@@ -46,17 +46,6 @@ impl<'a> Disarmed<'a> {
 /// # Errors
 /// [`TableFault::ChangedUnderUs`] where the slot's bits or places are not the admitted ones; [`Error::Medium`]; [`Misuse::Buffer`] for less than a block of
 /// `scratch`.
-pub fn disarm<'a, D: BlockIo>(
-    disk: &mut D,
-    specs: &[PartitionSpec<'_>],
-    admitted: Admitted<'a>,
-    scratch: &mut [u8],
-) -> Result<(Disarmed<'a>, Outcome), Error<D::Error>> {
-    let outcome = take_out(disk, specs, &admitted, scratch)?;
-    Ok((Disarmed { admitted }, outcome))
-}
-
-/// [`disarm`] without the token.
 pub(crate) fn take_out<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],

@@ -10,7 +10,7 @@ use crate::units::slot_id::SlotId;
 
 /// A slot that holds a complete, read-back bundle with its trailers and cannot boot yet.
 ///
-/// Made only by [`install::stage`](crate::install::stage) and [`install::restage`](crate::install::restage).
+/// Made only by `install::filled` and [`install::restage`](crate::install::restage).
 #[derive(Debug)]
 #[must_use = "a staged slot does not boot until it is armed"]
 pub struct Staged<'a> {

@@ -193,7 +193,7 @@ impl Extent {
     /// The address of the block at `offset`, for an access of `len` bytes. `None` if either is not a whole number of
     /// blocks or the access leaves the partition: a write outside its slot cannot be expressed.
     #[must_use]
-    pub fn locate(&self, offset: ByteOffset, len: u64) -> Option<Lba> {
+    pub(crate) fn locate(&self, offset: ByteOffset, len: u64) -> Option<Lba> {
         let size = self.block_size.bytes_u64();
         if offset.get().checked_rem(size)? != 0 || len.checked_rem(size)? != 0 {
             return None;

@@ -8,7 +8,7 @@
 //! | [`NAME_BYTES`] | a name that fills a terminal or a log line |
 //! | [`SALT_BYTES`] | dm-verity's own bound of the salt |
 //! | [`LEVELS`] | an image size that makes the tree deeper than the core's buffers; 128^5 blocks are 128 TiB |
-//! | [`GPT_ENTRIES`], [`GPT_HEADER_BYTES`] | a partition table that takes minutes to read, or a header longer than its block |
+//! | [`GPT_ENTRIES`], `GPT_HEADER_BYTES` | a partition table that takes minutes to read, or a header longer than its block |
 //! | [`SLOTS`] | a profile with more slots than the chooser's table |
 //! | [`ANCHORS`] | a trust folder that makes each signature cost more than this many key comparisons |
 //! | [`PROFILE_BYTES`], [`KEY_BYTES`], [`SIGNATURE_BYTES`], [`HOOK_CONFIG_BYTES`], [`MODULE_LIST_BYTES`], [`COMMAND_LINE_BYTES`] | a path to a disk, or a file that has grown, where a small file is expected: reading it would take the memory of the device |
@@ -38,7 +38,7 @@ pub const DATA_BLOCKS: u64 = 1 << 35;
 /// Entries of a partition table.
 pub const GPT_ENTRIES: u32 = 1024;
 /// Bytes of a GPT header that are covered by its checksum, at least.
-pub const GPT_HEADER_BYTES: u32 = 92;
+pub(crate) const GPT_HEADER_BYTES: u32 = 92;
 /// Slots of one device.
 pub const SLOTS: usize = 8;
 /// Public keys a device trusts at once.

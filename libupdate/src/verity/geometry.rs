@@ -160,7 +160,7 @@ impl Geometry {
     }
 
     /// The levels a bundle carries, as (level, its blocks), top first: all but level 0, which the chunks give.
-    pub fn shipped_levels(self) -> impl DoubleEndedIterator<Item = (u8, u64)> {
+    pub(crate) fn shipped_levels(self) -> impl DoubleEndedIterator<Item = (u8, u64)> {
         (1..self.levels()).rev().map(move |level| (level, self.level_blocks(level)))
     }
 

@@ -79,6 +79,33 @@ impl Kernel {
         names.into_iter().find(|path| text(path).contains("/vmlinuz-")).expect("a kernel package has a kernel")
     }
 
+    /// Writes the kernel as an emulator starts it soonest: not compressed, through the entry of `pvh`. The compressed one takes twice as
+    /// long after some resets, since it unpacks itself over memory whose code the emulator has translated.
+    ///
+    /// # Panics
+    /// Where the package has no kernel of this kind.
+    pub fn unpack(self, to: &Path) {
+        if self == Self::Arm64 {
+            fs::copy(self.image(), to).expect("the folder can be written");
+            return;
+        }
+        let image = fs::read(self.image()).expect("the package was unpacked");
+        let number = |at: usize| u32::from_le_bytes(image[at..at + 4].try_into().expect("four bytes"));
+        // Linux's Documentation/arch/x86/boot.rst: sectors of the first part, then where in the second the kernel lies, and its length,
+        // at whose end are four bytes for who unpacks it.
+        let from = (usize::from(image[0x1f1]) + 1) * 512 + number(0x248) as usize;
+        let packed = &image[from..from + number(0x24c) as usize - 4];
+        let unpacker = match packed {
+            [0x02, 0x21, ..] => "lz4",
+            [0xfd, b'7', ..] => "xz",
+            [0x28, 0xb5, ..] => "zstd",
+            _ => panic!("{}: an unknown compression", self.image().display()),
+        };
+        let file = to.with_extension("packed");
+        fs::write(&file, packed).expect("the folder can be written");
+        tool::run("sh", &["-c", &format!("{unpacker} -dc <'{}' >'{}'", text(&file), text(to))]);
+    }
+
     /// The files of these modules and of those that they need, in the order in which they are loaded.
     ///
     /// # Panics

@@ -80,15 +80,33 @@ fn restarts(shipped: &'static str) {
     assert!(!said.contains("in memory") && !said.contains("nobody feeds"), "{said}");
 }
 
-#[test]
-fn the_shipped_profiles_restart_in_order() {
-    for entry in std::fs::read_dir(tests::tree::root().join("hardware-profiles")).expect("it is part of the project") {
-        let path = entry.expect("it can be read").path();
-        let name = path.file_stem().and_then(|name| name.to_str()).expect("UTF-8");
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            restarts(name.to_owned().leak());
+/// A test for each profile, so that they run side by side; and one that each has its test.
+macro_rules! each_shipped {
+    ($($test:ident: $name:literal),+ $(,)?) => {
+        $(
+            #[test]
+            fn $test() {
+                restarts($name);
+            }
+        )+
+
+        #[test]
+        fn each_shipped_profile_restarts() {
+            let folder = std::fs::read_dir(tests::tree::root().join("hardware-profiles")).expect("it is part of the project");
+            let names = folder.map(|entry| entry.expect("it can be read").file_name().into_string().expect("UTF-8"));
+            let mut shipped: Vec<_> = names.filter_map(|name| name.strip_suffix(".toml").map(str::to_owned)).collect();
+            shipped.sort();
+            assert_eq!(shipped, [$($name),+]);
         }
-    }
+    };
+}
+
+each_shipped! {
+    the_profile_of_a_chromebook_restarts: "chromebook",
+    the_profile_of_a_pc_restarts: "generic-x86_64-uefi",
+    the_profile_of_an_emulated_arm_board_restarts: "qemu-aarch64",
+    the_profile_of_an_emulated_pc_restarts: "qemu-x86_64",
+    the_profile_of_a_raspberry_pi_restarts: "raspberrypi4",
 }
 
 /// The trial of a release that never comes to its health checks ends in the old slot.
