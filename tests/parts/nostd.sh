@@ -3,7 +3,6 @@
 packages=(cargo-web gdisk lld llvm qemu-system-arm rust-web-src rustc-web)
 
 part() {
-  check "libupdate for thumbv7em-none-eabihf, core only" tests/firmware/build core thumbv7em-none-eabihf
   check "libupdate for x86_64-unknown-uefi, core only" tests/firmware/build core x86_64-unknown-uefi
   check "the slot chooser fits" tests/firmware/build fits chooser
   check "the installer fits" tests/firmware/build fits installer

@@ -90,11 +90,14 @@ impl Kernel {
             return;
         }
         let image = fs::read(self.image()).expect("the package was unpacked");
-        let number = |at: usize| u32::from_le_bytes(image[at..at + 4].try_into().expect("four bytes"));
+        let number = |at: usize| {
+            let bytes = image[at..at + 4].try_into().expect("four bytes");
+            usize::try_from(u32::from_le_bytes(bytes)).expect("it is within the file")
+        };
         // Linux's Documentation/arch/x86/boot.rst: sectors of the first part, then where in the second the kernel lies, and its length,
         // at whose end are four bytes for who unpacks it.
-        let from = (usize::from(image[0x1f1]) + 1) * 512 + number(0x248) as usize;
-        let packed = &image[from..from + number(0x24c) as usize - 4];
+        let from = (usize::from(image[0x1f1]) + 1) * 512 + number(0x248);
+        let packed = &image[from..from + number(0x24c) - 4];
         let unpacker = match packed {
             [0x02, 0x21, ..] => "lz4",
             [0xfd, b'7', ..] => "xz",
