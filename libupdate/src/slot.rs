@@ -26,6 +26,7 @@ use heapless::Vec;
 use crate::error::{Rejected, TableFault};
 use crate::gpt::{Attributes, Entry, EntryNumber, Guid, Priority, SlotBits, Successful, TriesLeft};
 use crate::units::block::Extent;
+use crate::units::crc::Crc;
 use crate::units::limits::{PAYLOADS, SLOTS};
 use crate::units::slot_id::SlotId;
 
@@ -93,7 +94,7 @@ impl Slot<'_> {
     /// Where its partitions are now.
     #[must_use]
     pub fn places(&self) -> Places {
-        let mut sum = crc32fast::Hasher::new();
+        let mut sum = Crc::new();
         for partition in &self.partitions {
             let numbers = [partition.extent.first().get(), partition.extent.last().get(), partition.entry.get().into()];
             numbers.iter().for_each(|number| sum.update(&number.to_le_bytes()));

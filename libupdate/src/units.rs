@@ -2,6 +2,8 @@
 
 pub mod block;
 pub mod bytes;
+pub mod crc;
+pub(crate) mod crypto;
 pub mod digest;
 pub mod limits;
 pub mod slot_id;

@@ -17,6 +17,7 @@ use libupdate::boot::Guard;
 use libupdate::bundle::{Anchors, PublicKey};
 use libupdate::gpt::{Guid, TriesLeft};
 use libupdate::slot::{Duty, PartitionSpec};
+use libupdate::units::crc::crc32;
 use libupdate::units::limits::HOOK_CONFIG_BYTES;
 use serde::{Deserialize, Serialize};
 
@@ -121,7 +122,7 @@ impl HookConfig {
         };
         let mut room = vec![0; usize::try_from(HOOK_CONFIG_BYTES).ok()?.checked_sub(HEAD)?];
         let body = postcard::to_slice(&wire, &mut room).ok()?;
-        Some([&MAGIC[..], &crc32fast::hash(body).to_le_bytes(), body].concat())
+        Some([&MAGIC[..], &crc32(body).to_le_bytes(), body].concat())
     }
 
     /// Reads the file's bytes.
@@ -134,7 +135,7 @@ impl HookConfig {
         if magic != MAGIC {
             return Err(BadConfig::Magic);
         }
-        if checksum != crc32fast::hash(body).to_le_bytes() {
+        if checksum != crc32(body).to_le_bytes() {
             return Err(BadConfig::Checksum);
         }
         let (wire, rest) = postcard::take_from_bytes::<Wire>(body).map_err(|_| BadConfig::Fields)?;
@@ -213,7 +214,7 @@ mod tests {
         assert_eq!(with(8, 1), BadConfig::Checksum);
         assert_eq!(with(bytes.len() - 1, 1), BadConfig::Checksum);
         let longer = [&bytes[HEAD..], &[0]].concat();
-        let longer = [&MAGIC[..], &crc32fast::hash(&longer).to_le_bytes(), &longer].concat();
+        let longer = [&MAGIC[..], &crc32(&longer).to_le_bytes(), &longer].concat();
         assert_eq!(HookConfig::decode(&longer).unwrap_err(), BadConfig::Fields);
         assert_eq!(anchors(&[vec![0; 91]], 1), None);
         assert_eq!(anchors(&[], 1), None);

@@ -11,14 +11,10 @@
 
 use core::fmt;
 
-use p256::ecdsa::VerifyingKey;
-use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
-
 use crate::error::{Corrupt, KeyFault, Rule};
+use crate::units::crypto::{self, Form, Point};
 use crate::units::digest::Digest;
 
-/// Bytes of an uncompressed point.
-const POINT_BYTES: usize = 65;
 /// Bytes of the DER form of a key.
 pub(crate) const SPKI_BYTES: usize = 91;
 const SPKI_UNCOMPRESSED: [u8; 26] = spki_head(0x59, 0x42);
@@ -65,7 +61,7 @@ impl fmt::Debug for KeyId {
 /// A point of P-256 that checks signatures.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct PublicKey {
-    point: VerifyingKey,
+    point: Point,
     id: KeyId,
 }
 
@@ -79,7 +75,7 @@ impl PublicKey {
         if !matches!(bytes.first(), Some(2..=4)) {
             return Err(KeyFault::Point);
         }
-        VerifyingKey::from_sec1_bytes(bytes).map(Self::from).map_err(|_| KeyFault::Point)
+        Point::from_sec1(bytes).map(Self::at).ok_or(KeyFault::Point)
     }
 
     /// The key in a SubjectPublicKeyInfo, the bytes inside a `PUBLIC KEY` PEM file.
@@ -97,7 +93,7 @@ impl PublicKey {
     /// The DER form with the uncompressed point.
     #[must_use]
     pub fn to_spki(&self) -> [u8; SPKI_BYTES] {
-        spki(&self.point)
+        spki(self.point)
     }
 
     /// The key's name.
@@ -114,22 +110,23 @@ impl PublicKey {
     // Not inlined: the frames of signature check and decoding would add up on a small stack.
     #[inline(never)]
     pub(super) fn signed(&self, digest: &Digest, bytes: &[u8; 64]) -> Result<Holds, Corrupt> {
-        let Ok(signature) = p256::ecdsa::Signature::from_slice(bytes) else {
-            return Ok(Holds::No);
-        };
-        if signature.normalize_s() != signature {
-            return Err(Corrupt(Rule::HighS { key: self.id.0 }));
+        match crypto::form(bytes) {
+            Form::None => Ok(Holds::No),
+            Form::High => Err(Corrupt(Rule::HighS { key: self.id.0 })),
+            Form::Low if self.point.verifies(digest.as_bytes(), bytes) => Ok(Holds::Yes),
+            Form::Low => Ok(Holds::No),
         }
-        match self.point.verify_prehash(digest.as_bytes(), &signature) {
-            Ok(()) => Ok(Holds::Yes),
-            Err(_) => Ok(Holds::No),
-        }
+    }
+
+    fn at(point: Point) -> Self {
+        Self { point, id: KeyId(Digest::of(&[&spki(point)])) }
     }
 }
 
-impl From<VerifyingKey> for PublicKey {
-    fn from(point: VerifyingKey) -> Self {
-        Self { point, id: KeyId(Digest::of(&[&spki(&point)])) }
+#[cfg(any(test, feature = "soft-crypto"))]
+impl From<p256::ecdsa::VerifyingKey> for PublicKey {
+    fn from(key: p256::ecdsa::VerifyingKey) -> Self {
+        Self::at(key.into())
     }
 }
 
@@ -140,9 +137,9 @@ pub(super) enum Holds {
     No,
 }
 
-fn spki(point: &VerifyingKey) -> [u8; SPKI_BYTES] {
+fn spki(point: Point) -> [u8; SPKI_BYTES] {
     let mut out = [0; SPKI_BYTES];
-    let sec1: [u8; POINT_BYTES] = point.to_sec1_point(false).as_bytes().try_into().unwrap_or([0; POINT_BYTES]);
+    let sec1 = point.to_sec1();
     for (to, from) in out.iter_mut().zip(SPKI_UNCOMPRESSED.iter().chain(&sec1)) {
         *to = *from;
     }
@@ -159,7 +156,10 @@ mod tests {
 
     fn forms(secret: u8) -> (PublicKey, Vec<u8>, Vec<u8>) {
         let key = *fixture::key(secret).public_key();
-        (key, key.point.to_sec1_point(false).as_bytes().to_vec(), key.point.to_sec1_point(true).as_bytes().to_vec())
+        let long = key.point.to_sec1().to_vec();
+        let parity = 2 + (long[64] & 1);
+        let short = [&[parity], &long[1..33]].concat();
+        (key, long, short)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::error::{Error, Misuse, TableFault};
 use crate::io::{self, BlockIo};
 use crate::units::block::{BlockSize, Lba};
+use crate::units::crc::Crc;
 use crate::units::limits::GPT_ENTRIES;
 
 use super::entry::{Entry, EntryNumber};
@@ -36,7 +37,7 @@ pub(crate) fn pieces<D: BlockIo>(
     check_scratch(scratch)?;
     let block = disk.block_size().bytes();
     let whole = scratch.len().checked_div(block).unwrap_or_default().saturating_mul(block);
-    let mut crc = crc32fast::Hasher::new();
+    let mut crc = Crc::new();
     let mut left = usize::try_from(header.entry_bytes()).unwrap_or_default();
     let mut at = header.entries_lba();
     let mut index = 0_u32;

@@ -5,6 +5,7 @@ use std::vec::Vec;
 use crate::io::BlockIo as _;
 use crate::io::ram_disk::RamDisk;
 use crate::units::block::{BlockSize, Lba};
+use crate::units::crc::crc32;
 
 /// A type GUID, in disk order.
 pub const SLOT_TYPE: [u8; 16] = [0x11; 16];
@@ -118,7 +119,7 @@ pub fn set(disk: &mut RamDisk, lba: u64, at: usize, field: &[u8]) {
 pub fn seal(block: &mut [u8]) {
     let size = usize::try_from(u32::from_le_bytes(block[12..16].try_into().unwrap())).unwrap().min(block.len());
     block[16..20].fill(0);
-    let crc = crc32fast::hash(&block[..size]);
+    let crc = crc32(&block[..size]);
     block[16..20].copy_from_slice(&crc.to_le_bytes());
 }
 
@@ -128,7 +129,7 @@ pub fn seal_entries(disk: &mut RamDisk, lba: u64) {
     let entries = u64::from_le_bytes(header[72..80].try_into().unwrap());
     let count = u32::from_le_bytes(header[80..84].try_into().unwrap());
     let start = usize::try_from(entries).unwrap() * disk.block_size().bytes();
-    let crc = crc32fast::hash(&disk.bytes[start..start + usize::try_from(count).unwrap() * 128]);
+    let crc = crc32(&disk.bytes[start..start + usize::try_from(count).unwrap() * 128]);
     set(disk, lba, 88, &crc.to_le_bytes());
 }
 

@@ -19,6 +19,7 @@
 use crate::error::TableFault;
 use crate::units::block::{BlockCount, BlockSize, Lba};
 use crate::units::bytes::{array, put, u32_at, u64_at};
+use crate::units::crc::Crc;
 use crate::units::limits::{GPT_ENTRIES, GPT_HEADER_BYTES};
 
 use super::guid::Guid;
@@ -305,7 +306,7 @@ const fn check_count(entry_count: u32) -> Result<(), TableFault> {
 
 /// CRC32 of the bytes that the header's size covers, with the checksum's own four as zero.
 fn crc_without_field(covered: &[u8]) -> u32 {
-    let mut crc = crc32fast::Hasher::new();
+    let mut crc = Crc::new();
     crc.update(covered.get(..CRC_AT).unwrap_or_default());
     crc.update(&[0; 4]);
     crc.update(covered.get(CRC_AT.saturating_add(4)..).unwrap_or_default());

@@ -28,6 +28,7 @@ use crate::region::trailer::{BOOT_NOTE_OFFSET, CONFIRMATION_OFFSET, region_of, t
 use crate::slot::Slot;
 use crate::units::block::{ByteOffset, Extent};
 use crate::units::bytes;
+use crate::units::crc::crc32;
 use crate::units::digest::{BLOCK_BYTES, Digest};
 use crate::units::time::UnixSeconds;
 
@@ -88,7 +89,7 @@ impl BootNote {
         if bytes::array(block, 0)? != MAGIC {
             return Some(Err(Corrupt(Rule::BootNoteMissing)));
         }
-        if crc32fast::hash(block.get(..CRC_AT)?) != bytes::u32_at(block, CRC_AT)? {
+        if crc32(block.get(..CRC_AT)?) != bytes::u32_at(block, CRC_AT)? {
             return Some(Err(Corrupt(Rule::BootNoteCrc)));
         }
         let len = usize::from(bytes::u16_at(block, 56)?);
@@ -127,7 +128,7 @@ impl BootNote {
             *to = from;
         }
         let (covered, rest) = out.split_at_mut_checked(CRC_AT).unwrap_or_default();
-        for (to, from) in rest.iter_mut().zip(crc32fast::hash(covered).to_le_bytes()) {
+        for (to, from) in rest.iter_mut().zip(crc32(covered).to_le_bytes()) {
             *to = from;
         }
     }
@@ -289,7 +290,7 @@ mod tests {
     fn resealed(change: impl FnOnce(&mut [u8; BLOCK_BYTES])) -> Result<BootNote, Corrupt> {
         let mut block = block(&note("10-network failed"));
         change(&mut block);
-        let crc = crc32fast::hash(&block[..252]).to_le_bytes();
+        let crc = crc32(&block[..252]).to_le_bytes();
         block[252..256].copy_from_slice(&crc);
         BootNote::parse(&block)
     }
@@ -330,11 +331,11 @@ mod tests {
         assert_eq!(BootNote::parse(&bytes), Err(Corrupt(Rule::BootNoteMissing)));
         bytes[0] ^= 1;
         assert_eq!(BootNote::parse(&bytes), Err(Corrupt(Rule::BootNoteCrc)));
-        let crc = crc32fast::hash(&bytes[..252]).to_le_bytes();
+        let crc = crc32(&bytes[..252]).to_le_bytes();
         bytes[252..256].copy_from_slice(&crc);
         assert_eq!(BootNote::parse(&bytes), Err(Corrupt(Rule::BootNoteReserved)));
         bytes[10] = 0;
-        let crc = crc32fast::hash(&bytes[..252]).to_le_bytes();
+        let crc = crc32(&bytes[..252]).to_le_bytes();
         bytes[252..256].copy_from_slice(&crc);
         assert_eq!(BootNote::parse(&bytes), Err(Corrupt(Rule::BootNoteDetail)));
     }

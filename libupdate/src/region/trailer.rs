@@ -22,6 +22,7 @@ use crate::error::{BundleFault, Corrupt, Error, NoSpace, Rule};
 use crate::io::{BlockIo, Window};
 use crate::units::block::{ByteLen, ByteOffset};
 use crate::units::bytes;
+use crate::units::crc::crc32;
 use crate::units::digest::{BLOCK_BYTES, Digest};
 use crate::units::limits::ENVELOPE_BYTES;
 
@@ -121,7 +122,7 @@ pub(crate) fn encode_block(envelope: &[u8], index: usize, out: &mut [u8; BLOCK_B
     if envelope.len() > ENVELOPE_BYTES {
         return Err(Corrupt(Rule::EnvelopeTooLong { claimed }));
     }
-    let header: [&[u8]; 3] = [&TRAILER_MAGIC, &claimed.to_le_bytes(), &crc32fast::hash(envelope).to_le_bytes()];
+    let header: [&[u8]; 3] = [&TRAILER_MAGIC, &claimed.to_le_bytes(), &crc32(envelope).to_le_bytes()];
     let record = header.iter().copied().chain([envelope]).flatten().copied();
     let block = record.skip(index.saturating_mul(BLOCK_BYTES)).chain(core::iter::repeat(0));
     for (to, from) in out.iter_mut().zip(block) {
@@ -144,7 +145,7 @@ fn envelope(region: &[u8; TRAILER_BYTES]) -> Result<&[u8], Corrupt> {
     }
     let body = region.get(HEADER_BYTES..).unwrap_or_default();
     let (envelope, rest) = body.split_at_checked(len).ok_or(Corrupt(Rule::Truncated))?;
-    if bytes::u32_at(region, 12) != Some(crc32fast::hash(envelope)) {
+    if bytes::u32_at(region, 12) != Some(crc32(envelope)) {
         return Err(Corrupt(Rule::TrailerCrc));
     }
     if !bytes::all_zero(rest) {
@@ -182,7 +183,7 @@ impl Mark {
         }
         let (covered, rest) = block.split_at_checked(MARK_BYTES).unwrap_or_default();
         let (body, crc) = covered.split_last_chunk::<4>().ok_or(Corrupt(Rule::Truncated))?;
-        if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
+        if crc32(body) != u32::from_le_bytes(*crc) {
             return Err(Corrupt(Rule::MarkCrc));
         }
         if !bytes::all_zero(rest) {
@@ -197,7 +198,7 @@ impl Mark {
         for (to, from) in body.iter_mut().zip(MARK_MAGIC.iter().chain(self.manifest.as_bytes())) {
             *to = *from;
         }
-        let crc = crc32fast::hash(&body).to_le_bytes();
+        let crc = crc32(&body).to_le_bytes();
         for (to, from) in out.iter_mut().zip(body.into_iter().chain(crc).chain(core::iter::repeat(0))) {
             *to = from;
         }
@@ -295,7 +296,7 @@ mod tests {
         assert_eq!(refusal(&bytes), corrupt(Corrupt(Rule::TrailerLength { claimed: 8193 })));
         bytes[8..12].copy_from_slice(&good[8..12]);
         assert_eq!(refusal(&bytes), corrupt(Corrupt(Rule::TrailerCrc)));
-        let crc = crc32fast::hash(&bytes[16..16 + envelope.len()]).to_le_bytes();
+        let crc = crc32(&bytes[16..16 + envelope.len()]).to_le_bytes();
         bytes[12..16].copy_from_slice(&crc);
         assert_eq!(refusal(&bytes), corrupt(Corrupt(Rule::TrailerPadding)));
         bytes[TRAILER_BYTES - 1] = 0;

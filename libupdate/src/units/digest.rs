@@ -2,8 +2,7 @@
 
 use core::fmt;
 
-use sha2::{Digest as _, Sha256};
-
+use crate::units::crypto;
 use crate::units::limits::SALT_BYTES;
 
 /// Bytes of a SHA-256 digest.
@@ -25,11 +24,7 @@ impl Digest {
     /// SHA-256 over the parts, one after the other.
     #[must_use]
     pub fn of(parts: &[&[u8]]) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update(part);
-        }
-        Self(hash.finalize().into())
+        Self(crypto::sha256(parts))
     }
 
     /// The bytes.
@@ -107,19 +102,17 @@ pub trait BlockHasher {
     fn hash_blocks(&mut self, salt: Salt<'_>, blocks: &[u8], digests: &mut [u8]);
 }
 
-/// The portable hasher: the `sha2` crate, which picks SHA instructions at run time where it can.
+/// The portable hasher: the `sha2` crate, which picks SHA instructions at run time where it can; with the feature `host-crypto` alone the
+/// host's.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct SoftHasher;
 
 impl BlockHasher for SoftHasher {
     fn hash_blocks(&mut self, salt: Salt<'_>, blocks: &[u8], digests: &mut [u8]) {
-        let mut salted = Sha256::new();
-        salted.update(salt.as_bytes());
-        for (block, digest) in blocks.chunks_exact(BLOCK_BYTES).zip(digests.chunks_exact_mut(DIGEST_BYTES)) {
-            let mut hash = salted.clone();
-            hash.update(block);
-            digest.copy_from_slice(&hash.finalize());
-        }
+        crypto::sha256_each(
+            salt.as_bytes(),
+            blocks.chunks_exact(BLOCK_BYTES).zip(digests.chunks_exact_mut(DIGEST_BYTES)),
+        );
     }
 }
 

@@ -7,6 +7,7 @@ use crate::gpt::write::plan::{self, CommitFacts, CopyPlace, Plan, Region, Touche
 use crate::gpt::{CopyId, CopyState, ENTRY_BYTES, Header, Table, pieces};
 use crate::io::{self, BlockIo};
 use crate::units::block::{BlockSize, Lba};
+use crate::units::crc::Crc;
 
 use super::edit::{self, Changes, Edit};
 use super::executor::{self, Backup, Content, scratch_blocks};
@@ -130,7 +131,7 @@ fn preview<D: BlockIo>(
 ) -> Result<(Touched, u32), Error<D::Error>> {
     let (header, block_size) = (table.header(), table.block_size());
     let mut changes = Changes::new(edits, header, block_size)?;
-    let mut after = crc32fast::Hasher::new();
+    let mut after = Crc::new();
     let before = pieces(disk, header, scratch, |first, piece| {
         changes.take(edits, header, block_size, first, piece);
         after.update(piece);

@@ -6,6 +6,7 @@ use crate::gpt::{CopyId, ENTRY_BYTES, Entry, FIRST_ENTRIES_LBA, Guid, Header, PR
 use crate::io::{self, BlockIo};
 use crate::units::block::{BlockCount, BlockSize, Lba};
 use crate::units::bytes::put;
+use crate::units::crc::crc32;
 
 use super::executor::{self, Backup, Content};
 
@@ -53,7 +54,7 @@ impl<'a> FreshTable<'a> {
             return Err(TableFault::EntryCount { found: count });
         }
         let last = Lba::new(disk.get().checked_sub(1).ok_or(TableFault::DiskTooSmall)?);
-        let primary = Header::new(self.disk_guid, count, crc32fast::hash(self.entries))
+        let primary = Header::new(self.disk_guid, count, crc32(self.entries))
             .with_usable(self.first_usable, self.last_usable)
             .moved(PRIMARY_LBA, FIRST_ENTRIES_LBA, last);
         let entries = last.minus(primary.entry_blocks(block_size)).ok_or(TableFault::DiskTooSmall)?;

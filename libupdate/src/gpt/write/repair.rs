@@ -8,6 +8,7 @@ use crate::gpt::{
 use crate::io::{self, BlockIo};
 use crate::units::block::{BlockSize, Lba};
 use crate::units::bytes::u64_at;
+use crate::units::crc::Crc;
 
 use super::executor::{self, Backup, Content};
 
@@ -181,7 +182,7 @@ fn claimed_entries<D: BlockIo>(
 /// Checksum over the type and unique GUID of every entry: the same whatever the slot bits. `None` if it cannot be
 /// read.
 fn identity<D: BlockIo>(disk: &mut D, header: &Header, scratch: &mut [u8]) -> Option<u32> {
-    let mut crc = crc32fast::Hasher::new();
+    let mut crc = Crc::new();
     pieces(disk, header, scratch, |first, piece| {
         for (_, raw) in numbered(first, piece) {
             crc.update(raw.get(..32).unwrap_or_default());
