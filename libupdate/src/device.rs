@@ -42,9 +42,9 @@ mod news;
 mod provision;
 mod starter;
 
-pub use choose::{Chosen, Next, choose_and_spend};
+pub use choose::{Chosen, Next, choose_and_spend, choose_only};
 pub use installation::{Ending, Installed, Reach, Request, Then};
-pub use marking::{Claim, Note, repair};
+pub use marking::{Claim, Note, mark_bad_by_bits, mark_good_by_bits, repair};
 pub use news::{Listener, News};
 pub use starter::{BootRules, Booted, Marker, Sound, Spender, Start, Starter};
 

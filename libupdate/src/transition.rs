@@ -31,7 +31,7 @@ pub(crate) use arm::{first_good, keep_staged};
 pub use cancel::cancel;
 pub use disarm::Disarmed;
 pub(crate) use disarm::take_out;
-pub use mark::{mark_bad, mark_good, rollback, withdraw};
+pub use mark::{mark_bad, mark_bad_by_bits, mark_good, rollback, withdraw};
 pub use spend::{Attempt, BootToken, Spent, spend_try};
 pub use staged::Staged;
 

@@ -96,6 +96,19 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     }
 }
 
+/// Which slot [`choose_and_spend`] would choose, and whether a copy of the table is damaged. Writes nothing.
+///
+/// # Errors
+/// [`Error::Table`], [`Error::Medium`].
+pub fn choose_only<D: BlockIo>(
+    disk: &mut D,
+    specs: &[PartitionSpec<'_>],
+    guard: Guard,
+    scratch: &mut [u8],
+) -> Result<(Choice, bool), Error<D::Error>> {
+    chosen(disk, specs, guard, scratch)
+}
+
 /// The least a boot loader does, with no keys and 4 KiB of memory: read both copies of the table, choose the slot, spend its try. What it
 /// starts then checks the slot.
 ///

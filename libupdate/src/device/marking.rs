@@ -1,7 +1,7 @@
 //! Verdicts on slots, and the way back from them.
 
 use super::{Device, Listener, News, Room};
-use crate::boot::{Detail, Reason};
+use crate::boot::{Detail, Guard, Reason};
 use crate::error::{Error, Needed, Rejected};
 use crate::gpt::Table;
 use crate::gpt::write::{self, Outcome, Relocate, Repair};
@@ -9,7 +9,7 @@ use crate::io::{self, BlockIo, Section};
 #[cfg(doc)]
 use crate::policy::Facts;
 use crate::region::boot_note::{self, BootNote};
-use crate::slot::SlotState;
+use crate::slot::{PartitionSpec, SlotState};
 use crate::transition;
 use crate::units::slot_id::SlotId;
 use crate::units::time::UnixSeconds;
@@ -170,6 +170,37 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     pub fn repair(&mut self, relocate: Relocate) -> Result<Repair, Error<D::Error>> {
         repair(self.disk, relocate, self.scratch)
     }
+}
+
+/// [`Device::mark_good`] for a boot loader, which has no keys and 4 KiB of memory: the caller says that the slot has completed a boot.
+///
+/// # Durability
+/// One commit: [`transition::mark_good`].
+/// # Errors
+/// [`Rejected::SlotState`] at priority 0; those of [`transition::mark_good`].
+pub fn mark_good_by_bits<D: BlockIo>(
+    disk: &mut D,
+    specs: &[PartitionSpec<'_>],
+    slot: SlotId,
+    guard: Guard,
+    scratch: &mut [u8],
+) -> Result<Outcome, Error<D::Error>> {
+    io::section(disk, Section::Table, |disk| transition::mark_good(disk, specs, slot, guard, scratch))
+}
+
+/// [`Device::mark_bad`] for a boot loader, which has no keys and 4 KiB of memory: a slot on trial that it could not start. No note is left.
+///
+/// # Durability
+/// One commit: [`transition::mark_bad_by_bits`].
+/// # Errors
+/// Those of [`transition::mark_bad_by_bits`].
+pub fn mark_bad_by_bits<D: BlockIo>(
+    disk: &mut D,
+    specs: &[PartitionSpec<'_>],
+    slot: SlotId,
+    scratch: &mut [u8],
+) -> Result<Outcome, Error<D::Error>> {
+    io::section(disk, Section::Table, |disk| transition::mark_bad_by_bits(disk, specs, slot, scratch))
 }
 
 /// Both copies of the table valid and equal, and the backup where `relocate` says. Needs no profile.

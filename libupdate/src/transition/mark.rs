@@ -3,6 +3,7 @@
 use crate::boot::Guard;
 use crate::error::{Error, Needed, Rejected};
 use crate::gpt::write::Outcome;
+use crate::gpt::{SlotBits, Successful};
 use crate::io::BlockIo;
 use crate::policy::Facts;
 use crate::slot::{self, PartitionSpec, SlotState};
@@ -43,6 +44,31 @@ pub fn mark_bad<D: BlockIo>(
     facts.another_is_good(id)?;
     change::commit(disk, specs, scratch, &|slots| {
         change::unchanged(slots, facts)?;
+        Ok(change::one(id, slot::mark_bad())?)
+    })
+}
+
+/// [`mark_bad`] for who has no keys: a slot on trial, while the bits of another slot say that it is good and boots.
+///
+/// # Durability
+/// As [`mark_bad`].
+/// # Errors
+/// [`Rejected::SlotState`] if it is not on trial; [`Rejected::LastGoodSlot`]; [`Error::Medium`].
+pub fn mark_bad_by_bits<D: BlockIo>(
+    disk: &mut D,
+    specs: &[PartitionSpec<'_>],
+    id: SlotId,
+    scratch: &mut [u8],
+) -> Result<Outcome, Error<D::Error>> {
+    change::commit(disk, specs, scratch, &|slots| {
+        let good = |bits: SlotBits| bits.priority.get() > 0 && bits.successful == Successful::Yes;
+        let bits = slots.get(id)?.bits();
+        if bits.priority.get() == 0 || good(bits) {
+            return Err(Rejected::SlotState { slot: id, needed: Needed::OnTrial }.into());
+        }
+        if !slots.slots().iter().any(|slot| slot.id != id && good(slot.bits())) {
+            return Err(Rejected::LastGoodSlot { slot: id }.into());
+        }
         Ok(change::one(id, slot::mark_bad())?)
     })
 }
