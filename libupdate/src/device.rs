@@ -37,6 +37,7 @@ use crate::units::limits::ENVELOPE_BYTES;
 mod boot;
 mod choose;
 mod installation;
+mod load;
 mod marking;
 mod news;
 mod provision;

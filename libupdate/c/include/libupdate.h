@@ -4,7 +4,8 @@
  *
  *   chooser   lu_choose, lu_choose_and_spend, lu_place, lu_mark_good, lu_mark_bad, lu_repair
  *             no keys; lu_chooser_memory() bytes of memory          -> libupdate-chooser.a
- *   full      all of it, and lu_install, lu_boot, lu_load, lu_status, lu_confirm, lu_reject
+ *   full      all of it, and lu_verify, lu_install, lu_boot, lu_load, lu_status,
+ *             lu_confirm, lu_reject
  *             keys of the board; lu_full_memory() bytes of memory   -> libupdate.a
  *
  * No allocation and no globals: a function works on what it is given, and keeps nothing. Two calls at once need two disks.
@@ -267,6 +268,14 @@ struct lu_starter {
 };
 
 size_t lu_full_memory(void);
+
+/*
+ * Authenticates what a slot holds, reads the payload of a role into `to`, and checks every byte of it there, so that what was checked is
+ * what starts: for a boot loader that has chosen, and spent the try before. `to` takes the image, its hash tree and 16 KiB; *image_len
+ * bytes of it are the image. After a negative answer nothing in `to` may be used: a slot on trial is then for lu_mark_bad.
+ */
+int32_t lu_verify(const struct lu_disk *disk, const struct lu_board *board, uint8_t slot, const char *role, void *memory,
+		  size_t len, void *to, size_t to_len, size_t *image_len, struct lu_error *error);
 
 /*
  * The whole installation: the bundle's head is read and judged, the slot is disarmed, written, read back, and armed last of all. The

@@ -19,14 +19,14 @@ use libupdate::install::progress::{Flow, Observer, Phase, Progress};
 use libupdate::policy::{Compression, Downgrade, FailedBefore, Wishes};
 use libupdate::slot::SlotState;
 use libupdate::units::limits::ANCHORS;
-use libupdate::{SlotId, SoftHasher, UnixSeconds};
+use libupdate::{Error, SlotId, SoftHasher, UnixSeconds};
 
 use crate::abi;
 use crate::chooser::{self, Board};
-use crate::disk::Disk;
+use crate::disk::{Disk, Refused};
 use crate::ffi::calls;
 use crate::ffi::given;
-use crate::status::{Answer, DONE, Fault, Line, NOTHING, Wrong};
+use crate::status::{Answer, DONE, Line, NOTHING, Wrong};
 
 /// Bytes of memory at least: state, keys, a piece of the table, a block of the image, and what alignment costs.
 pub(crate) const MEMORY: usize = size_of::<Room<'_>>() + size_of::<Anchors>() + 2 * 4096 + 4 * 64;
@@ -207,6 +207,18 @@ fn version(to: &mut [u8; abi::VERSION_BYTES], from: &str) {
     }
 }
 
+/// A payload of a slot in memory, authentic and checked.
+pub(crate) fn verify(
+    open: &mut Open<'_, '_>,
+    (slot, role): (SlotId, &str),
+    to: &mut [u8],
+    image_len: &mut usize,
+) -> Answer {
+    let (mut device, room, _) = open.device();
+    *image_len = device.load(slot, role, to, room, &mut SoftHasher)?;
+    Ok(DONE)
+}
+
 /// What every slot is.
 pub(crate) fn status(open: &mut Open<'_, '_>, out: &mut [abi::SlotStatus]) -> Answer {
     let (mut device, room, _) = open.device();
@@ -255,7 +267,7 @@ pub(crate) fn fail(open: &mut Open<'_, '_>, slot: SlotId, why: &str, mut hearer:
 }
 
 /// Reads a payload of a role into memory; gives the bytes of its image.
-type Load<'l> = dyn FnMut(&str, &mut [u8]) -> Result<usize, Setback> + 'l;
+type Load<'l> = dyn FnMut(&str, &mut [u8]) -> Result<usize, Error<Refused>> + 'l;
 
 /// What `lu_load` gets from a start: a way to the slot's payloads.
 pub(crate) struct Loader<'l> {
@@ -272,9 +284,10 @@ impl Loader<'_> {
                 *image_len = len;
                 Ok(DONE)
             }
-            Err(setback) => {
-                self.failed = Some(setback.clone());
-                Err(Fault::Slot(setback))
+            Err(error) => {
+                let reason = if let Error::Medium(_) = error { Reason::UNREADABLE } else { Reason::CORRUPTION };
+                self.failed = Some(Setback::new(reason, error));
+                Err(error.into())
             }
         }
     }

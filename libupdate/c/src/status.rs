@@ -47,13 +47,10 @@ pub(crate) enum Wrong {
 pub(crate) type Answer = Result<i32, Fault>;
 
 /// Why it did not do what it is for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     Caller(Wrong),
     Core(Error<Refused>),
-    /// A payload that was to be started.
-    #[cfg(feature = "full")]
-    Slot(libupdate::boot::Setback),
 }
 
 impl From<Wrong> for Fault {
@@ -72,8 +69,6 @@ impl Fault {
     /// Its number.
     pub(crate) const fn status(&self) -> i32 {
         match self {
-            #[cfg(feature = "full")]
-            Self::Slot(_) => -6,
             Self::Caller(Wrong::Argument) => -1,
             Self::Caller(Wrong::Memory) => -2,
             Self::Core(Error::Misuse(_)) => -1,
@@ -97,16 +92,14 @@ impl Fault {
         }
     }
 
-    /// Fills what the caller reads. A boot loader's part has the sentence of the number alone, since words of the core are 30 KiB.
+    /// Fills what the caller reads. Without the feature `words` it is the sentence of the number alone.
     pub(crate) fn tell(&self, failure: &mut Failure) {
         (failure.status, failure.cause) = (self.status(), self.cause());
         failure.text = [0; TEXT_BYTES];
         let mut text = Line::new(&mut failure.text);
         let told = match self {
-            #[cfg(feature = "full")]
+            #[cfg(feature = "words")]
             Self::Core(error) => write!(text, "{error}"),
-            #[cfg(feature = "full")]
-            Self::Slot(setback) => write!(text, "{setback}"),
             _ => text.write_str(self::text(self.status()).to_str().unwrap_or_default()),
         };
         // A sentence that is too long ends where its room ends.

@@ -1,20 +1,18 @@
 //! What a boot asks of its caller: the rules of the board, and how a slot is started.
 
-use super::Listener;
-use crate::boot::{Reason, Setback, Step};
+use super::{Listener, load};
+use crate::boot::{Setback, Step};
 use crate::bundle::Verified;
-use crate::error::{Error, Misuse};
+use crate::error::Error;
+#[cfg(doc)]
+use crate::error::Misuse;
 use crate::gpt::{Table, TriesLeft};
-use crate::install::progress::Silent;
-use crate::install::{self, Buffers};
-use crate::io::{BlockIo, OutsideSlice, SliceDisk, Window};
+use crate::io::BlockIo;
 use crate::slot::{Slot, SlotTable};
-use crate::units::block::{BlockSize, ByteOffset, Extent, Lba};
-use crate::units::bytes::len_u64;
-use crate::units::digest::{BLOCK_BYTES, BlockHasher, Digest};
+use crate::units::block::Extent;
+use crate::units::digest::{BlockHasher, Digest};
 use crate::units::slot_id::SlotId;
 use crate::units::time::UnixSeconds;
-use crate::verity::Tree;
 
 /// Who spends the try of a boot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -79,71 +77,28 @@ pub struct Sound<'s> {
     pub earlier: Option<&'s Setback>,
 }
 
-/// Memory that [`Sound::load`] works with, after the image and its tree: pieces and hash blocks.
-const LOAD_SCRATCH: usize = 4 * BLOCK_BYTES;
-
 impl Sound<'_> {
     /// Bytes of memory that [`Sound::load`] takes for the payload of a role; `None` if the bundle has none.
     #[must_use]
     pub fn load_bytes(&self, role: &str) -> Option<usize> {
-        let end = self.verified.manifest().payload(role)?.tree().geometry.end();
-        usize::try_from(end.get()).ok()?.checked_add(LOAD_SCRATCH)
+        load::bytes(self.verified, role)
     }
 
     /// Reads a payload into memory, and checks every byte of it there: what was checked is what the caller starts. Each byte is read from
     /// the disk once. Gives the bytes of the image, at the front of `to`.
     ///
     /// # Errors
-    /// The rule that was broken: no such payload, too little memory ([`Sound::load_bytes`]), a disk that cannot be read, a block that is
-    /// wrong. What is in `to` then must not be used.
+    /// [`Misuse::Role`] if the bundle has no such payload, [`Misuse::Buffer`] for less memory than [`Sound::load_bytes`] says,
+    /// [`Error::Medium`], [`Error::Slot`] for a block that is wrong. What is in `to` then must not be used.
     pub fn load<D: BlockIo, H: BlockHasher>(
         &self,
         disk: &mut D,
         role: &str,
         to: &mut [u8],
         hasher: &mut H,
-    ) -> Result<usize, Setback> {
-        let corrupt = |what: &str| Setback::new(Reason::CORRUPTION, what);
-        let payloads = self.verified.manifest().payloads().iter().zip(self.extents);
-        let found = payloads.clone().find(|(payload, _)| payload.role().as_str() == role);
-        let (payload, extent) = found.ok_or_else(|| corrupt("the bundle has no such payload"))?;
-        let room = self.load_bytes(role).and_then(|bytes| to.get_mut(..bytes));
-        let (held, scratch) = room
-            .and_then(|room| room.split_at_mut_checked(room.len().saturating_sub(LOAD_SCRATCH)))
-            .ok_or_else(|| corrupt("the payload is larger than the memory for it"))?;
-        let unreadable = |error: Error<D::Error>| Setback::new(Reason::UNREADABLE, error);
-        let mut window = Window::new(disk, *extent);
-        let mut at = ByteOffset::new(0);
-        for piece in held.chunks_mut(LOAD_PIECE) {
-            window.read(at, piece).map_err(unreadable)?;
-            at = at.plus(len_u64(piece)).ok_or_else(|| corrupt("the payload has no end"))?;
-        }
-        check_loaded(&payload.tree(), held, scratch, hasher)
-            .map_err(|error| Setback::new(Reason::CORRUPTION, error))?;
-        usize::try_from(payload.image_len().get()).map_err(|_| corrupt("the payload has no end"))
+    ) -> Result<usize, Error<D::Error>> {
+        load::payload(disk, (self.verified, self.extents), role, to, hasher)
     }
-}
-
-/// One read of the disk while a payload is loaded.
-const LOAD_PIECE: usize = 1 << 20;
-
-/// Checks an image and its tree, which memory holds.
-fn check_loaded<H: BlockHasher>(
-    tree: &Tree<'_>,
-    held: &mut [u8],
-    scratch: &mut [u8],
-    hasher: &mut H,
-) -> Result<(), Error<OutsideSlice>> {
-    let size = BlockSize::B4096;
-    let last = len_u64(held).div_euclid(size.bytes_u64()).checked_sub(1);
-    let extent = last.and_then(|last| Extent::new(Lba::new(0), Lba::new(last), size));
-    let blocks = scratch.as_chunks_mut::<BLOCK_BYTES>().0;
-    let (Some(extent), [data, leaf, block, page]) = (extent, blocks) else {
-        return Err(Misuse::Buffer { needed: LOAD_SCRATCH, got: 0 }.into());
-    };
-    let mut memory = SliceDisk::new(held, size);
-    let mut buffers = Buffers { data, carried: &mut [], leaf, block, page };
-    install::read_back::image(&mut Window::new(&mut memory, extent), tree, &mut buffers, hasher, &mut Silent)
 }
 
 /// What only the caller can do: map and mount, load a kernel, or, in a laboratory, say yes.

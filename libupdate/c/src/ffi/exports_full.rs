@@ -84,6 +84,30 @@ pub unsafe extern "C" fn lu_install(
     }
 }
 
+/// A payload of a slot in memory, authentic and checked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lu_verify(
+    disk: *const abi::Disk,
+    board: *const abi::Board,
+    slot: u8,
+    role: *const c_char,
+    memory: *mut c_void,
+    len: usize,
+    to: *mut c_void,
+    to_len: usize,
+    image_len: *mut usize,
+    error: *mut abi::Failure,
+) -> i32 {
+    // SAFETY: the contract.
+    unsafe {
+        answered(error, || {
+            let (asked, to) = ((chooser::slot(slot)?, given::text(role)?), given::bytes(to, to_len)?);
+            let image_len = given::number(image_len)?;
+            with(&Given { disk, board, memory, len }, |open| full::verify(open, asked, to, image_len))
+        })
+    }
+}
+
 /// The whole boot.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lu_boot(
@@ -133,13 +157,12 @@ pub unsafe extern "C" fn lu_load(
     // SAFETY: the contract.
     unsafe {
         answered(error, || {
-            if sound.is_null() || to.is_null() || image_len.is_null() || !image_len.is_aligned() {
+            if sound.is_null() {
                 return Err(Wrong::Argument.into());
             }
-            let role = given::text(role)?;
-            let to = given::bytes(to, len)?;
+            let (role, to, image_len) = (given::text(role)?, given::bytes(to, len)?, given::number(image_len)?);
             // `sound` is what the start callback was called with, which has not returned.
-            (*sound.cast::<Loader<'_>>()).load(role, to, &mut *image_len)
+            (*sound.cast::<Loader<'_>>()).load(role, to, image_len)
         })
     }
 }

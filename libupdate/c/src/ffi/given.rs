@@ -113,6 +113,17 @@ pub(crate) unsafe fn text<'c>(pointer: *const c_char) -> Result<&'c str, Wrong> 
     Err(Wrong::Argument)
 }
 
+/// A number to fill.
+///
+/// # Safety
+/// The header's contract.
+#[cfg(feature = "full")]
+pub(crate) unsafe fn number<'c>(pointer: *mut usize) -> Result<&'c mut usize, Wrong> {
+    placed(pointer)?;
+    // SAFETY: not null and aligned, and by the contract a number that is the call's alone.
+    Ok(unsafe { &mut *pointer })
+}
+
 /// The caller's memory as it is, which an image is read into.
 ///
 /// # Safety

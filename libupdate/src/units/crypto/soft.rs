@@ -2,6 +2,8 @@
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use p256::ecdsa::{Signature, VerifyingKey};
+use p256::elliptic_curve::point::AffineCoordinates;
+use p256::{AffinePoint, FieldBytes};
 use sha2::{Digest as _, Sha256};
 
 use super::POINT_BYTES;
@@ -31,9 +33,9 @@ pub(crate) fn sha256_each<'b>(prefix: &[u8], each: impl Iterator<Item = (&'b [u8
 pub(crate) struct Point(VerifyingKey);
 
 impl Point {
-    /// From a SEC1 form of 33 or 65 bytes.
+    /// From a SEC1 form of 65 bytes, or of 33 with the feature `compressed-keys`.
     pub(crate) fn from_sec1(bytes: &[u8]) -> Option<Self> {
-        VerifyingKey::from_sec1_bytes(bytes).ok().map(Self)
+        uncompressed(bytes).or_else(|| compressed(bytes)).map(Self)
     }
 
     /// 04 X Y.
@@ -46,6 +48,24 @@ impl Point {
         let signature = Signature::from_slice(signature);
         signature.is_ok_and(|signature| self.0.verify_prehash(digest, &signature).is_ok())
     }
+}
+
+/// Not through the parser of the crate: it would bring the square root with it.
+fn uncompressed(bytes: &[u8]) -> Option<VerifyingKey> {
+    let (x, y) = bytes.strip_prefix(&[4])?.split_at_checked(32)?;
+    let [x, y] = [x, y].map(|number| <&FieldBytes>::try_from(number).ok());
+    let point: Option<AffinePoint> = AffinePoint::from_coordinates(x?, y?).into();
+    VerifyingKey::from_affine(point?).ok()
+}
+
+#[cfg(any(test, feature = "compressed-keys"))]
+fn compressed(bytes: &[u8]) -> Option<VerifyingKey> {
+    VerifyingKey::from_sec1_bytes(bytes).ok()
+}
+
+#[cfg(not(any(test, feature = "compressed-keys")))]
+const fn compressed(_: &[u8]) -> Option<VerifyingKey> {
+    None
 }
 
 impl From<VerifyingKey> for Point {
