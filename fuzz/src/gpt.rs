@@ -73,7 +73,7 @@ fn edits(input: &mut Input<'_>, count: usize) -> Vec<Edit> {
     (0..count).filter_map(|_| edit()).collect()
 }
 
-fn disk(flags: u8, size: u8, input: &mut Input<'_>) -> Disk {
+pub(crate) fn disk(flags: u8, size: u8, input: &mut Input<'_>) -> Disk {
     let (block_size, blocks) = match flags & flag::LARGE {
         0 => (BlockSize::B512, usize::from(size)),
         _ => (BlockSize::B4096, usize::from(size) % 64),

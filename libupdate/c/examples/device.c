@@ -3,9 +3,9 @@
  * A device's life in C: the slot that boots, an installation, the boot on trial, the mark.
  *
  *   cc -Wall -o device device.c $(pkg-config --cflags --libs libupdate)
- *   ./device DISK KEY.der choose|spend|status|boot|install BUNDLE|good|bad
+ *   ./device DISK KEY.der choose|spend|status|boot|install BUNDLE SLOT|good SLOT|bad SLOT
  *
- * DISK is an image of the built-in profile qemu-x86_64 (updater-cli provision). Firmware has a driver in the place of the file.
+ * DISK is an image of the built-in profile qemu-x86_64 (updater-cli provision); SLOT is the one that runs, or that is meant. Firmware has a driver in the place of the file.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -113,7 +113,7 @@ int main(int argc, char **argv)
 	struct stat stat;
 
 	if (argc < 4 || !memory || lu_abi() != LU_ABI) {
-		fputs("usage: device DISK KEY.der choose|spend|status|boot|install BUNDLE|good SLOT|bad SLOT\n", stderr);
+		fputs("usage: device DISK KEY.der choose|spend|status|boot|install BUNDLE SLOT|good SLOT|bad SLOT\n", stderr);
 		return 2;
 	}
 	fd = open(argv[1], O_RDWR);
@@ -141,13 +141,13 @@ int main(int argc, char **argv)
 		answer = lu_boot(&disk, &board, &rules, &starter, &listener, memory, len, &boot, &error);
 		if (answer == LU_DONE)
 			printf("slot %c starts, %u tries left\n", 'a' + boot.slot, boot.tries_left);
-	} else if (!strcmp(argv[3], "install") && argc == 5) {
+	} else if (!strcmp(argv[3], "install") && argc == 6) {
 		struct lu_source source = { .size = sizeof(source), .context = &bundle, .read = bundle_read };
 		struct lu_request request = { .size = sizeof(request), .slot = LU_NO_SLOT };
 		struct lu_installed installed = { .size = sizeof(installed) };
 
 		bundle = open(argv[4], O_RDONLY);
-		board.booted = 0;
+		board.booted = (uint8_t)(argv[5][0] - 'a');
 		answer = lu_install(&disk, &board, &source, &request, &listener, memory, len, &installed, &error);
 		close(bundle);
 		if (answer >= 0)
