@@ -6,6 +6,8 @@
 
 mod cli;
 mod exit;
+#[cfg_attr(not(feature = "create"), path = "no_export.rs")]
+mod export;
 mod last_result;
 mod new_file;
 mod open_device;
