@@ -5,6 +5,8 @@
 #![deny(clippy::print_stderr)]
 
 mod cli;
+#[cfg_attr(not(feature = "parallel"), path = "one_core.rs")]
+mod cores;
 mod exit;
 #[cfg_attr(not(feature = "create"), path = "no_export.rs")]
 mod export;

@@ -1,9 +1,9 @@
 //! The zstd library behind the core's seams: one frame a chunk, no dictionary, a window of one chunk.
 
 use libupdate::install::{Decompressor, Packed};
-use libupdate_linux::cores;
-use rayon::prelude::*;
 use zstd::zstd_safe::DCtx;
+
+use crate::cores;
 
 #[cfg(feature = "create")]
 pub mod pack;
@@ -64,14 +64,7 @@ impl Decompressor for Unpacker {
     }
 
     fn decompress_each(&mut self, packed: &mut [Packed<'_>]) -> Result<(), usize> {
-        if self.0.len() < 2 {
-            let alone = packed.iter_mut().position(|one| self.decompress(one.carried, one.chunk).is_none());
-            return alone.map_or(Ok(()), Err);
-        }
-        let share = packed.len().div_ceil(self.0.len());
-        let done: Vec<Option<()>> = (packed.par_chunks_mut(share).zip(self.0.par_iter_mut()))
-            .flat_map_iter(|(packed, context)| packed.iter_mut().map(|one| unpack(context, one.carried, one.chunk)))
-            .collect();
+        let done = cores::share(packed, &mut self.0, |context, one| unpack(context, one.carried, one.chunk));
         done.iter().position(Option::is_none).map_or(Ok(()), Err)
     }
 }

@@ -9,12 +9,12 @@ use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Sig
 use libupdate::manifest::Name;
 use libupdate::{ByteLen, Salt, UnixSeconds};
 use libupdate_linux::Interrupt;
-use libupdate_linux::hasher::Hasher;
 use libupdate_linux::keys;
 use serde::Serialize;
 
 use super::image;
 use crate::cli::create::{BundleCreate, CompressionOption};
+use crate::cores;
 use crate::exit::{self, Exit, Failure};
 use crate::new_file::{Existing, NewFile};
 use crate::output::{Printable, Report, Size, Step};
@@ -156,7 +156,7 @@ fn write(
     let total = inputs.iter().map(|input| input.len.get()).sum();
     let mut progress = session.output.progress("bundle", ByteLen::new(total));
     let mut tell = |done| progress.at(Step { done, ..Step::default() });
-    let mut tools = Tools { hasher: Hasher::default(), progress: &mut tell };
+    let mut tools = Tools { hasher: cores::hasher(), progress: &mut tell };
     let written = match inputs.as_mut_slice() {
         [image] if args.detached => writer::write_detached_head(spec, image, signers, out, &mut tools),
         images => writer::write(spec, images, signers, out, &mut tools),
