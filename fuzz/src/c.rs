@@ -8,9 +8,10 @@
 #![allow(unsafe_code, reason = "the interface of C is called")]
 
 use std::ffi::{CString, c_void};
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 
-use libupdate::slot::Duty;
+use libupdate::bundle::writer::Signer as _;
+use libupdate::slot::{Duty, PartitionSpec};
 use libupdate::{BlockIo as _, BlockSize, Lba};
 use libupdate_c::abi::{self, Board, Boot, Disk, Failure, Partition, Place, SlotStatus};
 use libupdate_c::ffi::exports::{
@@ -18,6 +19,7 @@ use libupdate_c::ffi::exports::{
 };
 use libupdate_c::ffi::exports_full::{lu_boot, lu_confirm, lu_reject, lu_status, lu_verify};
 
+use crate::bundles::KEY;
 use crate::disk::{self, Fault};
 use crate::gpt;
 use crate::input::Input;
@@ -61,66 +63,100 @@ fn size<T>(input: &mut Input<'_>) -> u32 {
     if input.byte() == 0xff { u32::from(input.byte()) } else { right }
 }
 
+/// What is right until the input says otherwise.
+struct Operands {
+    function: u8,
+    wrong: u8,
+    slot: u8,
+    /// Bytes of memory that are lent, and where they begin.
+    len: usize,
+    at: usize,
+    /// What the structs say of themselves: disk, board, partition, error.
+    sizes: [u32; 4],
+}
+
+impl Operands {
+    fn of(input: &mut Input<'_>) -> Self {
+        let (function, wrong, slot) = (input.byte() % 11, input.byte(), input.byte());
+        let (len, misaligned) = (input.short() * 4 % (MEMORY + 1), usize::from(input.byte()) % 65);
+        let sizes = [size::<Disk>(input), size::<Board>(input), size::<Partition>(input), size::<Failure>(input)];
+        Self { function, wrong, slot, len, at: AROUND + misaligned, sizes }
+    }
+
+    fn partitions(&self, texts: &[[CString; 2]], specs: &[PartitionSpec<'_>]) -> Vec<Partition> {
+        let partition = |(spec, [role, label]): (&PartitionSpec<'_>, &[CString; 2])| Partition {
+            size: self.sizes[2],
+            slot: u8::try_from(spec.slot.index()).expect("few slots"),
+            control: u8::from(spec.duty == Duty::Control),
+            reserved: [0; 2],
+            type_guid: *spec.type_guid.as_bytes(),
+            role: role.as_ptr(),
+            label: if self.wrong == 2 { null() } else { label.as_ptr() },
+        };
+        specs.iter().zip(texts).map(partition).collect()
+    }
+
+    fn board(&self, partitions: &[Partition], keys: &[abi::Key]) -> Board {
+        Board {
+            size: self.sizes[1],
+            tries: 3,
+            guard: self.wrong % 17,
+            booted: if self.wrong & 8 == 0 { abi::NO_SLOT } else { self.slot },
+            reserved: 0,
+            partitions: partitions.as_ptr(),
+            partition_count: if self.wrong == 3 { usize::MAX } else { partitions.len() },
+            compatible: c"fuzz".as_ptr(),
+            keys: keys.as_ptr(),
+            key_count: usize::from(self.wrong != 4),
+            threshold: usize::from(self.wrong == 5) * 2,
+        }
+    }
+
+    fn disk(&self, lent: &mut disk::Disk) -> Disk {
+        Disk {
+            size: self.sizes[0],
+            block_size: if self.wrong == 6 {
+                1000
+            } else {
+                u32::try_from(lent.block_size().bytes()).expect("a small block")
+            },
+            block_count: lent.block_count().get(),
+            physical_block_size: 0,
+            reserved: 0,
+            context: (&raw mut *lent).cast(),
+            read: Some(read),
+            write: Some(write),
+            flush: if self.wrong == 7 { None } else { Some(flush) },
+        }
+    }
+}
+
 /// Calls one function.
 ///
 /// # Panics
 /// If it breaks a promise of the header.
 pub fn run(bytes: &[u8]) {
     let mut input = Input::new(bytes);
-    let (function, wrong, slot) = (input.byte() % 11, input.byte(), input.byte());
-    let (len, misaligned) = (input.short() * 4 % (MEMORY + 1), usize::from(input.byte()) % 65);
-    let sizes = [size::<Disk>(&mut input), size::<Board>(&mut input), size::<Partition>(&mut input), size::<Failure>(&mut input)];
-    let fault = if wrong & 3 == 1 { Fault::Write(usize::from(wrong >> 4)) } else { Fault::None };
+    let operands = Operands::of(&mut input);
+    let Operands { function, wrong, slot, len, at, sizes } = operands;
     let (flags, blocks) = (input.byte(), input.byte());
     let mut lent = gpt::disk(flags, blocks, &mut input);
-    lent.begin(fault);
+    lent.begin(if wrong & 3 == 1 { Fault::Write(usize::from(wrong >> 4)) } else { Fault::None });
     let shape = Shape { block_size: BlockSize::B512, slots: 3, roles: 1, partition_blocks: 4 };
-    let texts: Vec<[CString; 2]> = shape.specs().iter().map(|spec| [spec.role, spec.label].map(|text| CString::new(text).expect("no zero"))).collect();
-    let mut partitions: Vec<Partition> = shape.specs().iter().zip(&texts).map(|(spec, [role, label])| Partition {
-        size: sizes[2],
-        slot: u8::try_from(spec.slot.index()).expect("few slots"),
-        control: u8::from(spec.duty == Duty::Control),
-        reserved: [0; 2],
-        type_guid: *spec.type_guid.as_bytes(),
-        role: role.as_ptr(),
-        label: label.as_ptr(),
-    }).collect();
-    if wrong == 2 {
-        partitions[0].label = std::ptr::null();
-    }
-    let key = crate::bundles::maker();
+    let text = |text: &str| CString::new(text).expect("no zero");
+    let texts: Vec<_> = shape.specs().iter().map(|spec| [spec.role, spec.label].map(text)).collect();
+    let partitions = operands.partitions(&texts, shape.specs());
+    let key = KEY.public_key().to_spki();
     let keys = [abi::Key { der: key.as_ptr(), len: key.len() }];
-    let board = Board {
-        size: sizes[1],
-        tries: 3,
-        guard: wrong % 17,
-        booted: if wrong & 8 == 0 { abi::NO_SLOT } else { slot },
-        reserved: 0,
-        partitions: partitions.as_ptr(),
-        partition_count: if wrong == 3 { usize::MAX } else { partitions.len() },
-        compatible: c"fuzz".as_ptr(),
-        keys: keys.as_ptr(),
-        key_count: usize::from(wrong != 4),
-        threshold: usize::from(wrong == 5) * 2,
-    };
-    let c_disk = Disk {
-        size: sizes[0],
-        block_size: if wrong == 6 { 1000 } else { u32::try_from(lent.block_size().bytes()).expect("a small block") },
-        block_count: lent.block_count().get(),
-        physical_block_size: 0,
-        reserved: 0,
-        context: (&raw mut lent).cast(),
-        read: Some(read),
-        write: Some(write),
-        flush: if wrong == 7 { None } else { Some(flush) },
-    };
+    let board = operands.board(&partitions, &keys);
+    let c_disk = operands.disk(&mut lent);
     let mut failure = Failure { size: sizes[3], status: 7, cause: 0, reserved: 0, text: [1; abi::TEXT_BYTES] };
     let mut memory = vec![PAINT; AROUND + 65 + MEMORY + AROUND];
-    let at = AROUND + misaligned;
     let place: *mut c_void = if wrong == 8 { null_mut() } else { memory[at..].as_mut_ptr().cast() };
     let answer = call(function, (&c_disk, &board, slot), (place, len), &mut failure);
     judge(answer, &failure, (sizes[3], function));
-    assert!(memory[..at].iter().chain(&memory[at + len..]).all(|byte| *byte == PAINT), "memory that was not lent was written");
+    let mut around = memory[..at].iter().chain(&memory[at + len..]);
+    assert!(around.all(|byte| *byte == PAINT), "memory that was not lent was written");
 }
 
 /// One function of the header.
@@ -142,8 +178,10 @@ fn call(
         version: [0; abi::VERSION_BYTES],
     };
     let mut slots = [blank; 3];
-    let rules = abi::Rules { size: 8, spent: slot & 1, mark_good: slot & 2, named: abi::NO_SLOT, last_resort: slot & 4 };
-    let starter = abi::Starter { size: size_of::<abi::Starter>() as u32, reserved: 0, context: null_mut(), start: Some(start) };
+    let rules =
+        abi::Rules { size: 8, spent: slot & 1, mark_good: slot & 2, named: abi::NO_SLOT, last_resort: slot & 4 };
+    let starter =
+        abi::Starter { size: size_of::<abi::Starter>() as u32, reserved: 0, context: null_mut(), start: Some(start) };
     let (mut to, mut image) = (vec![0_u64; 4096], 0_usize);
     let none = std::ptr::null();
     // SAFETY: every pointer is null, or of a value that lives here; the memory is as large as `len` says.
@@ -159,7 +197,18 @@ fn call(
             7 => lu_boot(disk, board, &rules, &starter, none, memory, len, &mut boot, failure),
             8 => lu_confirm(disk, board, slot, none.cast(), memory, len, failure),
             9 => lu_reject(disk, board, slot, c"why".as_ptr(), none.cast(), memory, len, failure),
-            _ => lu_verify(disk, board, slot, c"root".as_ptr(), memory, len, to.as_mut_ptr().cast(), 8 * 4096, &mut image, failure),
+            _ => lu_verify(
+                disk,
+                board,
+                slot,
+                c"root".as_ptr(),
+                memory,
+                len,
+                to.as_mut_ptr().cast(),
+                8 * 4096,
+                &mut image,
+                failure,
+            ),
         }
     }
 }
@@ -168,7 +217,7 @@ fn call(
 fn judge(answer: i32, failure: &Failure, (size, function): (u32, u8)) {
     assert!((-11..=2).contains(&answer), "{function} gave {answer}");
     // SAFETY: it points to text that lives as long as the program.
-    assert!(!unsafe { *lu_text(answer) } == 0 || answer >= -11);
+    assert_ne!(unsafe { *lu_text(answer) }, 0, "{answer} without a sentence");
     let told = size as usize == size_of::<Failure>();
     match (answer < 0, told) {
         (true, true) => {

@@ -8,11 +8,13 @@
 //! | [`manifest`] | a manifest | encode gives the bytes back |
 //! | [`bundle_stream`] | a bundle, reads, buffers | what is staged is what was signed |
 //! | [`profile`] | a profile | the promises of its type; a refusal in words |
+//! | [`c`] | a call of libupdate for C, operands right and wrong | a number of the header, no memory touched that was not lent |
 //! | [`acts`] | a life of a machine, with cuts and failures | the rules of the slots in docs/DESIGN.md |
 
 pub mod acts;
 pub mod bundle_stream;
 pub mod bundles;
+pub mod c;
 pub mod disk;
 pub mod gpt;
 pub mod input;

@@ -22,6 +22,7 @@ pub fn all() -> Vec<Seeds> {
         ("manifest", manifests()),
         ("bundle_stream", bundle_streams()),
         ("profile", profiles()),
+        ("c", calls()),
         ("acts", lives()),
     ]
 }
@@ -42,6 +43,21 @@ fn gpt() -> Vec<Vec<u8>> {
                 let edits = &edits[..usize::from(what >> 4) * 3];
                 seeds.push([&head[..], edits, &records].concat());
             }
+        }
+    }
+    seeds
+}
+
+/// Every function of the C interface on the disks of `gpt`, once as it should be and once with each thing wrong.
+fn calls() -> Vec<Vec<u8>> {
+    let disks: Vec<Vec<u8>> = gpt().into_iter().filter(|seed| seed[3] >> 4 == 0).collect();
+    let mut seeds = Vec::new();
+    for function in 0..11 {
+        for wrong in [0, 1, 2, 3, 4, 5, 6, 7, 8, 0x10] {
+            let disk = &disks[usize::from(function) % disks.len()];
+            // Its flags and size, and its records after the head of that target.
+            let head = [function, wrong, 1, 0, 0x50, 0, 0, 0, 0, 0, disk[0], disk[1]];
+            seeds.push([&head[..], &disk[14..]].concat());
         }
     }
     seeds

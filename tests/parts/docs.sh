@@ -6,6 +6,8 @@ part() {
   check "rustdoc" env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps --all-features
   check "libupdate as a package" cargo package --locked --allow-dirty --offline --quiet -p libupdate
   cargo_tests "README and links" "${WHOLE[@]}" --test docs
-  # Built by the README's first command.
+  # Built by the README's first command, and beside it, where most of what it stands on is compiled.
   check "updater-cli fits, stripped, with TLS and zstd" tests/shell/fits.sh "$TARGET/tmp/readme/target/release/updater-cli" $((6 << 20))
+  check "updater-cli without features is built" cargo build --locked --release -p updater-cli --no-default-features --target-dir "$TARGET/tmp/readme/target"
+  check "it fits, with zstd" tests/shell/fits.sh "$TARGET/tmp/readme/target/release/updater-cli" $((2 << 20))
 }

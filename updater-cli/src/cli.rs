@@ -5,10 +5,19 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use libupdate::SlotId;
 
-mod bundle;
-mod fetch;
+use crate::export::Export;
 
-pub use bundle::{AttachSignature, Bundle, BundleCreate, BundleDigest, CompressionOption};
+#[cfg(feature = "create")]
+pub mod create;
+#[cfg(feature = "demo")]
+pub mod demo;
+#[cfg_attr(not(feature = "http"), path = "cli/no_fetch.rs")]
+mod fetch;
+#[cfg(feature = "man")]
+pub mod man;
+#[cfg(feature = "provision")]
+pub mod provision;
+
 pub use fetch::Fetch;
 
 /// A/B image updates that never brick.
@@ -100,17 +109,17 @@ fn slot(text: &str) -> Result<SlotId, String> {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
-    /// Make a key pair: N.key (PKCS#8 PEM, for the signer only) and N.pub (SPKI PEM, for devices)
-    Keygen(Keygen),
-    /// Make and sign bundles
-    #[command(subcommand)]
-    Bundle(Bundle),
+    /// Keys and bundles.
+    #[cfg(feature = "create")]
+    #[command(flatten)]
+    Create(create::Create),
     /// Show a bundle's manifest and who signed it
     Info(Info),
     /// Check a bundle, or every block of a slot
     Verify(Verify),
     /// Make the partition table of a new disk and install the first image
-    Provision(Provision),
+    #[cfg(feature = "provision")]
+    Provision(provision::Provision),
     /// Install a bundle into the slot that is not booted; run again, it resumes
     Install(Install),
     /// Arm a slot that was installed with --no-activate, after reading all of it again
@@ -134,34 +143,25 @@ pub enum Verb {
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts
     HookConfig(HookConfig),
     /// Play the whole life of a device on a disk file, without root
-    Demo(Demo),
+    #[cfg(feature = "demo")]
+    Demo(demo::Demo),
     /// Write the manual pages, one a verb, into a folder
-    Man(Man),
+    #[cfg(feature = "man")]
+    Man(man::Man),
 }
 
 impl Verb {
     /// Whether the verb works on a disk that may hold a booted slot, which it does not change.
     pub const fn works_on_slots(&self) -> bool {
         match self {
-            Self::Keygen(_) | Self::Bundle(_) | Self::Info(_) | Self::Provision(_) => false,
-            Self::HookConfig(_) | Self::Demo(_) | Self::Man(_) => false,
             Self::Verify(args) => args.slot.is_some(),
             // It may end with the booted slot taken out of the boot order.
             Self::MarkGood(args) => !args.unattended,
-            _ => true,
+            Self::Install(_) | Self::Activate(_) | Self::Rollback(_) | Self::Cancel(_) | Self::MarkBad(_) => true,
+            Self::Note(_) | Self::Repair | Self::Choose(_) | Self::Status => true,
+            _ => false,
         }
     }
-}
-
-/// `keygen`.
-#[derive(Args, Debug)]
-pub struct Keygen {
-    /// Folder for both files
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Name of the pair
-    #[arg(long, value_name = "N")]
-    pub name: String,
 }
 
 /// `info`.
@@ -169,9 +169,9 @@ pub struct Keygen {
 pub struct Info {
     /// Bundle or detached head, a file or an http(s) URL
     pub file: PathBuf,
-    /// Folder to write each signature to, in DER, and the message
-    #[arg(long, value_name = "DIR")]
-    pub signatures: Option<PathBuf>,
+    /// What else is done with it.
+    #[command(flatten)]
+    pub export: Export,
     /// If it is a URL.
     #[command(flatten)]
     pub fetch: Fetch,
@@ -186,22 +186,6 @@ pub struct Verify {
     /// Slot to read and check, every block of it
     #[arg(long, value_name = "a|b", value_parser = slot)]
     pub slot: Option<SlotId>,
-    /// If it is a URL.
-    #[command(flatten)]
-    pub fetch: Fetch,
-}
-
-/// `provision`.
-#[derive(Args, Debug)]
-pub struct Provision {
-    /// Size of a disk image file that is to be made: bytes, or with K, M, G, T
-    #[arg(long, value_name = "S")]
-    pub size: Option<String>,
-    /// The first bundle, a file or an http(s) URL
-    pub bundle: PathBuf,
-    /// Destroy what is on the disk: its partition table and every slot, or a file system without a table
-    #[arg(long)]
-    pub danger_overwrite: bool,
     /// If it is a URL.
     #[command(flatten)]
     pub fetch: Fetch,
@@ -318,18 +302,4 @@ pub struct HookConfig {
     /// File to write: /etc/updater/hook.config of the initramfs; - for stdout
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
-}
-
-/// `demo`.
-#[derive(Args, Debug)]
-pub struct Demo {
-    /// Folder for keys, images, bundles and the disk file; made if it is not there [default: a new one under the temporary folder]
-    pub dir: Option<PathBuf>,
-}
-
-/// `man`.
-#[derive(Args, Debug)]
-pub struct Man {
-    /// Folder; made if it is not there
-    pub dir: PathBuf,
 }

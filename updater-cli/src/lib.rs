@@ -5,7 +5,11 @@
 #![deny(clippy::print_stderr)]
 
 mod cli;
+#[cfg_attr(not(feature = "parallel"), path = "one_core.rs")]
+mod cores;
 mod exit;
+#[cfg_attr(not(feature = "create"), path = "no_export.rs")]
+mod export;
 mod last_result;
 mod new_file;
 mod open_device;

@@ -38,9 +38,10 @@ const LINKS: u32 = 40;
 const PERMISSIONS: u32 = 0o7777;
 
 /// What becomes of a file that is there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Existing {
     /// It stays, and the act is refused.
+    #[default]
     Stays,
     /// It is replaced.
     Replaced,

@@ -13,10 +13,10 @@ use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::CHUNK_BYTES;
 use libupdate::{Error, Window};
 use libupdate_linux::booted::{PassedOver, REPORT, Told};
-use libupdate_linux::hasher::Hasher;
 use libupdate_linux::running::{self, Doubt, Running, Source};
 use libupdate_linux::{AlignedBuf, Disk, DiskKind, GuardedDisk, Lock, Mode, OpenHow, OsError};
 
+use crate::cores::{self, Hasher};
 use crate::exit::{Exit, Failure};
 use crate::output::Watch;
 use crate::session::{Session, Setup};
@@ -79,7 +79,7 @@ impl Long {
             self.data = AlignedBuf::new(crate::zstd::at_once() * CHUNK_BYTES);
             self.carried = vec![0; self.data.len()];
         }
-        let (mut hasher, mut decompressor) = (Hasher::default(), Unpacker::new());
+        let (mut hasher, mut decompressor) = (cores::hasher(), Unpacker::new());
         let Self { data, carried } = self;
         act(&mut Work { data, carried, hasher: &mut hasher, decompressor: &mut decompressor })
     }

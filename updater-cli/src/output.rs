@@ -10,20 +10,23 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use indicatif::MultiProgress;
 use libupdate::ByteLen;
 use serde::Serialize;
 
 use crate::exit::{self, Exit, Failure};
 use crate::new_file::Went;
 
+#[cfg_attr(not(feature = "progress-bar"), path = "output/no_bars.rs")]
+mod bars;
+#[cfg(any(test, feature = "demo"))]
 mod captured;
 mod descriptor;
 mod document;
 mod progress;
-mod terminal;
 mod watch;
 
+use bars::Bars;
+#[cfg(any(test, feature = "demo"))]
 pub use captured::Captured;
 pub use libupdate_linux::printable::{Printable, Size, lines as printable_lines};
 pub use progress::{Progress, ProgressForm, Step};
@@ -82,7 +85,7 @@ pub struct Output {
     /// Where JSON lines of progress go, if they do.
     lines: Option<Sink>,
     /// Bars, and who takes them off the terminal while a line is written.
-    bars: MultiProgress,
+    bars: Bars,
 }
 
 impl Output {
@@ -118,25 +121,12 @@ impl Output {
         Self::with(settings, Arc::new(Mutex::new(io::stdout())), Arc::new(Mutex::new(io::stderr())), None)
     }
 
-    /// Streams that keep what is written to them, for a command that runs inside another.
-    pub fn captured(settings: Settings) -> (Self, [Captured; 2]) {
-        let [out, err] = [Captured::default(), Captured::default()];
-        let sinks: [Sink; 2] = [Arc::new(Mutex::new(out.clone())), Arc::new(Mutex::new(err.clone()))];
-        let [to_out, to_err] = sinks;
-        (Self::with(settings, to_out, to_err, None), [out, err])
-    }
-
-    /// Whether results are for people or for programs.
-    pub const fn form(&self) -> ResultForm {
-        self.settings.results
-    }
-
     fn with(settings: Settings, out: Sink, err: Sink, descriptor: Option<Sink>) -> Self {
         let lines = descriptor.or_else(|| {
             let wanted = settings.progress == ProgressForm::Json && settings.loudness == Loudness::Normal;
             wanted.then(|| Arc::clone(&err))
         });
-        Self { settings, out, err, lines, bars: MultiProgress::with_draw_target(terminal::target()) }
+        Self { settings, out, err, lines, bars: Bars::new() }
     }
 
     /// Writes what a verb is asked for to stdout.

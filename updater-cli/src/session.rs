@@ -14,7 +14,10 @@ use libupdate_linux::running::{Claim, Said, Weight};
 
 use crate::cli::{BootedOption, Common, ProgressOption};
 use crate::exit::{Exit, Failure};
-use crate::output::{Captured, Loudness, Output, ProgressForm, ResultForm, Settings};
+use crate::output::{Loudness, Output, ProgressForm, ResultForm, Settings};
+
+#[cfg(feature = "demo")]
+mod inside;
 
 /// What every verb has.
 pub struct Session {
@@ -42,19 +45,6 @@ impl Session {
             .map_err(|error| Failure::new(Exit::Io, "cannot listen to signals", error, next))?;
         let output = Output::new(settings, common.disk.as_deref())?;
         Ok(Self { output, interrupt, common, told: Mutex::default() })
-    }
-
-    /// Another command line inside this run: what it says is kept, without progress, and signals are this run's.
-    pub fn inside(&self, common: Common) -> (Self, [Captured; 2]) {
-        let settings = Settings { progress: ProgressForm::None, progress_fd: None, ..settings(&common) };
-        let (output, kept) = Output::captured(settings);
-        (Self { output, interrupt: self.interrupt.clone(), common, told: Mutex::default() }, kept)
-    }
-
-    /// Whether the command line says anything of a board or a disk.
-    pub fn names_a_device(&self) -> bool {
-        let Common { profile, disk, sector_size, trust, booted, .. } = &self.common;
-        profile.is_some() || disk.is_some() || sector_size.is_some() || booted.is_some() || !trust.is_empty()
     }
 
     /// The board's profile.
@@ -164,16 +154,5 @@ fn settings(common: &Common) -> Settings {
             ProgressOption::None => ProgressForm::None,
         },
         progress_fd: common.progress_fd,
-    }
-}
-
-#[cfg(test)]
-impl Session {
-    /// A session of a test: nothing is written to the process's own streams, and no signal is waited for.
-    pub fn unheard() -> Self {
-        use clap::Parser;
-        let common = crate::cli::Cli::parse_from(["updater-cli", "status"]).common;
-        let (output, _) = Output::captured(settings(&common));
-        Self { output, interrupt: Interrupt::default(), common, told: Mutex::default() }
     }
 }

@@ -30,15 +30,14 @@ use crate::session::Session;
 use self::remote::Remote;
 
 mod carried;
-mod local;
-mod page;
+pub mod local;
+mod name;
+#[cfg_attr(not(feature = "http"), path = "source/no_remote.rs")]
 mod remote;
-mod served;
-mod url;
 
 pub use carried::Carried;
-pub use local::{empty, image, open, regular, size, stays, unreadable};
-pub use url::shown;
+pub use local::{empty, open, unreadable};
+pub use name::shown;
 
 /// What every bundle begins with.
 const MAGIC: &[u8; 8] = b"LUBUNDLE";
@@ -114,8 +113,8 @@ impl BundleSource {
             // The descriptor itself: the standard library's own stdin holds bytes back in a buffer that no poll sees.
             let pipe = io::stdin().as_fd().try_clone_to_owned().map_err(|error| unreadable(path, &error))?;
             vec![Part::Pipe(pipe.into())]
-        } else if url::is_url(path) {
-            served::parts(path, fetch, session)?
+        } else if name::is_url(path) {
+            remote::parts(path, fetch, session)?
         } else {
             parts(path)?
         };
@@ -252,7 +251,7 @@ impl embedded_io::Read for BundleSource {
 }
 
 /// Waits until a pipe has bytes, or has ended; a signal ends the waiting.
-fn wait(pipe: &File, interrupt: &Interrupt) -> io::Result<()> {
+pub fn wait(pipe: &File, interrupt: &Interrupt) -> io::Result<()> {
     loop {
         if interrupt.requested() {
             return Err(io::ErrorKind::Interrupted.into());
@@ -279,6 +278,12 @@ impl Part {
                 Ok(zeros.len())
             }
         }
+    }
+}
+
+impl From<Remote> for Part {
+    fn from(remote: Remote) -> Self {
+        Self::Remote(Box::new(remote))
     }
 }
 

@@ -1,21 +1,24 @@
 //! The verbs, one file each.
 
-use crate::cli::{Bundle, Verb};
+use crate::cli::Verb;
 use crate::exit::Failure;
 use crate::session::Session;
 
 mod activate;
-mod bundle;
 mod cancel;
 mod choose;
+#[cfg(feature = "create")]
+mod create;
+#[cfg(feature = "demo")]
 mod demo;
 mod hook_config;
 mod info;
 mod install;
-mod keygen;
+#[cfg(feature = "man")]
 mod man;
 mod mark;
 mod note;
+#[cfg(feature = "provision")]
 mod provision;
 mod repair;
 mod rollback;
@@ -30,12 +33,11 @@ pub fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
 
 fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
     match verb {
-        Verb::Keygen(args) => keygen::run(session, &args),
-        Verb::Bundle(Bundle::Create(args)) => bundle::create::run(session, &args),
-        Verb::Bundle(Bundle::Digest(args)) => bundle::digest::run(session, &args),
-        Verb::Bundle(Bundle::AttachSignature(args)) => bundle::attach::run(session, &args),
+        #[cfg(feature = "create")]
+        Verb::Create(verb) => create::run(session, verb),
         Verb::Info(args) => info::run(session, &args),
         Verb::Verify(args) => verify::run(session, &args),
+        #[cfg(feature = "provision")]
         Verb::Provision(args) => provision::run(session, &args),
         Verb::Install(args) => install::run(session, &args),
         Verb::Activate(args) => activate::run(session, &args),
@@ -48,7 +50,9 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Choose(args) => choose::run(session, &args),
         Verb::Status => status::run(session),
         Verb::HookConfig(args) => hook_config::run(session, &args),
+        #[cfg(feature = "demo")]
         Verb::Demo(args) => demo::run(session, &args),
+        #[cfg(feature = "man")]
         Verb::Man(args) => man::run(session, &args),
     }
 }

@@ -1,23 +1,15 @@
 //! The zstd library behind the core's seams: one frame a chunk, no dictionary, a window of one chunk.
 
-use std::fmt;
-use std::io;
-use std::sync::{Mutex, PoisonError};
-
-use libupdate::bundle::writer::Compressor;
 use libupdate::install::{Decompressor, Packed};
-use libupdate_linux::Interrupt;
-use libupdate_linux::cores;
-use rayon::prelude::*;
-use zstd::zstd_safe::{CCtx, CParameter, DCtx, get_error_name};
+use zstd::zstd_safe::DCtx;
+
+use crate::cores;
+
+#[cfg(feature = "create")]
+pub mod pack;
 
 /// The base-2 logarithm of the largest window: a chunk.
 const WINDOW_LOG: u32 = 19;
-/// Bundles are made once and fetched by every device. Above this level a chunk, which is a frame of its own, gets hardly smaller: on a
-/// Debian root 19 gives 2.6 % less in three times the time.
-const LEVEL: i32 = 16;
-/// Sizes of the matcher's tables: what a chunk can fill. The library's own are for larger frames, 10 MiB a core.
-const TABLES: [CParameter; 2] = [CParameter::ChainLog(18), CParameter::HashLog(16)];
 
 /// Decompresses chunks, several side by side.
 pub struct Unpacker(Vec<DCtx<'static>>);
@@ -72,83 +64,9 @@ impl Decompressor for Unpacker {
     }
 
     fn decompress_each(&mut self, packed: &mut [Packed<'_>]) -> Result<(), usize> {
-        if self.0.len() < 2 {
-            let alone = packed.iter_mut().position(|one| self.decompress(one.carried, one.chunk).is_none());
-            return alone.map_or(Ok(()), Err);
-        }
-        let share = packed.len().div_ceil(self.0.len());
-        let done: Vec<Option<()>> = (packed.par_chunks_mut(share).zip(self.0.par_iter_mut()))
-            .flat_map_iter(|(packed, context)| packed.iter_mut().map(|one| unpack(context, one.carried, one.chunk)))
-            .collect();
+        let done = cores::share(packed, &mut self.0, |context, one| unpack(context, one.carried, one.chunk));
         done.iter().position(Option::is_none).map_or(Ok(()), Err)
     }
-}
-
-/// What chunks are compressed with, side by side. It is kept from batch to batch and image to image: what a thread gives back stays with
-/// that thread, so that new ones would take memory for each core.
-#[derive(Default)]
-pub struct Contexts(Mutex<Vec<CCtx<'static>>>);
-
-/// Compresses chunks until somebody asks to stop.
-pub struct Packer<'c> {
-    contexts: &'c Contexts,
-    interrupt: &'c Interrupt,
-}
-
-impl<'c> Packer<'c> {
-    /// A compressor that fails once `interrupt` is requested, after the chunk that it is at.
-    pub const fn new(contexts: &'c Contexts, interrupt: &'c Interrupt) -> Self {
-        Self { contexts, interrupt }
-    }
-}
-
-impl fmt::Debug for Packer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Packer").finish_non_exhaustive()
-    }
-}
-
-impl Compressor for Packer<'_> {
-    fn compress(&mut self, chunks: &[&[u8]], frames: &mut [Vec<u8>]) -> io::Result<()> {
-        let share = chunks.len().div_ceil(at_once()).max(1);
-        // A poisoned lock means that a compression panicked; each begins its context anew.
-        let mut contexts = self.contexts.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while contexts.len() < chunks.len().div_ceil(share) {
-            contexts.push(context()?);
-        }
-        if let ([context, ..], true) = (contexts.as_mut_slice(), share >= chunks.len()) {
-            return self.pack(context, chunks, frames);
-        }
-        let shares = chunks.par_chunks(share).zip(frames.par_chunks_mut(share)).zip(contexts.par_iter_mut());
-        shares.try_for_each(|((chunks, frames), context)| self.pack(context, chunks, frames))
-    }
-}
-
-impl Packer<'_> {
-    fn pack(&self, context: &mut CCtx<'_>, chunks: &[&[u8]], frames: &mut [Vec<u8>]) -> io::Result<()> {
-        for (chunk, frame) in chunks.iter().zip(frames) {
-            if self.interrupt.requested() {
-                return Err(io::Error::other("interrupted"));
-            }
-            frame.clear();
-            frame.reserve(zstd::zstd_safe::compress_bound(chunk.len()));
-            context.compress2(frame, chunk).map_err(refused)?;
-        }
-        Ok(())
-    }
-}
-
-fn context() -> io::Result<CCtx<'static>> {
-    let mut context = CCtx::create();
-    let parameters = [CParameter::CompressionLevel(LEVEL), CParameter::WindowLog(WINDOW_LOG)];
-    for parameter in parameters.into_iter().chain(TABLES) {
-        context.set_parameter(parameter).map_err(refused)?;
-    }
-    Ok(context)
-}
-
-fn refused(code: usize) -> io::Error {
-    io::Error::other(get_error_name(code))
 }
 
 #[cfg(test)]
@@ -156,29 +74,9 @@ mod tests {
     use super::*;
 
     fn frame(chunk: &[u8]) -> Vec<u8> {
-        let [frame] = packed(&Contexts::default(), [chunk]);
+        let mut frame = Vec::with_capacity(zstd::zstd_safe::compress_bound(chunk.len()));
+        zstd::zstd_safe::compress(&mut frame, chunk, 1).unwrap();
         frame
-    }
-
-    fn packed<const N: usize>(contexts: &Contexts, chunks: [&[u8]; N]) -> [Vec<u8>; N] {
-        let mut frames = [const { Vec::new() }; N];
-        Packer::new(contexts, &Interrupt::default()).compress(&chunks, &mut frames).unwrap();
-        frames
-    }
-
-    /// Or a bundle could not be made again on another machine.
-    #[test]
-    fn a_frame_does_not_depend_on_what_was_packed_before() {
-        let chunks: Vec<Vec<u8>> = (1..=12_u32)
-            .map(|step| (0..100_000_u32).map(|at| at.wrapping_mul(at / 7 * step).to_le_bytes()[1] & 0x3f).collect())
-            .collect();
-        let contexts = Contexts::default();
-        for several in chunks.windows(4) {
-            let [one, two, three, four] = several else { panic!("windows of 4") };
-            let found = packed(&contexts, [one, two, three, four]);
-            assert_eq!(found, [frame(one), frame(two), frame(three), frame(four)]);
-            assert!(found.iter().all(|frame| frame.len() < 90_000), "they are no chunks that compress");
-        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What the system's side and the device's files object to, as the exit code and the words of this program.
 
-use libupdate_linux::new_table::NewTableError;
 use libupdate_linux::profile::{ProfileError, ProfileErrorKind, TrustError, built_in_names};
 use libupdate_linux::running::Doubt;
 use libupdate_linux::{Class, OsError, OsErrorKind};
@@ -96,16 +95,6 @@ impl From<TrustError> for Failure {
                 Self::new(Exit::Usage, "no key is trusted", other, "put public keys there, or give them with --trust")
             }
         }
-    }
-}
-
-impl From<NewTableError> for Failure {
-    fn from(error: NewTableError) -> Self {
-        let next = match error {
-            NewTableError::TooSmall { .. } => "use a larger disk (--size), or a smaller profile",
-            _ => "use a larger disk, or a smaller profile",
-        };
-        Self::new(Exit::NoSpace, "", error, next)
     }
 }
 

@@ -9,13 +9,11 @@ use std::str::FromStr;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use libupdate::ByteLen;
 
-use super::Size;
-use super::{Output, SCHEMA, Sink};
+use super::bars::Bar;
+use super::{Output, SCHEMA, Sink, Size};
 
-const BAR: &str = "{msg:10} [{wide_bar}] {percent:>3} % {binary_bytes_per_sec:>12} eta {eta}";
 /// Programs are told this often at most, and of the end.
 const JSON_EVERY: Duration = Duration::from_millis(200);
 /// A log gets a line for each tenth, but not more often than this ..
@@ -56,7 +54,7 @@ pub struct Progress {
 }
 
 enum Shown {
-    Bar { bar: ProgressBar, output: Output },
+    Bar { bar: Bar, output: Output },
     Plain { output: Output, pace: Pace, tenths: u64 },
     Nothing,
 }
@@ -103,9 +101,13 @@ impl core::error::Error for NoSuchForm {}
 
 impl Progress {
     pub(super) fn start(phase: &'static str, total: ByteLen, form: ProgressForm, output: &Output) -> Self {
+        let plain = || Shown::Plain { output: output.clone(), pace: Pace(Some(Instant::now())), tenths: 0 };
         let shown = match form {
-            ProgressForm::Auto => Shown::Bar { bar: bar(phase, total, output), output: output.clone() },
-            ProgressForm::Plain => Shown::Plain { output: output.clone(), pace: Pace(Some(Instant::now())), tenths: 0 },
+            ProgressForm::Auto => match output.bars.begin(phase, total) {
+                Some(bar) => Shown::Bar { bar, output: output.clone() },
+                None => plain(),
+            },
+            ProgressForm::Plain => plain(),
             ProgressForm::Json | ProgressForm::None => Shown::Nothing,
         };
         let lines = output.lines.clone().map(|sink| (sink, Pace::default()));
@@ -126,7 +128,7 @@ impl Progress {
         let text = self.summary();
         match self.shown {
             Shown::Bar { bar, output } => {
-                bar.finish_and_clear();
+                bar.finish();
                 output.line(&text);
             }
             Shown::Plain { output, .. } => output.line(&text),
@@ -143,7 +145,7 @@ impl Progress {
         }
         let tenth = self.tenths();
         match &mut self.shown {
-            Shown::Bar { bar, .. } => bar.set_position(self.step.done.get()),
+            Shown::Bar { bar, .. } => bar.at(self.step.done),
             Shown::Plain { output, pace, tenths } if due == Due::Paced => {
                 let wait = if tenth > *tenths { PLAIN_EVERY } else { PLAIN_AT_LEAST };
                 if pace.due(now, wait, due) {
@@ -207,12 +209,6 @@ impl Pace {
         }
         free
     }
-}
-
-fn bar(phase: &'static str, total: ByteLen, output: &Output) -> ProgressBar {
-    // The template is a constant that the tests draw.
-    let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-    output.bars.add(ProgressBar::new(total.get()).with_style(style.progress_chars("=> ")).with_message(phase))
 }
 
 /// 0 to 100, cut: 100 only at the end.
@@ -302,10 +298,5 @@ mod tests {
         for (done, total, wanted) in cases {
             assert_eq!(percent(ByteLen::new(done), ByteLen::new(total)), wanted, "{done} of {total}");
         }
-    }
-
-    #[test]
-    fn the_bars_template_is_valid() {
-        assert!(ProgressStyle::with_template(BAR).is_ok());
     }
 }

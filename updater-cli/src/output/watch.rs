@@ -9,8 +9,7 @@ use libupdate::gpt::write::ToTheEnd;
 use libupdate::install::progress::{Flow, Observer, Phase, Progress as Told};
 use libupdate_linux::Interrupt;
 
-use super::progress::{Progress, Step};
-use super::{Output, Size};
+use super::{Output, Progress, Size, Step};
 
 /// Tells the progress of one act. To be finished when the act has succeeded; dropped, it says nothing more.
 pub struct Watch<'o> {

@@ -29,19 +29,23 @@ use self::fault::Fault;
 use self::identity::Sameness;
 use self::proxy::Proxies;
 use self::server::Server;
-use super::url::Url;
+use self::url::Url;
 use crate::exit::Failure;
 use crate::session::Session;
 
-pub mod authorities;
+mod authorities;
 mod bypass;
 mod download;
-pub mod fault;
+mod fault;
 mod identity;
-pub mod proxy;
+mod page;
+mod proxy;
+mod served;
 mod server;
+mod url;
 
-pub use identity::is_page;
+use identity::is_page;
+pub use served::parts;
 
 /// Pieces that wait to be taken.
 const WAITING: usize = 16;

@@ -5,7 +5,7 @@
 
 use std::env;
 
-use crate::cli::Demo;
+use crate::cli::demo::Demo;
 use crate::exit::{Exit, Failure};
 use crate::new_file::unwritable;
 use crate::session::Session;

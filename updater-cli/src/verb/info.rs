@@ -1,11 +1,6 @@
 //! `info`: a bundle's manifest and who signed it; what is not verified is called so.
 
-use std::fs;
-use std::io::Write;
-use std::path::Path;
-
 use libupdate::Error;
-use libupdate::bundle::writer::{Sealed, to_der};
 use libupdate::bundle::{Anchors, Unverified};
 use libupdate::manifest::{Encoding, Manifest, Payload};
 use libupdate::units::limits::ENVELOPE_BYTES;
@@ -14,7 +9,6 @@ use serde::Serialize;
 
 use crate::cli::Info;
 use crate::exit::Failure;
-use crate::new_file::{Existing, NewFile, unwritable};
 use crate::output::{Printable, Report, Size};
 use crate::session::Session;
 use crate::source::{BundleSource, shown};
@@ -27,9 +21,7 @@ pub fn run(session: &Session, args: &Info) -> Result<(), Failure> {
     let mut head = Box::new([0; ENVELOPE_BYTES]);
     let read = Unverified::read(&mut source, &mut head);
     let unverified = read.map_err(|fault| source.explained(named(fault)))?;
-    if let Some(folder) = &args.signatures {
-        export(session, &unverified, folder)?;
-    }
+    args.export.run(session, &unverified)?;
     let anchors = session.anchors_if_any()?;
     let signatures = unverified.signatures().map(|signature| signature.key_id().to_string()).collect();
     let described = match anchors {
@@ -57,19 +49,6 @@ fn checked(
             Ok(Described::of(&unverified.danger_manifest()?, unverified, signatures, Trust::NotAuthentic))
         }
     }
-}
-
-/// The message and each signature in DER, named after its key.
-fn export(session: &Session, unverified: &Unverified<'_>, folder: &Path) -> Result<(), Failure> {
-    let write = |name: String, bytes: Vec<u8>| {
-        let path = folder.join(name);
-        let mut new = NewFile::begin(&path, Existing::Replaced, &session.interrupt)?;
-        new.file().write_all(&bytes).map_err(|error| unwritable(&path, &error))?;
-        new.commit().map(drop)
-    };
-    fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
-    write("message".to_owned(), Sealed::from(unverified).message())?;
-    unverified.signatures().try_for_each(|one| write(format!("{}.der", one.key_id()), to_der(one.bytes())))
 }
 
 /// What is known about the signatures.

@@ -12,7 +12,7 @@ use crate::output::{Printable, Report};
 use crate::session::Session;
 
 /// Writes one page a verb into a folder, for a package to ship.
-pub fn run(session: &Session, args: &cli::Man) -> Result<(), Failure> {
+pub fn run(session: &Session, args: &cli::man::Man) -> Result<(), Failure> {
     let made = fs::create_dir_all(&args.dir).and_then(|()| clap_mangen::generate_to(Cli::command(), &args.dir));
     made.map_err(|error| unwritable(&args.dir, &error))?;
     session.output.done(&Made { folder: args.dir.display().to_string() });

@@ -6,6 +6,7 @@
 //! 4. The first slot becomes good in one commit: until then nothing on the disk boots, and running again starts over.
 
 use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use libupdate::bundle::{Unverified, Verified};
@@ -17,14 +18,15 @@ use libupdate::slot::{self, PartitionSpec, SlotFinder, SlotState, SlotTable};
 use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate::{BlockSize, Digest, Error};
 use libupdate_linux::Shield;
-use libupdate_linux::new_table::NewTable;
+use libupdate_linux::new_table::{NewTable, NewTableError};
 use libupdate_linux::profile::parse_bytes;
 use libupdate_linux::program;
 use libupdate_linux::running::{Doubt, Running};
 use libupdate_linux::used_disk;
-use libupdate_linux::{Disk, Interrupt, Mode, OpenHow, OsError};
+use libupdate_linux::{Disk, Interrupt, Mode, OpenHow, OsError, file};
+use rustix::fs::OFlags;
 
-use crate::cli::Provision;
+use crate::cli::provision::Provision;
 use crate::exit::{Exit, Failure};
 use crate::new_file::{target, unwritable};
 use crate::open_device::OpenDevice;
@@ -137,7 +139,7 @@ fn file_of_size(args: &Provision, path: &Path, interrupt: &Interrupt) -> Result<
     let bytes = parse_bytes(text).filter(|bytes| bytes.is_multiple_of(4096) && *bytes > 0);
     let bytes = bytes.ok_or_else(|| usage("--size is no whole number of 4096 bytes", "give it as 8G, or 512M"))?;
     if there {
-        let len = source::size(path)?;
+        let len = size(path)?;
         let why = format!("there is a disk of {len} bytes, not of {bytes}");
         return if len == bytes { Ok(None) } else { Err(usage(&why, "leave out --size, or remove the file")) };
     }
@@ -148,6 +150,22 @@ fn file_of_size(args: &Provision, path: &Path, interrupt: &Interrupt) -> Result<
     let made = MadeFile { path, unwanted: true, _shield: shield };
     file.set_len(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
     Ok(Some(made))
+}
+
+/// Bytes of a file or a block device.
+fn size(path: &Path) -> Result<u64, Failure> {
+    let failed = |error: std::io::Error| source::unreadable(path, &error);
+    let file = file::open(path, OFlags::RDONLY).map_err(failed)?;
+    let kind = file.metadata().map_err(failed)?.file_type();
+    if kind.is_file() || kind.is_block_device() {
+        return source::local::len(path, &file);
+    }
+    Err(Failure::new(
+        Exit::Usage,
+        source::local::what(path),
+        "it is neither a file nor a block device",
+        "name one of them",
+    ))
 }
 
 /// The slots of a table that is yet to be written.
@@ -208,5 +226,15 @@ fn refuse_a_running_disk(session: &Session, opened: &mut OpenDevice) -> Result<(
         }
         Ok(Running::Elsewhere | Running::Unknown) | Err(Doubt::OtherDisk { .. }) => Ok(()),
         Err(doubt) => Err(doubt.into()),
+    }
+}
+
+impl From<NewTableError> for Failure {
+    fn from(error: NewTableError) -> Self {
+        let next = match error {
+            NewTableError::TooSmall { .. } => "use a larger disk (--size), or a smaller profile",
+            _ => "use a larger disk, or a smaller profile",
+        };
+        Self::new(Exit::NoSpace, "", error, next)
     }
 }

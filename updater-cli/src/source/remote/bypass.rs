@@ -12,7 +12,7 @@
 
 use std::net::IpAddr;
 
-use crate::source::url::{Url, port};
+use super::url::{Url, port};
 
 /// Servers that are called without the proxy.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]

@@ -8,8 +8,8 @@ use ureq::Timeout;
 use ureq::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::identity::Mismatch;
+use super::url::{Refusal, Url};
 use crate::exit::{Exit, Failure};
-use crate::source::url::{Refusal, Url};
 
 /// A file that does not come.
 #[derive(Clone, PartialEq, Eq, Debug)]

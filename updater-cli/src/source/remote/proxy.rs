@@ -10,7 +10,7 @@ use ureq::{Proxy, ProxyProtocol};
 
 use super::bypass::Bypass;
 use super::fault::Fault;
-use crate::source::url::{Scheme, Url, authority, port_of};
+use super::url::{Scheme, Url, authority, port_of};
 
 /// What the environment says.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use super::authorities::{self, Trust};
 use super::fault::{Fault, of_ureq};
 use super::identity::{Identity, Mismatch, Sameness, Span, is_page};
 use super::proxy::{Proxies, Way};
-use crate::source::url::{Scheme, Url, encoded};
+use super::url::{Scheme, Url, encoded};
 
 /// Who redirects more often than this leads nowhere.
 const REDIRECTS: u32 = 5;

@@ -113,7 +113,7 @@ impl<'s> Stage<'s> {
     }
 
     fn show(&mut self, line: &str, expected: Exit, shown: Shown) -> Result<(), Failure> {
-        let ran = match self.session.output.form() {
+        let ran = match self.session.form() {
             ResultForm::Human => self.play(line, expected, shown)?,
             ResultForm::Json => self.play(&format!("{line} --json"), expected, Shown::All)?,
         };
@@ -152,7 +152,7 @@ impl<'s> Stage<'s> {
     }
 
     fn tell(&self, text: String) -> Result<(), Failure> {
-        match self.session.output.form() {
+        match self.session.form() {
             ResultForm::Human => self.session.output.result(&Text { text }),
             ResultForm::Json => Ok(()),
         }

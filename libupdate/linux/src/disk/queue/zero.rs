@@ -1,18 +1,17 @@
 //! Zeros that need not be carried.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 
+use crate::aligned::AlignedBuf;
 use crate::disk::medium::{Bounce, Medium, length, retry};
 use crate::error::OsError;
 
-/// Zeros for who must carry them after all, on an address that direct access takes. All threads write the same ones.
-#[repr(align(4096))]
-struct Zeros([u8; 64 << 10]);
-
-static ZEROS: Zeros = Zeros([0; 64 << 10]);
+/// Zeros for who must carry them after all, on an address that direct access takes. All threads write the same ones. Not a constant,
+/// which would be 64 KiB of every program.
+static ZEROS: LazyLock<AlignedBuf> = LazyLock::new(|| AlignedBuf::new(64 << 10));
 
 impl Medium {
     /// Whether two are the same descriptors.
@@ -41,9 +40,8 @@ impl Medium {
     }
 
     fn carry_zeros(&self, mut at: u64, len: usize, bounce: &mut Bounce) -> Result<(), OsError> {
-        let Zeros(zeros) = &ZEROS;
         let mut left = len;
-        while let Some(piece) = zeros.get(..left.min(zeros.len())).filter(|piece| !piece.is_empty()) {
+        while let Some(piece) = ZEROS.get(..left.min(ZEROS.len())).filter(|piece| !piece.is_empty()) {
             self.write(at, piece, bounce)?;
             at = at.saturating_add(length(piece.len()));
             left = left.saturating_sub(piece.len());

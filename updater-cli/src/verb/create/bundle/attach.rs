@@ -10,9 +10,10 @@ use libupdate::bundle::writer::Sealed;
 use libupdate::units::limits::{ENVELOPE_BYTES, SIGNATURE_BYTES};
 use libupdate_linux::keys;
 use libupdate_linux::{Interrupt, OsError, file};
+use rustix::fs::OFlags;
 use serde::Serialize;
 
-use crate::cli::AttachSignature;
+use crate::cli::create::AttachSignature;
 use crate::exit::{Exit, Failure};
 use crate::new_file::{Existing, NewFile, unwritable};
 use crate::output::{Printable, Report};
@@ -27,7 +28,7 @@ pub fn run(session: &Session, args: &AttachSignature) -> Result<(), Failure> {
     let what = format!("cannot attach a signature to {}", args.file.display());
     let key = keys::public(&args.public_key)?;
     let signature = signature(&args.signature)?;
-    let mut bundle = source::regular(&args.file).map_err(|failure| failure.doing(&what))?;
+    let mut bundle = regular(&args.file).map_err(|failure| failure.doing(&what))?;
     let mut head = Box::new([0; ENVELOPE_BYTES]);
     let unverified = Unverified::read(&mut Plain(&mut bundle), &mut head)
         .map_err(|fault| Failure::from(Error::<OsError>::from(fault)).doing(&what))?;
@@ -51,6 +52,17 @@ pub fn run(session: &Session, args: &AttachSignature) -> Result<(), Failure> {
     new.commit()?;
     session.output.done(&Attached { file: args.file.display().to_string(), key_id: key.id().to_string() });
     Ok(())
+}
+
+/// Opens a file that is to be read and then changed.
+fn regular(path: &Path) -> Result<File, Failure> {
+    let failed = |error: io::Error| source::unreadable(path, &error);
+    let file = file::open(path, OFlags::RDONLY).map_err(failed)?;
+    let facts = file.metadata().map_err(failed)?;
+    if !facts.is_file() {
+        return Err(Failure::new(Exit::Usage, "", "it is not a regular file", "copy it to a file, and name that one"));
+    }
+    if facts.len() == 0 { Err(source::empty(path, Exit::NotAuthentic)) } else { Ok(file) }
 }
 
 fn signature(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -9,7 +9,7 @@ use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate_linux::OsError;
 use serde::Serialize;
 
-use crate::cli::BundleDigest;
+use crate::cli::create::BundleDigest;
 use crate::exit::Failure;
 use crate::new_file::{Existing, NewFile, unwritable};
 use crate::output::Report;

@@ -4,18 +4,18 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::remote::fault::{Fault, Outlook};
-use super::remote::proxy::Proxies;
-use super::remote::{How, Remote, authorities};
-use super::url::{self, Url, shown};
-use super::{HEAD, MAGIC, Part, padding, page};
+use super::fault::{Fault, Outlook};
+use super::proxy::Proxies;
+use super::url::{Refusal, Url};
+use super::{How, Remote, authorities, page};
 use crate::cli::Fetch;
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
+use crate::source::{HEAD, MAGIC, Part, padding, shown};
 
 /// Asks for what the user named, and for its head where it is an image.
 pub fn parts(path: &Path, fetch: &Fetch, session: &Session) -> Result<Vec<Part>, Failure> {
-    let refused = |refusal: url::Refusal| {
+    let refused = |refusal: Refusal| {
         let what = format!("cannot fetch {}", shown(path));
         Failure::new(Exit::Usage, what, refusal, "give it as https://HOST/PATH, or fetch it with another program")
     };
@@ -31,7 +31,7 @@ pub fn parts(path: &Path, fetch: &Fetch, session: &Session) -> Result<Vec<Part>,
     let image = open(&url)?.map_err(|fault| fault.failure(&url))?;
     let front = image.front();
     if front.starts_with(MAGIC) {
-        return Ok(vec![Part::Remote(Box::new(image))]);
+        return Ok(vec![image.into()]);
     }
     if front.is_empty() {
         return Err(Fault::empty().failure(&url));
@@ -53,7 +53,7 @@ pub fn parts(path: &Path, fetch: &Fetch, session: &Session) -> Result<Vec<Part>,
         return Err(none());
     }
     let zeros = padding(image.len().unwrap_or_default());
-    Ok(vec![Part::Remote(Box::new(head)), Part::Remote(Box::new(image)), Part::Zeros(zeros)])
+    Ok(vec![head.into(), image.into(), Part::Zeros(zeros)])
 }
 
 /// What command line and environment say about fetching.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::fetch::Fetch;
+use crate::cli::Fetch;
 
 /// `bundle`.
 #[derive(Subcommand, Debug)]

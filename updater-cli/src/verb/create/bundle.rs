@@ -3,3 +3,4 @@
 pub mod attach;
 pub mod create;
 pub mod digest;
+mod image;

@@ -1,6 +1,6 @@
 //! What a server may send in place of a bundle, told by what it looks like: a page to sign in, an error that calls itself a success.
 
-use super::remote::is_page;
+use super::is_page;
 
 /// How pages begin, in small letters.
 const FRONTS: [&[u8]; 7] = [b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<title", b"<meta"];

@@ -3,7 +3,7 @@
 use libupdate_linux::keys;
 use serde::Serialize;
 
-use crate::cli::Keygen;
+use crate::cli::create::Keygen;
 use crate::exit::Failure;
 use crate::output::{Printable, Report};
 use crate::session::Session;

@@ -9,17 +9,18 @@ use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Sig
 use libupdate::manifest::Name;
 use libupdate::{ByteLen, Salt, UnixSeconds};
 use libupdate_linux::Interrupt;
-use libupdate_linux::hasher::Hasher;
 use libupdate_linux::keys;
 use serde::Serialize;
 
-use crate::cli::{BundleCreate, CompressionOption};
+use super::image;
+use crate::cli::create::{BundleCreate, CompressionOption};
+use crate::cores;
 use crate::exit::{self, Exit, Failure};
 use crate::new_file::{Existing, NewFile};
 use crate::output::{Printable, Report, Size, Step};
 use crate::session::Session;
 use crate::source;
-use crate::zstd::{Contexts, Packer};
+use crate::zstd::pack::{Contexts, Packer};
 
 /// The role of `--image`.
 const ROOT: &str = "root";
@@ -68,7 +69,7 @@ fn images(args: &BundleCreate) -> Result<Vec<(&str, &Path)>, Failure> {
         (several, ..) if several.iter().filter(|(_, file)| *file == Path::new("-")).count() > 1 => {
             Err(usage("two images cannot both be read from stdin", "give the others as files"))
         }
-        ([(_, file)], true, _) if !source::stays(file) => Err(usage(
+        ([(_, file)], true, _) if !source::local::stays(file) => Err(usage(
             "a detached head is for an image in a file, and a pipe is gone once it is read",
             "leave out --detached",
         )),
@@ -137,7 +138,7 @@ fn write(
     let mut packers: Vec<_> = images.iter().map(|_| Packer::new(&contexts, &session.interrupt)).collect();
     let mut inputs = Vec::new();
     for ((role, path), packer) in images.iter().zip(&mut packers) {
-        let (file, len) = source::image(path, &session.interrupt)?;
+        let (file, len) = image::image(path, &session.interrupt)?;
         let role =
             Name::new(role).map_err(|kind| Failure::new(Exit::Usage, "", kind, format!("change the role {role:?}")))?;
         let carriage = match args.compression {
@@ -155,7 +156,7 @@ fn write(
     let total = inputs.iter().map(|input| input.len.get()).sum();
     let mut progress = session.output.progress("bundle", ByteLen::new(total));
     let mut tell = |done| progress.at(Step { done, ..Step::default() });
-    let mut tools = Tools { hasher: Hasher::default(), progress: &mut tell };
+    let mut tools = Tools { hasher: cores::hasher(), progress: &mut tell };
     let written = match inputs.as_mut_slice() {
         [image] if args.detached => writer::write_detached_head(spec, image, signers, out, &mut tools),
         images => writer::write(spec, images, signers, out, &mut tools),

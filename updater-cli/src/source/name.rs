@@ -1,0 +1,56 @@
+//! What the user calls a bundle: a file's path, or a URL, whose secrets are not shown.
+
+use std::path::Path;
+
+/// Whether what the user named is a URL, and no file. A file of such a name is reached as `./NAME`.
+pub fn is_url(path: &Path) -> bool {
+    path.to_string_lossy().contains("://")
+}
+
+/// What may be shown of it: a file's path, or a URL without user, password and query.
+pub fn shown(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let Some((scheme, rest)) = text.split_once("://") else { return path.display().to_string() };
+    if has_bare_password(rest) {
+        return format!("{scheme}://");
+    }
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_once('/').map_or((rest, None), |(authority, path)| (authority, Some(path)));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
+}
+
+/// Whether what follows `://` may hold a password that is not percent-encoded: `u:pa/ss@h/x` would be the port `pa` of a host `u`.
+pub fn has_bare_password(rest: &str) -> bool {
+    let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let port = authority.rsplit_once(':').filter(|_| !authority.contains('@') && !authority.ends_with(']'));
+    port.is_some_and(|(_, port)| behind.contains('@') || !port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let cases = [
+            ("https://u:p@h:8443/a/b.bundle?token=1#x", "https://h:8443/a/b.bundle"),
+            ("https://u:p@q@h/a@b", "https://h/a@b"),
+            ("http://h", "http://h"),
+            ("http://u:p@h?x=/secret", "http://h"),
+            ("ftp://u:p@h/x", "ftp://h/x"),
+            ("https://u:p @h/\u{1b}", "https://h/\u{1b}"),
+            ("a/file?x#y@z", "a/file?x#y@z"),
+            ("https://u:pa/ss@h/x", "https://"),
+            ("https://u:1/ss@h/x", "https://"),
+            ("https://u:1?s@h/x", "https://"),
+            ("https://u:p#s@h/x", "https://"),
+            ("https://u:p%2Fs@h/x", "https://h/x"),
+            ("http://[::1]:81/x", "http://[::1]:81/x"),
+            ("http://[::1]/x@y", "http://[::1]/x@y"),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(shown(Path::new(given)), expected);
+        }
+    }
+}
