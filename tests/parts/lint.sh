@@ -5,9 +5,10 @@ packages=(shellcheck)
 part() {
   check "clippy, all targets and features" cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
   check "clippy, the core with crypto of its host" cargo clippy --locked -p libupdate --no-default-features --features host-crypto --all-targets -- -D warnings
+  check "clippy, a boot loader in C" cargo clippy --locked -p libupdate-c --no-default-features --features host-crypto -- -D warnings
   check "clippy, what the hook has of Linux" cargo clippy --locked -p libupdate-linux --no-default-features -- -D warnings
   check "clippy, the program without features" cargo clippy --locked -p updater-cli --no-default-features --all-targets -- -D warnings
-  check "shellcheck" shellcheck -x .ci/run fuzz/count-edges fuzz/run tests/run tests/firmware/build tests/guest/build tests/shell/*.sh tests/parts/*.sh \
+  check "shellcheck" shellcheck -x .ci/run fuzz/count-edges fuzz/run libupdate/c/build tests/run tests/firmware/build tests/guest/build tests/shell/*.sh tests/parts/*.sh \
     initramfs-hook/health/{updater-*,mark-good.sh} initramfs-hook/health/samples/* initramfs-hook/{initramfs-tools,mkinitcpio}/*/updater initramfs-hook/dracut/*.sh initramfs-hook/busybox/init \
     tests/guest/root/init tests/guest/debian/{build,guest} tests/guest/debian/health.d/* \
     tests/bench/{run,timed,streams,limited,durable} tests/bench/*.sh

@@ -1,10 +1,12 @@
-# the core builds for bare machines, and fits a small one
+# the core on bare machines and in C, and how small it is
 # shellcheck shell=bash disable=SC2034
-packages=(cargo-web gdisk lld llvm qemu-system-arm rust-web-src rustc-web)
+packages=(binutils cargo-web g++ gdisk lld llvm openssl pkg-config qemu-system-arm rust-web-src rustc-web valgrind)
 
 part() {
   check "libupdate for x86_64-unknown-uefi, core only" tests/firmware/build core x86_64-unknown-uefi
   check "the slot chooser fits" tests/firmware/build fits chooser
   check "the installer fits" tests/firmware/build fits installer
-  cargo_tests "both run on an emulated Cortex-M4" "${WHOLE[@]}" --test nostd -- --nocapture
+  check "libupdate for C fits" libupdate/c/build fits
+  check "libupdate for C, other machines" libupdate/c/build sizes aarch64-unknown-none-softfloat riscv64gc-unknown-none-elf x86_64-unknown-none
+  cargo_tests "on an emulated Cortex-M4, and in C under valgrind" "${WHOLE[@]}" --test nostd -- --nocapture
 }

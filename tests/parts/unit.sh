@@ -3,7 +3,7 @@
 packages=(e2fsprogs gdisk mount openssl perl-base util-linux)
 
 part() {
-  cargo_tests "every crate" "${WHOLE[@]}" --lib --bins
+  cargo_tests "every crate" "${WHOLE[@]}" --lib --bins --test hostile
   cargo_tests "examples in the documentation" "${WHOLE[@]}" --doc
   check "examples of the core" cargo build --locked "${WHOLE[@]}" --examples
   check "example: boot" "$TARGET/debug/examples/boot"
