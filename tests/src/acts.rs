@@ -2,8 +2,8 @@
 
 use libupdate::boot::{Detail, Guard, Reason, Setback};
 use libupdate::device::{
-    Board as Rules, BootRules, Claim, Device, Ending as Installation, Listener, Note, OnGrown, Request, Room, Sound,
-    Start, Starter, Then, Work,
+    self, Board as Rules, BootRules, Claim, Device, Ending as Installation, Listener, Note, OnGrown, Request, Room,
+    Sound, Start, Starter, Then, Work,
 };
 use libupdate::gpt::write::{BackupPlace, Effect, FreshTable, Outcome, Relocate};
 use libupdate::gpt::{Guid, TriesLeft};
@@ -38,6 +38,8 @@ pub enum Act {
     MarkGood,
     /// This slot must not boot.
     MarkBad(usize),
+    /// This slot on trial must not boot, says a boot loader without keys.
+    FailTrial(usize),
     /// This slot is armed, or staged, and is taken out again without a verdict.
     Cancel(usize),
     /// This good slot is damaged.
@@ -118,6 +120,10 @@ impl<'b> Updater<'b> {
             Act::MarkBad(slot) => {
                 let note = note(Reason::MARKED_BAD, "it restarts");
                 self.on(disk, |device, room, _| device.mark_bad(slot_id(slot), &note, room, &mut Silent))
+            }
+            Act::FailTrial(slot) => {
+                let (specs, scratch) = (self.board.specs, &mut self.scratch);
+                device::mark_bad_by_bits(disk, specs, slot_id(slot), scratch).map(|outcome| ending(&outcome))
             }
             Act::Cancel(slot) => self.on(disk, |device, room, _| device.cancel(Some(slot_id(slot)), room, &mut Silent)),
             Act::Explain(slot) => self.explain(disk, slot_id(slot)),

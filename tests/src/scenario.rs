@@ -181,6 +181,7 @@ impl<'b> Stage<'b> {
         vec![
             scenario("mark-good", self.usual(GOOD_A, trial, Some(2)), Act::MarkGood, Step::MarkGood(B)),
             scenario("mark-bad", self.usual(GOOD_A, trial, Some(2)), Act::MarkBad(B), Step::Clear(B)),
+            scenario("mark-bad, no keys", self.usual(GOOD_A, trial, Some(2)), Act::FailTrial(B), Step::Clear(B)),
             Scenario {
                 steps: vec![],
                 ..scenario("explain", self.usual(GOOD_A, trial, Some(2)), Act::Explain(B), Step::MarkGood(B))

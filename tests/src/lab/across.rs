@@ -74,7 +74,8 @@ pub(super) type Sights = HashMap<u128, Vec<Rows>, BuildHasherDefault<Spread>>;
 /// The acts that may follow on any other, on a board with two slots or more.
 #[must_use]
 pub fn followers() -> Vec<Act> {
-    let on_slots = [Act::MarkBad, Act::Withdraw, Act::Rollback, Act::Explain, Act::Cancel, Act::BootWithout];
+    let on_slots =
+        [Act::MarkBad, Act::FailTrial, Act::Withdraw, Act::Rollback, Act::Explain, Act::Cancel, Act::BootWithout];
     let mut all: Vec<Act> = on_slots.iter().flat_map(|act| [act(0), act(1)]).collect();
     all.extend([Act::Boot, Act::MarkGood, Act::Activate, Act::Repair]);
     all.extend([Act::Install(2), Act::Install(3), Act::InstallOnly(3), Act::InstallAsking(3)]);
