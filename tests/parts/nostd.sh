@@ -1,6 +1,6 @@
 # the core on bare machines and in C, and how small it is
 # shellcheck shell=bash disable=SC2034
-packages=(binutils cargo-web g++ gdisk lld llvm openssl pkg-config qemu-system-arm rust-web-src rustc-web valgrind)
+packages=(binutils cargo-web g++ gdisk libssl-dev lld llvm openssl pkg-config qemu-system-arm rust-web-src rustc-web valgrind)
 
 part() {
   check "libupdate for x86_64-unknown-uefi, core only" tests/firmware/build core x86_64-unknown-uefi

@@ -61,10 +61,14 @@ impl Life {
 
     /// Runs the example; what it said, and whether it did what it was asked.
     fn example(&self, words: &[&str]) -> (String, bool) {
+        self.run(built(), words)
+    }
+
+    fn run(&self, program: &Path, words: &[&str]) -> (String, bool) {
         let words = words.iter().map(|word| if self.path(word).exists() { self.text(word) } else { (*word).into() });
         let output = Command::new("valgrind")
             .args(["-q", &format!("--error-exitcode={VALGRIND}"), "--leak-check=full", "--show-leak-kinds=all"])
-            .arg(built())
+            .arg(program)
             .args([self.text("disk"), self.text("key.der")])
             .args(words)
             .output()
@@ -188,4 +192,50 @@ fn a_program_in_cpp_takes_the_header() {
     let [source, include, program, chooser] = paths;
     tool::run("c++", &["-Wall", "-Wextra", "-Werror", "-pedantic", "-I", include, "-o", program, source, chooser]);
     tool::run(program, &[""; 0]);
+}
+
+/// The example with crypto of OpenSSL, and an archive that has none.
+fn with_openssl() -> PathBuf {
+    let build = tree::root().join("libupdate/c/build");
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let archive = tool::run(build.to_str().unwrap(), &[&target, "full", "--host-crypto"]);
+    let archive = archive.trim();
+    let symbols = tool::run("nm", &["--print-armap", archive]);
+    assert!(symbols.contains("lu_host_sha256") && symbols.contains("lu_install"), "{symbols}");
+    for word in ["_4sha2", "_4p256", "_13crypto_bigint"] {
+        assert!(!symbols.contains(word), "the archive has {word}, a crate of Rust");
+    }
+    let program = prefix().join("openssl");
+    let [folder, include] = [tree::root().join("libupdate/c/examples"), prefix().join("include")];
+    let sources = ["device.c", "openssl.c"].map(|name| folder.join(name));
+    let paths = [&include, &program, &sources[0], &sources[1]].map(|path| path.to_str().unwrap());
+    let [include, to, device, openssl] = paths;
+    let options = ["-Wall", "-Wextra", "-Werror", "-std=gnu11", "-I", include, "-o", to];
+    tool::run("cc", &[&options[..], &[device, openssl, archive, "-lcrypto"]].concat());
+    program
+}
+
+#[test]
+fn crypto_of_the_host_says_the_same() {
+    let (life, program) = (Life::new(), with_openssl());
+    let does = |words: &[&str], says: &str| {
+        let (said, done) = life.run(&program, words);
+        assert!(done && said.contains(says), "{words:?}: {said}");
+    };
+    does(&["install", "2.0", "a"], "2.0 is in slot b");
+    does(&["boot"], "slot b: 700000 bytes are checked, in memory");
+    does(&["good", "b"], "");
+    does(&["status"], "slot b: state 8, version 2.0");
+    assert_eq!(life.slot(1), ("good".into(), 2, 3));
+    // One bit of the signature, which is the last of the head.
+    let bytes = std::fs::read(life.path("3.0")).unwrap();
+    let refused = (0..bytes.len().min(4096)).step_by(409).filter(|at| {
+        let mut damaged = bytes.clone();
+        damaged[*at] ^= 4;
+        std::fs::write(life.path("damaged"), damaged).unwrap();
+        let (said, done) = life.run(&program, &["install", "damaged", "b"]);
+        assert!(!done, "byte {at}: {said}");
+        said.contains("-5: ")
+    });
+    assert!(refused.count() > 0, "no damage of the head was found in its signature or manifest");
 }
