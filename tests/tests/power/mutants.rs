@@ -205,6 +205,7 @@ const COPY: &str = "mutants";
 fn copy(folder: &Path) {
     for file in tree::files() {
         let wanted = [
+            "libupdate/c/host-crypto",
             "libupdate/src",
             "libupdate/examples",
             "libupdate/Cargo.toml",
@@ -222,7 +223,8 @@ fn copy(folder: &Path) {
     let members = workspace.lines().find(|line| line.starts_with("members")).expect("the workspace has members");
     let mine = workspace
         .replace(members, &format!("members = [\"{COPY}/libupdate\", \"{COPY}/tests\"]"))
-        .replace("path = \"libupdate\"", &format!("path = \"{COPY}/libupdate\""));
+        .replace("path = \"libupdate\"", &format!("path = \"{COPY}/libupdate\""))
+        .replace("path = \"libupdate/c/host-crypto\"", &format!("path = \"{COPY}/libupdate/c/host-crypto\""));
     fs::write(folder.join("Cargo.toml"), mine).expect("the copy can be written");
     fs::copy(tree::root().join("Cargo.lock"), folder.join("Cargo.lock")).expect("the copy can be made");
 }
