@@ -12,7 +12,7 @@ depends() {
 }
 
 installkernel() {
-  hostonly='' instmods dm-verity erofs squashfs ext4 overlay
+  hostonly='' instmods dm-verity erofs squashfs ext4 overlay efivarfs
 }
 
 install() {

@@ -14,7 +14,7 @@ const SLOT: &str = "updater.slot";
 /// Words that are another kernel's business, or said anew.
 const NOT_HANDED_ON: [&str; 4] = [SLOT, "panic", "BOOT_IMAGE", "initrd"];
 
-/// Which slot the command line names.
+/// Which slot this boot was told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Named {
     /// None: the hook chooses.
@@ -24,6 +24,15 @@ pub enum Named {
     /// Something that is no slot of the profile. The hook chooses, as if nothing stood there: a device whose boot loader has a wrong word
     /// must boot.
     Nonsense,
+}
+
+impl Named {
+    /// What a word names.
+    pub fn of(word: &[u8], profile: &[PartitionSpec<'_>]) -> Self {
+        let known = str::from_utf8(word).ok().and_then(SlotId::from_name);
+        let known = known.filter(|slot| profile.iter().any(|spec| spec.slot == *slot));
+        known.map_or(Self::Nonsense, Self::Slot)
+    }
 }
 
 /// A kernel's command line: bytes, as the boot loader wrote them.
@@ -39,14 +48,6 @@ impl CommandLine {
     /// What the last `updater.slot=` names, as it was written.
     pub fn slot_word(&self) -> Option<&[u8]> {
         kernel_words::value(&self.0, SLOT)
-    }
-
-    /// The slot of the last `updater.slot=`, if the profile has it.
-    pub fn slot(&self, profile: &[PartitionSpec<'_>]) -> Named {
-        let Some(name) = self.slot_word() else { return Named::No };
-        let known = str::from_utf8(name).ok().and_then(SlotId::from_name);
-        let known = known.filter(|slot| profile.iter().any(|spec| spec.slot == *slot));
-        known.map_or(Named::Nonsense, Named::Slot)
     }
 
     /// The init that was asked for; an empty word asks for none.
@@ -101,9 +102,13 @@ mod tests {
         [SlotId::A, SlotId::B].map(|slot| PartitionSpec { slot, role: "root", label: "root", type_guid, duty })
     }
 
+    fn named(line: &[u8]) -> Named {
+        CommandLine::new(line).slot_word().map_or(Named::No, |word| Named::of(word, &specs()))
+    }
+
     #[test]
     fn the_last_slot_counts_and_inits_words_do_not() {
-        let slot = |text: &str| CommandLine::new(text).slot(&specs());
+        let slot = |text: &str| named(text.as_bytes());
         assert_eq!(slot("quiet updater.slot=b\n"), Named::Slot(SlotId::B));
         assert_eq!(slot("updater.slot=a updater.slot=b"), Named::Slot(SlotId::B));
         assert_eq!(slot("quiet xupdater.slot=b -- updater.slot=a"), Named::No);
@@ -117,7 +122,7 @@ mod tests {
 
     #[test]
     fn odd_words_hide_no_others_and_quoted_ones_are_none() {
-        let slot = |line: &[u8]| CommandLine::new(line).slot(&specs());
+        let slot = named;
         assert_eq!(slot(b"serial=\xff\xfe updater.slot=b"), Named::Slot(SlotId::B));
         assert_eq!(slot(b"updater.slot=\xff"), Named::Nonsense);
         assert_eq!(slot(b"note=\"take updater.slot=a or not\" updater.slot=\"b\""), Named::Slot(SlotId::B));

@@ -6,9 +6,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use libupdate::boot::{Reason, Setback};
-use libupdate::device::{self, BootRules, Booted, Start};
+use libupdate::device::{self, BootRules, Booted, Boots, Start};
 use libupdate::gpt::Guid;
-use libupdate::slot::PartitionSpec;
 use libupdate::units::limits::{HOOK_CONFIG_BYTES, SYSTEM_BYTES};
 use libupdate_linux::file;
 use libupdate_linux::hook_config::{self, HookConfig};
@@ -25,6 +24,7 @@ use crate::phases::Phases;
 use crate::recovery;
 use crate::say::{self, say};
 use crate::starter::{Ready, SlotStarter};
+use crate::told;
 use crate::watchdog::Watchdog;
 use crate::writable;
 
@@ -47,7 +47,14 @@ pub fn run(called: &Called) -> ExitCode {
     let line = CommandLine::new(file::read(Path::new(command_line::PATH), SYSTEM_BYTES).unwrap_or_default());
     modules::load(&line);
     phases.end("modules");
-    let config = match read_config() {
+    let config = match file::read(Path::new(hook_config::PATH), HOOK_CONFIG_BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            say!("{}: {error}", hook_config::PATH);
+            return give_up(called, PANIC);
+        }
+    };
+    let config = match HookConfig::decode(&config) {
         Ok(config) => config,
         Err(why) => {
             say!("{}: {why}", hook_config::PATH);
@@ -55,11 +62,7 @@ pub fn run(called: &Called) -> ExitCode {
         }
     };
     early::reboot_on_panic(config.boot.panic);
-    let specs = config.specs();
-    let named = line.slot(&specs);
-    if named == Named::Nonsense {
-        refuse_the_word(&line, &specs);
-    }
+    let named = told::slot(&line, &config.specs);
     let mut course = Course {
         called,
         root: called.root(),
@@ -69,7 +72,7 @@ pub fn run(called: &Called) -> ExitCode {
         phases,
         line,
     };
-    match Machine::find(&config, &specs, &mut course.watchdog) {
+    match Machine::find(&config, &mut course.watchdog) {
         Ok(mut machine) => {
             course.phases.end("disk");
             course.boot(&mut machine)
@@ -81,28 +84,12 @@ pub fn run(called: &Called) -> ExitCode {
     }
 }
 
-fn refuse_the_word(line: &CommandLine, specs: &[PartitionSpec<'_>]) {
-    let word = line.slot_word().unwrap_or_default().escape_ascii();
-    let mut has = String::new();
-    for letter in specs.iter().map(|spec| spec.slot.letter()) {
-        if !has.contains(letter) {
-            has.push(letter);
-        }
-    }
-    say!("the command line's updater.slot={word} is refused: the profile has only {has}");
-}
-
 /// The slot's own kernel once: the hook in that kernel's initramfs, which is told the slot, runs init.
-fn next(config: &HookConfig, line: &CommandLine, named: Named) -> Next {
+fn next(config: &HookConfig<'_>, line: &CommandLine, named: Named) -> Next {
     match named {
         Named::Slot(_) => Next::of(&boot::Start::SwitchRoot, line.init()),
         Named::No | Named::Nonsense => Next::of(&config.boot.hand_over, line.init()),
     }
-}
-
-fn read_config() -> Result<HookConfig, String> {
-    let bytes = file::read(Path::new(hook_config::PATH), HOOK_CONFIG_BYTES).map_err(|error| error.to_string())?;
-    HookConfig::decode(&bytes).map_err(|error| error.to_string())
 }
 
 /// Nothing boots: the screen keeps the reason for a while, then everything starts over.
@@ -208,13 +195,15 @@ impl Course<'_> {
         }
         self.watchdog.feed();
         self.phases.end("report");
-        say!("slot {slot} boots: version {}, {}, {} tries left", report.version, report.kind, report.tries_left);
-        if let Some(seconds) = report.confirm_seconds {
-            say!("slot {slot} waits for a person: `updater-cli mark-good` within {seconds} s");
-        }
-        if let Some(earlier) = &report.earlier {
-            say!("slot {slot} was not marked good in an earlier boot: {earlier}");
-        }
+        let boots = Boots {
+            slot,
+            version: &report.version,
+            kind: report.kind,
+            tries_left: report.tries_left,
+            confirm_within: report.confirm_seconds,
+            earlier: report.earlier.as_ref(),
+        };
+        boots.say(say::line);
         if boot.voice == Voice::Verbose {
             say!("{}", self.phases);
         }

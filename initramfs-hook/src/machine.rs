@@ -10,7 +10,7 @@ use libupdate::gpt::{Table, TriesLeft};
 use libupdate::inspect::View;
 use libupdate::install::NoDecompressor;
 use libupdate::policy::Compression;
-use libupdate::slot::{Partition, PartitionSpec};
+use libupdate::slot::Partition;
 use libupdate::verity::CHUNK_BYTES;
 use libupdate::{Error, SoftHasher};
 use libupdate_linux::find;
@@ -35,7 +35,7 @@ const SCRATCH: usize = 64 << 10;
 /// The disk, opened, with the memory of a boot.
 pub struct Machine<'c> {
     /// The board.
-    pub config: &'c HookConfig,
+    pub config: &'c HookConfig<'c>,
     /// The kernel's view of the disk.
     pub node: Node,
     disk: BootDisk,
@@ -50,17 +50,13 @@ impl<'c> Machine<'c> {
     ///
     /// # Errors
     /// None appeared, several match, or what the system says.
-    pub fn find(
-        config: &'c HookConfig,
-        specs: &'c [PartitionSpec<'c>],
-        watchdog: &mut Watchdog,
-    ) -> Result<Self, OsError> {
-        let path = wait(config, specs, watchdog)?;
+    pub fn find(config: &'c HookConfig<'c>, watchdog: &mut Watchdog) -> Result<Self, OsError> {
+        let path = wait(config, watchdog)?;
         let disk = Disk::open(&path, OpenHow::read_write())?;
         let DiskKind::Device(node) = disk.kind().clone() else {
             return Err(OsError::new(&path, OsErrorKind::NotADisk));
         };
-        let compatible = config.compatible.as_str();
+        let (compatible, specs) = (config.compatible, config.specs.as_slice());
         let view =
             View { compatible, specs, anchors: &config.anchors, booted: None, compression: Compression::default() };
         // A boot arms nothing.
@@ -117,9 +113,9 @@ impl<'c> Machine<'c> {
     }
 }
 
-fn wait(config: &HookConfig, specs: &[PartitionSpec<'_>], watchdog: &mut Watchdog) -> Result<PathBuf, OsError> {
+fn wait(config: &HookConfig<'_>, watchdog: &mut Watchdog) -> Result<PathBuf, OsError> {
     let start = Instant::now();
-    let holds = |node: &Path| holds_slots(node, &config.disk, specs);
+    let holds = |node: &Path| holds_slots(node, &config.disk, &config.specs);
     loop {
         // It may have less patience than the profile has with the disk.
         watchdog.feed();

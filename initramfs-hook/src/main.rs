@@ -4,7 +4,7 @@
 //! ```text
 //!  main ─ called        how it was started: as /init, or as a step of another initramfs
 //!   └ course            the boot from its first mount to its hand-over or its reboot
-//!      ├ command_line, report, uki                           pure: what is asked, in which words
+//!      ├ told, command_line, report                               pure: what is asked, in which words
 //!      ├ machine, boot_disk, starter, nodes, filesystem, slot_kernel    the disk, and how a slot starts
 //!      ├ writable, var, copy, recovery                       what is mounted beside or instead of a slot
 //!      ├ early, modules, watchdog, hand_over                 what a first process does for its machine
@@ -33,7 +33,7 @@ mod report;
 mod say;
 mod slot_kernel;
 mod starter;
-mod uki;
+mod told;
 mod var;
 mod watchdog;
 mod writable;

@@ -12,13 +12,13 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
 
+use libupdate::uki::{self, Uki};
 use libupdate::units::limits::COMMAND_LINE_BYTES;
 use libupdate_linux::file;
 use libupdate_linux::profile::boot::SlotKernel;
 use rustix::fs::{MemfdFlags, OFlags};
 
 use crate::filesystem::{self, open_inside};
-use crate::uki::{self, Uki};
 
 /// Where a payload that is a file system is mounted.
 const MOUNT: &str = "/run/updater/boot";

@@ -25,14 +25,14 @@ use crate::hand_over::{self, Next};
 use crate::nodes;
 use crate::phases::Phases;
 use crate::report::{Report, Trial};
-use crate::say::say;
+use crate::say::{self, say};
 use crate::slot_kernel::{self, Loadable, Payload};
 use crate::watchdog::Watchdog;
 
 /// What starts slots.
 pub struct SlotStarter<'s> {
     /// The board.
-    pub config: &'s HookConfig,
+    pub config: &'s HookConfig<'s>,
     /// The kernel's view of the disk.
     pub node: Node,
     /// The kernel's own name of it.
@@ -69,22 +69,13 @@ impl Observer for SlotStarter<'_> {
 
 impl Listener for SlotStarter<'_> {
     fn hear(&mut self, news: &News<'_>) {
+        news.say(say::line);
         match news {
-            News::Repaired(copy) => say!("the {copy} copy of the partition table was damaged and is repaired"),
-            News::NoPlace => say!("a copy of the partition table is damaged and has no place"),
-            News::NotRepaired(error) => say!("a copy of the partition table is damaged and stays so: {error}"),
-            News::Warning(warning) => say!("{warning}"),
-            News::TryNotSpent(slot, error) => say!("the try of slot {slot} could not be spent: {error}"),
             News::Passed(stage) => self.phases.end(word(*stage)),
             News::PassedOver(slot, setback) => {
-                say!("slot {slot} is passed over: {setback}");
                 self.passed_over.retain(|(other, _)| other != slot);
                 self.passed_over.push((*slot, (*setback).clone()));
             }
-            News::KeepsBits(slot, error) => say!("slot {slot} keeps its bits: {error}"),
-            News::NoteNotLeft(_, error) => say!("the reason could not be recorded: {error}"),
-            News::NotMarkedGood(slot, error) => say!("slot {slot} could not be marked good: {error}"),
-            News::LastResort => say!("no slot boots; as a last resort, every block of each is checked"),
             _ => {}
         }
     }
@@ -188,7 +179,7 @@ impl SlotStarter<'_> {
             slot: sound.slot.id,
             disk: self.disk_name.clone(),
             disk_guid: self.disk_guid.to_string(),
-            compatible: self.config.compatible.clone(),
+            compatible: self.config.compatible.to_owned(),
             kind: sound.step.word(),
             version: manifest.version().to_string(),
             root_hash: root_hash.unwrap_or_default(),

@@ -7,8 +7,8 @@
 //!  activate     inspect ─ read back ─ arm                      provision   [clear] ─ table ─ clear ─ admit ─ stage ─ good
 //!  mark_good    inspect ─ commit                               rollback, withdraw   inspect ─ commit
 //!  mark_bad     inspect ─ commit ─ note                        cancel      inspect ─ commit ─ marks
-//!  boot         table ─ repair ─ for each slot of the order: spend ─ authenticate ─ floor ─ blocks ─ start
-//!                                                            └ did not start: commit what becomes of it ─ note ─ the next
+//!  boot         table ─ repair ─ for each slot of the order: [may it start] ─ spend ─ authenticate ─ floor ─ blocks ─ start
+//!                                                                             └ did not start: commit what becomes of it ─ note ─ the next
 //! ```
 //! What differs between callers is in three traits: [`BlockIo`] (the disk, and who is kept away from it meanwhile), [`Listener`] (who
 //! hears what happens), [`Starter`] (how a slot is started).
@@ -46,7 +46,7 @@ mod starter;
 pub use choose::{Chosen, Next, choose_and_spend, choose_only};
 pub use installation::{Ending, Installed, Reach, Request, Then};
 pub use marking::{Claim, Note, mark_bad_by_bits, mark_good_by_bits, repair};
-pub use news::{Listener, News};
+pub use news::{Boots, Listener, News};
 pub use starter::{BootRules, Booted, Marker, Sound, Spender, Start, Starter};
 
 /// What the acts know of the board.

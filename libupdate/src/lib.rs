@@ -105,10 +105,10 @@
 //!  floor 8   acts       transition               changes of slot bits: disarm, arm, spend, mark, roll back, cancel
 //!  floor 7   judgement  inspect                  what is on the disk
 //!  floor 6   judgement  policy                   may this bundle be installed, and where: pure
-//!  floor 5   records    region                   what a slot keeps after its images: trailer, mark, boot note, confirmation
+//!  floor 5   records    region  hook_config      what a slot keeps after its images, and what a boot knows of its board
 //!  floor 4   judgement  boot                     which slot boots: pure
 //!  floor 3   formats    bundle                   head, signatures, keys, index pages, the writer
-//!  floor 2   formats    manifest  slot  verity   bytes to values that are valid
+//!  floor 2   formats    manifest  slot  uki  verity  bytes to values that are valid
 //!  floor 1   formats    gpt                      the partition table: reading, and its one order of writes
 //!  floor 0   words, IO  units  error  io         units, errors, the device seam
 //! ```
@@ -163,6 +163,7 @@ pub mod bundle;
 pub mod device;
 pub mod error;
 pub mod gpt;
+pub mod hook_config;
 pub mod inspect;
 pub mod install;
 pub mod io;
@@ -171,6 +172,7 @@ pub mod policy;
 pub mod region;
 pub mod slot;
 pub mod transition;
+pub mod uki;
 pub mod units;
 pub mod verity;
 

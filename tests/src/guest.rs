@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use libupdate::BlockSize;
 use tempfile::TempDir;
 
+use crate::firmware::Firmware;
 use crate::guest_disk::GuestDisk;
 use crate::guest_kit::Kernel;
 use crate::guest_medium::{Bus, Medium, drive};
@@ -21,8 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// A guest that starts over and over never ends, whatever it says.
 const LIFETIME: Duration = Duration::from_secs(20 * 60);
 const POLL: Duration = Duration::from_millis(20);
-/// UEFI firmware, of the package `ovmf`.
-const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 /// What the hook says once in each boot: as it hands over, or as it gives up.
 const BOOTED: [&str; 2] = [" boots: version ", GAVE_UP];
 const GAVE_UP: &str = "updater: nothing can be booted";
@@ -50,8 +49,8 @@ pub struct Machine {
     pub words: &'static str,
     /// Another initramfs than the board's, which is the hook alone.
     pub initramfs: Option<PathBuf>,
-    /// UEFI firmware with this memory, which starts what it finds on the disk, and not the board's kernel.
-    pub firmware: Option<PathBuf>,
+    /// UEFI firmware, which starts what it finds on the disk, and not the board's kernel.
+    pub firmware: Option<Firmware>,
     /// What its disk hangs on.
     pub bus: Bus,
     /// What its disk does with writes.
@@ -80,11 +79,7 @@ impl Machine {
             .arg(format!("unix:{},server=on,wait=off", socket(&folder).display()))
             .args(self.devices);
         match &self.firmware {
-            Some(memory) => {
-                let part = "if=pflash,format=raw,unit";
-                qemu.arg("-drive").arg(format!("{part}=0,readonly=on,file={FIRMWARE}"));
-                qemu.arg("-drive").arg(format!("{part}=1,file={}", memory.display()));
-            }
+            Some(firmware) => firmware.plug_in(&mut qemu),
             None => {
                 let console =
                     if self.words.contains("console=") { String::new() } else { format!("console={console}") };

@@ -110,8 +110,22 @@ impl Kit {
             Cli::new(&["--profile", &text(&self.profile(board)), "hook-config", "-o", &config_file])
                 .run()
                 .exits(Exit::Done);
-            fs::write(config.join("modules"), board.kernel.plant(&tree)).expect("the folder can be written");
+            fs::write(config.join("modules"), board.kernel.plant(&tree, board.modules()))
+                .expect("the folder can be written");
             pack(&tree, path);
+        })
+    }
+
+    /// The boot application of UEFI for a board.
+    ///
+    /// # Panics
+    /// Where a tool fails.
+    #[must_use]
+    pub fn boot_application(&self, board: &Board) -> PathBuf {
+        self.once(&format!("{board:?}.efi"), |path| {
+            let config = text(&path.with_extension("config"));
+            Cli::new(&["--profile", &text(&self.profile(board)), "hook-config", "-o", &config]).run().exits(Exit::Done);
+            run_script("initramfs-hook/uefi/build", &["with", &config, &text(path)]);
         })
     }
 
@@ -169,11 +183,16 @@ impl Kit {
 
 /// Runs a script of this project, and gives the folder it prints.
 fn printed_by(script: &str, arguments: &[&str]) -> PathBuf {
+    PathBuf::from(run_script(script, arguments).trim())
+}
+
+/// Runs a script of this project, and gives what it prints.
+fn run_script(script: &str, arguments: &[&str]) -> String {
     let script = tree::root().join(script);
     let done = tool::outside_cargo(&script).args(arguments).output().expect("the script can be run");
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{} {arguments:?}: {}\n{said}", script.display(), done.status);
-    PathBuf::from(String::from_utf8_lossy(&done.stdout).trim())
+    String::from_utf8_lossy(&done.stdout).into_owned()
 }
 
 /// A cpio archive of a folder, as the kernel unpacks it.

@@ -9,7 +9,6 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use libupdate::verity::Tree;
-use serde::{Deserialize, Serialize};
 
 use crate::error::{OsError, OsErrorKind};
 use crate::ioctl::{self, DmAct};
@@ -20,20 +19,9 @@ mod message;
 
 use message::Message;
 
-const CONTROL: &str = "/dev/mapper/control";
+pub use libupdate::hook_config::OnCorruption;
 
-/// What dm-verity does with a damaged block.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnCorruption {
-    /// Restarts the machine: the chooser sees one boot that was not confirmed.
-    #[default]
-    Restart,
-    /// Panics.
-    Panic,
-    /// Fails the read.
-    IoError,
-}
+const CONTROL: &str = "/dev/mapper/control";
 
 /// A verity device. It stays when this is dropped: the system runs on it.
 #[derive(Debug)]

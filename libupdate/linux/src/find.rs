@@ -4,8 +4,6 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use crate::drive::{could_be_disk, is_member_of, is_on_bus};
 use crate::error::{OsError, OsErrorKind};
 use crate::node::{device_node, names_in};
@@ -14,18 +12,7 @@ use crate::node::{device_node, names_in};
 pub const SYS_BLOCK: &str = "/sys/block";
 
 /// How the profile tells its disk from others.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub enum Selection {
-    /// The one whose partition table holds the profile's slots.
-    #[default]
-    ByTable,
-    /// The one at this node, whatever kind of disk it is.
-    Node(PathBuf),
-    /// Of those with the slots, the one whose directory in sysfs has this path in it, or that of a device it is made of.
-    Bus(String),
-    /// Of those with the slots, the one whose partition table has this disk GUID (16 bytes, in the order of the table).
-    Guid([u8; 16]),
-}
+pub type Selection = libupdate::hook_config::Selection<String, PathBuf>;
 
 /// What a look at a disk's table said.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -40,11 +40,13 @@ impl Reason {
     pub const RESTARTED: Self = Self(13);
     /// Nobody confirmed the trial in time.
     pub const UNCONFIRMED: Self = Self(14);
+    /// Its kernel could not be started.
+    pub const KERNEL: Self = Self(15);
 
     /// The reason that [`word`](Self::word) names.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
-        (1..=Self::UNCONFIRMED.0).map(Self).find(|reason| reason.word() == word)
+        (1..=Self::KERNEL.0).map(Self).find(|reason| reason.word() == word)
     }
 
     /// The reason as one word, for programs; `other` for one that this version does not know.
@@ -65,6 +67,7 @@ impl Reason {
             Self::AWAITS_PERSON => "awaits-person",
             Self::RESTARTED => "restarted",
             Self::UNCONFIRMED => "unconfirmed",
+            Self::KERNEL => "kernel",
             _ => "other",
         }
     }
@@ -87,6 +90,7 @@ impl fmt::Display for Reason {
             Self::AWAITS_PERSON => "a person has to confirm it",
             Self::RESTARTED => "the system was restarted before it was marked good",
             Self::UNCONFIRMED => "nobody confirmed it in time",
+            Self::KERNEL => "its kernel cannot be started",
             Self(number) => return write!(f, "reason {number}"),
         })
     }

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::boot::{Detail, Reason, Unfit};
+use crate::error::Error;
 
 /// The rule that was broken, and what was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +25,17 @@ impl Setback {
     #[must_use]
     pub fn unfit(unfit: &Unfit) -> Self {
         Self::new(unfit.reason(), unfit)
+    }
+
+    /// A block that was read, and is wrong, or could not be read.
+    #[must_use]
+    pub fn damage<E: core::error::Error>(error: Error<E>) -> Self {
+        let reason = match error {
+            Error::Slot(kind) if kind.is_of_the_tree() => Reason::ROOT_HASH,
+            Error::Slot(_) => Reason::CORRUPTION,
+            _ => Reason::UNREADABLE,
+        };
+        Self::new(reason, error)
     }
 
     /// The tries ran out; what was left on the slot in an earlier boot says why.

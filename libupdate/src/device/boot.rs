@@ -123,6 +123,12 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         work: &mut Work<'_, H, Z>,
         starter: &mut S,
     ) -> Option<Booted<S::Started>> {
+        if let Ok(slot) = room.slots.get(step.slot())
+            && let Err(setback) = starter.may_start(self.disk, slot)
+        {
+            starter.hear(&News::PassedOver(step.slot(), &setback));
+            return None;
+        }
         match self.attempt(step, rules, room, work, starter) {
             Ok(booted) => Some(booted),
             Err(Refused { setback, manifest }) => {
@@ -168,7 +174,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         }
         let images = (slot, &verified, &extents[..]);
         self.check_blocks(step.depth(), images, rules.whole, (work, &mut [leaf, block, page]), starter)
-            .map_err(|error| refused(damage(error)))?;
+            .map_err(|error| refused(Setback::damage(error)))?;
         starter.hear(&News::Passed(Stage::Blocks));
         let earlier = note.as_ref();
         let sound =
@@ -288,13 +294,4 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
 /// What a note says of a boot that went before.
 fn earlier(note: BootNote) -> Setback {
     Setback { reason: note.reason, detail: note.detail }
-}
-
-fn damage<E: core::error::Error>(error: Error<E>) -> Setback {
-    let reason = match error {
-        Error::Slot(kind) if kind.is_of_the_tree() => Reason::ROOT_HASH,
-        Error::Slot(_) => Reason::CORRUPTION,
-        _ => Reason::UNREADABLE,
-    };
-    Setback::new(reason, error)
 }

@@ -43,6 +43,60 @@ pub enum News<'n> {
     LastResort,
 }
 
+impl News<'_> {
+    /// Says it in the words of a boot, if it is one of the things that a boot says.
+    pub fn say(&self, say: impl FnOnce(fmt::Arguments<'_>)) {
+        match self {
+            Self::Repaired(copy) => {
+                say(format_args!("the {copy} copy of the partition table was damaged and is repaired"));
+            }
+            Self::NoPlace => say(format_args!("a copy of the partition table is damaged and has no place")),
+            Self::NotRepaired(error) => {
+                say(format_args!("a copy of the partition table is damaged and stays so: {error}"));
+            }
+            Self::Warning(warning) => say(format_args!("{warning}")),
+            Self::TryNotSpent(slot, error) => say(format_args!("the try of slot {slot} could not be spent: {error}")),
+            Self::PassedOver(slot, setback) => say(format_args!("slot {slot} is passed over: {setback}")),
+            Self::KeepsBits(slot, error) => say(format_args!("slot {slot} keeps its bits: {error}")),
+            Self::NoteNotLeft(_, error) => say(format_args!("the reason could not be recorded: {error}")),
+            Self::NotMarkedGood(slot, error) => say(format_args!("slot {slot} could not be marked good: {error}")),
+            Self::LastResort => say(format_args!("no slot boots; as a last resort, every block of each is checked")),
+            Self::Backup(_) | Self::BackupNotMoved(_) | Self::Admitted(..) | Self::Passed(_) => {}
+        }
+    }
+}
+
+/// The last that a boot says: which slot it hands over to.
+#[derive(Clone, Copy, Debug)]
+pub struct Boots<'b> {
+    /// The slot.
+    pub slot: SlotId,
+    /// Its version.
+    pub version: &'b str,
+    /// How it came to boot.
+    pub kind: &'static str,
+    /// What is left after this boot's try.
+    pub tries_left: u8,
+    /// Seconds that a person has to confirm the trial.
+    pub confirm_within: Option<u32>,
+    /// Why an earlier boot of the same trial was not marked good.
+    pub earlier: Option<&'b Setback>,
+}
+
+impl Boots<'_> {
+    /// Says it, each line with a call.
+    pub fn say(&self, mut say: impl FnMut(fmt::Arguments<'_>)) {
+        let Self { slot, version, kind, tries_left, confirm_within, earlier } = self;
+        say(format_args!("slot {slot} boots: version {version}, {kind}, {tries_left} tries left"));
+        if let Some(seconds) = confirm_within {
+            say(format_args!("slot {slot} waits for a person: `updater-cli mark-good` within {seconds} s"));
+        }
+        if let Some(earlier) = earlier {
+            say(format_args!("slot {slot} was not marked good in an earlier boot: {earlier}"));
+        }
+    }
+}
+
 /// Whoever hears what an act says.
 pub trait Listener: Observer {
     /// Hears one thing.

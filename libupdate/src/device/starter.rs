@@ -109,6 +109,15 @@ pub trait Starter<D: BlockIo>: Listener {
     /// Hears which slots there are, before any is tried.
     fn found(&mut self, _disk: &mut D, _table: &Table, _slots: &SlotTable<'_>) {}
 
+    /// Whether the slot could start at all, as far as that can be known before its try is spent, from a block or two. What this reads may hang, and no
+    /// try would end that, so most callers know nothing. A slot that is refused here is passed over, and nothing of it is written.
+    ///
+    /// # Errors
+    /// Why it cannot start, whatever is done to the slot.
+    fn may_start(&mut self, _disk: &mut D, _slot: &Slot<'_>) -> Result<(), Setback> {
+        Ok(())
+    }
+
     /// Starts the slot, or makes ready all that can fail in starting it. What a failed start began, it undoes.
     ///
     /// # Errors

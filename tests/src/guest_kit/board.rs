@@ -48,6 +48,11 @@ impl Board {
         if self.profile().contains("kexec") { "768" } else { "256" }
     }
 
+    /// Modules that its machine needs besides.
+    pub(super) fn modules(&self) -> &'static [&'static str] {
+        if self.more.contains("label = \"esp\"") { &["efivarfs"] } else { &[] }
+    }
+
     /// Whether its slots have a second partition, for the role "app".
     #[must_use]
     pub fn has_app(&self) -> bool {
@@ -57,7 +62,7 @@ impl Board {
     /// Whether its slots have a partition for the role "boot".
     #[must_use]
     pub fn has_boot(&self) -> bool {
-        self.more.contains(BOOT)
+        self.more.contains("role = \"boot\"")
     }
 
     /// Whether the slot's own kernel is a file of its root.

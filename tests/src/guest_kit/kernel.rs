@@ -134,10 +134,10 @@ impl Kernel {
     /// # Panics
     /// Where the folder cannot be written.
     #[must_use]
-    pub fn plant(self, tree: &Path) -> String {
+    pub fn plant(self, tree: &Path, more: &[&str]) -> String {
         fs::create_dir_all(tree.join("modules")).expect("the folder can be written");
         let mut list = String::new();
-        for path in self.module_files(self.modules()) {
+        for path in self.module_files(&[self.modules(), more].concat()) {
             let name = path.file_name().expect("a module has a name");
             fs::copy(&path, tree.join("modules").join(name)).expect("the package was unpacked");
             list += &format!("/modules/{}\n", name.display());

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use libupdate_linux::hook_config::HookConfig;
+use libupdate_linux::hook_config;
 use serde::Serialize;
 
 use crate::cli;
@@ -15,14 +15,14 @@ use crate::session::Session;
 pub fn run(session: &Session, args: &cli::HookConfig) -> Result<(), Failure> {
     let what = format!("cannot write {}", args.output.display());
     let profile = session.profile()?;
-    let config = HookConfig::of(&profile, &session.anchors(&profile)?);
+    let anchors = session.anchors(&profile)?;
     let too_long =
         || Failure::new(Exit::Usage, what.clone(), "the profile is too long for the hook", "make it shorter");
-    let bytes = config.encode().ok_or_else(too_long)?;
+    let bytes = hook_config::encode(&profile, &anchors).ok_or_else(too_long)?;
     let mut new = NewFile::begin(&args.output, Existing::Replaced, &session.interrupt)?;
     new.file().write_all(&bytes).map_err(|error| unwritable(&args.output, &error))?;
     let went = new.commit()?;
-    let keys = config.anchors.keys().iter().map(|key| key.id().to_string()).collect();
+    let keys = anchors.keys().iter().map(|key| key.id().to_string()).collect();
     let written = Written { file: args.output.display().to_string(), bytes: bytes.len(), keys };
     session.output.done_after(went, &written);
     Ok(())
