@@ -1,10 +1,11 @@
 # boots of real kernels in qemu: updates, trials, every way to fall back
 # shellcheck shell=bash disable=SC2034
-packages=(apt binutils busybox-static cargo-web cgpt cpio dosfstools dracut-core e2fsprogs erofs-utils gcc-aarch64-linux-gnu gdisk initramfs-tools-core kmod libc6-dev-arm64-cross lz4 mmdebstrap mtools musl-tools ovmf qemu-system-arm qemu-system-x86 rust-web-src rustc-web squashfs-tools systemd systemd-boot-efi xz-utils zstd)
+packages=(apt binutils busybox-static cargo-web cgpt cpio dosfstools dracut-core e2fsprogs erofs-utils gcc-aarch64-linux-gnu gdisk initramfs-tools-core kmod libc6-dev-arm64-cross lld lz4 mmdebstrap mtools musl-tools openssl ovmf qemu-system-arm qemu-system-x86 rust-web-src rustc-web sbsigntool squashfs-tools systemd systemd-boot-efi xz-utils zstd)
 
 part() {
   local boots
   check "the static hook fits, on x86-64 and on ARMv8" tests/guest/build fits x86_64 aarch64
+  check "the boot application of UEFI fits" initramfs-hook/uefi/build fits
   export GUEST_BOOTS=$LOGS/guest-boots
   rm -f "$GUEST_BOOTS"
   # Three guests at once, as some wait: most take a processor and 256 MiB, those with systemd two and 1 GiB.

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::answer::Exit;
 use crate::cli::Cli;
+use crate::firmware::Keys;
 use crate::{tool, tree};
 
 mod board;
@@ -127,6 +128,12 @@ impl Kit {
             Cli::new(&["--profile", &text(&self.profile(board)), "hook-config", "-o", &config]).run().exits(Exit::Done);
             run_script("initramfs-hook/uefi/build", &["with", &config, &text(path)]);
         })
+    }
+
+    /// The keys that firmware with Secure Boot trusts.
+    pub fn secure_boot(&self) -> &Keys {
+        static KEYS: OnceLock<Keys> = OnceLock::new();
+        KEYS.get_or_init(|| Keys::make(&self.path("secure-boot.key")))
     }
 
     /// A release's bundle for boards like `board`.

@@ -49,6 +49,8 @@ pub enum Cargo {
     Kernel,
     /// A kernel and an initramfs as a payload of their own, which is a UKI.
     Uki,
+    /// The same, signed for firmware with Secure Boot.
+    SignedUki,
     /// The same as files of a payload that is a file system.
     BootTree,
     /// A module that makes the kernel stumble, /oops.ko.
@@ -161,8 +163,11 @@ impl Release {
     pub(super) fn boot(&self, kit: &Kit, board: &Board, image: &Path) {
         let (kernel, initramfs) = (board.kernel.image(), kit.initramfs(board));
         let line = |from: &str| format!("console=ttyS0 quiet from={from} guest.do=line,mark-good,off\n");
-        if self.cargo == Cargo::Uki {
+        if matches!(self.cargo, Cargo::Uki | Cargo::SignedUki) {
             uki::make(&kernel, &initramfs, &line("uki"), image);
+            if self.cargo == Cargo::SignedUki {
+                kit.secure_boot().sign(image);
+            }
             return;
         }
         let root = image.with_extension("boot-root");
@@ -195,7 +200,7 @@ impl Release {
             fs::write(root.join("etc/do"), acts)?;
         }
         match self.cargo {
-            Cargo::Programs | Cargo::Uki | Cargo::BootTree | Cargo::Debian => {}
+            Cargo::Programs | Cargo::Uki | Cargo::SignedUki | Cargo::BootTree | Cargo::Debian => {}
             Cargo::Kernel => {
                 fs::create_dir(root.join("boot"))?;
                 fs::copy(board.kernel.image(), root.join("boot/vmlinuz"))?;

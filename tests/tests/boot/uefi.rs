@@ -85,16 +85,74 @@ const fn release(version: &'static str, acts: &'static str) -> Release {
     Release::of(version).with_cargo(Cargo::Uki).acts(acts)
 }
 
+/// Update, trial, fallback; a wiped primary table, and a kernel that goes wrong in its middle.
 #[test]
 fn the_application_tries_an_update_and_falls_back() {
-    let disk = GuestDisk::provisioned(APPLICATION, &release("1.0", "line,mark-good,off"));
-    disk.fill("esp", &esp(&Kit::shared().boot_application(&APPLICATION), 2));
+    let kit = Kit::shared();
+    let disk = GuestDisk::provisioned(APPLICATION, &release("1.0", "off"));
+    disk.fill("esp", &esp(&kit.boot_application(&APPLICATION), 2));
     disk.install(&release("2.0", "line,mark-good,off"));
-    let firmware = Firmware::plain(&Kit::shared().path("application.variables"));
+    let firmware = Firmware::plain(&kit.path("application.variables"));
     let machine = Machine { firmware: Some(firmware), ..Machine::default() };
     let said = machine.run(&disk);
-    assert!(said.contains("updater: slot b boots: version 2.0, trial, 2 tries left"), "{said}");
-    assert!(said.contains("updater: slot b boots: version 2.0, named, 2 tries left"), "{said}");
+    starts_in_this_order(&said, &["slot b boots: version 2.0, trial, 2", "slot b boots: version 2.0, named, 2"]);
     assert!(said.contains("guest: release 2.0 runs") && said.contains("guest: mark-good ended with 0"), "{said}");
+    assert!(said.contains("from=uki guest.do=line,mark-good,off updater.slot=b"), "{said}");
+    assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 3, 1], [2, 3, 1]));
+    // One that restarts, on a disk whose first table is gone.
+    disk.install(&release("3.0", "reboot"));
+    disk.set_bits('a', [3, 1, 0]);
+    disk.wipe(512, 33 * 512);
+    let said = machine.run(&disk);
+    starts_in_this_order(&said, &["slot a boots: version 3.0, trial, 0", "slot a boots: version 3.0, named, 0"]);
+    assert!(said.contains("updater: slot a is passed over: its tries ran out without a good boot"), "{said}");
+    starts_in_this_order(&said, &["slot b boots: version 2.0, counted, 2", "slot b boots: version 2.0, named, 2"]);
+    assert_eq!((disk.bits('a'), disk.bits('b')), ([3, 0, 0], [2, 3, 1]));
+    assert_eq!(disk.status()["last_fallback"]["reason"], "tries ran out");
+    // What is wrong in the middle of the kernel is found before any of it runs.
+    disk.install(&release("4.0", "off"));
+    disk.damage_in('a', "boot", 6 << 20);
+    let said = machine.run(&disk);
+    assert!(said.contains("updater: slot a is passed over: a block does not match the hash tree"), "{said}");
+    assert!(!said.contains("boots: version 4.0") && said.contains("guest: release 2.0 runs"), "{said}");
+    assert_eq!((disk.bits('a'), disk.bits('b')), ([0, 0, 0], [2, 3, 1]));
+}
+
+/// The console has these, one after the other.
+fn starts_in_this_order(said: &str, lines: &[&str]) {
+    let mut rest = said;
+    for line in lines {
+        let (_, after) =
+            rest.split_once(&format!("updater: {line} tries left")).unwrap_or_else(|| panic!("{line}: {said}"));
+        rest = after;
+    }
+}
+
+/// Application and kernels are signed with keys of our own. A kernel without a signature costs no try, and the other slot starts; what
+/// tells the slot is the firmware's variable alone, since the stub takes no words from outside.
+#[test]
+fn under_secure_boot_what_is_signed_starts_and_what_is_not_costs_no_try() {
+    let kit = Kit::shared();
+    let signed = |version, acts| Release::of(version).with_cargo(Cargo::SignedUki).acts(acts);
+    let disk = GuestDisk::provisioned(APPLICATION, &signed("1.0", "line,mark-good,off"));
+    let application = kit.path("signed.efi");
+    fs::copy(kit.boot_application(&APPLICATION), &application).expect("the folder can be written");
+    kit.secure_boot().sign(&application);
+    disk.fill("esp", &esp(&application, 2));
+    disk.install(&release("2.0", "off"));
+    let firmware = Firmware::with_keys(&kit.path("keys.variables"), kit.secure_boot());
+    let machine = Machine { firmware: Some(firmware), ..Machine::default() };
+    let said = machine.run(&disk);
+    let refused =
+        "updater: slot b is passed over: its kernel cannot be started (Secure Boot is on and it has no signature";
+    assert!(said.contains(refused), "{said}");
+    starts_in_this_order(&said, &["slot a boots: version 1.0, counted, 2", "slot a boots: version 1.0, named, 2"]);
+    assert!(said.contains("guest: release 1.0 runs") && said.contains("guest: mark-good ended with 0"), "{said}");
+    assert!(said.contains("guest: the kernel was told: ") && !said.contains("updater.slot="), "{said}");
+    assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 3, 1], [2, 3, 0]));
+    disk.install(&signed("3.0", "mark-good,off"));
+    let said = machine.run(&disk);
+    starts_in_this_order(&said, &["slot b boots: version 3.0, trial, 2", "slot b boots: version 3.0, named, 2"]);
+    assert!(said.contains("guest: release 3.0 runs") && said.contains("guest: mark-good ended with 0"), "{said}");
     assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 3, 1], [2, 3, 1]));
 }
