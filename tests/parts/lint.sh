@@ -1,6 +1,6 @@
 # no warning of clippy, none of shellcheck
 # shellcheck shell=bash disable=SC2034
-packages=(shellcheck)
+packages=(cargo-web rust-web-clippy rust-web-src rustc-web shellcheck)
 
 part() {
   check "clippy, all targets and features" cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
@@ -8,7 +8,8 @@ part() {
   check "clippy, a boot loader in C" cargo clippy --locked -p libupdate-c --no-default-features --features host-crypto -- -D warnings
   check "clippy, what the hook has of Linux" cargo clippy --locked -p libupdate-linux --no-default-features -- -D warnings
   check "clippy, the program without features" cargo clippy --locked -p updater-cli --no-default-features --all-targets -- -D warnings
-  check "shellcheck" shellcheck -x .ci/run fuzz/count-edges fuzz/run libupdate/c/build tests/run tests/firmware/build tests/guest/build tests/shell/*.sh tests/parts/*.sh \
+  check "clippy, the boot application" initramfs-hook/uefi/build lint
+  check "shellcheck" shellcheck -x .ci/run fuzz/count-edges fuzz/run libupdate/c/build tests/run tests/firmware/build tests/guest/build initramfs-hook/uefi/build tests/shell/*.sh tests/parts/*.sh \
     initramfs-hook/health/{updater-*,mark-good.sh} initramfs-hook/health/samples/* initramfs-hook/{initramfs-tools,mkinitcpio}/*/updater initramfs-hook/dracut/*.sh initramfs-hook/busybox/init \
     tests/guest/root/init tests/guest/debian/{build,guest} tests/guest/debian/health.d/* \
     tests/bench/{run,timed,streams,limited,durable} tests/bench/*.sh

@@ -12,7 +12,7 @@ use libupdate::install::NoDecompressor;
 use libupdate::install::progress::{Flow, Observer, Progress, Silent};
 use libupdate::policy::{self, Compression, Wishes};
 use libupdate::region::confirmation;
-use libupdate::slot::SlotState;
+use libupdate::slot::{Slot, SlotState};
 use libupdate::{BlockIo, Error, Lba, SlotId, SoftHasher, UnixSeconds};
 
 use crate::board::{Board, COMPATIBLE, slot_id};
@@ -206,8 +206,19 @@ impl<'b> Updater<'b> {
 
     /// The hook's boot, with a yes or a no in place of the mount.
     fn boot<D: BlockIo>(&mut self, disk: &mut D, refuses: Option<SlotId>) -> Result<Ending, Failure<D>> {
+        self.boot_with(disk, YesOrNo { refuses, cannot: None })
+    }
+
+    /// A boot in which this slot cannot start, which is known before its try is spent.
+    ///
+    /// # Errors
+    /// The act's.
+    pub fn boot_beside<D: BlockIo>(&mut self, disk: &mut D, cannot: SlotId) -> Result<Ending, Failure<D>> {
+        self.boot_with(disk, YesOrNo { refuses: None, cannot: Some(cannot) })
+    }
+
+    fn boot_with<D: BlockIo>(&mut self, disk: &mut D, mut starter: YesOrNo) -> Result<Ending, Failure<D>> {
         let rules = BootRules::default();
-        let mut starter = YesOrNo { refuses };
         let booted = self.with(disk, |device, room, work| device.boot(&rules, room, work, &mut starter))?;
         let slot = booted.map(|booted| booted.step.slot());
         self.booted = slot.or(self.booted);
@@ -264,6 +275,7 @@ impl<'b> Updater<'b> {
 /// A machine on which every slot starts but one.
 struct YesOrNo {
     refuses: Option<SlotId>,
+    cannot: Option<SlotId>,
 }
 
 impl Observer for YesOrNo {
@@ -276,6 +288,10 @@ impl Listener for YesOrNo {}
 
 impl<D: BlockIo> Starter<D> for YesOrNo {
     type Started = ();
+
+    fn may_start(&mut self, _: &mut D, slot: &Slot<'_>) -> Result<(), Setback> {
+        if self.cannot == Some(slot.id) { Err(Setback::new(Reason::KERNEL, "no")) } else { Ok(()) }
+    }
 
     fn start(&mut self, _: &mut D, sound: &Sound<'_>) -> Result<Start<()>, Setback> {
         if self.refuses == Some(sound.slot.id) {

@@ -15,9 +15,6 @@ use crate::loop_device::LoopDevice;
 use crate::medium::{Medium, Sector, Sectors, Zone};
 use crate::tool;
 
-/// Size of a disk: a power of two, as an SD card has it.
-const DISK_MIB: u64 = 128;
-
 /// A disk image file, the board it is in, and what it was made with.
 #[derive(Debug)]
 pub struct GuestDisk {
@@ -42,7 +39,7 @@ impl GuestDisk {
         let folder = tempfile::tempdir().expect("the temporary folder can be written");
         let disk = Self { folder, board, sectors };
         let bundle = disk.bundle(release);
-        let (bytes, sectors) = ((DISK_MIB << 20).to_string(), sectors.bytes().to_string());
+        let (bytes, sectors) = ((board.disk_mib() << 20).to_string(), sectors.bytes().to_string());
         disk.cli(&["--sector-size", &sectors, "provision", "--size", &bytes, &bundle]).exits(Exit::Done);
         disk
     }
@@ -96,7 +93,7 @@ impl GuestDisk {
             let (start, len) = self.place(name, "root");
             (start / self.sectors.bytes_u64()..(start + len) / self.sectors.bytes_u64(), Zone::of_slot(slot))
         });
-        let blocks = BlockCount::new(self.sectors.blocks_for(DISK_MIB << 20));
+        let blocks = BlockCount::new(self.sectors.blocks_for(self.board.disk_mib() << 20));
         let used = (0..).zip(bytes.chunks(size)).filter(|(_, sector)| sector.iter().any(|byte| *byte != 0));
         let sectors: Sectors = used.map(|(lba, sector)| (lba, Sector::new(sector))).collect();
         Medium::blank([self.sectors; 2], blocks, zones.collect()).with(sectors).flattened()

@@ -48,6 +48,11 @@ impl Board {
         if self.profile().contains("kexec") { "768" } else { "256" }
     }
 
+    /// Size of its disk: a power of two, as an SD card has it.
+    pub(crate) fn disk_mib(&self) -> u64 {
+        if self.more.contains("\"40M\"") { 256 } else { 128 }
+    }
+
     /// Modules that its machine needs besides.
     pub(super) fn modules(&self) -> &'static [&'static str] {
         if self.more.contains("label = \"esp\"") { &["efivarfs"] } else { &[] }

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Board, Kit, debian};
+use crate::firmware::Keys;
 use crate::root_image::noise;
 use crate::{tool, tree, uki};
 
@@ -51,6 +52,10 @@ pub enum Cargo {
     Uki,
     /// The same, signed for firmware with Secure Boot.
     SignedUki,
+    /// The same, signed with a key that no firmware knows.
+    StrangeUki,
+    /// The same, of 30 MB, as a distribution's are.
+    LargeUki,
     /// The same as files of a payload that is a file system.
     BootTree,
     /// A module that makes the kernel stumble, /oops.ko.
@@ -161,12 +166,17 @@ impl Release {
 
     /// Makes the image of the payload with its kernel. What that kernel is told says where it came from.
     pub(super) fn boot(&self, kit: &Kit, board: &Board, image: &Path) {
-        let (kernel, initramfs) = (board.kernel.image(), kit.initramfs(board));
+        let (kernel, mut initramfs) = (board.kernel.image(), kit.initramfs(board));
+        if self.cargo == Cargo::LargeUki {
+            initramfs = larger(&initramfs, image);
+        }
         let line = |from: &str| format!("console=ttyS0 quiet from={from} guest.do=line,mark-good,off\n");
-        if matches!(self.cargo, Cargo::Uki | Cargo::SignedUki) {
+        if matches!(self.cargo, Cargo::Uki | Cargo::SignedUki | Cargo::StrangeUki | Cargo::LargeUki) {
             uki::make(&kernel, &initramfs, &line("uki"), image);
-            if self.cargo == Cargo::SignedUki {
-                kit.secure_boot().sign(image);
+            match self.cargo {
+                Cargo::SignedUki => kit.secure_boot().sign(image),
+                Cargo::StrangeUki => Keys::make(&image.with_extension("key")).sign(image),
+                _ => {}
             }
             return;
         }
@@ -200,7 +210,13 @@ impl Release {
             fs::write(root.join("etc/do"), acts)?;
         }
         match self.cargo {
-            Cargo::Programs | Cargo::Uki | Cargo::SignedUki | Cargo::BootTree | Cargo::Debian => {}
+            Cargo::Programs
+            | Cargo::Uki
+            | Cargo::SignedUki
+            | Cargo::StrangeUki
+            | Cargo::LargeUki
+            | Cargo::BootTree
+            | Cargo::Debian => {}
             Cargo::Kernel => {
                 fs::create_dir(root.join("boot"))?;
                 fs::copy(board.kernel.image(), root.join("boot/vmlinuz"))?;
@@ -226,6 +242,18 @@ impl Release {
             Flaw::None | Flaw::NoFileSystem => fs::copy(tree::root().join("tests/guest/root/init"), &init).map(|_| ()),
         }
     }
+}
+
+/// An initramfs with another one behind it, which has nothing to run.
+fn larger(initramfs: &Path, image: &Path) -> PathBuf {
+    let (tree, more, both) =
+        (image.with_extension("more-root"), image.with_extension("more"), image.with_extension("both"));
+    fs::create_dir_all(&tree).expect("the folder can be written");
+    fs::write(tree.join("firmware"), noise("firmware", 14 << 20)).expect("the folder can be written");
+    super::pack(&tree, &more);
+    let parts = [initramfs, &more].map(|part| fs::read(part).expect("it was made"));
+    fs::write(&both, parts.concat()).expect("the folder can be written");
+    both
 }
 
 /// Packs a folder.

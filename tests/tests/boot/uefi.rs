@@ -155,4 +155,29 @@ fn under_secure_boot_what_is_signed_starts_and_what_is_not_costs_no_try() {
     starts_in_this_order(&said, &["slot b boots: version 3.0, trial, 2", "slot b boots: version 3.0, named, 2"]);
     assert!(said.contains("guest: release 3.0 runs") && said.contains("guest: mark-good ended with 0"), "{said}");
     assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 3, 1], [2, 3, 1]));
+    // A signature of somebody else is found by the firmware: the trial is failed, and the same boot goes on.
+    disk.install(&Release::of("4.0").with_cargo(Cargo::StrangeUki).acts("off"));
+    let said = machine.run(&disk);
+    let refused = "updater: slot a is passed over: its kernel cannot be started (Secure Boot refuses its signature";
+    assert!(said.contains(refused), "{said}");
+    starts_in_this_order(&said, &["slot b boots: version 3.0, counted, 2", "slot b boots: version 3.0, named, 2"]);
+    assert_eq!((disk.bits('a'), disk.bits('b')), ([0, 0, 0], [2, 3, 1]));
+}
+
+/// What a kernel as large as a distribution's costs before it runs: docs/PERFORMANCE.md has the figures.
+#[test]
+fn a_large_kernel_is_read_checked_and_started() {
+    let kit = Kit::shared();
+    let more = APPLICATION.more.replace("24M", "40M");
+    let board = Board { more: more.leak(), ..APPLICATION };
+    let release = Release::of("1.0").with_cargo(Cargo::LargeUki).acts("off");
+    let disk = GuestDisk::provisioned(board, &release);
+    disk.fill("esp", &esp(&kit.boot_application(&board), 2));
+    let firmware = Firmware::plain(&kit.path("large.variables"));
+    let said = Machine { firmware: Some(firmware), ..Machine::default() }.run(&disk);
+    starts_in_this_order(&said, &["slot a boots: version 1.0, counted, 2", "slot a boots: version 1.0, named, 2"]);
+    let bytes = fs::metadata(disk.bundle(&release).replace(".bundle", ".boot")).expect("it was made").len();
+    assert!(bytes > 30_000_000, "only {bytes} bytes");
+    let times = said.lines().find(|line| line.contains(", load ")).expect("the application says its times");
+    println!("\nresult: a kernel of {bytes} bytes: {}", times.trim_start_matches("updater: "));
 }

@@ -2,6 +2,7 @@
 
 mod across;
 mod alive;
+mod asked;
 mod doc;
 mod laboratory;
 mod memory;
