@@ -8,23 +8,18 @@ use alloc::string::ToString as _;
 use libupdate::boot::{Reason, Setback, Stage};
 use libupdate::device::{Listener, News, Sound, Start, Starter};
 use libupdate::install::progress::{Flow, Observer, Progress};
-use libupdate::install::{Buffers, read_back};
 use libupdate::slot::Slot;
 use libupdate::uki::{HEAD, Headers, Signature, Uki};
-use libupdate::units::digest::BLOCK_BYTES;
-use libupdate::{BlockIo, Extent, Lba, SlotId, SoftHasher, Window};
+use libupdate::{BlockIo, SlotId, SoftHasher};
 use uefi::boot::{self, LoadImageSource};
 use uefi::{Handle, Status};
 
 use crate::disk::Disk;
-use crate::memory::{Aligned, InMemory};
+use crate::memory::Aligned;
 use crate::phases::Phases;
 use crate::say::{self, say};
 use crate::told;
 use crate::watchdog;
-
-/// Bytes of one access.
-const PIECE: usize = 1 << 20;
 
 /// What starts slots.
 #[derive(Debug)]
@@ -97,19 +92,11 @@ impl Starter<Disk> for SlotStarter<'_> {
 
     fn start(&mut self, disk: &mut Disk, sound: &Sound<'_>) -> Result<Start<Ready>, Setback> {
         watchdog::feed();
-        let payloads = sound.verified.manifest().payloads().iter().zip(sound.extents);
-        let found = payloads.into_iter().find(|(payload, _)| payload.role().as_str() == self.role);
-        let (payload, extent) = found
-            .ok_or_else(|| Setback::new(Reason::KERNEL, format_args!("the bundle has no payload {}", self.role)))?;
-        let unusable = || Setback::new(Reason::KERNEL, "no memory for it: give the machine more, or make it smaller");
-        let len = usize::try_from(payload.tree().geometry.end().get()).map_err(|_| unusable())?;
-        let mut image = Aligned::new(len).ok_or_else(unusable)?;
-        read(disk, extent.first(), &mut image)?;
-        self.phases.end("read");
-        let in_memory = InMemory { bytes: &image, block: disk.block_size() };
-        self.check(in_memory, &payload.tree())?;
-        self.phases.end("check");
-        let len = usize::try_from(payload.image_len().get()).map_err(|_| unusable())?;
+        let none = || Setback::new(Reason::KERNEL, format_args!("the bundle has no payload {}", self.role));
+        let no_memory = || Setback::new(Reason::KERNEL, "no memory for it: give the machine more, or make it smaller");
+        let mut image = Aligned::new(sound.load_bytes(self.role).ok_or_else(none)?).ok_or_else(no_memory)?;
+        let len = sound.load(disk, self.role, &mut image, &mut SoftHasher).map_err(Setback::damage)?;
+        self.phases.end("kernel");
         let kernel = self.load(image.get(..len).unwrap_or_default(), sound.slot.id)?;
         self.phases.end("load");
         Ok(Start::Kernel(Ready {
@@ -123,32 +110,7 @@ impl Starter<Disk> for SlotStarter<'_> {
     }
 }
 
-/// Fills `image` from the disk.
-fn read(disk: &mut Disk, first: Lba, image: &mut [u8]) -> Result<(), Setback> {
-    let mut at = first;
-    for piece in image.chunks_mut(PIECE) {
-        disk.read(at, piece).map_err(|error| Setback::new(Reason::UNREADABLE, error.status()))?;
-        let blocks = u64::try_from(piece.len() / disk.block_size().bytes()).unwrap_or(u64::MAX);
-        at = at.plus(blocks).unwrap_or(at);
-        watchdog::feed();
-    }
-    Ok(())
-}
-
 impl SlotStarter<'_> {
-    /// Every byte that was read, against the signed root hash.
-    fn check(&mut self, mut memory: InMemory<'_>, tree: &libupdate::verity::Tree<'_>) -> Result<(), Setback> {
-        let last = Lba::new(memory.block_count().get().saturating_sub(1));
-        let all = Extent::new(Lba::new(0), last, memory.block);
-        let all = all.ok_or_else(|| Setback::new(Reason::KERNEL, "it is too large"))?;
-        let mut data = Aligned::new(libupdate::verity::CHUNK_BYTES);
-        let data = data.as_deref_mut().unwrap_or_default();
-        let [leaf, block, page] = &mut [[0; BLOCK_BYTES]; 3];
-        let mut buffers = Buffers { data, carried: &mut [], leaf, block, page };
-        read_back::image(&mut Window::new(&mut memory, all), tree, &mut buffers, &mut SoftHasher, self)
-            .map_err(Setback::damage)
-    }
-
     /// Gives the kernel to the firmware, and tells it the slot.
     fn load(&self, image: &[u8], slot: SlotId) -> Result<Handle, Setback> {
         let len = u64::try_from(image.len()).unwrap_or(u64::MAX);
