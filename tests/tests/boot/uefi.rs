@@ -1,5 +1,6 @@
 //! A PC as `hardware-profiles/generic-x86_64-uefi.toml` describes it: UEFI firmware reads the table that `provision` wrote, and starts a
-//! kernel with the hook from the EFI system partition; the hook chooses, and starts the slot's own kernel.
+//! kernel with the hook from the EFI system partition; the hook chooses, and starts the slot's own kernel. Or it starts our application, which
+//! chooses, and starts the slot's UKI.
 
 use std::fs;
 use std::path::Path;
@@ -179,5 +180,5 @@ fn a_large_kernel_is_read_checked_and_started() {
     let bytes = fs::metadata(disk.bundle(&release).replace(".bundle", ".boot")).expect("it was made").len();
     assert!(bytes > 30_000_000, "only {bytes} bytes");
     let times = said.lines().find(|line| line.contains(", load ")).expect("the application says its times");
-    println!("\nresult: a kernel of {bytes} bytes: {}", times.trim_start_matches("updater: "));
+    eprintln!("\nresult: a kernel of {bytes} bytes: {}", times.trim_start_matches("updater: "));
 }
