@@ -214,22 +214,18 @@ mod tests {
         }
     }
 
-    /// Reads it as a program with an allocator would.
     fn refused(bytes: &[u8]) -> BadConfig {
-        HookConfig::<std::string::String, std::path::PathBuf>::decode(bytes).unwrap_err()
+        HookConfig::<&str, &str>::decode(bytes).unwrap_err()
     }
 
     #[test]
-    fn what_is_written_is_read_back_borrowed_and_owned() {
+    fn what_is_written_is_read_back() {
         let (config, mut room) = (sample(), [0; 1024]);
         let bytes = config.encode(&mut room).unwrap();
         let read = HookConfig::<&str, &str>::decode(bytes).unwrap();
         assert_eq!((read.compatible, &read.disk, read.guard), (config.compatible, &config.disk, config.guard));
         assert_eq!((&read.specs, &read.boot), (&config.specs, &config.boot));
         assert_eq!((read.anchors.keys(), read.anchors.threshold().get()), (config.anchors.keys(), 2));
-        let owned = HookConfig::<std::string::String, std::path::PathBuf>::decode(bytes).unwrap();
-        assert_eq!(owned.disk, Selection::Node("/dev/sda".into()));
-        assert_eq!((owned.specs, owned.boot.root.as_str()), (config.specs.clone(), "root"));
         assert_eq!(config.encode(&mut [0; 64]), None);
     }
 
