@@ -68,7 +68,9 @@ fn pass_on(why: &str) -> Status {
 
 /// What `updater-cli hook-config` wrote, out of the image that the firmware has authenticated.
 fn configuration() -> Result<Config<'static>, String> {
-    let image = firmware::own_image().map_err(|error| format!("the own image cannot be read: {}", error.status()))?;
+    let image = firmware::own_image().map_err(|error| {
+        format!("the firmware does not show this application to itself ({}): start it as a boot entry", error.status())
+    })?;
     let section = Headers::parse(image).and_then(|headers| headers.section(SECTION));
     let bytes = section.and_then(|section| {
         let [start, len] = [section.address, section.memory_bytes].map(|at| usize::try_from(at).unwrap_or(usize::MAX));

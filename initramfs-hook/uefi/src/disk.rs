@@ -5,7 +5,7 @@ use uefi::boot::ScopedProtocol;
 use uefi::proto::media::block::BlockIO;
 use uefi::{Handle, Status};
 
-use crate::firmware;
+use crate::firmware::{self, Drive};
 use crate::memory::Aligned;
 
 /// Bytes that are read or written by way of memory of this program's own, where the caller's is not as the disk wants it.
@@ -20,6 +20,7 @@ pub struct Disk {
     physical: BlockSize,
     count: BlockCount,
     alignment: usize,
+    drive: Option<Drive>,
     detour: Aligned,
 }
 
@@ -40,7 +41,8 @@ impl Disk {
         let count = BlockCount::new(media.last_block().saturating_add(1));
         let alignment = usize::try_from(media.io_align()).unwrap_or(usize::MAX).max(1);
         let detour = Aligned::new(DETOUR).ok_or(Status::OUT_OF_RESOURCES)?;
-        Ok(Some(Self { medium: media.media_id(), block, physical, count, alignment, detour, io }))
+        let drive = Drive::of(handle);
+        Ok(Some(Self { medium: media.media_id(), block, physical, count, alignment, drive, detour, io }))
     }
 
     fn takes(&self, memory: &[u8]) -> bool {
@@ -94,6 +96,7 @@ impl BlockIo for Disk {
         Ok(())
     }
     fn flush(&mut self) -> uefi::Result<()> {
-        self.io.flush_blocks()
+        self.io.flush_blocks()?;
+        self.drive.as_mut().map_or(Ok(()), Drive::flush)
     }
 }

@@ -1,7 +1,6 @@
 //! Which disk is the profile's. The one that the application was loaded from comes first, and if it has the slots no other is read. The
 //! profile's `node` and `bus` are names of Linux, which firmware does not know: such a profile is held against the slots alone.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -61,7 +60,7 @@ fn among_known(config: &Config<'_>, scratch: &mut [u8]) -> Result<Disk, String> 
 }
 
 fn holds_slots(disk: &mut Disk, config: &Config<'_>, scratch: &mut [u8]) -> Result<(), String> {
-    let (table, _) = Box::new(inspect::find(disk, &config.specs, scratch)).map_err(|error| format!("{error}"))?;
+    let (table, _) = inspect::find(disk, &config.specs, scratch).map_err(|error| format!("{error}"))?;
     let guid = table.header().disk_guid();
     match config.disk {
         Selection::Guid(wanted) if wanted != *guid.as_bytes() => Err(format!("its GUID is {guid}")),

@@ -13,6 +13,10 @@ use uefi::proto::loaded_image::LoadedImage;
 use uefi::runtime::{self, ResetType};
 use uefi::{Handle, Status};
 
+mod drive;
+
+pub use drive::Drive;
+
 /// How long a panic is on the screen.
 const PANIC: Duration = Duration::from_secs(10);
 

@@ -92,7 +92,7 @@ impl Starter<Disk> for SlotStarter<'_> {
 
     fn start(&mut self, disk: &mut Disk, sound: &Sound<'_>) -> Result<Start<Ready>, Setback> {
         watchdog::feed();
-        let none = || Setback::new(Reason::KERNEL, format_args!("the bundle has no payload {}", self.role));
+        let none = || Setback::new(Reason::KERNEL, format_args!("the bundle has no payload {}: add one", self.role));
         let no_memory = || Setback::new(Reason::KERNEL, "no memory for it: give the machine more, or make it smaller");
         let mut image = Aligned::new(sound.load_bytes(self.role).ok_or_else(none)?).ok_or_else(no_memory)?;
         let len = sound.load(disk, self.role, &mut image, &mut SoftHasher).map_err(Setback::damage)?;
@@ -115,23 +115,34 @@ impl SlotStarter<'_> {
     fn load(&self, image: &[u8], slot: SlotId) -> Result<Handle, Setback> {
         let len = u64::try_from(image.len()).unwrap_or(u64::MAX);
         let uki = Uki::parse(image.get(..HEAD).unwrap_or(image), len);
-        let uki = uki.ok_or_else(|| Setback::new(Reason::KERNEL, "its payload is no unified kernel image"))?;
+        let uki = uki.ok_or_else(|| {
+            Setback::new(Reason::KERNEL, "its payload is no unified kernel image: make it with systemd's stub")
+        })?;
         let source = LoadImageSource::FromBuffer { buffer: image, file_path: None };
         let kernel = boot::load_image(boot::image_handle(), source).map_err(|error| match error.status() {
             Status::SECURITY_VIOLATION | Status::ACCESS_DENIED => {
                 Setback::new(Reason::KERNEL, "Secure Boot refuses its signature: sign it with a key of db")
             }
-            status => Setback::new(Reason::KERNEL, format!("the firmware does not load it: {status}")),
+            status => Setback::new(
+                Reason::KERNEL,
+                format!("the firmware does not load it: {status}: is it for this processor?"),
+            ),
         })?;
         if let Err(error) = told::by_variable(slot) {
-            say!("the variable UpdaterSlot cannot be set, so the kernel may choose anew: {}", error.status());
+            say!(
+                "the variable UpdaterSlot cannot be set ({}), so the kernel may choose anew: make room among the firmware's variables",
+                error.status()
+            );
         }
         if !self.secure_boot {
             let place = uki.command_line.unwrap_or_default();
             let [start, end] = [place.start, place.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
             let line = image.get(start..end).unwrap_or_default();
             if let Err(error) = told::by_command_line(kernel, line, slot) {
-                say!("the kernel's command line cannot be set: {}", error.status());
+                say!(
+                    "the kernel's command line cannot be set ({}): the variable UpdaterSlot tells it alone",
+                    error.status()
+                );
             }
         }
         Ok(kernel)
