@@ -17,6 +17,8 @@ pub enum Bus {
     NvmePaths,
     /// /dev/sda, /dev/sda1.
     Scsi,
+    /// The same, on an AHCI controller.
+    Sata,
     /// /dev/mmcblk0, /dev/mmcblk0p1.
     Mmc,
 }
@@ -70,7 +72,7 @@ pub fn log(file: &Path) -> PathBuf {
 pub fn drive(qemu: &mut Command, file: &Path, bus: Bus, medium: Medium, block: BlockSize) {
     let name = match bus {
         Bus::Virtio => format!("virtio{}", qemu.get_args().filter(|argument| *argument == "-drive").count()),
-        Bus::Nvme | Bus::NvmePaths | Bus::Scsi | Bus::Mmc => "disk".to_owned(),
+        Bus::Nvme | Bus::NvmePaths | Bus::Scsi | Bus::Sata | Bus::Mmc => "disk".to_owned(),
     };
     let (name, bytes) = (name.as_str(), block.bytes());
     let sectors = format!("logical_block_size={bytes},physical_block_size={bytes}");
@@ -83,6 +85,7 @@ pub fn drive(qemu: &mut Command, file: &Path, bus: Bus, medium: Medium, block: B
             format!("nvme-ns,drive={name},bus=path,shared=on,{sectors}"),
         ],
         Bus::Scsi => vec!["virtio-scsi-pci".to_owned(), format!("scsi-hd,drive={name},{sectors}")],
+        Bus::Sata => vec!["ahci,id=sata".to_owned(), format!("ide-hd,drive={name},bus=sata.0,{sectors}")],
         Bus::Mmc => vec!["sdhci-pci".to_owned(), format!("sd-card,drive={name}")],
     };
     qemu.arg("-drive").arg(format!("{},format=raw,if=none,id={name}", medium.options(file, block)));

@@ -9,7 +9,9 @@ use tests::firmware::Firmware;
 use tests::guest::Machine;
 use tests::guest_disk::GuestDisk;
 use tests::guest_kit::{Board, Cargo, Kernel, Kit, Release};
-use tests::{tool, uki};
+use tests::guest_medium::{self, Bus, Medium};
+use tests::sim_disk::Event;
+use tests::{tool, uki, write_log};
 
 const BOARD: Board = Board {
     boot: "hand-over = \"kexec\"\nkernel = \"/boot/vmlinuz\"\ninitrd = \"/boot/initramfs\"\n",
@@ -181,4 +183,25 @@ fn a_large_kernel_is_read_checked_and_started() {
     assert!(bytes > 30_000_000, "only {bytes} bytes");
     let times = said.lines().find(|line| line.contains(", load ")).expect("the application says its times");
     eprintln!("\nresult: a kernel of {bytes} bytes: {}", times.trim_start_matches("updater: "));
+}
+
+/// The firmware's own flush of such a drive does nothing, and says that it has.
+#[test]
+fn a_sata_drive_is_flushed_between_the_copies_of_the_table() {
+    let kit = Kit::shared();
+    let disk = GuestDisk::provisioned(APPLICATION, &release("1.0", "off"));
+    disk.fill("esp", &esp(&kit.boot_application(&APPLICATION), 2));
+    let firmware = Some(Firmware::plain(&kit.path("sata.variables")));
+    let guest = Machine { firmware, bus: Bus::Sata, medium: Medium::Logged, ..Machine::default() }.start(&disk);
+    // Debian's cloud kernel has no driver for it, and goes no further.
+    guest.comes_up();
+    let said = guest.cut();
+    let word = |event: &Event| match event {
+        Event::Write(1, _) => "primary",
+        Event::Write(..) => "backup",
+        Event::Flush | Event::FailedFlush => "flush",
+    };
+    let events = write_log::events(&guest_medium::log(&disk.path()));
+    let words: Vec<&str> = events.iter().map(word).collect();
+    assert!(words.starts_with(&["backup", "backup", "flush", "primary", "flush"]), "{words:?}\n{said}");
 }
