@@ -86,7 +86,7 @@ impl Operands {
     fn partitions(&self, texts: &[[CString; 2]], specs: &[PartitionSpec<'_>]) -> Vec<Partition> {
         let partition = |(spec, [role, label]): (&PartitionSpec<'_>, &[CString; 2])| Partition {
             size: self.sizes[2],
-            slot: u8::try_from(spec.slot.index()).expect("few slots"),
+            slot: u8::try_from(spec.slot.index()).expect("few slots") + 1,
             control: u8::from(spec.duty == Duty::Control),
             reserved: [0; 2],
             type_guid: *spec.type_guid.as_bytes(),
@@ -179,7 +179,7 @@ fn call(
     };
     let mut slots = [blank; 3];
     let rules =
-        abi::Rules { size: 8, spent: slot & 1, mark_good: slot & 2, named: abi::NO_SLOT, last_resort: slot & 4 };
+        abi::Rules { size: 8, named: slot & 3, mark_good: slot >> 2 & 1, last_resort: slot >> 3 & 1, reserved: 0 };
     let starter =
         abi::Starter { size: size_of::<abi::Starter>() as u32, reserved: 0, context: null_mut(), start: Some(start) };
     let (mut to, mut image) = (vec![0_u64; 4096], 0_usize);

@@ -145,7 +145,16 @@ impl<'d, 'p, D: BlockIo> Device<'d, 'p, D> {
         Ok(Inspection { table, slots: room.slots.clone(), facts: room.facts.clone() })
     }
 
-    /// [`Device::inspect`] into `room`, for small stacks.
+    /// [`Device::inspect`] for small stacks: what is known of the slots, in `room`.
+    ///
+    /// # Errors
+    /// Those of [`Device::inspect`].
+    pub fn facts<'r>(&mut self, room: &'r mut Room<'p>) -> Result<&'r Facts<'p>, Error<D::Error>> {
+        self.look(room)?;
+        Ok(&room.facts)
+    }
+
+    /// [`Device::inspect`] into `room`.
     fn look(&mut self, room: &mut Room<'p>) -> Result<(), Error<D::Error>> {
         self.find_again(&mut room.slots)?;
         self.look_at_trailers(room)

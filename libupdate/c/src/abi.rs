@@ -14,8 +14,8 @@ pub use full::*;
 
 /// What `lu_abi` gives.
 pub const ABI: u32 = 1;
-/// No slot.
-pub const NO_SLOT: u8 = 255;
+/// No slot: what a struct of zeros says.
+pub const NO_SLOT: u8 = 0;
 /// Bytes of the text of an error, with its end.
 pub const TEXT_BYTES: usize = 160;
 /// Partitions of one board.
@@ -58,7 +58,7 @@ pub struct Disk {
 pub struct Partition {
     /// Bytes of this struct.
     pub size: u32,
-    /// The slot's number, 0 for `a`.
+    /// The slot's number, 1 for `a`.
     pub slot: u8,
     /// Not 0: the entry carries the slot's bits.
     pub control: u8,
@@ -124,6 +124,11 @@ pub struct Boot {
     pub tries_left: u8,
     /// Not 0: a copy of the table is damaged.
     pub needs_repair: u8,
+}
+
+impl Boot {
+    /// No slot boots.
+    pub const NONE: Self = Self { size: BOOT_SIZE, slot: NO_SLOT, kind: 0, tries_left: 0, needs_repair: 0 };
 }
 
 /// `struct lu_place`.

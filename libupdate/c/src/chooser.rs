@@ -3,10 +3,11 @@
 use heapless::Vec;
 use libupdate::boot::{Boot, Choice, Guard, Kind};
 use libupdate::device;
+use libupdate::error::Misuse;
 use libupdate::gpt::TriesLeft;
-use libupdate::gpt::write::Relocate;
+use libupdate::gpt::write::{BackupPlace, Relocate};
 use libupdate::inspect;
-use libupdate::slot::PartitionSpec;
+use libupdate::slot::{Duty, PartitionSpec};
 use libupdate::transition::Spent;
 use libupdate::{BlockIo, SlotId};
 
@@ -26,19 +27,46 @@ pub(crate) struct Board<'c> {
 
 impl<'c> Board<'c> {
     pub(crate) fn of(raw: &abi::Board, specs: Specs<'c>) -> Result<Self, Wrong> {
+        let each = |index: usize, spec: &PartitionSpec<'_>| {
+            let same = |other: &&PartitionSpec<'_>| {
+                let place = (other.type_guid, other.label) == (spec.type_guid, spec.label);
+                place || (other.slot, other.role) == (spec.slot, spec.role)
+            };
+            let controls = specs.iter().filter(|other| other.slot == spec.slot && other.duty == Duty::Control).count();
+            controls == 1 && specs.iter().take(index).find(same).is_none()
+        };
+        if raw.reserved != 0 || !specs.iter().enumerate().all(|(index, spec)| each(index, spec)) {
+            return Err(Wrong::Argument);
+        }
         let guard = TriesLeft::new(raw.guard).map(Guard::new).ok_or(Wrong::Argument)?;
         Ok(Self { specs, guard })
     }
 }
 
-/// A slot by its number.
+/// A slot by its number, from 1.
 pub(crate) fn slot(number: u8) -> Result<SlotId, Wrong> {
-    SlotId::from_index(number.into()).ok_or(Wrong::Argument)
+    number.checked_sub(1).and_then(|index| SlotId::from_index(index.into())).ok_or(Wrong::Argument)
+}
+
+/// A slot by its number, or none.
+#[cfg(feature = "full")]
+pub(crate) fn slot_or_none(number: u8) -> Result<Option<SlotId>, Wrong> {
+    if number == abi::NO_SLOT { Ok(None) } else { slot(number).map(Some) }
+}
+
+/// A choice of yes and no: what other numbers mean is left for later.
+#[cfg(feature = "full")]
+pub(crate) const fn yes(number: u8) -> Result<bool, Wrong> {
+    match number {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Wrong::Argument),
+    }
 }
 
 /// The number of a slot.
 pub(crate) fn number(slot: SlotId) -> u8 {
-    u8::try_from(slot.index()).unwrap_or(abi::NO_SLOT)
+    u8::try_from(slot.index()).map_or(abi::NO_SLOT, |index| index.saturating_add(1))
 }
 
 /// What [`choose`] is asked for.
@@ -68,7 +96,8 @@ pub(crate) fn choose(
         Want::Boot => {
             let chosen = device::choose_and_spend(disk, specs, *guard, memory)?;
             let Some(attempt) = chosen.attempt else { return nothing(out, chosen.needs_repair) };
-            let spent = if matches!(attempt.spent, Spent::Failed(_)) { NOT_SPENT } else { DONE };
+            let failed = chosen.passed_over.is_some() || matches!(attempt.spent, Spent::Failed(_));
+            let spent = if failed { NOT_SPENT } else { DONE };
             ((attempt.token.slot(), attempt.token.kind()), chosen.needs_repair, spent)
         }
     };
@@ -84,7 +113,7 @@ fn nothing(out: &mut abi::Boot, needs_repair: bool) -> Answer {
 }
 
 /// `enum lu_kind`, and the tries left.
-fn numbers(kind: Kind) -> (u8, u8) {
+pub(crate) const fn numbers(kind: Kind) -> (u8, u8) {
     match kind {
         Kind::Trial { left } => (1, left.get()),
         Kind::Counted { left } => (2, left.get()),
@@ -104,7 +133,7 @@ pub(crate) fn place(
     let (_, slots) = inspect::find(disk, &board.specs, memory)?;
     let partitions = &slots.get(slot).map_err(libupdate::Error::from)?.partitions;
     let Some(partition) = partitions.iter().find(|partition| partition.role == role) else {
-        return Err(libupdate::Error::from(libupdate::error::Rejected::NoSuchSlot { slot }).into());
+        return Err(libupdate::Error::from(Misuse::Role).into());
     };
     (out.entry, out.first_lba) = (partition.entry.get(), partition.extent.first().get());
     out.blocks = partition.extent.last().get().saturating_sub(out.first_lba).saturating_add(1);
@@ -123,10 +152,11 @@ pub(crate) fn mark_bad(disk: &mut Disk<'_>, board: &Board<'_>, slot: SlotId, mem
 
 /// Both copies of the table valid and equal.
 pub(crate) fn repair(disk: &mut Disk<'_>, memory: &mut [u8]) -> Answer {
-    Ok(device::repair(disk, Relocate::No, memory).map(|_| DONE)?)
+    let repair = device::repair(disk, Relocate::No, memory)?;
+    Ok(if matches!(repair.backup, BackupPlace::Nowhere(_)) { NOTHING } else { DONE })
 }
 
-/// Bytes of memory for every function of this part: a block of 4096 bytes, aligned.
+/// Bytes of memory for every function of this part: a block of 4096 bytes, aligned. `LU_CHOOSER_BYTES` of the header.
 pub(crate) const MEMORY: usize = 4096 + 64;
 
 /// The memory as the core takes it: whole blocks.

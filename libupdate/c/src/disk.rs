@@ -39,6 +39,9 @@ impl<'c> Disk<'c> {
             // A disk whose physical block is larger than what the core knows tears no less than one of 4096.
             bytes => BlockSize::new(bytes.min(4096)).filter(|physical| physical.bytes() >= block_size.bytes())?,
         };
+        if raw.reserved != 0 {
+            return None;
+        }
         let blocks = BlockCount::new(Some(raw.block_count).filter(|count| *count > 0)?);
         Some(Self { calls: calls::Disk::of(raw)?, block_size, physical, blocks })
     }

@@ -7,11 +7,12 @@ use core::num::NonZeroUsize;
 
 use embedded_io::{ErrorKind, ErrorType, Read, ReadExactError};
 use heapless::Vec;
-use libupdate::boot::{Detail, Reason, Setback};
+use libupdate::boot::{Detail, Reason, Setback, Step};
 use libupdate::bundle::{Anchors, PublicKey};
 use libupdate::device::{
     self, BootRules, Claim, Device, Ending, Marker, News, Note, OnGrown, Reach, Room, Sound, Spender, Start, Then, Work,
 };
+use libupdate::error::Misuse;
 use libupdate::gpt::TriesLeft;
 use libupdate::inspect::View;
 use libupdate::install::NoDecompressor;
@@ -26,8 +27,10 @@ use crate::chooser::{self, Board};
 use crate::disk::{Disk, Refused};
 use crate::ffi::calls;
 use crate::ffi::given;
-use crate::status::{Answer, DONE, Line, NOTHING, Wrong};
+use crate::status::{Answer, DONE, Fault, Line, NOTHING, Wrong};
 
+/// What the header promises of the next number, for memory that the compiler lays out.
+const _: () = assert!(MEMORY <= 52 << 10);
 /// Bytes of memory at least: state, keys, a piece of the table, a block of the image, and what alignment costs.
 pub(crate) const MEMORY: usize = size_of::<Room<'_>>() + size_of::<Anchors>() + 2 * 4096 + 4 * 64;
 
@@ -53,10 +56,7 @@ impl<'c, 'm> Open<'c, 'm> {
         let (scratch, data) = memory.split_at_mut_checked(4096).ok_or(Wrong::Memory)?;
         let whole = data.len().checked_div(4096).unwrap_or_default().saturating_mul(4096).min(512 << 10);
         let data = data.get_mut(..whole).filter(|data| !data.is_empty()).ok_or(Wrong::Memory)?;
-        let booted = match raw.booted {
-            abi::NO_SLOT => None,
-            number => Some(chooser::slot(number)?),
-        };
+        let booted = chooser::slot_or_none(raw.booted)?;
         let anchors = anchors.write(trusted(keys, raw.threshold)?);
         let view = View { compatible, specs: &board.specs, anchors, booted, compression: Compression::None };
         let tries = TriesLeft::new(raw.tries).filter(|tries| tries.get() > 0).ok_or(Wrong::Argument)?;
@@ -183,13 +183,10 @@ pub(crate) fn install(
 fn wishes(raw: &abi::Request) -> Result<device::Request, Wrong> {
     const KNOWN: u8 = 0b1111;
     let flag = |bit: u8| raw.flags & bit != 0;
-    if raw.flags & !KNOWN != 0 {
+    if raw.flags & !KNOWN != 0 || raw.reserved != [0; 2] {
         return Err(Wrong::Argument);
     }
-    let slot = match raw.slot {
-        abi::NO_SLOT => None,
-        number => Some(chooser::slot(number)?),
-    };
+    let slot = chooser::slot_or_none(raw.slot)?;
     let downgrade = if flag(4) { Downgrade::Allow } else { Downgrade::Refuse };
     let failed_before = if flag(8) { FailedBefore::Retry } else { FailedBefore::Refuse };
     Ok(device::Request {
@@ -215,19 +212,27 @@ pub(crate) fn verify(
     image_len: &mut usize,
 ) -> Answer {
     let (mut device, room, _) = open.device();
-    *image_len = device.load(slot, role, to, room, &mut SoftHasher)?;
+    match device.load(slot, role, to, room, &mut SoftHasher) {
+        Ok(len) => *image_len = len,
+        Err(error) => return Err(too_small(error, image_len)),
+    }
     Ok(DONE)
+}
+
+/// A failure; with memory that is too small the caller hears how much it takes.
+fn too_small(error: Error<Refused>, image_len: &mut usize) -> Fault {
+    *image_len = if let Error::Misuse(Misuse::Buffer { needed, .. }) = error { needed } else { 0 };
+    error.into()
 }
 
 /// What every slot is.
 pub(crate) fn status(open: &mut Open<'_, '_>, out: &mut [abi::SlotStatus]) -> Answer {
     let (mut device, room, _) = open.device();
-    let inspection = device.inspect(room)?;
-    let slots = &inspection.facts.slots;
+    let slots = &device.facts(room)?.slots;
     for (at, out) in out.iter_mut().enumerate() {
         (out.slot, out.state, out.priority, out.tries_left, out.rollback_index) = (abi::NO_SLOT, 0, 0, 0, 0);
         version(&mut out.version, "");
-        let Some(slot) = slots.get(at) else { continue };
+        let Some(slot) = slots.iter().find(|slot| slot.slot.index() == at) else { continue };
         out.slot = chooser::number(slot.slot);
         out.state = state(slot.state);
         (out.priority, out.tries_left) = (slot.bits.priority.get(), slot.bits.tries_left.get());
@@ -273,10 +278,21 @@ type Load<'l> = dyn FnMut(&str, &mut [u8]) -> Result<usize, Error<Refused>> + 'l
 pub(crate) struct Loader<'l> {
     load: &'l mut Load<'l>,
     bytes: &'l dyn Fn(&str) -> Option<usize>,
+    memory: (usize, usize),
     failed: Option<Setback>,
 }
 
 impl Loader<'_> {
+    /// Forgets how an earlier load ended: only the last one says why a start failed.
+    pub(crate) fn begin(&mut self) {
+        self.failed = None;
+    }
+
+    /// Where the memory of the boot is, which no image may be read into.
+    pub(crate) const fn memory(&self) -> (usize, usize) {
+        self.memory
+    }
+
     /// Reads a payload into memory and checks it there.
     pub(crate) fn load(&mut self, role: &str, to: &mut [u8], image_len: &mut usize) -> Answer {
         match (self.load)(role, to) {
@@ -285,9 +301,11 @@ impl Loader<'_> {
                 Ok(DONE)
             }
             Err(error) => {
-                let reason = if let Error::Medium(_) = error { Reason::UNREADABLE } else { Reason::CORRUPTION };
-                self.failed = Some(Setback::new(reason, error));
-                Err(error.into())
+                // What the caller did wrong says nothing about the slot.
+                if matches!(error, Error::Medium(_) | Error::Slot(_)) {
+                    self.failed = Some(Setback::damage(error));
+                }
+                Err(too_small(error, image_len))
             }
         }
     }
@@ -300,13 +318,18 @@ impl Loader<'_> {
 
 /// Starts slots through a callback.
 struct Callback<'c> {
-    raw: &'c abi::Starter,
+    starter: calls::Starter<'c>,
+    memory: (usize, usize),
+    marks: bool,
     hearer: Hearer<'c>,
 }
 
 impl Observer for Callback<'_> {
+    /// A boot cannot be stopped: what would boot then?
     fn progress(&mut self, progress: Progress) -> Flow {
-        self.hearer.progress(progress)
+        match self.hearer.progress(progress) {
+            Flow::Continue | Flow::Stop => Flow::Continue,
+        }
     }
 }
 
@@ -320,52 +343,53 @@ impl device::Starter<Disk<'_>> for Callback<'_> {
     type Started = abi::Boot;
 
     fn start(&mut self, disk: &mut Disk<'_>, sound: &Sound<'_>) -> Result<Start<abi::Boot>, Setback> {
-        let boot = abi::Boot {
-            size: abi::BOOT_SIZE,
-            slot: chooser::number(sound.slot.id),
-            kind: if sound.step.is_trial() { 1 } else { 2 },
-            tries_left: sound.tries_left.get(),
-            needs_repair: 0,
+        let kind = match &sound.step {
+            Step::Chosen(boot) => chooser::numbers(boot.kind).0,
+            step if step.is_trial() => 1,
+            Step::Named(_) => 3,
+            Step::LastResort(_) => 4,
         };
+        let (slot, tries_left) = (chooser::number(sound.slot.id), sound.tries_left.get());
+        let boot = abi::Boot { slot, kind, tries_left, ..abi::Boot::NONE };
         let mut load = |role: &str, to: &mut [u8]| sound.load(disk, role, to, &mut SoftHasher);
         let bytes = |role: &str| sound.load_bytes(role);
-        let mut loader = Loader { load: &mut load, bytes: &bytes, failed: None };
-        match calls::start(self.raw, &mut loader, &boot) {
-            Some(0) => Ok(Start::Kernel(boot)),
+        let mut loader = Loader { load: &mut load, bytes: &bytes, memory: self.memory, failed: None };
+        match self.starter.start(&mut loader, &boot) {
+            0 if self.marks => Ok(Start::System(boot)),
+            0 => Ok(Start::Kernel(boot)),
             answer => Err(loader.failed.take().unwrap_or_else(|| not_started(answer))),
         }
     }
 }
 
-fn not_started(answer: Option<i32>) -> Setback {
-    match answer {
-        None => Setback::new(Reason::NO_INIT, "there is no callback that starts it"),
-        Some(answer) => Setback::new(Reason::NO_INIT, format_args!("the start gave {answer}")),
-    }
+/// What the caller lacks is no fault of the slot, which may be tried again: its disk, its memory, its arguments.
+fn not_started(answer: i32) -> Setback {
+    let reason = if matches!(answer, -3..=-1) { Reason::UNREADABLE } else { Reason::KERNEL };
+    Setback::new(reason, format_args!("the start gave {answer}"))
 }
 
 /// The whole boot.
 pub(crate) fn boot(
     open: &mut Open<'_, '_>,
     rules: &abi::Rules,
-    raw: &abi::Starter,
+    (starter, memory): (calls::Starter<'_>, (usize, usize)),
     hearer: Hearer<'_>,
     out: &mut abi::Boot,
 ) -> Answer {
-    let named = match rules.named {
-        abi::NO_SLOT => None,
-        number => Some(chooser::slot(number)?),
-    };
+    let (named, marks) = (chooser::slot_or_none(rules.named)?, chooser::yes(rules.mark_good)?);
+    if rules.reserved != 0 {
+        return Err(Wrong::Argument.into());
+    }
     let rules = BootRules {
-        spender: if rules.spent == 0 { Spender::ThisBoot } else { Spender::BootLoader },
-        marker: if rules.mark_good == 0 { Marker::System } else { Marker::ThisBoot },
+        spender: if named.is_none() { Spender::ThisBoot } else { Spender::BootLoader },
+        marker: if marks { Marker::ThisBoot } else { Marker::System },
         named,
-        last_resort: rules.last_resort != 0,
+        last_resort: chooser::yes(rules.last_resort)?,
         whole: None,
     };
     let (mut device, room, data) = open.device();
     let mut work = Work { data, carried: &mut [], hasher: &mut SoftHasher, decompressor: &mut NoDecompressor };
-    let mut starter = Callback { raw, hearer };
+    let mut starter = Callback { starter, memory, marks, hearer };
     match device.boot(&rules, room, &mut work, &mut starter)? {
         None => Ok(NOTHING),
         Some(booted) => {

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 use core::fmt::{self, Write as _};
 
 use libupdate::Error;
-use libupdate::error::Medium;
+use libupdate::error::{Medium, Misuse};
 
 use crate::abi::{Failure, TEXT_BYTES};
 use crate::disk::Refused;
@@ -22,9 +22,9 @@ const TEXTS: [(i32, &CStr); 14] = [
     (NOTHING, c"nothing to do, or no slot boots"),
     (NOT_SPENT, c"a good slot boots, but its try could not be spent: look at the disk"),
     (-1, c"an argument is null, out of its range, or a struct has another size: mend the caller"),
-    (-2, c"the memory is too small: lu_memory says how much is needed"),
+    (-2, c"the memory is too small: lu_chooser_memory, lu_full_memory and lu_load_memory say how much is needed"),
     (-3, c"the disk failed, or does not keep what is written: replace it"),
-    (-4, c"the partition table is not usable: repair or provision the disk"),
+    (-4, c"the partition table cannot be read, is not usable, or changed meanwhile: try again, then repair it"),
     (-5, c"the bundle is damaged or not authentic: fetch another one"),
     (-6, c"what a slot holds is damaged or not authentic: install again"),
     (-7, c"policy refuses"),
@@ -71,7 +71,11 @@ impl Fault {
         match self {
             Self::Caller(Wrong::Argument) => -1,
             Self::Caller(Wrong::Memory) => -2,
+            Self::Core(Error::Misuse(Misuse::Buffer { .. })) => -2,
+            Self::Core(Error::Misuse(Misuse::Role)) => -11,
             Self::Core(Error::Misuse(_)) => -1,
+            // It says nothing about the slot.
+            Self::Core(Error::Slot(kind)) if kind.is_unreadable() => -3,
             Self::Core(Error::Medium(_)) => -3,
             Self::Core(Error::Table(_)) => -4,
             Self::Core(Error::Bundle(_)) => -5,

@@ -9,6 +9,10 @@ use libupdate_c::abi::{self, Board, Boot, Disk, Failure, Partition};
 use libupdate_c::ffi::exports::*;
 use libupdate_c::ffi::exports_full::*;
 
+#[expect(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "small numbers of its own")]
+#[path = "../../examples/made/table.rs"]
+mod table;
+
 const ARGUMENT: i32 = -1;
 const MEMORY: i32 = -2;
 const DISK: i32 = -3;
@@ -72,7 +76,7 @@ impl Given {
             key_count: 0,
             threshold: 0,
         };
-        let partitions = [partition(0, c"root-a"), partition(1, c"root-b")];
+        let partitions = [partition(1, c"root-a"), partition(2, c"root-b")];
         Self { disk, partitions, board, memory: vec![0; 1 << 14] }
     }
 
@@ -91,8 +95,8 @@ impl Given {
             [
                 lu_choose(&self.disk, &self.board, memory, len, &mut boot, &mut failure),
                 lu_choose_and_spend(&self.disk, &self.board, memory, len, &mut boot, null_mut()),
-                lu_mark_good(&self.disk, &self.board, 0, memory, len, null_mut()),
-                lu_mark_bad(&self.disk, &self.board, 0, memory, len, null_mut()),
+                lu_mark_good(&self.disk, &self.board, 1, memory, len, null_mut()),
+                lu_mark_bad(&self.disk, &self.board, 1, memory, len, null_mut()),
             ]
         };
         assert_eq!(answers, [answers[0]; 4]);
@@ -122,7 +126,7 @@ fn a_struct_of_another_size_is_refused() {
 #[test]
 fn values_out_of_their_range_are_refused() {
     static LONG: [u8; 300] = [b'x'; 300];
-    let wrong: [fn(&mut Given); 14] = [
+    let wrong: [fn(&mut Given); 22] = [
         |given| given.disk.read = None,
         |given| given.disk.write = None,
         |given| given.disk.flush = None,
@@ -133,10 +137,18 @@ fn values_out_of_their_range_are_refused() {
         |given| given.board.guard = 16,
         |given| given.board.partition_count = 0,
         |given| given.board.partition_count = usize::MAX,
-        |given| given.partitions[0].slot = 8,
+        |given| given.partitions[0].slot = 9,
         |given| given.partitions[0].label = null(),
         |given| given.partitions[0].role = c"\xff".as_ptr(),
         |given| given.partitions[0].label = LONG.as_ptr().cast(),
+        |given| given.partitions[0].slot = abi::NO_SLOT,
+        |given| given.partitions[0].reserved = [0, 1],
+        |given| given.partitions[0].control = 2,
+        |given| given.partitions[1].control = 0,
+        |given| given.partitions[1].slot = 1,
+        |given| given.partitions[1].label = given.partitions[0].label,
+        |given| given.board.reserved = 1,
+        |given| given.disk.reserved = 1,
     ];
     for (at, wrong) in wrong.iter().enumerate() {
         let mut given = Given::new();
@@ -202,4 +214,71 @@ fn a_disk_that_fails_says_what_its_callback_gave() {
     // SAFETY: as in `answer`.
     let answer = unsafe { lu_choose(&given.disk, &given.board, memory, len, &mut boot, &mut failure) };
     assert_eq!((answer, failure.cause), (DISK, -71));
+}
+
+/// A start is asked for before anything is written, and pieces of memory with something in common are refused.
+#[test]
+fn what_would_be_noticed_too_late_is_refused_first() {
+    let mut given = Given::new();
+    given.board.partitions = given.partitions.as_ptr();
+    let (memory, len) = (given.memory.as_mut_ptr().cast::<c_void>(), size_of_val(&given.memory[..]));
+    let rules = abi::Rules { size: 8, named: 0, mark_good: 0, last_resort: 0, reserved: 0 };
+    let size = size_of::<abi::Starter>() as u32;
+    let starter = abi::Starter { size, reserved: 0, context: null_mut(), start: None };
+    let mut boot = Boot { slot: 7, ..Boot::NONE };
+    let mut image = 9;
+    // SAFETY: as in `answer`.
+    unsafe {
+        let (disk, board) = (&given.disk, &given.board);
+        assert_eq!(lu_boot(disk, board, &rules, &starter, null(), memory, len, &mut boot, null_mut()), ARGUMENT);
+        assert_eq!(boot.slot, abi::NO_SLOT);
+        let to = memory.byte_add(len - 4096);
+        let role = c"root".as_ptr();
+        assert_eq!(lu_verify(disk, board, 1, role, memory, len, to, 8192, &mut image, null_mut()), ARGUMENT);
+        assert_eq!(lu_verify(disk, board, 0, role, memory, 64, to, 4096, &mut image, null_mut()), ARGUMENT);
+    }
+}
+
+unsafe extern "C" fn read_slice(context: *mut c_void, lba: u64, blocks: u32, to: *mut c_void) -> i32 {
+    // SAFETY: the context is the slice of the test, and the core reads within the disk's blocks, into memory of this size.
+    unsafe {
+        let memory = &*context.cast::<Vec<u8>>();
+        let (start, len) = (lba as usize * 512, blocks as usize * 512);
+        to.cast::<u8>().copy_from_nonoverlapping(memory[start..start + len].as_ptr(), len);
+    }
+    0
+}
+unsafe extern "C" fn worn(_: *mut c_void, _: u64, _: u32, _: *const c_void) -> i32 {
+    -30
+}
+
+/// A worn disk with an update that is armed: the trial must not boot, and the good slot does.
+#[test]
+fn a_disk_that_takes_no_writes_boots_its_good_slot() {
+    let mut given = Given::new();
+    let type_guid = libupdate::gpt::Guid::new([7; 16]);
+    let [a, b] = [(libupdate::SlotId::A, "root-a"), (libupdate::SlotId::B, "root-b")].map(|(slot, label)| {
+        let duty = libupdate::slot::Duty::Control;
+        libupdate::slot::PartitionSpec { slot, role: "root", label, type_guid, duty }
+    });
+    let mut bytes = table::disk(&[(a, table::GOOD), (b, table::TRIAL)]).unwrap();
+    given.disk.block_count = (bytes.len() / 512) as u64;
+    given.disk.context = (&raw mut bytes).cast();
+    given.disk.read = Some(read_slice);
+    given.disk.write = Some(worn);
+    given.board.partitions = given.partitions.as_ptr();
+    let (memory, len) = (given.memory.as_mut_ptr().cast(), size_of_val(&given.memory[..]));
+    let mut boot = Boot::NONE;
+    // SAFETY: as in `answer`.
+    unsafe {
+        assert_eq!(lu_choose(&given.disk, &given.board, memory, len, &mut boot, null_mut()), 0);
+        assert_eq!(boot.slot, 2);
+        assert_eq!(lu_choose_and_spend(&given.disk, &given.board, memory, len, &mut boot, null_mut()), 2);
+        assert_eq!(boot.slot, 1);
+        // Without a good one nothing may boot.
+        given.board.partition_count = 1;
+        given.board.partitions = &given.partitions[1];
+        assert_eq!(lu_choose_and_spend(&given.disk, &given.board, memory, len, &mut boot, null_mut()), DISK);
+        assert_eq!(boot.slot, abi::NO_SLOT);
+    }
 }

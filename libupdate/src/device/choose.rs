@@ -27,6 +27,8 @@ pub struct Next {
 pub struct Chosen<E> {
     /// The slot to boot, with its try spent; `None` if no slot is bootable.
     pub attempt: Option<Attempt<E>>,
+    /// The first slot of the boot order, if its try could not be spent and another one boots.
+    pub passed_over: Option<SlotId>,
     /// Whether a copy of the table is damaged: a repair mends it.
     pub needs_repair: bool,
 }
@@ -106,40 +108,52 @@ pub fn choose_only<D: BlockIo>(
     guard: Guard,
     scratch: &mut [u8],
 ) -> Result<(Choice, bool), Error<D::Error>> {
-    chosen(disk, specs, guard, scratch)
+    let (order, needs_repair) = order(disk, specs, guard, scratch)?;
+    Ok((order.first().map_or(Choice::Nothing, |boot| Choice::Boot(*boot)), needs_repair))
 }
 
 /// The least a boot loader does, with no keys and 4 KiB of memory: read both copies of the table, choose the slot, spend its try. What it
-/// starts then checks the slot.
+/// starts then checks the slot. A slot on trial whose try cannot be spent does not boot, and the next one has its turn: a disk that takes no
+/// writes any more still boots its good slot.
 ///
 /// # Durability
-/// One commit: [`transition::spend_try`].
+/// One commit: [`transition::spend_try`]; one more for each slot that is passed over.
 /// # Errors
-/// [`Error::Table`], [`Error::Medium`]; those of [`transition::spend_try`]: then the slot on trial must not boot.
+/// [`Error::Table`], [`Error::Medium`]; if no slot is left, that of the first one's try.
 pub fn choose_and_spend<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
     guard: Guard,
     scratch: &mut [u8],
 ) -> Result<Chosen<D::Error>, Error<D::Error>> {
-    let (choice, needs_repair) = chosen(disk, specs, guard, scratch)?;
-    let attempt = match choice {
-        Choice::Nothing => None,
-        Choice::Boot(boot) => Some(transition::spend_try(disk, specs, &boot, scratch)?),
-    };
-    Ok(Chosen { attempt, needs_repair })
+    let (order, needs_repair) = order(disk, specs, guard, scratch)?;
+    let mut refused = None;
+    for boot in &order {
+        match transition::spend_try(disk, specs, boot, scratch) {
+            Ok(attempt) => {
+                let passed_over = refused.map(|(slot, _)| slot);
+                return Ok(Chosen { attempt: Some(attempt), passed_over, needs_repair });
+            }
+            Err(error) => refused = refused.or(Some((boot.candidate.slot, error))),
+        }
+    }
+    match refused {
+        None => Ok(Chosen { attempt: None, passed_over: None, needs_repair }),
+        Some((_, error)) => Err(error),
+    }
 }
 
 // Not inlined: the slots are gone before the try is spent.
 #[inline(never)]
-fn chosen<D: BlockIo>(
+fn order<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
     guard: Guard,
     scratch: &mut [u8],
-) -> Result<(Choice, bool), Error<D::Error>> {
+) -> Result<(Vec<Boot, SLOTS>, bool), Error<D::Error>> {
     let mut slots = SlotTable::empty();
     let table = inspect::find_into(disk, specs, &mut slots, scratch)?;
-    let damaged = [table.primary(), table.backup()].iter().any(|copy| copy.state() != CopyState::Valid);
-    Ok((boot::choose(&boot::candidates(&slots), guard), damaged))
+    let sound = |state| matches!(state, CopyState::Valid | CopyState::Ignored);
+    let damaged = !(sound(table.primary().state()) && sound(table.backup().state()));
+    Ok((boot::order(&boot::candidates(&slots), guard), damaged))
 }

@@ -6,8 +6,10 @@
 //! ```
 
 use super::{Device, Room};
+use crate::boot::unfit;
 use crate::bundle::Verified;
-use crate::error::{Corrupt, Error, Medium, Misuse, Rule};
+use crate::error::{Corrupt, Error, Medium, Misuse, Rejected, Rule};
+use crate::gpt::Successful;
 use crate::inspect::{self, SlotTrailer};
 use crate::install::progress::Silent;
 use crate::install::{self, Buffers};
@@ -24,12 +26,12 @@ const SCRATCH: usize = 4 * BLOCK_BYTES;
 const PIECE: usize = 1 << 20;
 
 impl<'p, D: BlockIo> Device<'_, 'p, D> {
-    /// Authenticates what a slot holds, reads the payload of a role into memory, and checks every byte of it there. For a boot loader that
+    /// Authenticates what a slot holds, holds a slot on trial to the floor of its rollback index, reads the payload of a role into memory, and checks every byte of it there. For a boot loader that
     /// has chosen, and spent the try before. Gives the bytes of the image, at the front of `to`.
     ///
     /// # Errors
-    /// [`Error::Slot`] names the rule of the trailer, or the block that is wrong; [`Misuse::Role`], [`Misuse::Buffer`] for `to`;
-    /// [`Error::Medium`]. What is in `to` then must not be used.
+    /// [`Error::Slot`] names the rule of the trailer, or the block that is wrong; [`Rejected::RollbackIndex`] for a slot on trial that is older
+    /// than every good one; [`Misuse::Role`], [`Misuse::Buffer`] for `to`; [`Error::Medium`]. What is in `to` then must not be used.
     pub fn load<H: BlockHasher>(
         &mut self,
         slot: SlotId,
@@ -38,11 +40,17 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         room: &mut Room<'p>,
         hasher: &mut H,
     ) -> Result<usize, Error<D::Error>> {
-        let Room { slots, trailer, block, page, .. } = room;
-        self.find_again(slots)?;
+        self.look(room)?;
+        let Room { slots, facts, trailer, block, page, .. } = room;
         let place = slots.get(slot)?;
         match inspect::trailer(self.disk, place, &self.board.view, trailer, [&mut *block, &mut *page])? {
-            SlotTrailer::Valid(verified, extents) => payload(self.disk, (&verified, &extents), role, to, hasher),
+            SlotTrailer::Valid(verified, extents) => {
+                let (found, floor) = (verified.manifest().rollback_index(), facts.lowest_index_beside(slot));
+                if place.bits().successful == Successful::No && unfit::above(found, floor).is_err() {
+                    return Err(Rejected::RollbackIndex { found, floor }.into());
+                }
+                payload(self.disk, (&verified, &extents), role, to, hasher)
+            }
             SlotTrailer::NotAuthentic(kind) => Err(Error::Slot(kind)),
             SlotTrailer::Nothing | SlotTrailer::Mark(_) => Err(Error::Slot(Corrupt(Rule::TrailerMissing))),
         }

@@ -18,6 +18,12 @@ impl Corrupt {
         self.0.name()
     }
 
+    /// Whether the bytes could not be read, which says nothing about the slot: a matter of the disk.
+    #[must_use]
+    pub const fn is_unreadable(&self) -> bool {
+        matches!(self.0, Rule::TrailerUnreadable)
+    }
+
     /// Whether the bytes are of a hash tree or its superblock.
     pub(crate) const fn is_of_the_tree(&self) -> bool {
         matches!(self.0, Rule::HashBlock { .. } | Rule::Superblock(_))

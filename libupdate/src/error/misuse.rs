@@ -20,7 +20,7 @@ pub enum Misuse {
         /// Number of the entry, from 1.
         entry: u32,
     },
-    /// A payload that the bundle does not have.
+    /// A role that the slot has no payload or no partition for.
     Role,
     /// More entries to be changed at once than there can be slots.
     TooManyEdits,
@@ -40,7 +40,7 @@ impl fmt::Display for Misuse {
         match self {
             Self::Buffer { needed, got } => write!(f, "a buffer of {got} bytes where {needed} are needed"),
             Self::NoSuchEntry { entry } => write!(f, "the GPT has no entry {entry}"),
-            Self::Role => f.write_str("the bundle has no payload of this role"),
+            Self::Role => f.write_str("the slot has nothing of this role"),
             Self::TooManyEdits => f.write_str("more GPT entries to change at once than a device has slots"),
             Self::OutsidePartition { offset, len, size } => {
                 write!(f, "an access of {len} bytes at {offset} leaves the partition of {size} or splits a block")

@@ -1,6 +1,7 @@
 //! libupdate for C: its example, compiled with the header and the archive that `libupdate/c/build install` puts into a folder, lives
 //! a device's life under valgrind, on a disk that the program provisioned; the program says what became of it.
 
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -19,14 +20,22 @@ struct Life {
 
 impl Life {
     fn new() -> Self {
+        Self::with_index("1")
+    }
+
+    /// Every release has this rollback index, and the same key signs it in each life.
+    fn with_index(index: &str) -> Self {
         let life = Self { folder: tempfile::tempdir().unwrap() };
-        Cli::new(&["keygen", "--out", &life.text(""), "--name", "maker"]).run().exits(Exit::Done);
+        for name in ["maker.key", "maker.pub"] {
+            std::fs::copy(keys().join(name), life.path(name)).unwrap();
+        }
         for (version, salt) in [("1.0", 1), ("2.0", 2), ("3.0", 3)] {
             let image: Vec<u8> = (0..700_000_u32).map(|at| u8::try_from((at / 97 + salt) % 251).unwrap()).collect();
             std::fs::write(life.path("image"), image).unwrap();
             let output = life.text(version);
             Cli::new(&["bundle", "create", "--quiet", "--image", &life.text("image"), "--version", version])
                 .and(&["--compatible", "qemu-x86_64", "--key", &life.text("maker.key"), "--compression", "none"])
+                .and(&["--rollback-index", index])
                 .and(&["-o", &output])
                 .run()
                 .exits(Exit::Done);
@@ -91,11 +100,30 @@ impl Life {
         assert!(!done && said.contains(says), "{words:?}: {said}");
     }
 
+    /// Where a partition of the disk begins.
+    fn first_byte(&self, partition: u32, disk: &str) -> u64 {
+        let table = tool::run("sgdisk", &["-i", &partition.to_string(), &self.text(disk)]);
+        let first = table.lines().find_map(|line| line.strip_prefix("First sector: ")).expect("sgdisk says where");
+        first.split(' ').next().unwrap().parse::<u64>().unwrap() * 512
+    }
+
     fn flip(&self, file: &str, at: u64) {
         let mut bytes = std::fs::read(self.path(file)).unwrap();
         bytes[usize::try_from(at).unwrap()] ^= 1;
         std::fs::write(self.path(file), bytes).unwrap();
     }
+}
+
+/// The folder with the maker's keys.
+fn keys() -> &'static Path {
+    static KEYS: OnceLock<tempfile::TempDir> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().to_str().unwrap();
+        Cli::new(&["keygen", "--out", out, "--name", "maker"]).run().exits(Exit::Done);
+        folder
+    })
+    .path()
 }
 
 /// Where header, archives and the file of pkg-config are.
@@ -142,6 +170,8 @@ fn a_device_lives_its_life_in_c() {
     life.does(&["install", "2.0", "a"], "phase 4");
     life.does(&["boot"], "slot b: 700000 bytes are checked, in memory");
     assert_eq!(life.slot(1), ("trial".into(), 2, 2));
+    life.does(&["verify", "b"], "700000 bytes are authentic");
+    life.refuses(&["verify", "c"], "-11: ");
     life.does(&["good", "b"], "");
     assert_eq!(life.slot(1), ("good".into(), 2, 3));
     life.updater(&["verify", "--slot", "b"]);
@@ -160,10 +190,27 @@ fn a_trial_falls_back_in_c() {
     life.refuses(&["bad", "a"], "-7: policy refuses: no slot beside a is good");
     // A new one whose image is damaged after it was read back: it never starts, and is failed at once.
     life.does(&["install", "3.0", "a"], "3.0 is in slot b");
-    let table = tool::run("sgdisk", &["-i", "2", &life.text("disk")]);
-    let first = table.lines().find_map(|line| line.strip_prefix("First sector: ")).expect("sgdisk says where");
-    let first: u64 = first.split(' ').next().unwrap().parse().unwrap();
-    life.flip("disk", first * 512 + 600_000);
+    life.flip("disk", life.first_byte(2, "disk") + 600_000);
+    life.refuses(&["verify", "b"], "-6: ");
+    life.does(&["boot"], "slot a starts");
+    assert_eq!(life.slot(1).0, "failed");
+}
+
+/// An attacker with the disk puts an older release, signed as it is, where a newer one is on trial.
+#[test]
+fn an_older_release_on_trial_is_refused_in_c() {
+    let (old, life) = (Life::with_index("0"), Life::with_index("9"));
+    life.does(&["install", "2.0", "a"], "2.0 is in slot b");
+    let pieces = [(0, 2 << 20), ((512 << 20) - (1 << 20), 1 << 20)];
+    let [from, to] = [old.first_byte(1, "disk"), life.first_byte(2, "disk")];
+    let source = std::fs::File::open(old.path("disk")).unwrap();
+    let disk = std::fs::File::options().write(true).open(life.path("disk")).unwrap();
+    for (at, len) in pieces {
+        let mut bytes = vec![0; len];
+        source.read_exact_at(&mut bytes, from + at).unwrap();
+        disk.write_all_at(&bytes, to + at).unwrap();
+    }
+    life.refuses(&["verify", "b"], "-7: policy refuses: rollback index 0 is below the floor 9");
     life.does(&["boot"], "slot a starts");
     assert_eq!(life.slot(1).0, "failed");
 }
@@ -176,7 +223,7 @@ fn what_is_wrong_has_its_number() {
     std::fs::write(life.path("key.der"), [0; 91]).unwrap();
     life.refuses(&["status"], "-1: an argument is null, out of its range, or a struct has another size");
     std::fs::write(life.path("disk"), vec![0; 8 << 20]).unwrap();
-    life.refuses(&["choose"], "-4: the partition table is not usable");
+    life.refuses(&["choose"], "-4: the partition table cannot be read, is not usable, or changed meanwhile");
 }
 
 #[test]

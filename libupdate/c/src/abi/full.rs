@@ -111,14 +111,14 @@ pub struct SlotStatus {
 pub struct Rules {
     /// Bytes of this struct.
     pub size: u32,
-    /// Not 0: who started this has spent the try.
-    pub spent: u8,
-    /// Not 0: a trial is good as soon as it starts.
-    pub mark_good: u8,
-    /// The only slot to try, or `NO_SLOT`.
+    /// The slot that who started this has chosen, and spent a try of; or `NO_SLOT`.
     pub named: u8,
-    /// Not 0: if no slot boots, every block of each is read, and the first that is right starts.
+    /// 1: a trial is good as soon as it starts.
+    pub mark_good: u8,
+    /// 1: if no slot boots, every block of each is read, and the first that is right starts.
     pub last_resort: u8,
+    /// 0.
+    pub reserved: u8,
 }
 
 /// `struct lu_starter`.
@@ -144,6 +144,6 @@ const _: () = {
     assert!(offset_of!(Request, confirm_within) == 8 && size_of::<Request>() == 12);
     assert!(offset_of!(Installed, kept) == 8 && offset_of!(Installed, version) == 24 && size_of::<Installed>() == 96);
     assert!(offset_of!(SlotStatus, rollback_index) == 8 && offset_of!(SlotStatus, version) == 16);
-    assert!(size_of::<SlotStatus>() == 88 && size_of::<Rules>() == 8 && offset_of!(Rules, last_resort) == 7);
+    assert!(size_of::<SlotStatus>() == 88 && size_of::<Rules>() == 8 && offset_of!(Rules, last_resort) == 6);
     assert!(offset_of!(Starter, start) == 8 + P && size_of::<Starter>() == 8 + 2 * P);
 };

@@ -44,7 +44,7 @@ impl<'c> Disk<'c> {
 }
 
 #[cfg(feature = "full")]
-pub(crate) use full::{Listener, Source, start};
+pub(crate) use full::{Listener, Source, Starter};
 
 #[cfg(feature = "full")]
 mod full {
@@ -66,12 +66,16 @@ mod full {
             Some(Self { raw, read: raw.read? })
         }
 
-        /// Reads; a number that is not 0, or how many bytes came, which is never more than there is room for.
+        /// Reads; how many bytes came, or a number that is not 0: also where more came than there was room for.
         pub(crate) fn read(&mut self, to: &mut [u8]) -> Result<usize, i32> {
             let mut got = 0;
             // SAFETY: by the header's contract the callback writes at most `to.len()` bytes from the pointer on, and their number.
             let answer = unsafe { (self.read)(self.raw.context, to.as_mut_ptr().cast(), to.len(), &raw mut got) };
-            if answer == 0 { Ok(got.min(to.len())) } else { Err(answer) }
+            match answer {
+                0 if got <= to.len() => Ok(got),
+                0 => Err(i32::MIN),
+                failed => Err(failed),
+            }
         }
 
         /// Seeks forward; `None` if it cannot.
@@ -101,11 +105,25 @@ mod full {
         }
     }
 
-    /// Starts a slot. `None` if there is no callback for it.
-    pub(crate) fn start(raw: &abi::Starter, loader: &mut Loader<'_>, boot: &abi::Boot) -> Option<i32> {
-        let sound = (&raw mut *loader).cast::<c_void>();
-        // SAFETY: the callback may hand `sound` to `lu_load` while it runs, and to nobody afterwards: the header says so. `lu_load` makes the
-        // only use of it then, as `loader` is borrowed here.
-        raw.start.map(|start| unsafe { start(raw.context, sound, boot) })
+    /// The callback that starts slots.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Starter<'c> {
+        raw: &'c abi::Starter,
+        start: abi::Start,
+    }
+
+    impl<'c> Starter<'c> {
+        /// `None` if there is none.
+        pub(crate) fn of(raw: &'c abi::Starter) -> Option<Self> {
+            Some(Self { raw, start: raw.start? })
+        }
+
+        /// Starts a slot.
+        pub(crate) fn start(&self, loader: &mut Loader<'_>, boot: &abi::Boot) -> i32 {
+            let sound = (&raw mut *loader).cast::<c_void>();
+            // SAFETY: the callback may hand `sound` to `lu_load` while it runs, and to nobody afterwards: the header says so. `lu_load` makes
+            // the only use of it then, as `loader` is borrowed here.
+            unsafe { (self.start)(self.raw.context, sound, boot) }
+        }
     }
 }

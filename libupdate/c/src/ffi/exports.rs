@@ -62,6 +62,9 @@ pub(super) unsafe fn specs<'c>(board: &abi::Board) -> Result<Specs<'c>, Wrong> {
     for partition in partitions {
         // SAFETY: the contract.
         let partition = unsafe { given::read::<abi::Partition>(partition) }?;
+        if partition.reserved != [0; 2] || partition.control > 1 {
+            return Err(Wrong::Argument);
+        }
         let spec = PartitionSpec {
             slot: chooser::slot(partition.slot)?,
             // SAFETY: the contract.
@@ -107,6 +110,7 @@ pub unsafe extern "C" fn lu_choose(
     unsafe {
         answered(error, || {
             let out = given::write(out)?;
+            *out = abi::Boot::NONE;
             with((disk, board), (memory, len), |disk, board, memory| {
                 chooser::choose(disk, board, Want::Look, memory, out)
             })
@@ -128,6 +132,7 @@ pub unsafe extern "C" fn lu_choose_and_spend(
     unsafe {
         answered(error, || {
             let out = given::write(out)?;
+            *out = abi::Boot::NONE;
             with((disk, board), (memory, len), |disk, board, memory| {
                 chooser::choose(disk, board, Want::Boot, memory, out)
             })

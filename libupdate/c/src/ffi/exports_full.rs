@@ -101,7 +101,8 @@ pub unsafe extern "C" fn lu_verify(
     // SAFETY: the contract.
     unsafe {
         answered(error, || {
-            let (asked, to) = ((chooser::slot(slot)?, given::text(role)?), given::bytes(to, to_len)?);
+            let to = given::bytes(to, to_len, (memory.addr(), len))?;
+            let asked = (chooser::slot(slot)?, given::text(role)?);
             let image_len = given::number(image_len)?;
             with(&Given { disk, board, memory, len }, |open| full::verify(open, asked, to, image_len))
         })
@@ -125,8 +126,10 @@ pub unsafe extern "C" fn lu_boot(
     unsafe {
         answered(error, || {
             let (out, rules, hearer) = (given::write(out)?, given::read(rules)?, hearer(listener)?);
-            let starter = given::read(starter)?;
-            with(&Given { disk, board, memory, len }, |open| full::boot(open, rules, starter, hearer, out))
+            *out = abi::Boot::NONE;
+            let starter = calls::Starter::of(given::read(starter)?).ok_or(Wrong::Argument)?;
+            let lent = (memory.addr(), len);
+            with(&Given { disk, board, memory, len }, |open| full::boot(open, rules, (starter, lent), hearer, out))
         })
     }
 }
@@ -160,9 +163,11 @@ pub unsafe extern "C" fn lu_load(
             if sound.is_null() {
                 return Err(Wrong::Argument.into());
             }
-            let (role, to, image_len) = (given::text(role)?, given::bytes(to, len)?, given::number(image_len)?);
             // `sound` is what the start callback was called with, which has not returned.
-            (*sound.cast::<Loader<'_>>()).load(role, to, image_len)
+            let loader = &mut *sound.cast::<Loader<'_>>();
+            loader.begin();
+            let to = given::bytes(to, len, loader.memory())?;
+            loader.load(given::text(role)?, to, given::number(image_len)?)
         })
     }
 }
@@ -222,7 +227,7 @@ pub unsafe extern "C" fn lu_reject(
     // SAFETY: the contract.
     unsafe {
         answered(error, || {
-            let (slot, why, hearer) = (chooser::slot(slot)?, given::text(why)?, hearer(listener)?);
+            let (slot, why, hearer) = (chooser::slot(slot)?, given::words(why), hearer(listener)?);
             with(&Given { disk, board, memory, len }, |open| full::fail(open, slot, why, hearer))
         })
     }

@@ -124,20 +124,42 @@ pub(crate) unsafe fn number<'c>(pointer: *mut usize) -> Result<&'c mut usize, Wr
     Ok(unsafe { &mut *pointer })
 }
 
-/// The caller's memory as it is, which an image is read into.
+/// The caller's memory as it is, which an image is read into. It must have nothing in common with `other`, another piece of memory that
+/// the call was given.
 ///
 /// # Safety
 /// The header's contract: `len` bytes from `pointer` on are the call's alone.
 #[cfg(feature = "full")]
-pub(crate) unsafe fn bytes<'c>(pointer: *mut c_void, len: usize) -> Result<&'c mut [u8], Wrong> {
+pub(crate) unsafe fn bytes<'c>(pointer: *mut c_void, len: usize, other: (usize, usize)) -> Result<&'c mut [u8], Wrong> {
+    let (at, (start, length)) = (pointer.addr(), other);
     if pointer.is_null() || isize::try_from(len).is_err() {
         return Err(Wrong::Memory);
     }
-    let start = pointer.cast::<u8>();
-    // SAFETY: by the contract. It may not be initialised: bytes are written before anything reads them.
-    unsafe { start.write_bytes(0, len) };
-    // SAFETY: initialised a line above, the call's alone, and not longer than an object may be.
-    Ok(unsafe { core::slice::from_raw_parts_mut(start, len) })
+    if at < start.saturating_add(length) && start < at.saturating_add(len) {
+        return Err(Wrong::Argument);
+    }
+    // SAFETY: not longer than an object may be, and by the contract the call's alone. The bytes come from outside of Rust, which has no notion
+    // of bytes there without a value; each is written before it is read.
+    Ok(unsafe { core::slice::from_raw_parts_mut(pointer.cast(), len) })
+}
+
+/// Words of a person: null is none, and what is longer than 256 bytes or no UTF-8 is cut there.
+///
+/// # Safety
+/// The header's contract: `pointer` is null, or text that ends with a zero.
+#[cfg(feature = "full")]
+pub(crate) unsafe fn words<'c>(pointer: *const c_char) -> &'c str {
+    let mut len = 0;
+    // SAFETY: no byte before this one was the zero, so that this one is part of the text.
+    while !pointer.is_null() && len < TEXT_BYTES && unsafe { *pointer.wrapping_add(len) } != 0 {
+        len = len.saturating_add(1);
+    }
+    if len == 0 {
+        return "";
+    }
+    // SAFETY: `len` bytes were just read.
+    let bytes = unsafe { core::slice::from_raw_parts(pointer.cast::<u8>(), len) };
+    bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
 }
 
 /// The caller's memory: aligned to 64 bytes, as devices like it.
