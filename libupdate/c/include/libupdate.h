@@ -69,7 +69,7 @@ struct lu_error {
 	int32_t status;		/* as the function answered */
 	int32_t cause;		/* what the disk's callback gave, if it failed */
 	uint32_t reserved;
-	char text[LU_TEXT_BYTES];	/* one sentence; libupdate-chooser.a has that of lu_text() */
+	char text[LU_TEXT_BYTES];	/* one sentence; empty in libupdate-chooser.a and with --small: lu_text() has one */
 };
 
 /*

@@ -1,7 +1,10 @@
 //! The numbers of errors, one for each thing that the caller can do.
 
 use core::ffi::CStr;
-use core::fmt::{self, Write as _};
+#[cfg(any(feature = "full", feature = "words"))]
+use core::fmt;
+#[cfg(any(test, feature = "words"))]
+use core::fmt::Write as _;
 
 use libupdate::Error;
 use libupdate::error::{Medium, Misuse};
@@ -96,17 +99,21 @@ impl Fault {
         }
     }
 
-    /// Fills what the caller reads. Without the feature `words` it is the sentence of the number alone.
+    /// Fills what the caller reads. Without the feature `words` there is no text: `lu_text` has a sentence for each number.
     pub(crate) fn tell(&self, failure: &mut Failure) {
         (failure.status, failure.cause) = (self.status(), self.cause());
         failure.text = [0; TEXT_BYTES];
-        let mut text = Line::new(&mut failure.text);
+        #[cfg(feature = "words")]
+        self.say(&mut Line::new(&mut failure.text));
+    }
+
+    /// A sentence that is too long ends where its room ends.
+    #[cfg(feature = "words")]
+    fn say(&self, line: &mut Line<'_>) {
         let told = match self {
-            #[cfg(feature = "words")]
-            Self::Core(error) => write!(text, "{error}"),
-            _ => text.write_str(self::text(self.status()).to_str().unwrap_or_default()),
+            Self::Core(error) => write!(line, "{error}"),
+            Self::Caller(_) => line.write_str(text(self.status()).to_str().unwrap_or_default()),
         };
-        // A sentence that is too long ends where its room ends.
         told.unwrap_or_default();
     }
 }
@@ -117,17 +124,20 @@ pub(crate) fn text(status: i32) -> &'static CStr {
 }
 
 /// One line for C: text that ends with a zero, and where its room ends.
+#[cfg(any(feature = "full", feature = "words"))]
 pub(crate) struct Line<'t> {
     bytes: &'t mut [u8; TEXT_BYTES],
     len: usize,
 }
 
+#[cfg(any(feature = "full", feature = "words"))]
 impl<'t> Line<'t> {
     pub(crate) const fn new(bytes: &'t mut [u8; TEXT_BYTES]) -> Self {
         Self { bytes, len: 0 }
     }
 }
 
+#[cfg(any(feature = "full", feature = "words"))]
 impl fmt::Write for Line<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {

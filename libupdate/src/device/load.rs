@@ -9,7 +9,7 @@ use super::{Device, Room};
 use crate::boot::unfit;
 use crate::bundle::Verified;
 use crate::error::{Corrupt, Error, Medium, Misuse, Rejected, Rule};
-use crate::gpt::Successful;
+use crate::gpt::{SlotBits, Successful};
 use crate::inspect::{self, SlotTrailer};
 use crate::install::progress::Silent;
 use crate::install::{self, Buffers};
@@ -40,12 +40,13 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         room: &mut Room<'p>,
         hasher: &mut H,
     ) -> Result<usize, Error<D::Error>> {
-        self.look(room)?;
-        let Room { slots, facts, trailer, block, page, .. } = room;
+        self.find_again(&mut room.slots)?;
+        let floor = self.lowest_index_beside(slot, room)?;
+        let Room { slots, trailer, block, page, .. } = room;
         let place = slots.get(slot)?;
         match inspect::trailer(self.disk, place, &self.board.view, trailer, [&mut *block, &mut *page])? {
             SlotTrailer::Valid(verified, extents) => {
-                let (found, floor) = (verified.manifest().rollback_index(), facts.lowest_index_beside(slot));
+                let found = verified.manifest().rollback_index();
                 if place.bits().successful == Successful::No && unfit::above(found, floor).is_err() {
                     return Err(Rejected::RollbackIndex { found, floor }.into());
                 }
@@ -54,6 +55,24 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
             SlotTrailer::NotAuthentic(kind) => Err(Error::Slot(kind)),
             SlotTrailer::Nothing | SlotTrailer::Mark(_) => Err(Error::Slot(Corrupt(Rule::TrailerMissing))),
         }
+    }
+}
+
+impl<'p, D: BlockIo> Device<'_, 'p, D> {
+    /// The lowest rollback index of another good slot, 0 if there is none: what `Facts` would say, with no more code than a boot loader has.
+    fn lowest_index_beside(&mut self, slot: SlotId, room: &mut Room<'p>) -> Result<u64, Error<D::Error>> {
+        let Room { slots, trailer, block, page, .. } = room;
+        // Without another good slot every index is high enough.
+        let (mut lowest, mut found_one) = (u64::MAX, false);
+        let good = |bits: SlotBits| bits.priority.get() > 0 && bits.successful == Successful::Yes;
+        for other in slots.slots().iter().filter(|other| other.id != slot && good(other.bits())) {
+            let found = inspect::trailer(self.disk, other, &self.board.view, trailer, [&mut *block, &mut *page])?;
+            if let SlotTrailer::Valid(verified, _) = found {
+                lowest = lowest.min(verified.manifest().rollback_index());
+                found_one = true;
+            }
+        }
+        Ok(if found_one { lowest } else { 0 })
     }
 }
 

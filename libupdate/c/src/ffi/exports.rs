@@ -34,7 +34,7 @@ pub extern "C" fn lu_chooser_memory() -> usize {
 }
 
 /// Runs an act, and tells why it failed where the caller has room for that.
-pub(super) unsafe fn answered(error: *mut abi::Failure, act: impl FnOnce() -> Answer) -> i32 {
+pub(super) unsafe fn answered(error: *mut abi::Failure, act: &mut dyn FnMut() -> Answer) -> i32 {
     let failure = if error.is_null() {
         None
     } else {
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn lu_choose(
 ) -> i32 {
     // SAFETY: the contract.
     unsafe {
-        answered(error, || {
+        answered(error, &mut || {
             let out = given::write(out)?;
             *out = abi::Boot::NONE;
             with((disk, board), (memory, len), |disk, board, memory| {
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn lu_choose_and_spend(
 ) -> i32 {
     // SAFETY: the contract.
     unsafe {
-        answered(error, || {
+        answered(error, &mut || {
             let out = given::write(out)?;
             *out = abi::Boot::NONE;
             with((disk, board), (memory, len), |disk, board, memory| {
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn lu_place(
 ) -> i32 {
     // SAFETY: the contract.
     unsafe {
-        answered(error, || {
+        answered(error, &mut || {
             let (out, asked) = (given::write(out)?, (chooser::slot(slot)?, given::text(role)?));
             with((disk, board), (memory, len), |disk, board, memory| chooser::place(disk, board, asked, memory, out))
         })
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn lu_mark_good(
 ) -> i32 {
     // SAFETY: the contract.
     unsafe {
-        answered(error, || {
+        answered(error, &mut || {
             let slot = chooser::slot(slot)?;
             with((disk, board), (memory, len), |disk, board, memory| chooser::mark_good(disk, board, slot, memory))
         })
@@ -192,7 +192,7 @@ pub unsafe extern "C" fn lu_mark_bad(
 ) -> i32 {
     // SAFETY: the contract.
     unsafe {
-        answered(error, || {
+        answered(error, &mut || {
             let slot = chooser::slot(slot)?;
             with((disk, board), (memory, len), |disk, board, memory| chooser::mark_bad(disk, board, slot, memory))
         })
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn lu_repair(
 ) -> i32 {
     // SAFETY: the contract.
     unsafe {
-        answered(error, || {
+        answered(error, &mut || {
             let mut disk = Disk::of(given::read(disk)?).ok_or(Wrong::Argument)?;
             let memory = given::memory(memory, len)?;
             let scratch = chooser::scratch(&disk, memory)?;

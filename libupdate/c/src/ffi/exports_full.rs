@@ -76,7 +76,7 @@ pub unsafe extern "C" fn lu_install(
 ) -> i32 {
     // SAFETY: the contract.
     unsafe {
-        answered(error, || {
+        answered(error, &mut || {
             let (out, request, hearer) = (given::write(out)?, given::read(request)?, hearer(listener)?);
             let mut source = Source(calls::Source::of(given::read(source)?).ok_or(Wrong::Argument)?);
             with(&Given { disk, board, memory, len }, |open| full::install(open, &mut source, request, hearer, out))
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn lu_verify(
 ) -> i32 {
     // SAFETY: the contract.
     unsafe {
-        answered(error, || {
+        answered(error, &mut || {
             let to = given::bytes(to, to_len, (memory.addr(), len))?;
             let asked = (chooser::slot(slot)?, given::text(role)?);
             let image_len = given::number(image_len)?;
@@ -124,7 +124,7 @@ pub unsafe extern "C" fn lu_boot(
 ) -> i32 {
     // SAFETY: the contract.
     unsafe {
-        answered(error, || {
+        answered(error, &mut || {
             let (out, rules, hearer) = (given::write(out)?, given::read(rules)?, hearer(listener)?);
             *out = abi::Boot::NONE;
             let starter = calls::Starter::of(given::read(starter)?).ok_or(Wrong::Argument)?;
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn lu_load(
 ) -> i32 {
     // SAFETY: the contract.
     unsafe {
-        answered(error, || {
+        answered(error, &mut || {
             if sound.is_null() {
                 return Err(Wrong::Argument.into());
             }
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn lu_status(
 ) -> i32 {
     // SAFETY: the contract.
     unsafe {
-        answered(error, || {
+        answered(error, &mut || {
             let slots = given::structs(slots, count, libupdate::units::limits::SLOTS)?;
             with(&Given { disk, board, memory, len }, |open| full::status(open, slots))
         })
@@ -205,7 +205,7 @@ pub unsafe extern "C" fn lu_confirm(
 ) -> i32 {
     // SAFETY: the contract.
     unsafe {
-        answered(error, || {
+        answered(error, &mut || {
             let (slot, hearer) = (chooser::slot(slot)?, hearer(listener)?);
             with(&Given { disk, board, memory, len }, |open| full::confirm(open, slot, hearer))
         })
@@ -226,7 +226,7 @@ pub unsafe extern "C" fn lu_reject(
 ) -> i32 {
     // SAFETY: the contract.
     unsafe {
-        answered(error, || {
+        answered(error, &mut || {
             let (slot, why, hearer) = (chooser::slot(slot)?, given::words(why), hearer(listener)?);
             with(&Given { disk, board, memory, len }, |open| full::fail(open, slot, why, hearer))
         })
