@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use uefi::boot::{self, OpenProtocolAttributes, OpenProtocolParams, ScopedProtocol};
@@ -12,6 +13,11 @@ use uefi::proto::ProtocolPointer;
 use uefi::proto::loaded_image::LoadedImage;
 use uefi::runtime::{self, ResetType};
 use uefi::{Handle, Status};
+
+/// Whether a panic may still say something: one that comes of saying it does not. It begins as true, so that `.data` is in the file: a section
+/// of zeros alone takes no place there, and objcopy, which adds the configuration, drops such a one. Firmware would then not clear the
+/// memory of it, and what a boot before has left there would be taken for values. `build` checks it.
+static MAY_SPEAK: AtomicBool = AtomicBool::new(true);
 
 mod drive;
 
@@ -86,7 +92,8 @@ impl fmt::Write for Console {
 /// A panic restarts the machine: the try is spent, and the next boot goes on from there.
 #[panic_handler]
 fn panic(panic: &PanicInfo<'_>) -> ! {
-    if has_console() && writeln!(Console, "updater: {panic}").is_ok() {
+    let speaks = MAY_SPEAK.swap(false, Ordering::Relaxed) && has_console();
+    if speaks && writeln!(Console, "updater: {panic}").is_ok() {
         boot::stall(PANIC);
     }
     runtime::reset(ResetType::COLD, Status::ABORTED, None)
