@@ -54,6 +54,8 @@ pub enum Cargo {
     SignedUki,
     /// The same, signed with a key that no firmware knows.
     StrangeUki,
+    /// The same, with a kernel that its stub does not start.
+    BadUki,
     /// The same, of 30 MB, as a distribution's are.
     LargeUki,
     /// The same as files of a payload that is a file system.
@@ -166,12 +168,16 @@ impl Release {
 
     /// Makes the image of the payload with its kernel. What that kernel is told says where it came from.
     pub(super) fn boot(&self, kit: &Kit, board: &Board, image: &Path) {
-        let (kernel, mut initramfs) = (board.kernel.image(), kit.initramfs(board));
+        let (mut kernel, mut initramfs) = (board.kernel.image(), kit.initramfs(board));
+        if self.cargo == Cargo::BadUki {
+            kernel = image.with_extension("junk");
+            fs::write(&kernel, noise("no kernel", 1 << 20)).expect("the folder can be written");
+        }
         if self.cargo == Cargo::LargeUki {
             initramfs = larger(&initramfs, image);
         }
         let line = |from: &str| format!("console=ttyS0 quiet from={from} guest.do=line,mark-good,off\n");
-        if matches!(self.cargo, Cargo::Uki | Cargo::SignedUki | Cargo::StrangeUki | Cargo::LargeUki) {
+        if matches!(self.cargo, Cargo::Uki | Cargo::SignedUki | Cargo::StrangeUki | Cargo::BadUki | Cargo::LargeUki) {
             uki::make(&kernel, &initramfs, &line("uki"), image);
             match self.cargo {
                 Cargo::SignedUki => kit.secure_boot().sign(image),
@@ -214,6 +220,7 @@ impl Release {
             | Cargo::Uki
             | Cargo::SignedUki
             | Cargo::StrangeUki
+            | Cargo::BadUki
             | Cargo::LargeUki
             | Cargo::BootTree
             | Cargo::Debian => {}

@@ -119,6 +119,13 @@ fn the_application_tries_an_update_and_falls_back() {
     assert!(said.contains("updater: slot a is passed over: a block does not match the hash tree"), "{said}");
     assert!(!said.contains("boots: version 4.0") && said.contains("guest: release 2.0 runs"), "{said}");
     assert_eq!((disk.bits('a'), disk.bits('b')), ([0, 0, 0], [2, 3, 1]));
+    // A kernel that comes back is failed; the restart finds memory that is not empty.
+    disk.install(&release("5.0", "off").with_cargo(Cargo::BadUki));
+    let said = machine.run(&disk);
+    assert!(said.contains("updater: slot a: its kernel cannot be started (it came back: "), "{said}");
+    starts_in_this_order(&said, &["slot a boots: version 5.0, trial, 2", "slot b boots: version 2.0, counted, 2"]);
+    assert!(said.contains("guest: release 2.0 runs"), "{said}");
+    assert_eq!((disk.bits('a'), disk.bits('b')), ([0, 0, 0], [2, 3, 1]));
 }
 
 /// The console has these, one after the other.
