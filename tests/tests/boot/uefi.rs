@@ -31,7 +31,9 @@ mcopy -i "$2" "$1" ::/EFI/BOOT/BOOTX64.EFI
 
 /// The content of an EFI system partition of so many MiB, with what firmware starts.
 fn esp(application: &Path, mib: u32) -> Vec<u8> {
-    let image = application.with_extension("esp");
+    // Several tests make one of the same application.
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let image = folder.path().join("esp");
     let [application, image] = [application, &image].map(|path| path.to_str().expect("paths of tests are UTF-8"));
     tool::run("sh", &["-e", "-c", MAKE, "make", application, image, &format!("{mib}M")]);
     fs::read(image).expect("it was made")
