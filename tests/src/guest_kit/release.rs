@@ -216,14 +216,6 @@ impl Release {
             fs::write(root.join("etc/do"), acts)?;
         }
         match self.cargo {
-            Cargo::Programs
-            | Cargo::Uki
-            | Cargo::SignedUki
-            | Cargo::StrangeUki
-            | Cargo::BadUki
-            | Cargo::LargeUki
-            | Cargo::BootTree
-            | Cargo::Debian => {}
             Cargo::Kernel => {
                 fs::create_dir(root.join("boot"))?;
                 fs::copy(board.kernel.image(), root.join("boot/vmlinuz"))?;
@@ -233,6 +225,8 @@ impl Release {
                 tool::run("sh", &["-e", "-c", MAKER, "maker", root.to_str().expect("paths of tests are UTF-8")]);
             }
             Cargo::Oops => stumbling_module(board, &root.join("oops.ko")),
+            // What they bring is not in the root, or more than a file of it.
+            _ => {}
         }
         let init = root.join("sbin/init");
         match self.flaw {
