@@ -199,6 +199,7 @@ mod tests {
                     "manifest" => crate::manifest::run(&seed),
                     "bundle_stream" => crate::bundle_stream::run(&seed),
                     "profile" => crate::profile::run(&seed),
+                    "c" => crate::c::run(&seed),
                     "acts" => crate::acts::run(&seed),
                     other => panic!("{other} has no target"),
                 }
