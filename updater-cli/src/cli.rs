@@ -302,4 +302,8 @@ pub struct HookConfig {
     /// File to write: /etc/updater/hook.config of the initramfs; - for stdout
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
+
+    /// Write it as a header for firmware in C instead: updater-board.h, for libupdate.h
+    #[arg(long)]
+    pub c_header: bool,
 }

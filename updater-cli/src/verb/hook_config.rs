@@ -1,4 +1,4 @@
-//! `hook-config`: the profile and its keys, as the boot hook reads them.
+//! `hook-config`: the profile and its keys, as the boot hook reads them, or as a header for firmware in C.
 
 use std::io::Write;
 
@@ -11,6 +11,8 @@ use crate::new_file::{Existing, NewFile, unwritable};
 use crate::output::{Printable, Report, Size};
 use crate::session::Session;
 
+mod header;
+
 /// Writes the file; one that is there is replaced.
 pub fn run(session: &Session, args: &cli::HookConfig) -> Result<(), Failure> {
     let what = format!("cannot write {}", args.output.display());
@@ -18,7 +20,11 @@ pub fn run(session: &Session, args: &cli::HookConfig) -> Result<(), Failure> {
     let anchors = session.anchors(&profile)?;
     let too_long =
         || Failure::new(Exit::Usage, what.clone(), "the profile is too long for the hook", "make it shorter");
-    let bytes = hook_config::encode(&profile, &anchors).ok_or_else(too_long)?;
+    let bytes = if args.c_header {
+        header::of(&profile, &anchors).into_bytes()
+    } else {
+        hook_config::encode(&profile, &anchors).ok_or_else(too_long)?
+    };
     let mut new = NewFile::begin(&args.output, Existing::Replaced, &session.interrupt)?;
     new.file().write_all(&bytes).map_err(|error| unwritable(&args.output, &error))?;
     let went = new.commit()?;
