@@ -51,6 +51,8 @@ pub struct Machine {
     pub initramfs: Option<PathBuf>,
     /// UEFI firmware, which starts what it finds on the disk, and not the board's kernel.
     pub firmware: Option<Firmware>,
+    /// A boot loader of its processor in the place of firmware, which starts what it finds on the disk.
+    pub loader: Option<PathBuf>,
     /// What its disk hangs on.
     pub bus: Bus,
     /// What its disk does with writes.
@@ -78,9 +80,12 @@ impl Machine {
             .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-monitor"])
             .arg(format!("unix:{},server=on,wait=off", socket(&folder).display()))
             .args(self.devices);
-        match &self.firmware {
-            Some(firmware) => firmware.plug_in(&mut qemu),
-            None => {
+        match (&self.firmware, &self.loader) {
+            (Some(firmware), _) => firmware.plug_in(&mut qemu),
+            (None, Some(loader)) => {
+                qemu.arg("-bios").arg(loader);
+            }
+            (None, None) => {
                 let console =
                     if self.words.contains("console=") { String::new() } else { format!("console={console}") };
                 // The kernel's tests of its own ciphers are a tenth of a boot.

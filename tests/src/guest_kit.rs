@@ -13,14 +13,14 @@ use tempfile::TempDir;
 use crate::answer::Exit;
 use crate::cli::Cli;
 use crate::firmware::Keys;
-use crate::{tool, tree};
+use crate::{fit, tool, tree};
 
 mod board;
 mod debian;
 mod kernel;
 mod release;
 
-pub use board::{APP, BOOT, Board, COMPATIBLE, SLOT_MIB, SLOT_TYPE, TRIES};
+pub use board::{APP, BOOT, Board, COMPATIBLE, DATA_TYPE, SLOT_MIB, SLOT_TYPE, TRIES};
 pub use kernel::{Kernel, unpacked};
 pub use release::{Cargo, Flaw, Release, Root};
 
@@ -134,6 +134,25 @@ impl Kit {
     pub fn secure_boot(&self) -> &Keys {
         static KEYS: OnceLock<Keys> = OnceLock::new();
         KEYS.get_or_init(|| Keys::make(&self.path("secure-boot.key")))
+    }
+
+    /// The folder of U-Boot for a board, with the command `updater`: `u-boot.bin`, and its tools. What it knows of the board is made from
+    /// the board's profile.
+    #[must_use]
+    pub fn u_boot(&self, board: &Board) -> PathBuf {
+        let header = self.once(&format!("{board:?}.h"), |path| {
+            let arguments = ["hook-config", "--c-header", "-o", &text(path)];
+            Cli::new(&["--profile", &text(&self.profile(board))]).and(&arguments).run().exits(Exit::Done);
+        });
+        static BUILT: OnceLock<PathBuf> = OnceLock::new();
+        BUILT.get_or_init(|| printed_by("tests/guest/u-boot/build", &[&text(&header)])).clone()
+    }
+
+    /// The image that U-Boot starts on a board: its kernel and the hook.
+    pub(crate) fn fit(&self, board: &Board) -> PathBuf {
+        self.once(&format!("{board:?}.fit"), |path| {
+            fit::make(&self.u_boot(board), &board.kernel.image(), &self.initramfs(board), path);
+        })
     }
 
     /// A release's bundle for boards like `board`.

@@ -18,7 +18,7 @@ use crate::chance::Chance;
 use crate::crash::{Effort, Grain, Tears, Window, windows};
 use crate::guest::Machine;
 use crate::guest_disk::GuestDisk;
-use crate::guest_kit::{COMPATIBLE, Kit, SLOT_TYPE, TRIES};
+use crate::guest_kit::{Board, COMPATIBLE, DATA_TYPE, Kit, SLOT_TYPE, TRIES};
 use crate::medium::Medium;
 use crate::rules::{Step, explain};
 use crate::seen::Met;
@@ -76,16 +76,22 @@ pub struct GuestLab {
 }
 
 impl GuestLab {
-    /// One that has seen nothing.
+    /// One that has seen nothing, for boards whose slots have a root.
+    #[must_use]
+    pub fn new(chance: &Chance) -> Self {
+        Self::of(&Board::default(), chance)
+    }
+
+    /// The same for a board.
     ///
     /// # Panics
     /// Where the kit's key is none.
     #[must_use]
-    pub fn new(chance: &Chance) -> Self {
+    pub fn of(board: &Board, chance: &Chance) -> Self {
         let key = PublicKey::from_spki(&der(&Kit::shared().path("maker.pub"))).expect("a key of the program's");
         let anchors = Anchors::new(&[key], NonZeroUsize::MIN).expect("one key, one signature");
         // They live as long as the kit.
-        let (specs, anchors) = (specs().leak(), Box::leak(Box::new(anchors)));
+        let (specs, anchors) = (specs(board).leak(), Box::leak(Box::new(anchors)));
         let judge = Judge::of(Terms { compatible: COMPATIBLE, specs, anchors, guard: TRIES.guard });
         Self { judge, met: Met::default(), chance: chance.clone() }
     }
@@ -193,11 +199,20 @@ impl GuestLab {
     }
 }
 
-/// What the kit's profile says of the slots.
-fn specs() -> Vec<PartitionSpec<'static>> {
-    let type_guid = Guid::parse(SLOT_TYPE).expect("a GUID");
-    let labels = [(SlotId::A, "root-a"), (SlotId::B, "root-b")];
-    labels.map(|(slot, label)| PartitionSpec { slot, role: "root", label, type_guid, duty: Duty::Control }).into()
+/// What the kit's profile says of a board's slots.
+fn specs(board: &Board) -> Vec<PartitionSpec<'static>> {
+    let root = Guid::parse(SLOT_TYPE).expect("a GUID");
+    let data = Guid::parse(DATA_TYPE).expect("a GUID");
+    let spec = |slot, role, label, type_guid, duty| PartitionSpec { slot, role, label, type_guid, duty };
+    let mut specs = vec![
+        spec(SlotId::A, "root", "root-a", root, Duty::Control),
+        spec(SlotId::B, "root", "root-b", root, Duty::Control),
+    ];
+    if board.has_boot() {
+        specs.push(spec(SlotId::A, "boot", "boot-a", data, Duty::Member));
+        specs.push(spec(SlotId::B, "boot", "boot-b", data, Duty::Member));
+    }
+    specs
 }
 
 /// The bytes in a PEM file.

@@ -45,6 +45,7 @@ pub mod cut_states;
 pub mod device;
 pub mod file_disk;
 pub mod firmware;
+pub mod fit;
 pub mod gpt_copy;
 pub mod gpt_disk;
 pub mod gpt_maker;

@@ -151,8 +151,10 @@ static int open(struct updater *u, const char *interface, const char *dev)
 		printf("updater: libupdate.h is of another version than the library\n");
 		return -EINVAL;
 	}
-	if (blk_get_device_by_str(interface, dev, &u->desc) < 0)
+	if (blk_get_device_by_str(interface, dev, &u->desc) < 0) {
+		printf("updater: there is no disk %s %s\n", interface, dev);
 		return -ENODEV;
+	}
 	if (updater_flush(u->desc)) {
 		printf("updater: refuses %s: U-Boot never empties the cache of such a drive, so nothing written is sure to stay\n",
 		       interface);

@@ -13,6 +13,8 @@ pub const SLOT_MIB: u32 = 32;
 const ROOT_MIB: u32 = 48;
 /// Its type: a root file system of x86-64.
 pub const SLOT_TYPE: &str = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709";
+/// That of partitions with other content, in [`BOOT`] too.
+pub const DATA_TYPE: &str = "0fc63daf-8483-4772-8e79-3d69d8477de4";
 /// Tries of a board.
 pub const TRIES: Tries = Tries { trial: 3, guard: 3 };
 

@@ -60,6 +60,8 @@ pub enum Cargo {
     LargeUki,
     /// The same as files of a payload that is a file system.
     BootTree,
+    /// The same as a payload for U-Boot.
+    Fit,
     /// A module that makes the kernel stumble, /oops.ko.
     Oops,
     /// This machine's mkfs.ext4, with its libraries.
@@ -168,6 +170,10 @@ impl Release {
 
     /// Makes the image of the payload with its kernel. What that kernel is told says where it came from.
     pub(super) fn boot(&self, kit: &Kit, board: &Board, image: &Path) {
+        if self.cargo == Cargo::Fit {
+            fs::copy(kit.fit(board), image).expect("the folder can be written");
+            return;
+        }
         let (mut kernel, mut initramfs) = (board.kernel.image(), kit.initramfs(board));
         if self.cargo == Cargo::BadUki {
             kernel = image.with_extension("junk");

@@ -12,5 +12,6 @@ mod places;
 mod porting;
 mod roots;
 mod systemd;
+mod uboot;
 mod uefi;
 mod updates;
