@@ -3,9 +3,12 @@
 
 use std::path::PathBuf;
 
+use tests::chance::Chance;
 use tests::guest::Machine;
 use tests::guest_disk::GuestDisk;
 use tests::guest_kit::{BOOT, Board, Cargo, Kernel, Kit, Release};
+use tests::guest_lab::{GuestLab, Image, run};
+use tests::rules::Step;
 
 const BOARD: Board =
     Board { boot: "spends-try = \"boot-loader\"\n", more: BOOT, kernel: Kernel::Arm64, shipped: "" };
@@ -86,10 +89,88 @@ fn u_boot_tries_an_update_and_falls_back() {
             "guest: release 3.0 runs",
             "updater: slot a boots: trial, 0 tries left, partition 1",
             "guest: release 3.0 runs",
-            "updater: slot a: ",
+            "updater: slot a: its tries ran out without a good boot",
             "updater: slot b boots: counted, 2 tries left, partition 2",
             "guest: release 2.0 runs",
         ],
     );
     assert_eq!((disk.bits('a'), disk.bits('b')), ([3, 0, 0], [2, 3, 1]), "{said}");
+}
+
+#[test]
+fn u_boot_starts_no_damaged_payload_and_mends_the_table() {
+    let disk = GuestDisk::provisioned(BOARD, &ONE.acts("off"));
+    disk.install(&TWO.acts("off"));
+    disk.damage_in('b', "boot", 6 << 20);
+    // The primary table: header and entries.
+    disk.wipe(512, 33 * 512);
+    let said = machine().run(&disk);
+    in_order(
+        &said,
+        &[
+            "updater: slot b: a block does not match the hash tree",
+            "updater: slot a boots: counted, 2 tries left, partition 1",
+            "guest: release 1.0 runs",
+        ],
+    );
+    assert!(!said.contains("updater: slot b boots"), "{said}");
+    assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 2, 1], [0, 0, 0]), "{said}");
+    both_copies_are_valid(&disk, &said);
+    // The same in a script's own steps, which a good slot survives, too.
+    disk.set_bits('b', [2, 3, 0]);
+    let words = "updater spend virtio 0; if updater verify virtio 0 b boot 46000000; then echo it would start; \
+                 else updater bad virtio 0 b; fi; updater good virtio 0 a; updater bad virtio 0 a || echo the last one";
+    let said = Machine { twin: Some(typed("second.words", words)), ..machine() }.run(&disk);
+    in_order(
+        &said,
+        &[
+            "updater: slot b boots: trial, 2 tries left, partition 2",
+            "updater: slot b must not start: updater: chunk 12 does not match the hash tree",
+            "updater: slot b is marked bad",
+            "updater: slot a is marked good",
+            "the last one",
+            "updater: slot a boots: counted, 2 tries left, partition 1",
+            "guest: release 1.0 runs",
+        ],
+    );
+    assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 2, 1], [0, 0, 0]), "{said}");
+}
+
+#[test]
+fn every_cut_of_u_boots_writes_boots() {
+    let disk = GuestDisk::provisioned(BOARD, &ONE.acts("off"));
+    disk.install(&TWO.acts("mark-good,off"));
+    let mut lab = GuestLab::of(&BOARD, &Chance::new(2026).named("u-boot"));
+    let run = run(machine(), &disk);
+    assert!(run.said.contains("guest: mark-good ended with 0"), "{}", run.said);
+    let found = lab.steps(&run).unwrap_or_else(|why| panic!("{why}\n{}", run.said));
+    let steps: Vec<_> = found.iter().map(|(_, step)| *step).collect();
+    assert_eq!(steps, [Step::Spend(1), Step::MarkGood(1)], "{}", run.said);
+    let tally = lab.cut(&run, 0);
+    eprintln!("result: u-boot, a trial: {} writes, {} flushes, {} cuts", tally.writes, tally.flushes, tally.cuts);
+    assert!(tally.is_sound(), "{:#?}", tally.told);
+    // The laboratory is alive: a drive that keeps the writes to both copies in its cache leaves disks on which nothing boots.
+    let broken = lab.without_each_flush(&run);
+    assert!(broken.iter().any(|[dead, _]| *dead > 0), "{broken:?}");
+    // Of those that U-Boot's own writes leave.
+    let images: Vec<Image> = lab.sample(&run).into_iter().take(4).step_by(2).collect();
+    for image in &images {
+        starts_what_it_should(&mut lab, &disk, image);
+    }
+}
+
+fn starts_what_it_should(lab: &mut GuestLab, disk: &GuestDisk, image: &Image) {
+    let sight = lab.look(&image.content);
+    let (slot, _) = sight.boots.expect("the laboratory says that it boots");
+    let (slot, version) = [("a", "1.0"), ("b", "2.0")][slot];
+    let disk = disk.with_content(&image.content);
+    let said = machine().run(&disk);
+    let story = format!("{}: {sight}\n{said}", image.story);
+    in_order(&said, &[&format!("updater: slot {slot} boots: "), &format!("guest: release {version} runs")]);
+    both_copies_are_valid(&disk, &story);
+}
+
+fn both_copies_are_valid(disk: &GuestDisk, story: &str) {
+    let gpt = &disk.status()["gpt"];
+    assert_eq!((&gpt["primary"], &gpt["backup"]), (&"valid".into(), &"valid".into()), "{story}");
 }
