@@ -11,6 +11,6 @@ part() {
   check "clippy, the boot application" initramfs-hook/uefi/build lint
   check "shellcheck" shellcheck -x .ci/run fuzz/count-edges fuzz/run libupdate/c/build tests/run tests/firmware/build tests/guest/build initramfs-hook/uefi/build tests/shell/*.sh tests/parts/*.sh \
     initramfs-hook/health/{updater-*,mark-good.sh} initramfs-hook/health/samples/* initramfs-hook/{initramfs-tools,mkinitcpio}/*/updater initramfs-hook/dracut/*.sh initramfs-hook/busybox/init \
-    tests/guest/root/init tests/guest/debian/{build,guest} tests/guest/debian/health.d/* \
+    tests/guest/root/init tests/guest/debian/{build,guest} tests/guest/u-boot/build tests/guest/debian/health.d/* \
     tests/bench/{run,timed,streams,limited,durable} tests/bench/*.sh
 }

@@ -19,6 +19,7 @@ rm "$5.gz"
 /// # Panics
 /// Where a tool fails.
 pub fn make(built: &Path, kernel: &Path, initramfs: &Path, to: &Path) {
-    let paths = [built, kernel, initramfs, Path::new(KERNEL), to].map(|path| path.to_str().expect("paths of tests are UTF-8"));
+    let paths =
+        [built, kernel, initramfs, Path::new(KERNEL), to].map(|path| path.to_str().expect("paths of tests are UTF-8"));
     tool::run("sh", &[&["-e", "-c", MAKE, "make"], &paths[..]].concat());
 }

@@ -90,7 +90,8 @@ impl GuestDisk {
         let bytes = std::fs::read(self.path()).expect("the disk was made");
         let size = self.sectors.bytes();
         let roles = ["root", "boot"].into_iter().filter(|role| *role == "root" || self.board.has_boot());
-        let slots = roles.flat_map(|role| ['a', 'b'].into_iter().enumerate().map(move |(slot, name)| (slot, name, role)));
+        let slots =
+            roles.flat_map(|role| ['a', 'b'].into_iter().enumerate().map(move |(slot, name)| (slot, name, role)));
         let zones = slots.map(|(slot, name, role)| {
             let (start, len) = self.place(name, role);
             (start / self.sectors.bytes_u64()..(start + len) / self.sectors.bytes_u64(), Zone::of_slot(slot))

@@ -3,7 +3,8 @@
  * U-Boot's command "updater": which slot boots, its try, its payload in memory, its marks.
  *
  * libupdate/c/u-boot/README.md says how it is added to a tree, and has a boot script. What is known of the board is in
- * updater-board.h, which `updater-cli --profile P hook-config --c-header -o updater-board.h` writes.
+ * updater-board.h, which `updater-cli --profile P hook-config --c-header -o updater-board.h` writes. With UPDATER_SMALL the command
+ * has no `boot` and no `status`.
  */
 #include <common.h>
 #include <blk.h>
@@ -32,7 +33,24 @@ static const struct lu_key keys[] = { UPDATER_KEYS };
 
 static const char *const kinds[] = { "", "trial", "counted", "good", "suspect" };
 
+#ifndef UPDATER_SMALL
 static const char *const states[] = { "?", "empty", "disarmed", "unverified", "failed", "exhausted", "staged", "trial", "good" };
+
+/* What is said of a piece of news before its text, by enum lu_news. */
+static const char *const news[] = {
+	"?",
+	"a damaged copy of the partition table was written anew",
+	"a copy of the partition table has no place to be written to",
+	"a damaged copy of the partition table could not be written anew: ",
+	"the backup copy of the partition table is not as it should be",
+	"its try could not be spent: ",
+	"passed over: ",
+	"keeps its bits: ",
+	"no note is left: ",
+	"not marked good: ",
+	"no slot boots, so every block of each is read",
+};
+#endif
 
 /* What the command leaves for the script; nothing of it survives a failure. */
 static const char *const answers[] = { "updater_slot", "updater_kind", "updater_tries", "updater_part", "updater_size" };
@@ -79,9 +97,9 @@ int __weak updater_flush(struct blk_desc *desc)
 	case UCLASS_SCSI:
 		/* AHCI flushes after each write; a UFS does not. */
 		parent = parent ? dev_get_parent(parent) : NULL;
-		return parent && device_get_uclass_id(parent) == UCLASS_AHCI ? 0 : -ENOSYS;
+		return parent && device_get_uclass_id(parent) == UCLASS_AHCI ? 0 : -EOPNOTSUPP;
 	default:
-		return -ENOSYS;
+		return -EOPNOTSUPP;
 	}
 }
 
@@ -128,15 +146,19 @@ static int32_t disk_flush(void *context)
 	return updater_flush(u->desc);
 }
 
-static void say(void *context, uint32_t news, uint8_t slot, const char *text)
+#ifndef UPDATER_SMALL
+static void say(void *context, uint32_t what, uint8_t slot, const char *text)
 {
+	const char *words = what < ARRAY_SIZE(news) ? news[what] : "";
+
 	if (slot == LU_NO_SLOT)
-		printf("updater: %s\n", text);
+		printf("updater: %s%s\n", words, text);
 	else
-		printf("updater: slot %c: %s\n", 'a' + slot, text);
+		printf("updater: slot %c: %s%s\n", 'a' + slot, words, text);
 }
 
 static const struct lu_listener listener = { .size = sizeof(listener), .say = say };
+#endif
 
 static void close(struct updater *u)
 {
@@ -158,7 +180,7 @@ static int open(struct updater *u, const char *interface, const char *dev)
 	if (updater_flush(u->desc)) {
 		printf("updater: refuses %s: U-Boot never empties the cache of such a drive, so nothing written is sure to stay\n",
 		       interface);
-		return -ENOSYS;
+		return -EOPNOTSUPP;
 	}
 	u->len = lu_full_memory();
 	u->memory = malloc_cache_aligned(u->len);
@@ -306,6 +328,7 @@ static int do_verify(struct updater *u, uint8_t slot, int argc, char *const argv
 	return CMD_RET_SUCCESS;
 }
 
+#ifndef UPDATER_SMALL
 /* Called by lu_boot for each slot that is sound, until one of them is loaded. */
 static int32_t start(void *context, void *sound, const struct lu_boot *boot)
 {
@@ -341,6 +364,7 @@ static int do_boot(struct updater *u, int argc, char *const argv[])
 	told(&room);
 	return CMD_RET_SUCCESS;
 }
+#endif
 
 static int do_mark(struct updater *u, uint8_t slot, bool good)
 {
@@ -349,14 +373,19 @@ static int do_mark(struct updater *u, uint8_t slot, bool good)
 	if (good)
 		status = lu_mark_good(&u->disk, &u->board, slot, u->memory, u->len, &u->error);
 	else
+#ifdef UPDATER_SMALL
+		status = lu_mark_bad(&u->disk, &u->board, slot, u->memory, u->len, &u->error);
+#else
 		status = lu_reject(&u->disk, &u->board, slot, "the boot loader's script says so", &listener, u->memory, u->len,
 				   &u->error);
+#endif
 	if (status < 0)
 		return failed(u, status);
 	printf("updater: slot %c is marked %s\n", 'a' + slot, good ? "good" : "bad");
 	return CMD_RET_SUCCESS;
 }
 
+#ifndef UPDATER_SMALL
 static int do_status(struct updater *u)
 {
 	struct lu_slot_status slots[8];
@@ -380,17 +409,20 @@ static int do_status(struct updater *u)
 	}
 	return CMD_RET_SUCCESS;
 }
+#endif
 
 static int act(struct updater *u, const char *verb, int argc, char *const argv[])
 {
 	uint8_t slot;
 
+#ifndef UPDATER_SMALL
 	if (!strcmp(verb, "boot") && argc >= 2)
 		return do_boot(u, argc, argv);
-	if (!strcmp(verb, "choose") || !strcmp(verb, "spend"))
-		return do_choose(u, verb[0] == 's');
 	if (!strcmp(verb, "status"))
 		return do_status(u);
+#endif
+	if (!strcmp(verb, "choose") || !strcmp(verb, "spend"))
+		return do_choose(u, verb[0] == 's');
 	if (!argc || slot_of(argv[0], &slot))
 		return CMD_RET_USAGE;
 	if (!strcmp(verb, "verify") && argc >= 3)
@@ -421,13 +453,16 @@ static int do_updater(struct cmd_tbl *cmdtp, int flag, int argc, char *const arg
 
 U_BOOT_CMD(
 	updater, 8, 0, do_updater, "A/B slots: choose, check, mark",
+#ifndef UPDATER_SMALL
 	"boot <interface> <dev> <role> <addr> [len] - the whole boot: repair the table, spend a try, check the\n"
 	"    signature, load the payload of <role> and check every byte; a slot that fails is passed over\n"
-	"updater choose <interface> <dev> - which slot boots next; writes nothing\n"
+	"updater status <interface> <dev> - what each slot is\n"
+	"updater "
+#endif
+	"choose <interface> <dev> - which slot boots next; writes nothing\n"
 	"updater spend <interface> <dev> - the same, and its try is spent\n"
 	"updater verify <interface> <dev> <slot> <role> <addr> [len] - load a payload and check every byte\n"
 	"updater good|bad <interface> <dev> <slot> - mark it\n"
-	"updater status <interface> <dev> - what each slot is\n"
 	"They set updater_slot, updater_kind, updater_tries, updater_part (of the partition table) and\n"
 	"updater_size, in hex, and fail if no slot is to start."
 );

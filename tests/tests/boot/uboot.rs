@@ -10,8 +10,7 @@ use tests::guest_kit::{BOOT, Board, Cargo, Kernel, Kit, Release};
 use tests::guest_lab::{GuestLab, Image, run};
 use tests::rules::Step;
 
-const BOARD: Board =
-    Board { boot: "spends-try = \"boot-loader\"\n", more: BOOT, kernel: Kernel::Arm64, shipped: "" };
+const BOARD: Board = Board { boot: "spends-try = \"boot-loader\"\n", more: BOOT, kernel: Kernel::Arm64, shipped: "" };
 const ONE: Release = Release::of("1.0").with_cargo(Cargo::Fit);
 const TWO: Release = Release::of("2.0").with_cargo(Cargo::Fit);
 const THREE: Release = Release::of("3.0").with_cargo(Cargo::Fit);
@@ -89,7 +88,7 @@ fn u_boot_tries_an_update_and_falls_back() {
             "guest: release 3.0 runs",
             "updater: slot a boots: trial, 0 tries left, partition 1",
             "guest: release 3.0 runs",
-            "updater: slot a: its tries ran out without a good boot",
+            "updater: slot a: passed over: its tries ran out without a good boot",
             "updater: slot b boots: counted, 2 tries left, partition 2",
             "guest: release 2.0 runs",
         ],
@@ -108,7 +107,8 @@ fn u_boot_starts_no_damaged_payload_and_mends_the_table() {
     in_order(
         &said,
         &[
-            "updater: slot b: a block does not match the hash tree",
+            "updater: a damaged copy of the partition table was written anew",
+            "updater: slot b: passed over: a block does not match the hash tree",
             "updater: slot a boots: counted, 2 tries left, partition 1",
             "guest: release 1.0 runs",
         ],
