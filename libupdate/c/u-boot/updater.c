@@ -92,7 +92,7 @@ int __weak updater_flush(struct blk_desc *desc)
 		/* The driver does not take VIRTIO_BLK_F_FLUSH: the device has to write through. */
 		return 0;
 	case UCLASS_MMC:
-		/* The cache of an eMMC is off after a reset, and no driver switches it on. */
+		/* The cache of an eMMC is off after the CMD0 with which each driver begins, and none switches it on. */
 		return 0;
 	case UCLASS_SCSI:
 		/* AHCI flushes after each write; a UFS does not. */
