@@ -137,7 +137,7 @@ impl Kit {
     }
 
     /// The folder of U-Boot for a board, with the command `updater`: `u-boot.bin`, and its tools. What it knows of the board is made from
-    /// the board's profile.
+    /// the board's profile; all tests have the same board.
     #[must_use]
     pub fn u_boot(&self, board: &Board) -> PathBuf {
         let header = self.once(&format!("{board:?}.h"), |path| {
