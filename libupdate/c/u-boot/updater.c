@@ -53,7 +53,8 @@ static const char *const news[] = {
 #endif
 
 /* What the command leaves for the script; nothing of it survives a failure. */
-static const char *const answers[] = { "updater_slot", "updater_kind", "updater_tries", "updater_part", "updater_size" };
+static const char *const answers[] = { "updater_slot", "updater_kind", "updater_tries", "updater_part", "updater_size",
+					 "updater_verdict" };
 
 struct updater {
 	struct blk_desc *desc;
@@ -154,7 +155,7 @@ static void say(void *context, uint32_t what, uint8_t slot, const char *text)
 	if (slot == LU_NO_SLOT)
 		printf("updater: %s%s\n", words, text);
 	else
-		printf("updater: slot %c: %s%s\n", 'a' + slot, words, text);
+		printf("updater: slot %c: %s%s\n", LU_LETTER(slot), words, text);
 }
 
 static const struct lu_listener listener = { .size = sizeof(listener), .say = say };
@@ -195,7 +196,7 @@ static int open(struct updater *u, const char *interface, const char *dev)
 		.read = disk_read, .write = disk_write, .flush = disk_flush,
 	};
 	u->board = (struct lu_board){
-		.size = sizeof(u->board), .tries = UPDATER_TRIES, .guard = UPDATER_GUARD, .booted = LU_NO_SLOT,
+		.size = sizeof(u->board), .tries = UPDATER_TRIES, .guard = UPDATER_GUARD,
 		.partitions = partitions, .partition_count = ARRAY_SIZE(partitions), .compatible = UPDATER_COMPATIBLE,
 		.keys = keys, .key_count = ARRAY_SIZE(keys), .threshold = UPDATER_THRESHOLD,
 	};
@@ -216,7 +217,7 @@ static int slot_of(const char *word, uint8_t *slot)
 {
 	if (word[0] < 'a' || word[0] > 'h' || word[1])
 		return -EINVAL;
-	*slot = word[0] - 'a';
+	*slot = word[0] - 'a' + 1;
 	return 0;
 }
 
@@ -243,7 +244,7 @@ static void forget(void)
 static int tell(struct updater *u, int32_t status, const struct lu_boot *boot)
 {
 	struct lu_place place = { .size = sizeof(place) };
-	char name[2] = { 'a' + boot->slot, 0 };
+	char name[2] = { LU_LETTER(boot->slot), 0 };
 	int32_t found;
 
 	found = lu_place(&u->disk, &u->board, boot->slot, control_role(boot->slot), u->memory, u->len, &place, &u->error);
@@ -320,8 +321,13 @@ static int do_verify(struct updater *u, uint8_t slot, int argc, char *const argv
 	to = map_sysmem(room.addr, room.len);
 	status = lu_verify(&u->disk, &u->board, slot, room.role, u->memory, u->len, to, room.len, &room.image, &u->error);
 	unmap_sysmem(to);
+	if (status == LU_E_SLOT || status == LU_E_REJECTED) {
+		env_set("updater_verdict", "bad");
+		printf("updater: slot %c must not start: ", LU_LETTER(slot));
+		return failed(u, status);
+	}
 	if (status < 0) {
-		printf("updater: slot %c must not start: ", 'a' + slot);
+		printf("updater: slot %c does not start this time: ", LU_LETTER(slot));
 		return failed(u, status);
 	}
 	told(&room);
@@ -343,7 +349,7 @@ static int32_t start(void *context, void *sound, const struct lu_boot *boot)
 
 static int do_boot(struct updater *u, int argc, char *const argv[])
 {
-	struct lu_rules rules = { .size = sizeof(rules), .named = LU_NO_SLOT, .last_resort = 1 };
+	struct lu_rules rules = { .size = sizeof(rules), .last_resort = 1 };
 	struct lu_starter starter = { .size = sizeof(starter), .start = start };
 	struct lu_boot boot = { .size = sizeof(boot) };
 	struct room room;
@@ -381,7 +387,7 @@ static int do_mark(struct updater *u, uint8_t slot, bool good)
 #endif
 	if (status < 0)
 		return failed(u, status);
-	printf("updater: slot %c is marked %s\n", 'a' + slot, good ? "good" : "bad");
+	printf("updater: slot %c is marked %s\n", LU_LETTER(slot), good ? "good" : "bad");
 	return CMD_RET_SUCCESS;
 }
 
@@ -403,8 +409,8 @@ static int do_status(struct updater *u)
 		const struct lu_slot_status *slot = &slots[at];
 
 		if (slot->slot == LU_NO_SLOT)
-			break;
-		printf("%-5c %-11s %8u %6u  %s\n", 'a' + slot->slot, slot->state < ARRAY_SIZE(states) ? states[slot->state] : "?",
+			continue;
+		printf("%-5c %-11s %8u %6u  %s\n", LU_LETTER(slot->slot), slot->state < ARRAY_SIZE(states) ? states[slot->state] : "?",
 		       slot->priority, slot->tries_left, slot->version);
 	}
 	return CMD_RET_SUCCESS;
@@ -442,8 +448,10 @@ static int do_updater(struct cmd_tbl *cmdtp, int flag, int argc, char *const arg
 	/* What a verb answers is of this call, or not there. The marks and status answer nothing. */
 	if (!strcmp(argv[1], "choose") || !strcmp(argv[1], "spend") || !strcmp(argv[1], "boot"))
 		forget();
-	else if (!strcmp(argv[1], "verify"))
+	if (!strcmp(argv[1], "verify")) {
 		env_set("updater_size", NULL);
+		env_set("updater_verdict", NULL);
+	}
 	if (open(&u, argv[2], argv[3]))
 		return CMD_RET_FAILURE;
 	ret = act(&u, argv[1], argc - 4, argv + 4);
@@ -463,6 +471,6 @@ U_BOOT_CMD(
 	"updater spend <interface> <dev> - the same, and its try is spent\n"
 	"updater verify <interface> <dev> <slot> <role> <addr> [len] - load a payload and check every byte\n"
 	"updater good|bad <interface> <dev> <slot> - mark it\n"
-	"They set updater_slot, updater_kind, updater_tries, updater_part (of the partition table) and\n"
-	"updater_size, in hex, and fail if no slot is to start."
+	"They set updater_slot, updater_kind, updater_tries, updater_part (of the partition table),\n"
+	"updater_size, in hex, and updater_verdict=bad, and fail if no slot is to start."
 );

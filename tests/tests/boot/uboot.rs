@@ -68,9 +68,9 @@ fn the_words_of_u_boots_command() {
         "updater_part=2",
         "updater: boot is at 46000000: ",
         "updater_size=",
-        "updater: slot b must not start: updater: a buffer of ",
+        "updater: slot b does not start this time: updater: a buffer of ",
         "too little",
-        "updater: slot b must not start: updater: the bundle has no payload of this role",
+        "updater: slot b does not start this time: updater: ",
         "## Error: \"updater_size\" not defined",
         "updater: refuses nvme: ",
         "## Error: \"updater_slot\" not defined",
@@ -131,7 +131,7 @@ fn u_boot_starts_no_damaged_payload_and_mends_the_table() {
     // The same in a script's own steps, which a good slot survives, too.
     disk.set_bits('b', [2, 3, 0]);
     let words = "updater spend virtio 0; if updater verify virtio 0 b boot 46000000; then echo it would start; \
-                 else updater bad virtio 0 b; fi; updater good virtio 0 a; updater bad virtio 0 a || echo the last one";
+                 elif test ${updater_verdict} = bad; then updater bad virtio 0 b; fi; updater good virtio 0 a; updater bad virtio 0 a || echo the last one";
     let said = Machine { twin: Some(typed("second.words", words)), ..machine() }.run(&disk);
     in_order(
         &said,

@@ -39,7 +39,7 @@ fn partition(one: &SlotPartition) -> String {
     format!(
         " \\\n\t{{ .size = sizeof(struct lu_partition), .slot = {slot}, .control = {control}, .role = {role}, .label = {label}, \\\n\t  \
          .type_guid = {{ {guid} }} }},",
-        slot = one.slot.index(),
+        slot = one.slot.index().saturating_add(1),
         role = literal(&one.role),
         label = literal(&one.label),
         guid = list(one.type_guid.as_bytes()),
