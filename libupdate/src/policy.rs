@@ -64,7 +64,7 @@ pub struct Wishes {
 
 /// A bundle that is authentic and that policy allows to be installed in its target slot.
 ///
-/// Made only by `admit` and `admit_first`.
+/// Made only by [`admit`], and by `admit_first` for a device without slots that hold anything.
 #[derive(Debug)]
 #[must_use = "an admitted bundle is not yet installed"]
 pub struct Admitted<'a> {
@@ -114,7 +114,7 @@ impl<'a> Admitted<'a> {
 ///
 /// # Errors
 /// [`Error::Rejected`], [`Error::Bundle`] where the roles are not the profile's, [`Error::NoSpace`].
-pub(crate) fn admit<'a, E>(
+pub fn admit<'a, E>(
     verified: Verified<'a>,
     facts: &Facts<'_>,
     table: &SlotTable<'_>,
