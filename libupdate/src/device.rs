@@ -9,6 +9,7 @@
 //!  mark_bad     inspect ─ commit ─ note                        cancel      inspect ─ commit ─ marks
 //!  boot         table ─ repair ─ for each slot of the order: [may it start] ─ spend ─ authenticate ─ floor ─ blocks ─ start
 //!                                                                             └ did not start: commit what becomes of it ─ note ─ the next
+//!  load         table ─ authenticate ─ floor ─ read ─ check in memory       choose   table ─ authenticate ─ floor ─ spend
 //! ```
 //! What differs between callers is in three traits: [`BlockIo`] (the disk, and who is kept away from it meanwhile), [`Listener`] (who
 //! hears what happens), [`Starter`] (how a slot is started).

@@ -17,6 +17,8 @@ pub enum Unfit {
     Trailer(Corrupt),
     /// An installation into it did not end.
     Unfinished,
+    /// It is on trial, and its try could not be spent.
+    TryNotSpent,
     /// It is on trial, and older than every good slot.
     BelowFloor {
         /// Its rollback index.
@@ -33,6 +35,7 @@ impl Unfit {
         match self {
             Self::Unreadable => Reason::UNREADABLE,
             Self::Trailer(_) | Self::Unfinished => Reason::TRAILER,
+            Self::TryNotSpent => Reason::TRY_NOT_SPENT,
             Self::BelowFloor { .. } => Reason::ROLLBACK,
         }
     }
@@ -44,6 +47,7 @@ impl fmt::Display for Unfit {
             Self::Unreadable => Corrupt(Rule::TrailerUnreadable).fmt(f),
             Self::Trailer(kind) => kind.fmt(f),
             Self::Unfinished => f.write_str("an installation did not end"),
+            Self::TryNotSpent => f.write_str("the disk does not take it: replace the disk"),
             Self::BelowFloor { index, floor } => write!(f, "{index} where {floor} is the lowest"),
         }
     }

@@ -7,7 +7,7 @@ use crate::boot::{self, Boot, Choice, Guard, Unfit, unfit};
 use crate::error::Error;
 use crate::gpt::CopyState;
 use crate::inspect;
-use crate::io::BlockIo;
+use crate::io::{self, BlockIo, Section};
 use crate::slot::{PartitionSpec, SlotTable};
 use crate::transition::{self, Attempt, Spent};
 use crate::units::limits::SLOTS;
@@ -40,10 +40,19 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     /// # Errors
     /// [`Error::Table`], [`Error::Medium`] for the table.
     pub fn next(&mut self, room: &mut Room<'p>) -> Result<Next, Error<D::Error>> {
+        self.first_fit(room, |_, _| Ok(()))
+    }
+
+    /// The first slot of the order that is fit and that `take` takes.
+    fn first_fit(
+        &mut self,
+        room: &mut Room<'p>,
+        mut take: impl FnMut(&mut Self, &Boot) -> Result<(), Unfit>,
+    ) -> Result<Next, Error<D::Error>> {
         self.look(room)?;
         let mut next = Next { boot: None, passed_over: Vec::new() };
         for boot in boot::order(&boot::candidates(&room.slots), self.board.guard) {
-            match self.judge(&boot, room) {
+            match self.judge(&boot, room).and_then(|()| take(self, &boot)) {
                 Ok(()) => {
                     next.boot = Some(boot);
                     break;
@@ -68,18 +77,27 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     }
 
     /// [`Device::next`], and the try of the slot is spent, as a boot does. Of a slot that is passed over nothing is spent, since
-    /// only its trailer was read: nothing could hang on the way.
+    /// only its trailer was read: nothing could hang on the way. A slot on trial whose try cannot be spent is passed over, too, as by
+    /// [`choose_and_spend`].
     ///
     /// # Durability
-    /// One commit: [`transition::spend_try`].
+    /// One commit: [`transition::spend_try`]; one more for each slot whose try could not be spent.
     /// # Errors
-    /// Those of [`Device::next`] and [`transition::spend_try`].
+    /// Those of [`Device::next`]; if no slot is left, that of the first try that could not be spent.
     pub fn choose<L: Listener>(&mut self, room: &mut Room<'p>, listener: &mut L) -> Result<Next, Error<D::Error>> {
-        let next = self.next(room)?;
-        if let Some(boot) = &next.boot {
-            self.spend(boot, listener)?;
+        let mut refused = None;
+        let next = self.first_fit(room, |device, boot| match device.spend(boot, listener) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                listener.hear(&News::TryNotSpent(boot.candidate.slot, &error));
+                refused = refused.take().or(Some(error));
+                Err(Unfit::TryNotSpent)
+            }
+        })?;
+        match (next.boot, refused) {
+            (None, Some(error)) => Err(error),
+            _ => Ok(next),
         }
-        Ok(next)
     }
 
     /// Spends the try of a boot, and hears what there is to say of it.
@@ -129,7 +147,7 @@ pub fn choose_and_spend<D: BlockIo>(
     let (order, needs_repair) = order(disk, specs, guard, scratch)?;
     let mut refused = None;
     for boot in &order {
-        match transition::spend_try(disk, specs, boot, scratch) {
+        match io::section(disk, Section::Table, |disk| transition::spend_try(disk, specs, boot, scratch)) {
             Ok(attempt) => {
                 let passed_over = refused.map(|(slot, _)| slot);
                 return Ok(Chosen { attempt: Some(attempt), passed_over, needs_repair });

@@ -24,7 +24,7 @@ fn choose(disk: &mut host::HostDisk, scratch: &mut [u8]) -> u32 {
         host::say("a copy of the table needs repair\n");
     }
     let Some(attempt) = chosen.attempt else { return 2 };
-    if matches!(attempt.spent, Spent::Failed(_)) {
+    if chosen.passed_over.is_some() || matches!(attempt.spent, Spent::Failed(_)) {
         host::say("the try could not be spent\n");
     }
     host::say("boot ");
