@@ -34,6 +34,10 @@ pub enum Act {
     Boot,
     /// A whole boot in which this slot does not start.
     BootWithout(usize),
+    /// A boot script asks which slot boots, and spends its try.
+    Choose,
+    /// A boot loader without keys does.
+    ChooseByBits,
     /// The booted slot is good.
     MarkGood,
     /// This slot must not boot.
@@ -56,7 +60,7 @@ impl Act {
     /// Whether it is a boot, which goes on where other acts end.
     #[must_use]
     pub const fn is_boot(self) -> bool {
-        matches!(self, Self::Boot | Self::BootWithout(_))
+        matches!(self, Self::Boot | Self::BootWithout(_) | Self::Choose | Self::ChooseByBits)
     }
 }
 
@@ -113,6 +117,15 @@ impl<'b> Updater<'b> {
             Act::Activate => self.on(disk, |device, room, work| device.activate(None, room, work, &mut Silent)),
             Act::Boot => self.boot(disk, None),
             Act::BootWithout(slot) => self.boot(disk, Some(slot_id(slot))),
+            Act::Choose => {
+                let next = self.with(disk, |device, room, _| device.choose(room, &mut Silent))?;
+                Ok(self.boots(next.boot.map(|boot| boot.candidate.slot)))
+            }
+            Act::ChooseByBits => {
+                let (guard, specs) = (self.rules().guard, self.board.specs);
+                let chosen = device::choose_and_spend(disk, specs, guard, &mut self.scratch)?;
+                Ok(self.boots(chosen.attempt.map(|attempt| attempt.token.slot())))
+            }
             Act::MarkGood => {
                 let Some(slot) = self.booted else { return Ok(Ending::NothingToDo) };
                 self.on(disk, |device, room, _| device.mark_good(slot, Claim::Booted, room, &mut Silent))
@@ -220,9 +233,12 @@ impl<'b> Updater<'b> {
     fn boot_with<D: BlockIo>(&mut self, disk: &mut D, mut starter: YesOrNo) -> Result<Ending, Failure<D>> {
         let rules = BootRules::default();
         let booted = self.with(disk, |device, room, work| device.boot(&rules, room, work, &mut starter))?;
-        let slot = booted.map(|booted| booted.step.slot());
+        Ok(self.boots(booted.map(|booted| booted.step.slot())))
+    }
+
+    fn boots(&mut self, slot: Option<SlotId>) -> Ending {
         self.booted = slot.or(self.booted);
-        Ok(Ending::Boots(slot))
+        Ending::Boots(slot)
     }
 
     fn explain<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {

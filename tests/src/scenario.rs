@@ -165,6 +165,8 @@ impl<'b> Stage<'b> {
             no_start("boot, good damaged", damaged(Bits(5, 3, 1)), &[spend, Step::Spend(A)]),
             no_start("boot, suspect damaged", damaged(Bits(5, 0, 1)), &[withdraw, Step::Spend(A)]),
             scenario("spend, on trial", trial.clone(), B),
+            Scenario { act: Act::Choose, ..scenario("spend, by a script", trial.clone(), B) },
+            Scenario { act: Act::ChooseByBits, ..scenario("spend, no keys", trial.clone(), B) },
             scenario("spend, last try", self.usual(GOOD_A, Bits(5, 1, 0), Some(2)), B),
             scenario("spend, good", self.usual(GOOD_A, Bits(1, 2, 1), Some(0)), A),
             scenario("spend, bad primary", self.damaged(&trial, &[1]), B),

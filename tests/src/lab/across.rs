@@ -77,7 +77,7 @@ pub fn followers() -> Vec<Act> {
     let on_slots =
         [Act::MarkBad, Act::FailTrial, Act::Withdraw, Act::Rollback, Act::Explain, Act::Cancel, Act::BootWithout];
     let mut all: Vec<Act> = on_slots.iter().flat_map(|act| [act(0), act(1)]).collect();
-    all.extend([Act::Boot, Act::MarkGood, Act::Activate, Act::Repair]);
+    all.extend([Act::Boot, Act::Choose, Act::ChooseByBits, Act::MarkGood, Act::Activate, Act::Repair]);
     all.extend([Act::Install(2), Act::Install(3), Act::InstallOnly(3), Act::InstallAsking(3)]);
     all
 }
@@ -182,7 +182,7 @@ fn flushes(log: &[Event]) -> usize {
 const fn claims<E>(act: Act, ending: &Result<Ending, E>) -> bool {
     match (ending, act) {
         (Err(_), _)
-        | (_, Act::Boot | Act::BootWithout(_))
+        | (_, Act::Boot | Act::BootWithout(_) | Act::Choose | Act::ChooseByBits)
         | (Ok(Ending::NothingToDo), Act::Explain(_) | Act::MarkGood) => false,
         (Ok(_), _) => true,
     }

@@ -53,7 +53,9 @@ impl Lab<'_> {
                 (0..bits.len()).filter(staged).map(holds).any(|found| found == Some(digest(release)))
             }
             Act::Activate => boots(2),
-            Act::Boot | Act::BootWithout(_) | Act::Repair | Act::Explain(_) => chosen.is_some(),
+            Act::Boot | Act::BootWithout(_) | Act::Choose | Act::ChooseByBits | Act::Repair | Act::Explain(_) => {
+                chosen.is_some()
+            }
             Act::MarkGood => chosen.is_some_and(|slot| bits[slot].2 == 1),
             Act::MarkBad(slot) | Act::FailTrial(slot) => (bits[slot].0, bits[slot].1, bits[slot].2) == (0, 0, 0),
             // A cut before it was done may have led into the trial, which was marked good then.
@@ -99,7 +101,7 @@ fn again(updater: &mut Updater<'_>, disk: &mut SimDisk, act: Act) -> Result<(), 
         Act::Cancel(cancelled) if slot.index() == cancelled => Act::MarkGood,
         Act::MarkBad(bad) | Act::FailTrial(bad) if states[bad].0 == SlotState::Failed => return Ok(()),
         Act::Withdraw(bad) if states[bad].0 == SlotState::Exhausted => return Ok(()),
-        Act::Boot | Act::BootWithout(_) => return Ok(()),
+        Act::Boot | Act::BootWithout(_) | Act::Choose | Act::ChooseByBits => return Ok(()),
         act => act,
     };
     updater.perform(disk, next).map(|_| ()).map_err(text)
