@@ -12,6 +12,8 @@
 
 use core::ops::Range;
 
+use crate::units::bytes;
+
 /// Bytes from the start in which every header must be.
 pub const HEAD: usize = 8192;
 const SECTION_BYTES: usize = 40;
@@ -65,7 +67,7 @@ impl<'h> Headers<'h> {
         if !head.starts_with(b"MZ") {
             return None;
         }
-        let pe = head.get(usize::try_from(word(head, 60)?).ok()?..)?;
+        let pe = head.get(usize::try_from(bytes::u32_at(head, 60)?).ok()?..)?;
         if !pe.starts_with(b"PE\0\0") {
             return None;
         }
@@ -78,7 +80,7 @@ impl<'h> Headers<'h> {
     #[must_use]
     pub fn section(&self, name: &[u8; 8]) -> Option<PeSection> {
         let section = self.sections.chunks_exact(SECTION_BYTES).find(|section| section.starts_with(name))?;
-        let [memory_bytes, address, file_bytes, place] = [8, 12, 16, 20].map(|at| word(section, at));
+        let [memory_bytes, address, file_bytes, place] = [8, 12, 16, 20].map(|at| bytes::u32_at(section, at));
         Some(PeSection { memory_bytes: memory_bytes?, address: address?, file_bytes: file_bytes?, place: place? })
     }
 
@@ -91,7 +93,7 @@ impl<'h> Headers<'h> {
             Some(0x20b) => 108,
             _ => return Signature::Unknown,
         };
-        match (word(self.optional, count), self.optional.get(count..).and_then(|rest| word(rest, 40))) {
+        match (bytes::u32_at(self.optional, count), bytes::u32_at(self.optional, count.saturating_add(40))) {
             (Some(directories), _) if directories <= 4 => Signature::Missing,
             (Some(_), Some(0)) => Signature::Missing,
             (Some(_), Some(_)) => Signature::Present,
@@ -123,12 +125,8 @@ impl PeSection {
     }
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
-}
-
 fn half(bytes: &[u8], at: usize) -> Option<usize> {
-    bytes.get(at..)?.first_chunk().map(|bytes| u16::from_le_bytes(*bytes).into())
+    bytes::u16_at(bytes, at).map(usize::from)
 }
 
 #[cfg(test)]
