@@ -7,7 +7,7 @@ use crate::boot::{self, Boot, Choice, Guard, Unfit, unfit};
 use crate::error::Error;
 use crate::gpt::CopyState;
 use crate::inspect;
-use crate::io::{self, BlockIo, Section};
+use crate::io::BlockIo;
 use crate::slot::{PartitionSpec, SlotTable};
 use crate::transition::{self, Attempt, Spent};
 use crate::units::limits::SLOTS;
@@ -147,7 +147,7 @@ pub fn choose_and_spend<D: BlockIo>(
     let (order, needs_repair) = order(disk, specs, guard, scratch)?;
     let mut refused = None;
     for boot in &order {
-        match io::section(disk, Section::Table, |disk| transition::spend_try(disk, specs, boot, scratch)) {
+        match transition::spend_try(disk, specs, boot, scratch) {
             Ok(attempt) => {
                 let passed_over = refused.map(|(slot, _)| slot);
                 return Ok(Chosen { attempt: Some(attempt), passed_over, needs_repair });
