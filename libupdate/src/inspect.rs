@@ -81,18 +81,6 @@ impl<'b> SlotTrailer<'b> {
             Self::Mark(_) => Err(Unfit::Unfinished),
         }
     }
-
-    /// The same for who reads what a slot holds, whether it may boot or not.
-    ///
-    /// # Errors
-    /// [`Error::Slot`] names the rule of the trailer.
-    pub(crate) fn held<E>(self) -> Result<(Verified<'b>, Vec<Extent, PAYLOADS>), Error<E>> {
-        match self {
-            Self::Valid(verified, extents) => Ok((verified, extents)),
-            Self::NotAuthentic(kind) => Err(Error::Slot(kind)),
-            Self::Nothing | Self::Mark(_) => Err(Error::Slot(Corrupt(Rule::TrailerMissing))),
-        }
-    }
 }
 
 /// Reads the table and finds the slots of the profile in it.

@@ -4,7 +4,7 @@ use heapless::String;
 
 use super::{Device, Listener, News, Room, Work, is_damage, read_back};
 use crate::bundle::{Unverified, Verified};
-use crate::error::{Error, Needed, Rejected};
+use crate::error::{Corrupt, Error, Needed, Rejected, Rule};
 use crate::gpt::write::Outcome;
 use crate::inspect::{self, SlotTrailer};
 use crate::install::{self, Buffers, Decompressor, Source, Tools};
@@ -311,7 +311,11 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         self.find_again(slots)?;
         let place = slots.get(slot)?;
         let found = inspect::trailer(self.disk, place, &self.board.view, trailer, [&mut *block, &mut *page])?;
-        let (verified, extents) = found.held()?;
+        let (verified, extents) = match found {
+            SlotTrailer::Valid(verified, extents) => (verified, extents),
+            SlotTrailer::NotAuthentic(kind) => return Err(Error::Slot(kind)),
+            SlotTrailer::Nothing | SlotTrailer::Mark(_) => return Err(Error::Slot(Corrupt(Rule::TrailerMissing))),
+        };
         read_back(self.disk, verified, (place, &extents), (work, &mut [leaf, block, page]), listener)
             .map(|staged| staged.total())
     }

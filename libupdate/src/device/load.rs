@@ -8,7 +8,7 @@
 use super::{Device, Room};
 use crate::boot::unfit;
 use crate::bundle::Verified;
-use crate::error::{Error, Medium, Misuse, Rejected};
+use crate::error::{Corrupt, Error, Medium, Misuse, Rejected, Rule};
 use crate::gpt::{SlotBits, Successful};
 use crate::inspect::{self, SlotTrailer};
 use crate::install::progress::Silent;
@@ -44,13 +44,17 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         let floor = self.lowest_index_beside(slot, room)?;
         let Room { slots, trailer, block, page, .. } = room;
         let place = slots.get(slot)?;
-        let found = inspect::trailer(self.disk, place, &self.board.view, trailer, [&mut *block, &mut *page])?;
-        let (verified, extents) = found.held()?;
-        let found = verified.manifest().rollback_index();
-        if place.bits().successful == Successful::No && unfit::above(found, floor).is_err() {
-            return Err(Rejected::RollbackIndex { found, floor }.into());
+        match inspect::trailer(self.disk, place, &self.board.view, trailer, [&mut *block, &mut *page])? {
+            SlotTrailer::Valid(verified, extents) => {
+                let found = verified.manifest().rollback_index();
+                if place.bits().successful == Successful::No && unfit::above(found, floor).is_err() {
+                    return Err(Rejected::RollbackIndex { found, floor }.into());
+                }
+                payload(self.disk, (&verified, &extents), role, to, hasher)
+            }
+            SlotTrailer::NotAuthentic(kind) => Err(Error::Slot(kind)),
+            SlotTrailer::Nothing | SlotTrailer::Mark(_) => Err(Error::Slot(Corrupt(Rule::TrailerMissing))),
         }
-        payload(self.disk, (&verified, &extents), role, to, hasher)
     }
 }
 
