@@ -10,9 +10,10 @@
 //!  boot         table ─ repair ─ for each slot of the order: [may it start] ─ spend ─ authenticate ─ floor ─ blocks ─ start
 //!                                                                             └ did not start: commit what becomes of it ─ note ─ the next
 //!  load         table ─ authenticate ─ floor ─ read ─ check in memory       choose   table ─ authenticate ─ floor ─ spend
+//!  each commit  [tries that the boot loader took] ─ commit ─ [the boot loader's store]              arm   [prepare] ─ commit
 //! ```
-//! What differs between callers is in three traits: [`BlockIo`] (the disk, and who is kept away from it meanwhile), [`Listener`] (who
-//! hears what happens), [`Starter`] (how a slot is started).
+//! What differs between callers is in four traits: [`BlockIo`] (the disk, and who is kept away from it meanwhile), [`Listener`] (who
+//! hears what happens), [`Starter`] (how a slot is started), [`Loader`] (the store of a boot loader that chooses by itself, if there is one).
 //!
 //! No allocator: [`Room`] is the memory of the acts, [`Work`] that of the long ones. Each step is a function of its own, so that the stack
 //! holds the largest of them and not their sum.
@@ -26,6 +27,7 @@ use crate::inspect::{self, Inspection, Memory, View};
 use crate::install::progress::Observer;
 use crate::install::{self, Buffers, Decompressor, Tools};
 use crate::io::{self, BlockIo, Section};
+use crate::loader::Loader;
 use crate::policy::Facts;
 use crate::region::Block;
 use crate::region::trailer::TRAILER_BYTES;
@@ -34,9 +36,11 @@ use crate::transition::{self, Staged};
 use crate::units::block::Extent;
 use crate::units::digest::{BLOCK_BYTES, BlockHasher};
 use crate::units::limits::ENVELOPE_BYTES;
+use crate::units::slot_id::SlotId;
 
 mod boot;
 mod choose;
+mod follow;
 mod installation;
 mod load;
 mod marking;
@@ -127,13 +131,21 @@ pub struct Device<'d, 'p, D> {
     board: Board<'p>,
     scratch: &'d mut [u8],
     backup_seen: bool,
+    loader: Option<&'d mut dyn Loader<D>>,
+    confirmed: Option<SlotId>,
 }
 
 impl<'d, 'p, D: BlockIo> Device<'d, 'p, D> {
     /// Takes a disk for acts. `scratch` holds pieces of the table: at least 4096 bytes; with a whole usual table, 64 KiB, the primary is
     /// one write.
     pub const fn new(disk: &'d mut D, board: Board<'p>, scratch: &'d mut [u8]) -> Self {
-        Self { disk, board, scratch, backup_seen: false }
+        Self { disk, board, scratch, backup_seen: false, loader: None, confirmed: None }
+    }
+
+    /// A device whose boot loader chooses by itself: its store follows each commit.
+    #[must_use]
+    pub fn with_loader(self, loader: Option<&'d mut dyn Loader<D>>) -> Self {
+        Self { loader, ..self }
     }
 
     /// Reads table, slots and trailers. Writes nothing.
@@ -202,8 +214,10 @@ impl<'d, 'p, D: BlockIo> Device<'d, 'p, D> {
         listener: &mut L,
         act: impl FnOnce(&mut D, &[PartitionSpec<'_>], &mut [u8]) -> Result<Outcome, Error<D::Error>>,
     ) -> Result<Outcome, Error<D::Error>> {
+        self.catch_up(listener)?;
         let outcome = self.alone(act)?;
         tell(listener, &outcome);
+        self.tell_loader()?;
         Ok(outcome)
     }
 

@@ -102,6 +102,7 @@
 //! ```text
 //!  floor 10  facade    device                   every act in its one order
 //!  floor 9   acts       install                  an image into its slot: mark, stream, flush, read back, trailer
+//!  floor 9   seam       loader                   the store of a boot loader that chooses by itself
 //!  floor 8   acts       transition               changes of slot bits: disarm, arm, spend, mark, roll back, cancel
 //!  floor 7   judgement  inspect                  what is on the disk
 //!  floor 6   judgement  policy                   may this bundle be installed, and where: pure
@@ -167,6 +168,7 @@ pub mod hook_config;
 pub mod inspect;
 pub mod install;
 pub mod io;
+pub mod loader;
 pub mod manifest;
 pub mod policy;
 pub mod region;

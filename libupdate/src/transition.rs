@@ -7,6 +7,7 @@
 //! | `keep_staged` | T = tries | staged in this run |
 //! | `first_good` | P = 1, T = guard, S = 1 | staged in this run, no other slot has bits |
 //! | [`spend_try`] | T - 1 | chosen |
+//! | `lower_tries` | T = what a boot loader left of it | on trial |
 //! | [`mark_good`] | T = guard, S = 1 | P > 0 |
 //! | [`cancel`] | P = S = 0, T = 1 | armed or staged, not booted; another slot is good |
 //! | [`mark_bad`] | P = T = S = 0 | another slot is good |
@@ -32,6 +33,7 @@ pub use cancel::cancel;
 pub use disarm::Disarmed;
 pub(crate) use disarm::take_out;
 pub use mark::{mark_bad, mark_bad_by_bits, mark_good, rollback, withdraw};
+pub(crate) use spend::lower_tries;
 pub use spend::{Attempt, BootToken, Spent, spend_try};
 pub use staged::Staged;
 

@@ -59,6 +59,10 @@ pub struct Common {
     /// priority]
     #[arg(long, value_name = "a|b|none", global = true, value_parser = booted)]
     pub booted: Option<BootedOption>,
+    /// Store of a boot loader that chooses by itself (`loader` in the profile) [default: the profile's; on a disk that this system does
+    /// not run from: none]
+    #[arg(long, value_name = "PATH", global = true)]
+    pub loader_store: Option<PathBuf>,
     /// Believe --booted even if this boot's own report or the kernel's command line names another slot
     #[arg(long, requires = "booted", global = true)]
     pub danger_booted: bool,

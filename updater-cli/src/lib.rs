@@ -11,6 +11,8 @@ mod exit;
 #[cfg_attr(not(feature = "create"), path = "no_export.rs")]
 mod export;
 mod last_result;
+#[cfg_attr(not(feature = "boot-loaders"), path = "no_loader_store.rs")]
+mod loader_store;
 mod new_file;
 mod open_device;
 mod output;

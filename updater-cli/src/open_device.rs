@@ -4,6 +4,7 @@ use libupdate::device::{Board, Device, Next, OnGrown, Room, Work};
 use libupdate::error::Medium;
 use libupdate::inspect::{Inspection, Memory, View};
 use libupdate::install::{Buffers, Tools};
+use libupdate::loader::{Loader, Put};
 use libupdate::policy::Compression;
 use libupdate::region::Block;
 use libupdate::region::boot_note::BootNote;
@@ -18,6 +19,7 @@ use libupdate_linux::{AlignedBuf, Disk, DiskKind, GuardedDisk, Lock, Mode, OpenH
 
 use crate::cores::{self, Hasher};
 use crate::exit::{Exit, Failure};
+use crate::loader_store;
 use crate::output::Watch;
 use crate::session::{Session, Setup};
 use crate::unusable;
@@ -37,6 +39,8 @@ pub struct OpenDevice {
     purpose: Purpose,
     _lock: Option<Lock>,
     routed: bool,
+    /// The store of the boot loader, if this disk's follows its acts.
+    loader: Option<Box<dyn Loader<GuardedDisk>>>,
     room: Box<Room<'static>>,
     scratch: AlignedBuf,
     long: Long,
@@ -138,6 +142,7 @@ impl OpenDevice {
             purpose,
             _lock: lock,
             routed: false,
+            loader: None,
             room: Box::default(),
             scratch: AlignedBuf::new(SCRATCH),
             long: Long::new(),
@@ -156,6 +161,7 @@ impl OpenDevice {
         let untold = !self.routed;
         if untold {
             self.route(&first);
+            self.open_store(session)?;
         }
         let survey = self.look()?;
         if untold {
@@ -167,6 +173,37 @@ impl OpenDevice {
     /// Reads what is on the disk after an act. On a device the booted slot is the one it was.
     pub fn inspect_again(&mut self, session: &Session) -> Result<Inspection<'static>, Failure> {
         if self.is_file() { self.inspect(session) } else { self.look() }
+    }
+
+    /// Opens the store of the boot loader: of this machine, or the one that the command line names. Another disk, and a disk image file,
+    /// is made for a machine whose store is not here.
+    pub fn open_store(&mut self, session: &Session) -> Result<(), Failure> {
+        let Some(loader) = &self.setup.profile.loader else { return Ok(()) };
+        let runs = !self.is_file() && matches!(self.running, Running::Slot(_));
+        if !runs && session.loader_store().is_none() {
+            if self.disk.mode() == Mode::ReadWrite {
+                let kind = loader.kind.word();
+                session.warn_once(format!(
+                    "the store of its boot loader ({kind}) is not here and stays as it is; --loader-store names one"
+                ));
+            }
+            return Ok(());
+        }
+        self.loader = loader_store::open(self.setup.profile, session.loader_store())?;
+        Ok(())
+    }
+
+    /// Whether a store follows this disk's acts.
+    pub const fn has_store(&self) -> bool {
+        self.loader.is_some()
+    }
+
+    /// Makes the slot bits and the boot loader's store say the same. `None`: no store follows this disk.
+    pub fn reconcile(&mut self, session: &Session) -> Result<Option<Put>, Failure> {
+        if self.loader.is_none() {
+            return Ok(None);
+        }
+        self.act(session, |device, _, watch| device.reconcile(watch)).map(Some)
     }
 
     /// Sends each partition's data to its own node, and protects the booted slot's.
@@ -263,8 +300,8 @@ impl OpenDevice {
         act: impl FnOnce(&mut Device<'_, 'static, GuardedDisk>, &mut Room<'static>) -> Result<T, Error<OsError>>,
     ) -> Result<T, Failure> {
         let board = self.board();
-        let Self { disk, view, room, scratch, .. } = self;
-        let done = act(&mut Device::new(disk, board, scratch), room);
+        let Self { disk, view, room, scratch, loader, .. } = self;
+        let done = act(&mut Device::new(disk, board, scratch).with_loader(lent(loader)), room);
         done.map_err(|error| unusable::explained(disk, view.specs, error))
     }
 
@@ -278,8 +315,9 @@ impl OpenDevice {
         ) -> Result<T, Error<OsError>>,
     ) -> Result<T, Failure> {
         let board = self.board();
-        let Self { disk, view, room, scratch, long, .. } = self;
-        let done = long.with_work(|work| act(&mut Device::new(disk, board, scratch), room, work));
+        let Self { disk, view, room, scratch, long, loader, .. } = self;
+        let loader = lent(loader);
+        let done = long.with_work(|work| act(&mut Device::new(disk, board, scratch).with_loader(loader), room, work));
         done.map_err(|error| unusable::explained(disk, view.specs, error))
     }
 
@@ -302,6 +340,13 @@ impl OpenDevice {
     /// Whether this is a disk image file.
     pub fn is_file(&self) -> bool {
         *self.disk.kind() == DiskKind::File
+    }
+}
+
+fn lent<'l>(loader: &'l mut Option<Box<dyn Loader<GuardedDisk>>>) -> Option<&'l mut (dyn Loader<GuardedDisk> + 'l)> {
+    match loader {
+        Some(loader) => Some(&mut **loader),
+        None => None,
     }
 }
 

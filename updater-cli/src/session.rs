@@ -1,7 +1,7 @@
 //! One run of the program: the command line, the profile, and where results go.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use libupdate::BlockSize;
@@ -65,6 +65,11 @@ impl Session {
     /// `--disk`, as it was given.
     pub fn disk(&self) -> Option<&PathBuf> {
         self.common.disk.as_ref()
+    }
+
+    /// `--loader-store`.
+    pub fn loader_store(&self) -> Option<&Path> {
+        self.common.loader_store.as_deref()
     }
 
     /// The disk: `--disk`, or the one that matches the profile.

@@ -97,6 +97,11 @@ pub enum OsErrorKind {
         /// Who, in words: "process 123 (updater-cli)".
         by: String,
     },
+    /// The store of a boot loader is not as it must be.
+    LoaderStore {
+        /// The rule that it breaks, in words.
+        why: String,
+    },
     /// No disk matches the profile.
     NoDisk {
         /// Each drive that was looked at, and why it is not the one, in words.
@@ -182,6 +187,7 @@ impl OsError {
             | OsErrorKind::SectorSizeAmbiguous
             | OsErrorKind::OutsideDisk { .. }
             | OsErrorKind::NodeDiffers { .. }
+            | OsErrorKind::LoaderStore { .. }
             | OsErrorKind::NoDisk { .. }
             | OsErrorKind::SeveralDisks { .. } => Class::Disk,
         }
@@ -224,6 +230,7 @@ impl fmt::Display for OsError {
                 "the kernel has {path} at byte {} with {}, the partition table at byte {} with {}",
                 kernel.0, kernel.1, table.0, table.1
             ),
+            OsErrorKind::LoaderStore { why } => write!(f, "cannot use the boot loader's store {path}: {why}"),
             OsErrorKind::InUse { by } => write!(f, "{path} is in use: {by}"),
             OsErrorKind::Locked { by } => write!(f, "{path} is locked by {by}"),
             OsErrorKind::NoDisk { others } if others.is_empty() => {

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //!  for one board   profile  keys  hook_config  new_table             data of a device, read and judged
+//!  boot loaders    boot_loader                                       the stores of those that choose by themselves
 //!  this boot       booted  running  watchdog                         which slot runs, by whose word; who feeds the watchdog
 //!  a whole disk    find  drive  used_disk  lock  program             which one it is, whose it is, who may change it
 //!  its blocks      disk                                              a `BlockIo` around the page cache, with accesses in flight
@@ -14,10 +15,12 @@
 //!  words, memory   error  printable  aligned  hasher  cores
 //! ```
 //!
-//! Each heavy capability is a feature, on by default: `boot-report` (`serde_json`), `hasher` (`rayon`, `tape-sha256`), `keys` (PEM and
+//! Each heavy capability is a feature, on by default: `boot-loaders`, `boot-report` (`serde_json`), `hasher` (`rayon`, `tape-sha256`), `keys` (PEM and
 //! PKCS#8 of `p256`), `new-table` (`gpt`), `profile` (`toml`), `signals` (`signal-hook`). A boot hook does without all of them.
 
 mod aligned;
+#[cfg(feature = "boot-loaders")]
+pub mod boot_loader;
 #[cfg(feature = "boot-report")]
 pub mod booted;
 #[cfg(feature = "hasher")]

@@ -9,6 +9,7 @@ mod error;
 mod find_disk;
 #[cfg(feature = "profile")]
 mod judge;
+mod loader;
 #[cfg(feature = "profile")]
 mod read;
 mod size;
@@ -22,6 +23,7 @@ pub use board::{Planned, Profile, SlotPartition};
 pub use boot::Boot;
 #[cfg(feature = "profile")]
 pub use error::{ProfileError, ProfileErrorKind};
+pub use loader::{BootLoader, LoaderKind};
 #[cfg(feature = "profile")]
 pub use read::built_in_names;
 pub use size::{Size, parse_bytes};

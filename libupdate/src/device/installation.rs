@@ -275,6 +275,9 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         self.ask(staged, request.confirm_within, (slots, block))?;
         let tries = self.board.tries;
         let ending = if request.then == Then::Stage { Ending::Staged } else { Ending::Armed };
+        if ending == Ending::Armed {
+            self.prepare(staged)?;
+        }
         self.commit(listener, |disk, specs, scratch| match ending {
             Ending::Staged => transition::keep_staged(disk, specs, staged, tries, scratch),
             _ => transition::arm(disk, specs, staged, tries, scratch),
@@ -343,6 +346,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
             return Err(Rejected::SlotState { slot, needed: Needed::Staged }.into());
         };
         let staged = read_back(self.disk, verified, (place, &extents), (work, &mut [leaf, block, page]), listener)?;
+        self.prepare(&staged)?;
         let tries = self.board.tries;
         self.commit(listener, |disk, specs, scratch| transition::arm(disk, specs, &staged, tries, scratch))
     }

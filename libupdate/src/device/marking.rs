@@ -55,6 +55,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
             Claim::Untried => room.facts.slot(slot).map(|_| ())?,
         }
         let guard = self.board.guard;
+        self.confirmed = Some(slot);
         self.commit(listener, |disk, specs, scratch| transition::mark_good(disk, specs, slot, guard, scratch))
     }
 

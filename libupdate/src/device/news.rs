@@ -3,8 +3,8 @@
 use core::fmt;
 
 use crate::boot::{Setback, Stage};
-use crate::gpt::CopyId;
 use crate::gpt::write::{ToTheEnd, Warning};
+use crate::gpt::{CopyId, TriesLeft};
 use crate::install::progress::{Observer, Silent};
 use crate::policy::{Admitted, Facts};
 use crate::units::slot_id::SlotId;
@@ -29,6 +29,8 @@ pub enum News<'n> {
     Admitted(&'n Admitted<'n>, &'n Facts<'n>),
     /// The try of a good slot could not be spent; it boots all the same.
     TryNotSpent(SlotId, &'n dyn fmt::Display),
+    /// The boot loader took tries of a slot on trial, which the bits did not know yet. The boots, and what is left.
+    TriesTaken(SlotId, TriesLeft),
     /// This stage of a boot has ended well.
     Passed(Stage),
     /// The slot did not start, or was not tried.
@@ -61,7 +63,8 @@ impl News<'_> {
             Self::NoteNotLeft(_, error) => say(format_args!("the reason could not be recorded: {error}")),
             Self::NotMarkedGood(slot, error) => say(format_args!("slot {slot} could not be marked good: {error}")),
             Self::LastResort => say(format_args!("no slot boots; as a last resort, every block of each is checked")),
-            Self::Backup(_) | Self::BackupNotMoved(_) | Self::Admitted(..) | Self::Passed(_) => {}
+            Self::Backup(_) | Self::BackupNotMoved(_) | Self::Admitted(..) | Self::TriesTaken(..) | Self::Passed(_) => {
+            }
         }
     }
 }

@@ -46,6 +46,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         let admitted = policy::admit_first(verified, facts, slots)?;
         let disarmed = self.disarm(admitted, listener)?;
         let staged = self.stage(disarmed, source, work, &mut [leaf, block, page], listener)?;
+        self.prepare(&staged)?;
         let guard = self.board.guard;
         self.commit(listener, |disk, specs, scratch| transition::first_good(disk, specs, &staged, guard, scratch))
     }

@@ -38,6 +38,8 @@ pub enum Access {
     Flush,
     /// The device, or a part of it, was taken for an act: see [`BlockIo::claim`](crate::io::BlockIo::claim).
     Claim,
+    /// The store of a boot loader was read or written: see [`Loader`](crate::loader::Loader).
+    BootLoader,
 }
 
 impl<E: fmt::Display> fmt::Display for Medium<E> {
@@ -52,7 +54,7 @@ impl<E: fmt::Display> fmt::Display for Medium<E> {
 impl<E: fmt::Display> fmt::Display for IoError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.access {
-            Access::Claim => self.cause.fmt(f),
+            Access::Claim | Access::BootLoader => self.cause.fmt(f),
             access => write!(f, "{access} at {} failed: {}", self.at, self.cause),
         }
     }
@@ -65,6 +67,7 @@ impl fmt::Display for Access {
             Self::Write => "write",
             Self::Flush => "flush",
             Self::Claim => "claim",
+            Self::BootLoader => "boot loader's store",
         })
     }
 }

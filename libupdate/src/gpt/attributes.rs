@@ -63,6 +63,8 @@ nibble!(TriesLeft);
 impl TriesLeft {
     /// One boot.
     pub const ONE: Self = Self(1);
+    /// The most that one decimal digit counts.
+    pub const NINE: Self = Self(9);
 
     /// One fewer, or `None` if none is left.
     #[must_use]

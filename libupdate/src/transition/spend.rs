@@ -1,6 +1,6 @@
 //! The try that a boot costs.
 
-use crate::boot::{Boot, Kind};
+use crate::boot::{Boot, Candidate, Kind};
 use crate::error::Error;
 use crate::gpt::write::{Backup, Outcome};
 use crate::gpt::{SlotBits, TriesLeft};
@@ -85,6 +85,26 @@ fn spend<D: BlockIo>(
 ) -> Result<Outcome, Error<D::Error>> {
     let (id, bits) = (boot.candidate.slot, boot.candidate.bits);
     change::commit_or(disk, specs, Backup::Optional, scratch, &|slots| {
+        change::expect_bits(slots, id, bits)?;
+        Ok(change::one(id, SlotBits { tries_left: left, ..bits })?)
+    })
+}
+
+/// Tries that a boot loader has spent by itself, which its store says.
+///
+/// # Durability
+/// One commit: a cut leaves the old or the new number of tries, of this slot only.
+/// # Errors
+/// Those of [`spend_try`]. [`TableFault::ChangedUnderUs`](crate::error::TableFault::ChangedUnderUs) if its bits are not those of `seen`.
+pub(crate) fn lower_tries<D: BlockIo>(
+    disk: &mut D,
+    specs: &[PartitionSpec<'_>],
+    seen: &Candidate,
+    left: TriesLeft,
+    scratch: &mut [u8],
+) -> Result<Outcome, Error<D::Error>> {
+    let (id, bits) = (seen.slot, seen.bits);
+    change::commit(disk, specs, scratch, &|slots| {
         change::expect_bits(slots, id, bits)?;
         Ok(change::one(id, SlotBits { tries_left: left, ..bits })?)
     })

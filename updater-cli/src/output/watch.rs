@@ -87,6 +87,7 @@ impl Listener for Watch<'_> {
                 });
                 output.note(&format!("{} {version} into slot {}; {booted}", self.doing, admitted.slot()));
             }
+            News::TriesTaken(slot, left) => output.note(&format!("slot {slot} has {left} tries left: the boot loader took those of its boots")),
             News::TryNotSpent(_, error) => output.warn(&format!("the try could not be spent: {error}")),
             News::NoteNotLeft(_, error) => output.warn(&format!("the reason could not be recorded: {error}")),
             _ => {}

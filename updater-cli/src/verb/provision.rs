@@ -72,6 +72,7 @@ fn make(
     let sector_size = session.sector_size()?.or_else(|| path.is_file().then_some(BlockSize::B512));
     let how = OpenHow { sector_size, mode: Mode::ReadWrite, ..OpenHow::read_only() };
     let mut opened = OpenDevice::locked(session, Disk::open(path, how)?, device)?;
+    opened.open_store(session)?;
     let claim = opened.disk.claim_all()?;
     let table = NewTable::of(device.profile, &opened.disk)?;
     let slots = slots_of(&table, device.specs)?;

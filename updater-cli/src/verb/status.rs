@@ -24,11 +24,22 @@ use crate::output::{Printable, Report, Size};
 use crate::session::Session;
 use crate::verb::choose;
 
-/// Shows what is on the disk. Reads only.
+mod store;
+
+use store::StoreRow;
+
+/// Shows what is on the disk. Reads only, but for the store of a boot loader that fell behind.
 pub fn run(session: &Session) -> Result<(), Failure> {
     let (device, mut opened, survey) = OpenDevice::begin(session, Mode::ReadOnly)?;
     warn_of_watchdog(session, &opened, device.profile);
-    session.output.result(&Status::of(&mut opened, &survey, device.profile))
+    if !opened.has_store() {
+        return session.output.result(&Status::of(&mut opened, &survey, device.profile));
+    }
+    drop(opened);
+    let store = store::reconcile(session);
+    let (device, mut opened, survey) = OpenDevice::begin(session, Mode::ReadOnly)?;
+    let status = Status::of(&mut opened, &survey, device.profile);
+    session.output.result(&Status { boot_loader: StoreRow::of(session, device.profile, store), ..status })
 }
 
 /// The document of `status --json`.
@@ -49,6 +60,8 @@ pub struct Status {
     last_fallback: Option<Fallback>,
     /// Of the machine that runs; `None` for another disk, and where the profile has none.
     watchdog: Option<WatchdogRow>,
+    /// `None` where it does not choose by itself, and where its store is not here.
+    boot_loader: Option<StoreRow>,
 }
 
 #[derive(Serialize)]
@@ -124,6 +137,7 @@ impl Status {
                 state: word_for(keeper),
                 timeout_seconds: watchdog.timeout.as_secs(),
             }),
+            boot_loader: None,
         }
     }
 }
@@ -318,6 +332,9 @@ impl Report for Status {
         }
         if let Some(WatchdogRow { device, state, .. }) = &self.watchdog {
             text += &format!("\nwatchdog       {} is {state}\n", Printable(device));
+        }
+        if let Some(store) = &self.boot_loader {
+            text += &format!("\nboot loader    {}\n", store.in_words());
         }
         if let Some(last) = &self.last_result {
             text += &format!("last result    {}\n", last.in_words());

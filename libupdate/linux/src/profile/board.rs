@@ -8,6 +8,7 @@ use libupdate::slot::{Duty, PartitionSpec};
 use crate::find::Selection;
 
 use super::boot::Boot;
+use super::loader::BootLoader;
 use super::size::Size;
 use super::trust::Trust;
 
@@ -37,6 +38,8 @@ pub struct Profile {
     pub trust: Trust,
     /// What happens at boot.
     pub boot: Boot,
+    /// The boot loader, if it chooses the slot by itself.
+    pub loader: Option<BootLoader>,
 }
 
 /// A partition of a slot.

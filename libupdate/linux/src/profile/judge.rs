@@ -12,6 +12,7 @@ use super::board::{Planned, Profile, SlotPartition};
 use super::boot::{
     Boot, Exhausted, HandOver, Marker, OnCorruption, OnExhausted, Overlay, SlotKernel, Spender, Start, Voice, Watchdog,
 };
+use super::loader;
 use super::size::Size;
 use super::tables;
 use super::trust::Trust;
@@ -36,7 +37,7 @@ impl From<toml::de::Error> for Broken {
     }
 }
 
-fn broken(place: Range<usize>, rule: impl Into<String>) -> Broken {
+pub(super) fn broken(place: Range<usize>, rule: impl Into<String>) -> Broken {
     Broken { place: Some(place), rule: rule.into() }
 }
 
@@ -53,6 +54,7 @@ pub fn profile(text: &str) -> Result<Profile, Broken> {
         Some(named) => known_role(named.get_ref(), &roles, named.span())?,
         None => first.to_owned(),
     };
+    let loader = file.boot.as_ref().map(|boot| loader::loader(boot, file.slots.tries.tries(), &roles)).transpose()?;
     let boot = match file.boot {
         Some(boot) => boot_table(boot, &control, &roles, &file.partition)?,
         None => default_boot(&control),
@@ -76,6 +78,7 @@ pub fn profile(text: &str) -> Result<Profile, Broken> {
         layout,
         trust: trust(file.trust)?,
         boot,
+        loader: loader.flatten(),
     })
 }
 
@@ -102,7 +105,7 @@ fn slots(names: Option<&Spanned<Vec<String>>>) -> Result<Vec<SlotId>, Broken> {
     slots.filter(|slots| slots.len() >= 2).ok_or_else(wanted)
 }
 
-fn known_role(role: &str, roles: &[&str], place: Range<usize>) -> Result<String, Broken> {
+pub(super) fn known_role(role: &str, roles: &[&str], place: Range<usize>) -> Result<String, Broken> {
     if roles.contains(&role) {
         Ok(role.to_owned())
     } else {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::boot::{HandOver, Marker, OnCorruption, OnExhausted, Spender};
+use super::loader::LoaderKind;
 use super::size::Size;
 use super::value::{AttributeWord, Label, OwnedName, Within, guid, some_guid};
 
@@ -71,6 +72,9 @@ pub struct Trust {
 pub struct Boot {
     #[serde(default)]
     pub spends_try: Spender,
+    pub loader: Option<LoaderKind>,
+    pub loader_store: Option<PathBuf>,
+    pub loader_payload: Option<Spanned<OwnedName>>,
     pub root: Option<Spanned<OwnedName>>,
     #[serde(default)]
     pub hand_over: HandOver,

@@ -1,0 +1,31 @@
+//! The stores of boot loaders that choose the slot by themselves, one file each. What they have in common, and why a cut between the slot
+//! bits and a store is harmless, is in [`libupdate::loader`].
+//!
+//! | store | where | one atomic step | it counts |
+//! |---|---|---|---|
+//! | [`u_boot_env`] | two copies of an environment block | the older copy is written | down, good slots too |
+
+use std::path::Path;
+
+use libupdate::BlockIo;
+use libupdate::loader::Loader;
+
+use crate::OsError;
+use crate::profile::{LoaderKind, Profile};
+
+pub mod u_boot_env;
+
+/// The store of the profile's boot loader, at `store`; `None` if its boot loader does not choose by itself. `D` is the disk with the slots.
+///
+/// # Errors
+/// The store is not there, or is no store.
+pub fn open<D: BlockIo<Error = OsError>>(
+    profile: &Profile,
+    store: Option<&Path>,
+) -> Result<Option<Box<dyn Loader<D>>>, OsError> {
+    let Some(loader) = &profile.loader else { return Ok(None) };
+    let store = store.unwrap_or(&loader.store);
+    Ok(Some(match loader.kind {
+        LoaderKind::UBootEnv => Box::new(u_boot_env::UBootEnv::open(store, profile.tries)?),
+    }))
+}

@@ -1,0 +1,355 @@
+//! U-Boot's environment: two copies of an environment block, of which the newer valid one counts.
+//!
+//! ```text
+//!  0            4       5                                                        len
+//!  | CRC32      | flags | name=value NUL name=value NUL .. NUL | fill             |
+//!  | of the data| +1 a  |<----------------------- data ------------------------->|
+//!  |            | write |
+//! ```
+//! Two variables are ours, with the names and the meaning that RAUC's boot scripts and U-Boot's `bootmeth rauc` have: `BOOT_ORDER="B A"`,
+//! the slots that boot, and `BOOT_B_LEFT=3`, the boots that each has left. A boot script takes one and saves the environment; that of a
+//! good slot is counted, too, until `mark-good`.
+//!
+//! # Durability
+//! A write goes to the copy that does not count, both variables at once, with the next number in `flags`; then a flush, and it is read
+//! back. A cut before, inside or after it leaves one valid copy that says all of the old or all of the new. With both copies damaged
+//! U-Boot boots with what was compiled in: then nothing is written, since every other variable would be lost.
+//!
+//! Sources: `env/common.c`, `include/env_internal.h` and `tools/env/fw_env.c` of U-Boot 2023.01.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::path::{Path, PathBuf};
+
+use libupdate::gpt::TriesLeft;
+use libupdate::loader::{Counting, Loader, Put, Ranking, Standing};
+use libupdate::units::crc::crc32;
+use libupdate::{BlockIo, SlotId};
+use rustix::fs::{Advice, FlockOperation, OFlags};
+
+use crate::error::{OsError, OsErrorKind};
+use crate::file;
+
+/// The variable that names the slots which boot.
+const ORDER: &str = "BOOT_ORDER";
+/// Bytes of a copy before its data: checksum and flags.
+const HEAD: usize = 5;
+/// Bytes of one copy, at most: U-Boot's own boards have 128 KiB.
+const MOST_BYTES: usize = 1 << 20;
+/// Bytes of `fw_env.config`.
+const CONFIG_BYTES: u64 = 64 << 10;
+/// What `fw_printenv` and `fw_setenv` lock.
+const LOCK: &str = "/run/fw_printenv.lock";
+
+/// The environment of a device.
+#[derive(Debug)]
+pub struct UBootEnv {
+    config: PathBuf,
+    copies: [Place; 2],
+    /// Boots of a good slot until the script goes on to the next one.
+    good: TriesLeft,
+}
+
+/// Where one copy is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Place {
+    path: PathBuf,
+    offset: u64,
+    len: usize,
+}
+
+/// What both copies hold. Pure: bytes to variables and back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Env {
+    variables: Vec<Vec<u8>>,
+    /// Which copy counts.
+    current: usize,
+    flags: u8,
+    /// Whether the other copy is damaged.
+    one_is_lost: bool,
+    len: usize,
+}
+
+impl Env {
+    /// The variables of the copy that counts; `None` if neither is valid.
+    #[must_use]
+    pub fn of(copies: [&[u8]; 2]) -> Option<Self> {
+        let [first, second] = copies.map(decode);
+        let (current, flags, variables, one_is_lost) = match (first, second) {
+            (None, None) => return None,
+            (Some((flags, variables)), None) => (0, flags, variables, true),
+            (None, Some((flags, variables))) => (1, flags, variables, true),
+            (Some(first), Some(second)) if newer(second.0, first.0) => (1, second.0, second.1, false),
+            (Some((flags, variables)), Some(_)) => (0, flags, variables, false),
+        };
+        Some(Self { variables, current, flags, one_is_lost, len: copies[0].len() })
+    }
+
+    /// The value of a variable.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.variables.iter().rev().find_map(|variable| value(variable, name))
+    }
+
+    /// Gives a variable a value; the others stay, in their order.
+    pub fn set(&mut self, name: &str, new: &str) {
+        let line = format!("{name}={new}").into_bytes();
+        match self.variables.iter().position(|variable| value(variable, name).is_some()) {
+            Some(place) => {
+                self.variables[place] = line;
+                let mut number = 0;
+                self.variables.retain(|variable| {
+                    number += 1;
+                    number <= place + 1 || value(variable, name).is_none()
+                });
+            }
+            None => self.variables.push(line),
+        }
+    }
+
+    /// The copy to write, and its bytes: all variables, newer than the one that counts. `None` if they do not fit.
+    #[must_use]
+    pub fn next(&self) -> Option<(usize, Vec<u8>)> {
+        let mut bytes = vec![0; HEAD];
+        for variable in &self.variables {
+            bytes.extend_from_slice(variable);
+            bytes.push(0);
+        }
+        bytes.push(0);
+        if bytes.len() > self.len {
+            return None;
+        }
+        bytes.resize(self.len, 0);
+        let crc = crc32(&bytes[HEAD..]);
+        bytes[..4].copy_from_slice(&crc.to_ne_bytes());
+        bytes[4] = self.flags.wrapping_add(1);
+        Some((1 - self.current, bytes))
+    }
+
+    /// Boots that a slot has left, if it is in the order and counted.
+    #[must_use]
+    pub fn left(&self, slot: SlotId) -> Option<TriesLeft> {
+        let order = str::from_utf8(self.get(ORDER)?).ok()?;
+        order.split_ascii_whitespace().find(|name| *name == in_store(slot))?;
+        let digits = str::from_utf8(self.get(&left_name(slot))?).ok()?;
+        digits.parse().ok().and_then(TriesLeft::new)
+    }
+
+    /// Has the variables say a ranking. `good`: boots of a good slot.
+    pub fn rank(&mut self, ranking: &Ranking, good: TriesLeft) {
+        let mut order = String::new();
+        for (slot, standing) in ranking.rows() {
+            let kept = self.left(*slot).filter(|left| *left > TriesLeft::ZERO && !ranking.counts_anew(*slot));
+            let left = match standing {
+                Standing::Good => kept.unwrap_or(good),
+                Standing::Trial(left) => *left,
+                Standing::Off => TriesLeft::ZERO,
+            };
+            self.set(&left_name(*slot), &left.get().to_string());
+            if *standing != Standing::Off {
+                let space = if order.is_empty() { "" } else { " " };
+                // Writing to a string does not fail.
+                write!(order, "{space}{}", in_store(*slot)).unwrap_or_default();
+            }
+        }
+        self.set(ORDER, &order);
+    }
+}
+
+/// The name of a slot in the variables: a capital letter.
+fn in_store(slot: SlotId) -> String {
+    slot.letter().to_ascii_uppercase().to_string()
+}
+
+fn left_name(slot: SlotId) -> String {
+    format!("BOOT_{}_LEFT", in_store(slot))
+}
+
+fn value<'v>(variable: &'v [u8], name: &str) -> Option<&'v [u8]> {
+    variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+}
+
+/// Flags and variables of a valid copy.
+fn decode(bytes: &[u8]) -> Option<(u8, Vec<Vec<u8>>)> {
+    let (head, data) = bytes.split_at_checked(HEAD)?;
+    let (crc, flags) = head.split_first_chunk::<4>()?;
+    if u32::from_ne_bytes(*crc) != crc32(data) {
+        return None;
+    }
+    let mut variables = Vec::new();
+    for variable in data.split(|byte| *byte == 0) {
+        if variable.is_empty() {
+            return Some((*flags.first()?, variables));
+        }
+        variables.push(variable.to_vec());
+    }
+    // No empty one ends the list: U-Boot would read on.
+    None
+}
+
+/// Whether `flags` is a later number than `than`: they wrap around.
+const fn newer(flags: u8, than: u8) -> bool {
+    match (flags, than) {
+        (0, 255) => true,
+        (255, 0) => false,
+        _ => flags > than,
+    }
+}
+
+impl UBootEnv {
+    /// The environment that a `fw_env.config` describes.
+    ///
+    /// # Errors
+    /// The file is not there or breaks a rule; it has one copy only: a write to it cannot be made so that a cut is harmless.
+    pub fn open(config: &Path, good: TriesLeft) -> Result<Self, OsError> {
+        let text = file::read_text(config, CONFIG_BYTES).map_err(|error| OsError::io(config, "read", &error))?;
+        let mut places = Vec::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if !line.is_empty() {
+                places.push(place(config, number, line)?);
+            }
+        }
+        let count = places.len();
+        let Ok(copies) = <[Place; 2]>::try_from(places) else {
+            let why = format!(
+                "it has {count} copies, and two are needed: a cut inside a write to the only one would lose it (CONFIG_SYS_REDUNDAND_ENVIRONMENT)"
+            );
+            return Err(refused(config, why));
+        };
+        let [first, second] = &copies;
+        let between = usize::try_from(first.offset.abs_diff(second.offset)).unwrap_or(usize::MAX);
+        let apart = first.path != second.path || between >= first.len;
+        if first.len != second.len || !apart {
+            return Err(refused(config, "its two copies differ in size, or overlap".to_owned()));
+        }
+        Ok(Self { config: config.to_owned(), copies, good })
+    }
+
+    fn env(&self) -> Result<Env, OsError> {
+        let [first, second] = &self.copies;
+        let (first, second) = (first.read()?, second.read()?);
+        Env::of([&first, &second]).ok_or_else(|| {
+            let why = "neither copy of the environment is valid, so U-Boot boots with what was compiled in. Nothing is written: every \
+                       other variable would be lost. Write the board's environment again (mkenvimage), then run `updater-cli status`";
+            refused(&self.config, why.to_owned())
+        })
+    }
+}
+
+impl Place {
+    fn open(&self, flags: OFlags, act: &'static str) -> Result<File, OsError> {
+        file::open(&self.path, flags).map_err(|error| OsError::io(&self.path, act, &error))
+    }
+
+    fn read(&self) -> Result<Vec<u8>, OsError> {
+        let file = self.open(OFlags::RDONLY, "open")?;
+        self.read_from(&file)
+    }
+
+    fn read_from(&self, file: &File) -> Result<Vec<u8>, OsError> {
+        let failed = |error| OsError::io(&self.path, "read", &error);
+        if file.metadata().map_err(failed)?.file_type().is_char_device() {
+            let why = "it is a raw flash device (MTD), which is erased before it is written: not supported, use a block device or a file";
+            return Err(refused(&self.path, why.to_owned()));
+        }
+        // What is in the page cache says nothing of the medium.
+        rustix::fs::fadvise(file, 0, None, Advice::DontNeed)
+            .map_err(|errno| OsError::call(&self.path, "read", errno))?;
+        let mut bytes = vec![0; self.len];
+        file.read_exact_at(&mut bytes, self.offset).map_err(failed)?;
+        Ok(bytes)
+    }
+
+    /// Writes a copy, has it durable, and reads it back.
+    fn write(&self, bytes: &[u8]) -> Result<(), OsError> {
+        let failed = |act| move |error| OsError::io(&self.path, act, &error);
+        let file = self.open(OFlags::RDWR, "open for writing")?;
+        file.write_all_at(bytes, self.offset).map_err(failed("write"))?;
+        file.sync_all().map_err(failed("flush"))?;
+        if self.read_from(&file)? == bytes {
+            return Ok(());
+        }
+        Err(refused(&self.path, "what was written to it reads back different: the medium is failing".to_owned()))
+    }
+
+    fn flush(&self) -> Result<(), OsError> {
+        let file = self.open(OFlags::RDWR, "open for writing")?;
+        file.sync_all().map_err(|error| OsError::io(&self.path, "flush", &error))
+    }
+}
+
+impl<D: BlockIo<Error = OsError>> Loader<D> for UBootEnv {
+    fn counting(&self) -> Counting {
+        Counting::Down
+    }
+
+    fn read(&mut self, _: &mut D, slot: SlotId) -> Result<Option<TriesLeft>, OsError> {
+        Ok(self.env()?.left(slot))
+    }
+
+    fn put(&mut self, _: &mut D, ranking: &Ranking) -> Result<Put, OsError> {
+        let _lock = locked(Path::new(LOCK))?;
+        let now = self.env()?;
+        let mut wanted = now.clone();
+        wanted.rank(ranking, self.good);
+        if wanted == now && !now.one_is_lost {
+            // An earlier act may have been killed before its flush.
+            self.copies[now.current].flush()?;
+            return Ok(Put::Unchanged);
+        }
+        let room = self.copies[0].len;
+        let (copy, bytes) = wanted
+            .next()
+            .ok_or_else(|| refused(&self.config, format!("the variables do not fit into its {room} bytes any more")))?;
+        self.copies[now.current].flush()?;
+        self.copies[copy].write(&bytes)?;
+        Ok(Put::Written)
+    }
+}
+
+/// One line of `fw_env.config`: device, offset (negative: from its end), size; what follows is about flash.
+fn place(config: &Path, number: usize, line: &str) -> Result<Place, OsError> {
+    let wrong = |why: &str| refused(config, format!("line {number}: {why}"));
+    let mut words = line.split_ascii_whitespace();
+    let (Some(path), Some(offset), Some(len)) = (words.next(), words.next(), words.next()) else {
+        return Err(wrong("a device, an offset and a size are needed"));
+    };
+    let path = PathBuf::from(path);
+    let len = integer(len).and_then(|len| usize::try_from(len).ok()).filter(|len| *len > HEAD && *len <= MOST_BYTES);
+    let len = len.ok_or_else(|| wrong("the size is not 6 bytes to 1 MiB"))?;
+    let offset = match offset.strip_prefix('-') {
+        None => integer(offset).ok_or_else(|| wrong("the offset is no number"))?,
+        Some(back) => {
+            let back = integer(back).ok_or_else(|| wrong("the offset is no number"))?;
+            let end = end_of(&path)?;
+            end.checked_sub(back).ok_or_else(|| wrong("the offset is before the start of the device"))?
+        }
+    };
+    Ok(Place { path, offset, len })
+}
+
+fn end_of(path: &Path) -> Result<u64, OsError> {
+    let file = file::open(path, OFlags::RDONLY).and_then(|mut file| file.seek(SeekFrom::End(0)));
+    file.map_err(|error| OsError::io(path, "open", &error))
+}
+
+fn integer(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// `fw_setenv` waits until this is dropped.
+fn locked(path: &Path) -> Result<File, OsError> {
+    let file = file::lock(path).map_err(|error| OsError::io(path, "open", &error))?;
+    rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(|errno| OsError::call(path, "lock", errno))?;
+    Ok(file)
+}
+
+fn refused(path: &Path, why: String) -> OsError {
+    OsError::new(path, OsErrorKind::LoaderStore { why })
+}
