@@ -40,8 +40,8 @@ const HEAD: usize = 5;
 const MOST_BYTES: usize = 1 << 20;
 /// Bytes of `fw_env.config`.
 const CONFIG_BYTES: u64 = 64 << 10;
-/// What `fw_printenv` and `fw_setenv` lock.
-const LOCK: &str = "/run/fw_printenv.lock";
+/// What `fw_printenv` and `fw_setenv` lock: those of libubootenv (Debian's), and U-Boot's own.
+const LOCKS: [&str; 2] = ["/run/lock/fw_printenv.lock", "/run/fw_printenv.lock"];
 
 /// The environment of a device.
 #[derive(Debug)]
@@ -291,7 +291,7 @@ impl<D: BlockIo<Error = OsError>> Loader<D> for UBootEnv {
     }
 
     fn put(&mut self, _: &mut D, ranking: &Ranking) -> Result<Put, OsError> {
-        let _lock = locked(Path::new(LOCK))?;
+        let _locks = LOCKS.map(|lock| locked(Path::new(lock)));
         let now = self.env()?;
         let mut wanted = now.clone();
         wanted.rank(ranking, self.good);
@@ -343,11 +343,11 @@ fn integer(text: &str) -> Option<u64> {
     }
 }
 
-/// `fw_setenv` waits until this is dropped.
-fn locked(path: &Path) -> Result<File, OsError> {
-    let file = file::lock(path).map_err(|error| OsError::io(path, "open", &error))?;
-    rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(|errno| OsError::call(path, "lock", errno))?;
-    Ok(file)
+/// `fw_setenv` waits until this is dropped. Who may not take the lock, not being root, writes a file of their own.
+fn locked(path: &Path) -> Option<File> {
+    let file = file::lock(path).ok()?;
+    rustix::fs::flock(&file, FlockOperation::LockExclusive).ok()?;
+    Some(file)
 }
 
 fn refused(path: &Path, why: String) -> OsError {
