@@ -10,7 +10,7 @@
 //!  boot         table ─ repair ─ for each slot of the order: [may it start] ─ spend ─ authenticate ─ floor ─ blocks ─ start
 //!                                                                             └ did not start: commit what becomes of it ─ note ─ the next
 //!  load         table ─ authenticate ─ floor ─ read ─ check in memory       choose   table ─ authenticate ─ floor ─ spend
-//!  each commit  [tries that the boot loader took] ─ commit ─ [the boot loader's store]              arm   [prepare] ─ commit
+//!  with a boot loader that chooses by itself:  inspect  tries that it took ─ inspect      commit  [prepare] ─ commit ─ its store
 //! ```
 //! What differs between callers is in four traits: [`BlockIo`] (the disk, and who is kept away from it meanwhile), [`Listener`] (who
 //! hears what happens), [`Starter`] (how a slot is started), [`Loader`] (the store of a boot loader that chooses by itself, if there is one).
@@ -173,6 +173,12 @@ impl<'d, 'p, D: BlockIo> Device<'d, 'p, D> {
         self.look_at_trailers(room)
     }
 
+    /// What an act that changes something looks at: tries that the boot loader took are in the bits.
+    fn look_to_act<L: Listener>(&mut self, room: &mut Room<'p>, listener: &mut L) -> Result<(), Error<D::Error>> {
+        self.catch_up(listener)?;
+        self.look(room)
+    }
+
     #[inline(never)]
     fn look_at_trailers(&mut self, room: &mut Room<'p>) -> Result<(), Error<D::Error>> {
         let Room { slots, facts, trailer, block, page, .. } = room;
@@ -193,6 +199,7 @@ impl<'d, 'p, D: BlockIo> Device<'d, 'p, D> {
     /// # Errors
     /// [`Error::Medium`]: nothing is known to be durable. [`Error::Table`].
     pub fn settle<L: Listener>(&mut self, listener: &mut L) -> Result<Outcome, Error<D::Error>> {
+        self.catch_up(listener)?;
         self.commit(listener, |disk, _, scratch| transition::settle(disk, scratch))
     }
 
@@ -214,7 +221,6 @@ impl<'d, 'p, D: BlockIo> Device<'d, 'p, D> {
         listener: &mut L,
         act: impl FnOnce(&mut D, &[PartitionSpec<'_>], &mut [u8]) -> Result<Outcome, Error<D::Error>>,
     ) -> Result<Outcome, Error<D::Error>> {
-        self.catch_up(listener)?;
         let outcome = self.alone(act)?;
         tell(listener, &outcome);
         self.tell_loader()?;

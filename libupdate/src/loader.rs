@@ -38,14 +38,15 @@ pub enum Standing {
 pub struct Ranking {
     rows: Vec<(SlotId, Standing), SLOTS>,
     confirmed: Option<SlotId>,
+    runs: Option<SlotId>,
 }
 
 impl Ranking {
-    /// What the slot bits say. `confirmed`: the slot that has just been marked good.
+    /// What the slot bits say. `confirmed`: the slot that has just been marked good. `runs`: the booted one.
     #[must_use]
-    pub fn of(candidates: &[Candidate], confirmed: Option<SlotId>) -> Self {
+    pub fn of(candidates: &[Candidate], confirmed: Option<SlotId>, runs: Option<SlotId>) -> Self {
         let row = |candidate: &Candidate| (candidate.slot, Standing::of(candidate));
-        Self { rows: boot::last_resort(candidates).iter().map(row).collect(), confirmed }
+        Self { rows: boot::last_resort(candidates).iter().map(row).collect(), confirmed, runs }
     }
 
     /// Whether a loader that counts the boots of good slots, too, begins anew with this one. A good slot that is not confirmed keeps its
@@ -72,14 +73,14 @@ impl Ranking {
         self.rows.iter().find(|(_, standing)| *standing == Standing::Good).map(|(slot, _)| *slot)
     }
 
-    /// The slot on trial that boots next, if one does: before every good slot, and with a try left.
+    /// The slot on trial that a flag has to name, if one does: before every good slot, with a try left, and not running. The boot of the one
+    /// that runs is spent; if nobody confirms it, the slot that runs then counts it, and sets the flag again.
     #[must_use]
     pub fn next_trial(&self) -> Option<SlotId> {
         let up_to_good = self.rows.iter().take_while(|(_, standing)| *standing != Standing::Good);
-        up_to_good
-            .filter(|(_, standing)| matches!(standing, Standing::Trial(left) if *left > TriesLeft::ZERO))
-            .map(|(slot, _)| *slot)
-            .next()
+        let mut trials =
+            up_to_good.filter(|(_, standing)| matches!(standing, Standing::Trial(left) if *left > TriesLeft::ZERO));
+        trials.next().map(|(slot, _)| *slot).filter(|slot| self.runs != Some(*slot))
     }
 }
 
@@ -188,15 +189,16 @@ mod tests {
             candidate(1, 0, 1, Successful::No),
             candidate(2, 2, 2, Successful::No),
         ];
-        let ranking = Ranking::of(&slots, None);
+        let ranking = Ranking::of(&slots, None, Some(SlotId::A));
         let [a, b, c] = slots.map(|one| one.slot);
         assert_eq!(ranking.rows(), [(c, Standing::Trial(tries(2))), (a, Standing::Good), (b, Standing::Off)]);
         assert_eq!((ranking.first_good(), ranking.next_trial()), (Some(a), Some(c)));
         assert_eq!(ranking.bootable().count(), 2);
+        assert_eq!(Ranking::of(&slots, None, Some(c)).next_trial(), None, "it runs: its boot is spent");
         let spent = [slots[0], candidate(2, 2, 0, Successful::No)];
-        assert_eq!(Ranking::of(&spent, None).next_trial(), None);
+        assert_eq!(Ranking::of(&spent, None, None).next_trial(), None);
         let behind = [candidate(0, 3, 3, Successful::Yes), slots[2]];
-        assert_eq!(Ranking::of(&behind, None).next_trial(), None, "a trial after a good slot does not boot");
+        assert_eq!(Ranking::of(&behind, None, None).next_trial(), None, "a trial after a good slot does not boot");
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! | [`spend_try`] | T - 1 | chosen |
 //! | `lower_tries` | T = what a boot loader left of it | on trial |
 //! | [`mark_good`] | T = guard, S = 1 | P > 0 |
-//! | [`cancel`] | P = S = 0, T = 1 | armed or staged, not booted; another slot is good |
+//! | `cancel` | P = S = 0, T = 1 | armed or staged, not booted; another slot is good |
 //! | [`mark_bad`] | P = T = S = 0 | another slot is good |
 //! | [`withdraw`] | S = 0 | another slot is good |
 //! | [`rollback`] | P above all others | the slot is good |
@@ -29,9 +29,9 @@ mod staged;
 
 pub use arm::arm;
 pub(crate) use arm::{first_good, keep_staged};
-pub use cancel::cancel;
+pub(crate) use cancel::{cancel, unseal};
 pub use disarm::Disarmed;
-pub(crate) use disarm::take_out;
+pub(crate) use disarm::{condemn, forget, has_failed, take_out};
 pub use mark::{mark_bad, mark_bad_by_bits, mark_good, rollback, withdraw};
 pub(crate) use spend::lower_tries;
 pub use spend::{Attempt, BootToken, Spent, spend_try};

@@ -10,12 +10,14 @@ use libupdate::gpt::{Guid, TriesLeft};
 use libupdate::inspect::{Inspection, View};
 use libupdate::install::NoDecompressor;
 use libupdate::install::progress::{Flow, Observer, Progress, Silent};
+use libupdate::loader::{Loader, Put};
 use libupdate::policy::{self, Compression, Wishes};
 use libupdate::region::confirmation;
 use libupdate::slot::{Slot, SlotState};
 use libupdate::{BlockIo, Error, Lba, SlotId, SoftHasher, UnixSeconds};
 
 use crate::board::{Board, COMPATIBLE, slot_id};
+use crate::loader_store::Store;
 
 /// What the laboratory cuts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +92,8 @@ pub struct Updater<'b> {
     data: Vec<u8>,
     scratch: Vec<u8>,
     room: Box<Room<'b>>,
+    /// The store of the board's boot loader, if that chooses by itself.
+    pub store: Option<Store>,
 }
 
 impl<'b> Updater<'b> {
@@ -97,7 +101,7 @@ impl<'b> Updater<'b> {
     #[must_use]
     pub fn new(board: &'b Board, booted: Option<SlotId>) -> Self {
         let (data, scratch) = (vec![0; board.model.buffer], vec![0; board.model.scratch]);
-        Self { board, booted, data, scratch, room: Box::default() }
+        Self { board, booted, data, scratch, room: Box::default(), store: None }
     }
 
     /// Does one act.
@@ -168,10 +172,14 @@ impl<'b> Updater<'b> {
         act: impl FnOnce(&mut Device<'_, 'b, D>, &mut Room<'b>, &mut Work<'_, SoftHasher, NoDecompressor>) -> T,
     ) -> T {
         let rules = self.rules();
-        let Self { data, scratch, room, .. } = self;
+        let Self { data, scratch, room, store, .. } = self;
         let (hasher, decompressor) = (&mut SoftHasher, &mut NoDecompressor);
         let mut work = Work { data, carried: &mut [], hasher, decompressor };
-        act(&mut Device::new(disk, rules, scratch), room, &mut work)
+        let loader: Option<&mut dyn Loader<D>> = match store {
+            Some(store) => Some(store),
+            None => None,
+        };
+        act(&mut Device::new(disk, rules, scratch).with_loader(loader), room, &mut work)
     }
 
     /// One act that ends with a commit.
@@ -215,6 +223,25 @@ impl<'b> Updater<'b> {
         let installed =
             self.with(disk, |device, room, work| device.install(&mut source, &request, room, work, &mut Silent))?;
         Ok(if matches!(installed.ending, Installation::HeldAlready(_)) { Ending::NothingToDo } else { Ending::Done })
+    }
+
+    /// Makes the slot bits and the store of the boot loader say the same, as `status` does. Whether the store had to be written.
+    ///
+    /// # Errors
+    /// [`Device::reconcile`]'s.
+    pub fn reconcile<D: BlockIo>(&mut self, disk: &mut D) -> Result<Put, Failure<D>> {
+        self.with(disk, |device, _, _| device.reconcile(&mut Silent))
+    }
+
+    /// The hook's boot of the slot that a boot loader has chosen.
+    ///
+    /// # Errors
+    /// The act's.
+    pub fn boot_named<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
+        let rules = BootRules { named: Some(slot), ..BootRules::default() };
+        let mut starter = YesOrNo { refuses: None, cannot: None };
+        let booted = self.with(disk, |device, room, work| device.boot(&rules, room, work, &mut starter))?;
+        Ok(self.boots(booted.map(|booted| booted.step.slot())))
     }
 
     /// The hook's boot, with a yes or a no in place of the mount.

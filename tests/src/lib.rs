@@ -57,6 +57,8 @@ pub mod guest_lab;
 pub mod guest_medium;
 pub mod kill_site;
 pub mod lab;
+pub mod loader_lab;
+pub mod loader_store;
 pub mod log_story;
 pub mod loop_device;
 pub mod markdown;

@@ -26,7 +26,7 @@ impl<D: BlockIo> Device<'_, '_, D> {
         self.tell_loader()
     }
 
-    /// Tries that the loader took, into the bits: before each commit, which would give them back to the store else.
+    /// Tries that the loader took, into the bits: before each act, whose commit would give them back to the store else.
     pub(super) fn catch_up<L: Listener>(&mut self, listener: &mut L) -> Result<(), Error<D::Error>> {
         if self.loader.is_none() {
             return Ok(());
@@ -54,7 +54,7 @@ impl<D: BlockIo> Device<'_, '_, D> {
         if self.loader.is_none() {
             return Ok(Put::Unchanged);
         }
-        let ranking = Ranking::of(&self.candidates()?, self.confirmed);
+        let ranking = Ranking::of(&self.candidates()?, self.confirmed, self.board.view.booted);
         let Some(loader) = &mut self.loader else { return Ok(Put::Unchanged) };
         loader.put(self.disk, &ranking).map_err(failed)
     }

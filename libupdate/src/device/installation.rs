@@ -120,7 +120,10 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         work: &mut Work<'_, H, Z>,
         listener: &mut L,
     ) -> Result<Installed, Error<D::Error>> {
-        self.look(room)?;
+        match request.reach {
+            Reach::Whole => self.look_to_act(room, listener)?,
+            Reach::JudgeOnly => self.look(room)?,
+        }
         policy::no_trial_runs(&room.facts)?;
         let Room { slots, facts, envelope, leaf, block, page, .. } = room;
         let (admitted, state) = self.admit(source, request.wishes, (slots, facts), envelope)?;
@@ -240,6 +243,11 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         admitted: Admitted<'v>,
         listener: &mut L,
     ) -> Result<Disarmed<'v>, Error<D::Error>> {
+        if transition::has_failed(&admitted) {
+            self.commit(listener, |disk, specs, scratch| transition::condemn(disk, specs, &admitted, scratch))
+                .map(|_| ())?;
+            transition::forget(self.disk, &admitted, self.scratch)?;
+        }
         self.commit(listener, |disk, specs, scratch| transition::take_out(disk, specs, &admitted, scratch))
             .map(|_| Disarmed::of(admitted))
     }
@@ -337,7 +345,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         work: &mut Work<'_, H, Z>,
         listener: &mut L,
     ) -> Result<Outcome, Error<D::Error>> {
-        self.look(room)?;
+        self.look_to_act(room, listener)?;
         let Some(slot) = room.facts.staged(slot)? else { return self.settle(listener) };
         let Room { slots, trailer, leaf, block, page, .. } = room;
         let place = slots.get(slot)?;

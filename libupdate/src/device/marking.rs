@@ -49,7 +49,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         room: &mut Room<'p>,
         listener: &mut L,
     ) -> Result<Outcome, Error<D::Error>> {
-        self.look(room)?;
+        self.look_to_act(room, listener)?;
         match claim {
             Claim::Booted => room.facts.has_booted(slot)?,
             Claim::Untried => room.facts.slot(slot).map(|_| ())?,
@@ -72,7 +72,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         room: &mut Room<'p>,
         listener: &mut L,
     ) -> Result<Outcome, Error<D::Error>> {
-        self.look(room)?;
+        self.look_to_act(room, listener)?;
         let facts = &room.facts;
         let outcome =
             self.commit(listener, |disk, specs, scratch| transition::mark_bad(disk, specs, facts, slot, scratch))?;
@@ -117,7 +117,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         room: &mut Room<'p>,
         listener: &mut L,
     ) -> Result<Outcome, Error<D::Error>> {
-        self.look(room)?;
+        self.look_to_act(room, listener)?;
         let facts = &room.facts;
         self.commit(listener, |disk, specs, scratch| transition::withdraw(disk, specs, facts, slot, scratch))
     }
@@ -134,7 +134,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         room: &mut Room<'p>,
         listener: &mut L,
     ) -> Result<(SlotId, Outcome), Error<D::Error>> {
-        self.look(room)?;
+        self.look_to_act(room, listener)?;
         let facts = &room.facts;
         let slot = slot.map_or_else(|| facts.rollback_target(), Ok)?;
         let outcome =
@@ -146,20 +146,24 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     /// none, what there is becomes durable.
     ///
     /// # Durability
-    /// One commit, then the marks and a flush: [`transition::cancel`].
+    /// One commit; then the marks and a flush. A cut leaves the slot as it was, staged, or disarmed; another slot is good in each.
     /// # Errors
-    /// Those of [`Facts::cancellable`] and [`transition::cancel`].
+    /// Those of [`Facts::cancellable`]; [`Error::Medium`].
     pub fn cancel<L: Listener>(
         &mut self,
         slot: Option<SlotId>,
         room: &mut Room<'p>,
         listener: &mut L,
     ) -> Result<Outcome, Error<D::Error>> {
-        self.look(room)?;
+        self.look_to_act(room, listener)?;
         let Some(slot) = room.facts.to_cancel(slot)? else { return self.settle(listener) };
-        let Room { slots, facts, .. } = room;
-        let place = slots.get(slot)?;
-        self.commit(listener, |disk, specs, scratch| transition::cancel(disk, specs, facts, place, scratch))
+        let Room { slots, facts, block, .. } = room;
+        let outcome =
+            self.commit(listener, |disk, specs, scratch| transition::cancel(disk, specs, facts, slot, scratch))?;
+        if let Some(installed) = &facts.slot(slot)?.installed {
+            transition::unseal(self.disk, slots.get(slot)?, installed.digest, block)?;
+        }
+        Ok(outcome)
     }
 
     /// [`repair`] of this disk.

@@ -40,39 +40,55 @@ impl<'a> Disarmed<'a> {
 ///
 /// # Durability
 /// One commit; where an earlier run disarmed the slot, its flush alone: the first write to the slot needs a disk that has nothing of an earlier
-/// act in its cache. A cut leaves the slot as it was, with its old content untouched, or
-/// disarmed. A slot whose tries ran out, or that failed, keeps no try until its trailers are gone: it becomes failed, its trailers are
-/// erased, and then it gets its try. A cut leaves it failed, empty, or disarmed, never staged with what failed in it.
+/// act in its cache. A cut leaves the slot as it was, with its old content untouched, or disarmed. A slot [with a failure](has_failed) was
+/// [condemned](condemn) and its failure [forgotten](forget) before.
 /// # Errors
-/// [`TableFault::ChangedUnderUs`] where the slot's bits or places are not the admitted ones; [`Error::Medium`]; [`Misuse::Buffer`] for less than a block of
-/// `scratch`.
+/// [`TableFault::ChangedUnderUs`] where the slot's bits or places are not the admitted ones; [`Error::Medium`].
 pub(crate) fn take_out<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
     admitted: &Admitted<'_>,
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
-    let bits = admitted.bits();
-    if slot::spent(bits) {
-        forget(disk, specs, admitted, scratch)
-    } else {
-        change(disk, specs, admitted, [bits, slot::disarm()], scratch)
-    }
+    let bits = if has_failed(admitted) { slot::mark_bad() } else { admitted.bits() };
+    change(disk, specs, admitted, [bits, slot::disarm()], scratch)
 }
 
-/// Takes out a slot whose content failed, and the content with it.
-fn forget<D: BlockIo>(
+/// Whether the tries of the target ran out, or what it holds failed. Such a slot keeps no try until its trailers are gone, so that no cut
+/// leaves it staged with what failed in it: it is condemned, its trailers are forgotten, and only then it is taken out, with its try.
+pub(crate) fn has_failed(admitted: &Admitted<'_>) -> bool {
+    slot::spent(admitted.bits())
+}
+
+/// Takes a target that failed out of the boot order, without a try.
+///
+/// # Durability
+/// One commit: a cut leaves the slot as it was, or failed.
+/// # Errors
+/// Those of [`take_out`].
+pub(crate) fn condemn<D: BlockIo>(
     disk: &mut D,
     specs: &[PartitionSpec<'_>],
     admitted: &Admitted<'_>,
     scratch: &mut [u8],
 ) -> Result<Outcome, Error<D::Error>> {
-    let failed = change(disk, specs, admitted, [admitted.bits(), slot::mark_bad()], scratch)?;
+    change(disk, specs, admitted, [admitted.bits(), slot::mark_bad()], scratch)
+}
+
+/// Erases the trailers of a target that was [condemned](condemn).
+///
+/// # Durability
+/// Blocks of the trailers, and a flush: a cut leaves the slot failed, or empty.
+/// # Errors
+/// [`Error::Medium`]; [`Misuse::Buffer`] for less than a block of `scratch`.
+pub(crate) fn forget<D: BlockIo>(
+    disk: &mut D,
+    admitted: &Admitted<'_>,
+    scratch: &mut [u8],
+) -> Result<(), Error<D::Error>> {
     let (verified, got) = (admitted.verified(), scratch.len());
     let block = scratch.first_chunk_mut().ok_or(Misuse::Buffer { needed: BLOCK_BYTES, got })?;
-    region::forget(disk, admitted.extents(), (verified.digest(), verified.envelope()), block)?;
-    let disarmed = change(disk, specs, admitted, [slot::mark_bad(), slot::disarm()], scratch)?;
-    Ok(Outcome { repaired: failed.repaired.or(disarmed.repaired), ..disarmed })
+    region::forget(disk, admitted.extents(), (verified.digest(), verified.envelope()), block)
 }
 
 fn change<D: BlockIo>(

@@ -5,5 +5,6 @@ mod alive;
 mod asked;
 mod doc;
 mod laboratory;
+mod loader;
 mod memory;
 mod mutants;

@@ -65,13 +65,14 @@ const MUTANTS: [(&str, &[Edit]); 8] = [
     (
         "exchanged-disarming-and-marks",
         &[Edit {
-            file: "transition/cancel.rs",
-            right: "    let outcome = change::commit(",
-            wrong: "    if crate::mutant(\"exchanged-disarming-and-marks\") && let Some(manifest) = holds {
-                let extents: heapless::Vec<Extent, PAYLOADS> = slot.partitions.iter().map(|one| one.extent).collect();
-                region::unseal(disk, &extents, manifest, scratch.first_chunk_mut().ok_or(Error::Interrupted)?)?;
+            file: "device/marking.rs",
+            right: "        let Room { slots, facts, block, .. } = room;
+        let outcome =\n",
+            wrong: "        let Room { slots, facts, block, .. } = room;
+            if crate::mutant(\"exchanged-disarming-and-marks\") && let Some(installed) = &facts.slot(slot)?.installed {
+                transition::unseal(self.disk, slots.get(slot)?, installed.digest, block)?;
             }
-            let outcome = change::commit(",
+        let outcome =\n",
         }],
     ),
     (

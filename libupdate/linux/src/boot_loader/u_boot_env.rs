@@ -6,9 +6,10 @@
 //!  | of the data| +1 a  |<----------------------- data ------------------------->|
 //!  |            | write |
 //! ```
-//! Two variables are ours, with the names and the meaning that RAUC's boot scripts and U-Boot's `bootmeth rauc` have: `BOOT_ORDER="B A"`,
-//! the slots that boot, and `BOOT_B_LEFT=3`, the boots that each has left. A boot script takes one and saves the environment; that of a
-//! good slot is counted, too, until `mark-good`.
+//! Two variables have the names and the meaning that RAUC's boot scripts and U-Boot's `bootmeth rauc` know: `BOOT_ORDER="B A"`, the slots
+//! that boot, and `BOOT_B_LEFT=3`, the boots that each has left. A boot script takes one and saves the environment. The third is ours:
+//! `BOOT_GOOD="A"`, the slots that are good. Our script (`hardware-profiles/boot-loaders/u-boot.cmd`) does not count their boots, and
+//! boots one of them when no other has a boot left; one that does not know the variable counts them, too, until `mark-good`.
 //!
 //! # Durability
 //! A write goes to the copy that does not count, both variables at once, with the next number in `flags`; then a flush, and it is read
@@ -34,6 +35,8 @@ use crate::file;
 
 /// The variable that names the slots which boot.
 const ORDER: &str = "BOOT_ORDER";
+/// The variable that names those of them which are good.
+const GOOD: &str = "BOOT_GOOD";
 /// Bytes of a copy before its data: checksum and flags.
 const HEAD: usize = 5;
 /// Bytes of one copy, at most: U-Boot's own boards have 128 KiB.
@@ -73,10 +76,11 @@ pub struct Env {
 }
 
 impl Env {
-    /// The variables of the copy that counts; `None` if neither is valid.
+    /// The variables of the copy that counts; `None` if neither is valid. A copy that cannot be read is `None`, and damaged. `len`: bytes
+    /// of a copy.
     #[must_use]
-    pub fn of(copies: [&[u8]; 2]) -> Option<Self> {
-        let [first, second] = copies.map(decode);
+    pub fn of(copies: [Option<&[u8]>; 2], len: usize) -> Option<Self> {
+        let [first, second] = copies.map(|copy| copy.and_then(decode));
         let (current, flags, variables, one_is_lost) = match (first, second) {
             (None, None) => return None,
             (Some((flags, variables)), None) => (0, flags, variables, true),
@@ -84,7 +88,13 @@ impl Env {
             (Some(first), Some(second)) if newer(second.0, first.0) => (1, second.0, second.1, false),
             (Some((flags, variables)), Some(_)) => (0, flags, variables, false),
         };
-        Some(Self { variables, current, flags, one_is_lost, len: copies[0].len() })
+        Some(Self { variables, current, flags, one_is_lost, len })
+    }
+
+    /// Whether the other copy is damaged: a write heals it.
+    #[must_use]
+    pub const fn one_is_lost(&self) -> bool {
+        self.one_is_lost
     }
 
     /// The value of a variable.
@@ -139,7 +149,7 @@ impl Env {
 
     /// Has the variables say a ranking. `good`: boots of a good slot.
     pub fn rank(&mut self, ranking: &Ranking, good: TriesLeft) {
-        let mut order = String::new();
+        let (mut order, mut goods) = (String::new(), String::new());
         for (slot, standing) in ranking.rows() {
             let kept = self.left(*slot).filter(|left| *left > TriesLeft::ZERO && !ranking.counts_anew(*slot));
             let left = match standing {
@@ -149,13 +159,22 @@ impl Env {
             };
             self.set(&left_name(*slot), &left.get().to_string());
             if *standing != Standing::Off {
-                let space = if order.is_empty() { "" } else { " " };
-                // Writing to a string does not fail.
-                write!(order, "{space}{}", in_store(*slot)).unwrap_or_default();
+                name(&mut order, *slot);
+            }
+            if *standing == Standing::Good {
+                name(&mut goods, *slot);
             }
         }
         self.set(ORDER, &order);
+        self.set(GOOD, &goods);
     }
+}
+
+/// One more slot at the end of a list.
+fn name(list: &mut String, slot: SlotId) {
+    let space = if list.is_empty() { "" } else { " " };
+    // Writing to a string does not fail.
+    write!(list, "{space}{}", in_store(slot)).unwrap_or_default();
 }
 
 /// The name of a slot in the variables: a capital letter.
@@ -229,9 +248,12 @@ impl UBootEnv {
     }
 
     fn env(&self) -> Result<Env, OsError> {
-        let [first, second] = &self.copies;
-        let (first, second) = (first.read()?, second.read()?);
-        Env::of([&first, &second]).ok_or_else(|| {
+        let copies = [0, 1].map(|copy| self.copies[copy].read());
+        if let [Err(error), Err(_)] = copies {
+            return Err(error);
+        }
+        let [first, second] = copies.each_ref().map(|copy| copy.as_deref().ok());
+        Env::of([first, second], self.copies[0].len).ok_or_else(|| {
             let why = "neither copy of the environment is valid, so U-Boot boots with what was compiled in. Nothing is written: every \
                        other variable would be lost. Write the board's environment again (mkenvimage), then run `updater-cli status`";
             refused(&self.config, why.to_owned())
