@@ -90,6 +90,7 @@ impl Workshop {
         workshop.put("other-box.toml", usual.replace(COMPATIBLE, OTHER_COMPATIBLE).as_bytes());
         workshop.put("both.toml", profile(&[MAKER, SECOND], 2, "").as_bytes());
         workshop.put("either.toml", profile(&[MAKER, SECOND], 1, "").as_bytes());
+        workshop.put("loader.toml", (usual.clone() + LOADER).as_bytes());
         workshop.put("two-partitions.toml", profile(&[MAKER], 1, BOOT_PARTITION).as_bytes());
         workshop
     }
@@ -310,6 +311,9 @@ label = "boot-{slot}"
 type = "bc13c2ff-59e6-4262-a352-b275fd6f7172"
 size = "2M"
 "#;
+
+/// A boot loader that chooses by itself.
+const LOADER: &str = "[boot]\nloader = \"u-boot-env\"\nspends-try = \"boot-loader\"\n";
 
 fn profile(keys: &[&str], threshold: usize, more: &str) -> String {
     let keys: Vec<String> = keys.iter().map(|key| format!("\"{key}.pub\"")).collect();

@@ -26,6 +26,7 @@ mod install_trial;
 mod install_url;
 mod install_url_cut;
 mod install_url_proxy;
+mod loader_store;
 mod manual;
 mod slot_oracle;
 mod spine_oracle;

@@ -206,7 +206,9 @@ const COPY: &str = "mutants";
 fn copy(folder: &Path) {
     for file in tree::files() {
         let wanted = [
+            "hardware-profiles",
             "libupdate/c/host-crypto",
+            "libupdate/linux",
             "libupdate/src",
             "libupdate/examples",
             "libupdate/Cargo.toml",
@@ -225,6 +227,7 @@ fn copy(folder: &Path) {
     let mine = workspace
         .replace(members, &format!("members = [\"{COPY}/libupdate\", \"{COPY}/tests\"]"))
         .replace("path = \"libupdate\"", &format!("path = \"{COPY}/libupdate\""))
+        .replace("path = \"libupdate/linux\"", &format!("path = \"{COPY}/libupdate/linux\""))
         .replace("path = \"libupdate/c/host-crypto\"", &format!("path = \"{COPY}/libupdate/c/host-crypto\""));
     fs::write(folder.join("Cargo.toml"), mine).expect("the copy can be written");
     fs::copy(tree::root().join("Cargo.lock"), folder.join("Cargo.lock")).expect("the copy can be made");

@@ -234,7 +234,7 @@ impl UBootEnv {
         let count = places.len();
         let Ok(copies) = <[Place; 2]>::try_from(places) else {
             let why = format!(
-                "it has {count} copies, and two are needed: a cut inside a write to the only one would lose it (CONFIG_SYS_REDUNDAND_ENVIRONMENT)"
+                "it names {count} of the two copies that are needed: a cut inside a write to the only one would lose it (CONFIG_SYS_REDUNDAND_ENVIRONMENT)"
             );
             return Err(refused(config, why));
         };
