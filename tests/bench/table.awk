@@ -5,7 +5,7 @@
 BEGIN { FS = "\t" }
 FNR == 1 { file++ }
 file == 1 && !/^#/ { row[++rows] = $0 }
-file == 2 && $2 ~ /^[0-9]/ {
+file == 2 && $2 ~ /^-?[0-9]/ {
   at = ++count[$1]
   value[$1, at] = $2
   if ($3 > rss[$1]) rss[$1] = $3
@@ -81,6 +81,7 @@ function shown(number, unit) {
 
 function digits(number, unit) {
   if (unit == "ms") return sprintf("%.1f", number * 1000)
+  if (unit == "M") return sprintf("%.0f", number * 1000)
   if (unit == "MB/s" || unit == "KiB" || unit == "sum") return sprintf("%.0f", number)
   return sprintf(unit == "MiB" ? "%.1f" : "%.2f", number)
 }

@@ -12,5 +12,6 @@ part() {
   check "shellcheck" shellcheck -x .ci/run fuzz/count-edges fuzz/run libupdate/c/build tests/run tests/firmware/build tests/guest/build initramfs-hook/uefi/build tests/shell/*.sh tests/parts/*.sh \
     initramfs-hook/health/{updater-*,mark-good.sh} initramfs-hook/health/samples/* initramfs-hook/{initramfs-tools,mkinitcpio}/*/updater initramfs-hook/dracut/*.sh initramfs-hook/busybox/init \
     tests/guest/root/init tests/guest/debian/{build,guest} tests/guest/u-boot/build tests/guest/debian/health.d/* \
-    tests/bench/{run,timed,streams,limited,durable} tests/bench/*.sh
+    tests/bench/{run,timed,streams,limited,durable} tests/bench/*.sh \
+    tests/bench/boot/{run,tell,verity-init,tools-hook,tools-local-top} tests/bench/boot/*.sh
 }

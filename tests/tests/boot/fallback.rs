@@ -2,7 +2,7 @@
 
 use tests::answer::Exit;
 use tests::cli::Cli;
-use tests::guest::Machine;
+use tests::guest::{Machine, boots};
 use tests::guest_disk::GuestDisk;
 use tests::guest_kit::{Board, Cargo, Flaw, Kernel, Kit, Release};
 use tests::guest_medium::Medium;
@@ -45,13 +45,14 @@ fn falls_back_after_its_tries(disk: &GuestDisk) -> String {
     said
 }
 
-/// The same from its last try on: each of these kinds of failure spends one and restarts the machine by itself. That there are three is
-/// seen above.
+/// The same from its last try on: each of these kinds of failure spends one and restarts the machine by itself, once, and the old slot
+/// boots. That there are three is seen above.
 fn falls_back_after_its_last_try(disk: &GuestDisk) -> String {
     disk.set_bits('b', [2, 1, 0]);
     let said = Machine::default().run(disk);
     assert!(said.contains("updater: slot b boots: version 2.0, trial, 0 tries left"), "{said}");
     assert_eq!(said.matches("updater: slot b boots: ").count(), 1, "{said}");
+    assert_eq!(boots(&said), 2, "the trial and the old slot, with one restart between them:\n{said}");
     assert!(said.contains("updater: slot b is passed over: its tries ran out without a good boot"), "{said}");
     assert!(said.contains("updater: slot a boots: version 1.0, counted"), "{said}");
     assert_eq!(disk.bits('b'), [2, 0, 0]);
