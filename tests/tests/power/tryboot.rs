@@ -225,6 +225,25 @@ fn a_trial_that_never_gets_good_boots_as_often_as_it_has_tries() {
 }
 
 #[test]
+fn a_trial_that_is_taken_back_has_no_flag_left() {
+    let (board, medium) = board(NOTHING);
+    let mut pi = Pi::new(&board, &medium);
+    pi.install(2).expect("it installs");
+    assert_eq!(pi.flag.get(), Flag::Set);
+    let done = pi.act(|pi, store| {
+        let (done, _) = act(pi.board, Some(A), &mut pi.disk, store, |device, room, _, heard| {
+            device.cancel(Some(B), room, heard).map(|_| ())
+        });
+        done
+    });
+    done.expect("it is taken back");
+    assert_eq!(pi.flag.get(), Flag::Clear);
+    let [a, text] = [pi.number(0).to_string(), pi.text()];
+    assert!(text.lines().all(|line| line.strip_prefix("boot_partition=").is_none_or(|number| number == a)), "{text}");
+    assert_eq!(pi.start(), A);
+}
+
+#[test]
 fn no_cut_and_no_kill_has_the_firmware_start_a_slot_that_is_not_whole() {
     // Slot b is empty, or armed with another release, whose flag is set.
     for b in [NOTHING, (Bits(3, 3, 0), Some(0))] {
