@@ -152,6 +152,9 @@ impl Chip for Chipped {
     }
 }
 
+/// What is wrong with an eMMC.
+type Change = fn(&mut Cells);
+
 /// A device whose slot a, which runs, is good, and the bytes of both releases' boot loaders.
 struct Bench {
     board: Board,
@@ -238,7 +241,7 @@ fn at_every_cut_a_whole_boot_loader_starts_and_a_slot_is_armed_after_it() {
     }
     // Old and not armed, new and not armed, new and armed.
     assert!(cuts > 20 && seen.iter().all(|seen| *seen > 0), "{cuts} {seen:?}");
-    println!("power/emmc: {cuts} cuts, {seen:?}");
+    eprintln!("result: power/emmc: {cuts} cuts of an installation, {seen:?}");
 }
 
 #[test]
@@ -257,14 +260,14 @@ fn what_starts_already_is_not_written_and_what_is_there_is_not_copied() {
 #[test]
 fn an_emmc_that_is_not_fit_is_refused_and_nothing_is_armed() {
     let bench = Bench::new();
-    let cases: [(&dyn Fn(&mut Cells), &str); 7] = [
-        (&|cells| cells.register[179] = 7 << 3, "it starts from its user area (BOOT_PARTITION_ENABLE is 7)"),
-        (&|cells| cells.register[179] = 0, "none of its boot partitions is enabled"),
-        (&|cells| cells.register[179] = 3 << 3, "BOOT_PARTITION_ENABLE is 3, which has no meaning"),
-        (&|cells| cells.register[226] = 1, "the image has 163840 bytes, its boot partitions have 131072"),
-        (&|cells| cells.register[226] = 0, "its boot partitions have 0"),
-        (&|cells| cells.register[174] = 0b1010, "its boot partition boot1 is write-protected (BOOT_WP)"),
-        (&|cells| cells.fails = true, "what was written to it reads back different"),
+    let cases: [(Change, &str); 7] = [
+        (|cells| cells.register[179] = 7 << 3, "it starts from its user area (BOOT_PARTITION_ENABLE is 7)"),
+        (|cells| cells.register[179] = 0, "none of its boot partitions is enabled"),
+        (|cells| cells.register[179] = 3 << 3, "BOOT_PARTITION_ENABLE is 3, which has no meaning"),
+        (|cells| cells.register[226] = 1, "the image has 163840 bytes, its boot partitions have 131072"),
+        (|cells| cells.register[226] = 0, "its boot partitions have 0"),
+        (|cells| cells.register[174] = 0b1010, "its boot partition boot1 is write-protected (BOOT_WP)"),
+        (|cells| cells.fails = true, "what was written to it reads back different"),
     ];
     for (change, why) in cases {
         let mut cells = Cells::new(&bench.old);

@@ -50,7 +50,7 @@ fn ranking(a: (u8, u8, bool), b: (u8, u8, bool)) -> Ranking {
             successful: if good { Successful::Yes } else { Successful::No },
         },
     };
-    Ranking::of(&[candidate(SlotId::A, a), candidate(SlotId::B, b)], None)
+    Ranking::of(&[candidate(SlotId::A, a), candidate(SlotId::B, b)], None, Some(SlotId::A))
 }
 
 /// What `say` makes of a ranking: the numbers of a usual start and of one with the flag.
