@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Advice, OFlags};
 
 use crate::error::{OsError, OsErrorKind};
-use crate::ioctl::{self, EXT_CSD_BYTES};
+use crate::ioctl::boot_loader::{self as ioctl, EXT_CSD_BYTES};
 use crate::node::{self, Node};
 use crate::{Disk, DiskKind, file};
 

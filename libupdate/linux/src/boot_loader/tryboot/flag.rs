@@ -18,7 +18,7 @@ use rustix::fs::OFlags;
 use super::refused;
 use crate::error::OsError;
 use crate::file;
-use crate::ioctl;
+use crate::ioctl::boot_loader as ioctl;
 use crate::profile::{LoaderKind, Profile};
 
 /// What the kernel's reboot takes to set the flag: 0 is the usual partition.
