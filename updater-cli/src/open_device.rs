@@ -19,7 +19,7 @@ use libupdate_linux::{AlignedBuf, Disk, DiskKind, GuardedDisk, Lock, Mode, OpenH
 
 use crate::cores::{self, Hasher};
 use crate::exit::{Exit, Failure};
-use crate::loader_store;
+use crate::loader_store::{self, Runs, Store};
 use crate::output::Watch;
 use crate::session::{Session, Setup};
 use crate::unusable;
@@ -40,7 +40,7 @@ pub struct OpenDevice {
     _lock: Option<Lock>,
     routed: bool,
     /// The store of the boot loader, if this disk's follows its acts.
-    loader: Option<Box<dyn Loader<GuardedDisk>>>,
+    loader: Option<Store>,
     room: Box<Room<'static>>,
     scratch: AlignedBuf,
     long: Long,
@@ -178,19 +178,33 @@ impl OpenDevice {
     /// Opens the store of the boot loader: of this machine, or the one that the command line names. Another disk, and a disk image file,
     /// is made for a machine whose store is not here.
     pub fn open_store(&mut self, session: &Session) -> Result<(), Failure> {
-        let Some(loader) = &self.setup.profile.loader else { return Ok(()) };
-        let runs = !self.is_file() && matches!(self.running, Running::Slot(_));
-        if !runs && session.loader_store().is_none() {
+        let profile = self.setup.profile;
+        let store = self.named_store(session)?;
+        self.loader = match self.disk.mode() {
+            Mode::ReadOnly => store,
+            Mode::ReadWrite => loader_store::with_emmc(profile, &self.disk, store)?,
+        };
+        if self.disk.mode() == Mode::ReadWrite && profile.emmc_boot.is_some() && self.is_file() {
+            session.warn_once("its eMMC is not here: the boot loader stays in its slot".to_owned());
+        }
+        Ok(())
+    }
+
+    fn named_store(&self, session: &Session) -> Result<Option<Store>, Failure> {
+        let profile = self.setup.profile;
+        let Some(loader) = &profile.loader else { return Ok(None) };
+        let runs =
+            if !self.is_file() && matches!(self.running, Running::Slot(_)) { Runs::Here } else { Runs::Elsewhere };
+        if runs == Runs::Elsewhere && session.loader_store().is_none() {
             if self.disk.mode() == Mode::ReadWrite {
                 let kind = loader.kind.word();
                 session.warn_once(format!(
                     "the store of its boot loader ({kind}) is not here and stays as it is; --loader-store names one"
                 ));
             }
-            return Ok(());
+            return Ok(None);
         }
-        self.loader = loader_store::open(self.setup.profile, session.loader_store())?;
-        Ok(())
+        loader_store::open(profile, session.loader_store(), runs)
     }
 
     /// Whether a store follows this disk's acts.
@@ -343,7 +357,7 @@ impl OpenDevice {
     }
 }
 
-fn lent<'l>(loader: &'l mut Option<Box<dyn Loader<GuardedDisk>>>) -> Option<&'l mut (dyn Loader<GuardedDisk> + 'l)> {
+fn lent<'l>(loader: &'l mut Option<Store>) -> Option<&'l mut (dyn Loader<GuardedDisk> + 'l)> {
     match loader {
         Some(loader) => Some(&mut **loader),
         None => None,

@@ -3,7 +3,10 @@
 //!
 //! | store | where | one atomic step | it counts |
 //! |---|---|---|---|
+//! | [`tryboot`] | `autoboot.txt` and a flag of the firmware | one sector is written in place; then the flag | once |
 //! | [`u_boot_env`] | two copies of an environment block | the older copy is written | down, good slots too |
+//!
+//! [`emmc_boot`] is no store: it brings the boot loader itself to the boot partitions of an eMMC before a slot is armed.
 
 use std::path::Path;
 
@@ -13,7 +16,18 @@ use libupdate::loader::Loader;
 use crate::OsError;
 use crate::profile::{LoaderKind, Profile};
 
+pub mod emmc_boot;
+pub mod tryboot;
 pub mod u_boot_env;
+
+/// Whose boot loader it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Machine {
+    /// That of the machine that this runs on.
+    This,
+    /// Another one's: what is only in that machine's memory is not here.
+    Another,
+}
 
 /// The store of the profile's boot loader, at `store`; `None` if its boot loader does not choose by itself. `D` is the disk with the slots.
 ///
@@ -22,10 +36,16 @@ pub mod u_boot_env;
 pub fn open<D: BlockIo<Error = OsError>>(
     profile: &Profile,
     store: Option<&Path>,
+    machine: Machine,
 ) -> Result<Option<Box<dyn Loader<D>>>, OsError> {
     let Some(loader) = &profile.loader else { return Ok(None) };
     let store = store.unwrap_or(&loader.store);
     Ok(Some(match loader.kind {
+        LoaderKind::Tryboot => {
+            let flag = (machine == Machine::This).then(tryboot::of_this_machine);
+            let role = loader.payload.as_deref().unwrap_or_default();
+            Box::new(tryboot::Tryboot::open(store, role, &profile.partitions, flag)?)
+        }
         LoaderKind::UBootEnv => Box::new(u_boot_env::UBootEnv::open(store, profile.tries)?),
     }))
 }

@@ -102,6 +102,11 @@ pub enum OsErrorKind {
         /// The rule that it breaks, in words.
         why: String,
     },
+    /// A boot loader cannot be brought to the boot partitions of an eMMC.
+    EmmcBoot {
+        /// The rule that it breaks, in words.
+        why: String,
+    },
     /// No disk matches the profile.
     NoDisk {
         /// Each drive that was looked at, and why it is not the one, in words.
@@ -188,6 +193,7 @@ impl OsError {
             | OsErrorKind::OutsideDisk { .. }
             | OsErrorKind::NodeDiffers { .. }
             | OsErrorKind::LoaderStore { .. }
+            | OsErrorKind::EmmcBoot { .. }
             | OsErrorKind::NoDisk { .. }
             | OsErrorKind::SeveralDisks { .. } => Class::Disk,
         }
@@ -231,6 +237,7 @@ impl fmt::Display for OsError {
                 kernel.0, kernel.1, table.0, table.1
             ),
             OsErrorKind::LoaderStore { why } => write!(f, "cannot use the boot loader's store {path}: {why}"),
+            OsErrorKind::EmmcBoot { why } => write!(f, "cannot bring the boot loader to {path}: {why}"),
             OsErrorKind::InUse { by } => write!(f, "{path} is in use: {by}"),
             OsErrorKind::Locked { by } => write!(f, "{path} is locked by {by}"),
             OsErrorKind::NoDisk { others } if others.is_empty() => {

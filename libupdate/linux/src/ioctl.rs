@@ -1,10 +1,14 @@
-//! The ioctls of device-mapper and of partition tables, which have no safe form in a library. All `unsafe` of this crate is here.
+//! The ioctls of device-mapper, of partition tables, of eMMC and of the Raspberry Pi's firmware, which have no safe form in a library. All
+//! `unsafe` of this crate is here.
 #![expect(unsafe_code, reason = "each block says why it holds")]
 
 use std::fs::File;
 
 use rustix::io::Errno;
 use rustix::ioctl::{NoArg, Opcode, Setter, Updater, ioctl, opcode};
+
+#[cfg(feature = "boot-loaders")]
+pub mod boot_loader;
 
 /// Bytes of a device-mapper message: its head, a table line, or a status.
 pub const DM_BYTES: usize = 4096;

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  for one board   profile  keys  hook_config  new_table             data of a device, read and judged
-//!  boot loaders    boot_loader                                       the stores of those that choose by themselves
+//!  boot loaders    boot_loader  emmc                                 the stores of those that choose by themselves; where one is
 //!  this boot       booted  running  watchdog                         which slot runs, by whose word; who feeds the watchdog
 //!  a whole disk    find  drive  used_disk  lock  program             which one it is, whose it is, who may change it
 //!  its blocks      disk                                              a `BlockIo` around the page cache, with accesses in flight
@@ -28,6 +28,8 @@ pub mod cores;
 pub mod device_mapper;
 mod disk;
 mod drive;
+#[cfg(feature = "boot-loaders")]
+pub mod emmc;
 mod error;
 #[cfg(test)]
 mod eventually;

@@ -52,6 +52,12 @@ impl Node {
         &self.number
     }
 
+    /// The kernel's name of it: "mmcblk0".
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.sysfs.file_name()?.to_str()
+    }
+
     /// Number of the partition; `None` for a whole disk.
     ///
     /// # Errors

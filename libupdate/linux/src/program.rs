@@ -25,12 +25,12 @@ pub enum ProgramEnd {
     Failed(ExitStatus),
 }
 
-/// Asks the init system to reboot, and returns while it does.
+/// Asks the init system to reboot, with an argument for the kernel if the boot loader needs one, and returns while it does.
 ///
 /// # Errors
 /// `reboot` could not be run, or refused.
-pub fn reboot() -> Result<(), ProgramError> {
-    ended("reboot", Command::new("reboot").status())
+pub fn reboot(argument: Option<&str>) -> Result<(), ProgramError> {
+    ended("reboot", Command::new("reboot").args(argument).status())
 }
 
 /// Has the kernel read the partition table of a device again. A disk image file has nothing that could be old.

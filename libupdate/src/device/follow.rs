@@ -41,11 +41,12 @@ impl<D: BlockIo> Device<'_, '_, D> {
     fn catch_up_with<L: Listener>(&mut self, seen: &Candidate, listener: &mut L) -> Result<(), Error<D::Error>> {
         let Some(loader) = &mut self.loader else { return Ok(()) };
         let stored = loader.read(self.disk, seen.slot).map_err(failed)?;
-        let left = loader::taken(seen, stored, loader.counting(), self.board.view.booted);
+        let counting = loader.counting();
+        let left = loader::taken(seen, stored, counting, self.board.view.booted);
         let Some(left) = left else { return Ok(()) };
         let outcome = self.alone(|disk, specs, scratch| transition::lower_tries(disk, specs, seen, left, scratch))?;
         tell(listener, &outcome);
-        listener.hear(&News::TriesTaken(seen.slot, left));
+        listener.hear(&News::TriesTaken(seen.slot, left, counting));
         Ok(())
     }
 

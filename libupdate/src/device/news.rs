@@ -6,6 +6,7 @@ use crate::boot::{Setback, Stage};
 use crate::gpt::write::{ToTheEnd, Warning};
 use crate::gpt::{CopyId, TriesLeft};
 use crate::install::progress::{Observer, Silent};
+use crate::loader::Counting;
 use crate::policy::{Admitted, Facts};
 use crate::units::slot_id::SlotId;
 
@@ -29,8 +30,9 @@ pub enum News<'n> {
     Admitted(&'n Admitted<'n>, &'n Facts<'n>),
     /// The try of a good slot could not be spent; it boots all the same.
     TryNotSpent(SlotId, &'n dyn fmt::Display),
-    /// The boot loader took tries of a slot on trial, which the bits did not know yet. The boots, and what is left.
-    TriesTaken(SlotId, TriesLeft),
+    /// The boot loader took tries of a slot on trial, which the bits did not know yet. What is left, and how the loader counts: with
+    /// [`Counting::Once`] the slot did not start, or was not tried, since its flag was lost.
+    TriesTaken(SlotId, TriesLeft, Counting),
     /// This stage of a boot has ended well.
     Passed(Stage),
     /// The slot did not start, or was not tried.

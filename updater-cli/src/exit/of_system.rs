@@ -31,6 +31,9 @@ fn next_for_os(error: &OsError) -> &'static str {
         (OsErrorKind::NoDisk { .. }, _) => "name the disk with --disk, or check that the profile is this board's",
         (OsErrorKind::SeveralDisks { .. }, _) => "name the disk with --disk, or its bus path in the profile",
         (OsErrorKind::BootedSlot { .. }, _) => "choose the other slot",
+        (OsErrorKind::EmmcBoot { .. }, _) => {
+            "nothing is armed, and the enabled boot partition is untouched; docs/BOOT.md says what it needs"
+        }
         (_, Class::NoSpace) if error.errno() == Some(Errno::FBIG) => LARGER_FILES,
         (_, Class::NoSpace) => "make room, then run the same command again",
         (_, Class::Denied) => next_for_denied(error.errno()),

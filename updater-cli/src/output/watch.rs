@@ -7,6 +7,7 @@ use libupdate::ByteLen;
 use libupdate::device::{Listener, News};
 use libupdate::gpt::write::ToTheEnd;
 use libupdate::install::progress::{Flow, Observer, Phase, Progress as Told};
+use libupdate::loader::Counting;
 use libupdate_linux::Interrupt;
 
 use super::{Output, Progress, Size, Step};
@@ -87,7 +88,12 @@ impl Listener for Watch<'_> {
                 });
                 output.note(&format!("{} {version} into slot {}; {booted}", self.doing, admitted.slot()));
             }
-            News::TriesTaken(slot, left) => output.note(&format!("slot {slot} has {left} tries left: the boot loader took those of its boots")),
+            News::TriesTaken(slot, left, Counting::Down) => {
+                output.note(&format!("slot {slot} has {left} tries left: the boot loader took those of its boots"));
+            }
+            News::TriesTaken(slot, left, Counting::Once) => output.warn(&format!(
+                "slot {slot} was to boot once and another slot runs: it did not start, or its flag was lost with the power. It has {left} tries left"
+            )),
             News::TryNotSpent(_, error) => output.warn(&format!("the try could not be spent: {error}")),
             News::NoteNotLeft(_, error) => output.warn(&format!("the reason could not be recorded: {error}")),
             _ => {}

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::cli::{Install, TrialOption};
 use crate::exit::{Exit, Failure};
 use crate::last_result;
+use crate::loader_store;
 use crate::open_device::{self, OpenDevice};
 use crate::output::{Printable, Report, Size, Watch};
 use crate::session::Session;
@@ -32,12 +33,13 @@ pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
         return session.output.result(&installed);
     }
     session.output.done(&installed);
-    if args.reboot { reboot() } else { Ok(()) }
+    if args.reboot { reboot(session) } else { Ok(()) }
 }
 
-fn reboot() -> Result<(), Failure> {
+fn reboot(session: &Session) -> Result<(), Failure> {
     let what = "the slot is armed, but the system does not reboot";
-    program::reboot().map_err(|error| Failure::new(Exit::Io, what, error, "reboot by hand"))
+    let argument = loader_store::reboot_argument(&session.profile()?);
+    program::reboot(argument).map_err(|error| Failure::new(Exit::Io, what, error, "reboot by hand"))
 }
 
 fn install(session: &Session, args: &Install) -> Result<Document, Failure> {

@@ -40,6 +40,8 @@ pub struct Profile {
     pub boot: Boot,
     /// The boot loader, if it chooses the slot by itself.
     pub loader: Option<BootLoader>,
+    /// Role of the payload that goes to the boot partitions of the eMMC, too.
+    pub emmc_boot: Option<String>,
 }
 
 /// A partition of a slot.

@@ -16,7 +16,7 @@ use super::loader;
 use super::size::Size;
 use super::tables;
 use super::trust::Trust;
-use super::value::{AttributeWord, Label};
+use super::value::{AttributeWord, Label, PartitionKind};
 use crate::find::Selection;
 
 /// Long enough to be read from a screen.
@@ -79,6 +79,7 @@ pub fn profile(text: &str) -> Result<Profile, Broken> {
         trust: trust(file.trust)?,
         boot,
         loader: loader.flatten(),
+        emmc_boot: emmc_boot(&file.partition)?,
     })
 }
 
@@ -160,6 +161,20 @@ fn planned(partition: &tables::Partition, slots: &[SlotId]) -> Result<Vec<Planne
             Ok(slots.iter().map(|slot| one(partition.label.of(*slot), Some((*slot, role.to_string())))).collect())
         }
     }
+}
+
+/// The role of the one payload that goes to the boot partitions of the eMMC.
+fn emmc_boot(partitions: &[Spanned<tables::Partition>]) -> Result<Option<String>, Broken> {
+    let mut found = None;
+    for one in partitions.iter().filter(|one| one.get_ref().kind == PartitionKind::EmmcBoot) {
+        let Some(role) = &one.get_ref().role else {
+            return Err(broken(one.span(), "kind = \"emmc-boot\" without a role: no bundle would bring it"));
+        };
+        if found.replace(role.to_string()).is_some() {
+            return Err(broken(one.span(), "two partitions have kind = \"emmc-boot\": an eMMC starts one boot loader"));
+        }
+    }
+    Ok(found)
 }
 
 fn trust(table: Spanned<tables::Trust>) -> Result<Trust, Broken> {

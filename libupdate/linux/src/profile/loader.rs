@@ -31,6 +31,8 @@ pub struct BootLoader {
 pub enum LoaderKind {
     /// U-Boot's environment, in two copies.
     UBootEnv,
+    /// `autoboot.txt` and the tryboot flag of a Raspberry Pi.
+    Tryboot,
 }
 
 impl LoaderKind {
@@ -42,6 +44,7 @@ impl LoaderKind {
     pub const fn word(self) -> &'static str {
         match self {
             Self::UBootEnv => "u-boot-env",
+            Self::Tryboot => "tryboot",
         }
     }
 
@@ -50,6 +53,7 @@ impl LoaderKind {
     pub fn usual_store(self) -> &'static Path {
         Path::new(match self {
             Self::UBootEnv => "/etc/fw_env.config",
+            Self::Tryboot => "/boot/firmware",
         })
     }
 
@@ -58,6 +62,7 @@ impl LoaderKind {
     pub const fn needs_payload(self) -> bool {
         match self {
             Self::UBootEnv => false,
+            Self::Tryboot => true,
         }
     }
 }

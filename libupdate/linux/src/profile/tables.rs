@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::boot::{HandOver, Marker, OnCorruption, OnExhausted, Spender};
 use super::loader::LoaderKind;
 use super::size::Size;
-use super::value::{AttributeWord, Label, OwnedName, Within, guid, some_guid};
+use super::value::{AttributeWord, Label, OwnedName, PartitionKind, Within, guid, some_guid};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -55,6 +55,8 @@ pub struct Partition {
     pub size: Size,
     #[serde(default)]
     pub attributes: Vec<AttributeWord>,
+    #[serde(default)]
+    pub kind: PartitionKind,
 }
 
 #[derive(Deserialize)]

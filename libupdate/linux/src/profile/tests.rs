@@ -128,6 +128,12 @@ fn each_rule_across_keys_is_named_with_its_line() {
             "[[partition]]\nlabel = \"{label}\"\ntype = \"4f68bce3-e8cd-4db1-96e7-fbcaf984b709\"\nsize = \"rest\"\n"
         )
     };
+    let emmc = |role: &str| {
+        format!(
+            "[[partition]]\nrole = \"{role}\"\nlabel = \"{role}-{{slot}}\"\ntype = \"4f68bce3-e8cd-4db1-96e7-fbcaf984b709\"\nsize = \"4K\"\nkind = \"emmc-boot\"\n"
+        )
+    };
+    let two_loaders = emmc("one") + &emmc("two");
     let two_rests = rest("x") + &rest("y");
     let cases = [
         ("[slots]", "[slots]\nnames = [\"a\"]", "line 5: not the first 2 to 8 letters"),
@@ -146,6 +152,13 @@ fn each_rule_across_keys_is_named_with_its_line() {
         ("", again, "line 12: two partitions have the role `root`"),
         ("", &rest("root-a"), "line 12: two partitions have the label `root-a`"),
         ("", &two_rests, "line 16: two partitions take the rest"),
+        (
+            "size = \"64M\"",
+            "size = \"64M\"\nkind = \"nand\"",
+            "line 10: unknown variant `nand`, expected `partition` or `emmc-boot`",
+        ),
+        ("", &emmc("x").replace("role = \"x\"\n", "").replace("-{slot}", ""), "line 12: kind = \"emmc-boot\" without"),
+        ("", &two_loaders, "line 18: two partitions have kind = \"emmc-boot\""),
         ("keys = [\"release.pub\"]", "", "line 10: neither `keys` nor `folder`"),
         ("[trust]", "[trust]\nthreshold = 2", "line 10: a threshold of 2 cannot be reached with 1 keys"),
     ];
@@ -201,6 +214,20 @@ fn the_built_in_profiles_are_valid_and_named_as_their_files() {
     assert_eq!(names, wanted, "every file of the folder is built in");
 }
 
+#[test]
+fn a_boot_loader_that_chooses_and_one_in_an_emmc_are_judged_with_the_keys_they_go_with() {
+    let loader = "[[partition]]\nrole = \"loader\"\nlabel = \"loader-{slot}\"\ntype = \"4f68bce3-e8cd-4db1-96e7-fbcaf984b709\"\n\
+                  size = \"4M\"\nkind = \"emmc-boot\"\n";
+    let tryboot = "[boot]\nspends-try = \"boot-loader\"\nloader = \"tryboot\"\n";
+    let profile = read(&format!("{LEAST}{loader}{tryboot}loader-payload = \"root\"\n")).unwrap();
+    assert_eq!(profile.emmc_boot.as_deref(), Some("loader"));
+    let kind = LoaderKind::Tryboot;
+    let wanted = BootLoader { kind, store: PathBuf::from("/boot/firmware"), payload: Some("root".to_owned()) };
+    assert_eq!(profile.loader, Some(wanted));
+    assert_eq!(read(LEAST).unwrap().emmc_boot, None);
+    assert_eq!(why("", tryboot), "line 12: loader = \"tryboot\" needs `loader-payload`");
+}
+
 /// The keys of a table, from serde's own message about a key that no table has.
 fn keys_of(text: &str) -> Vec<String> {
     let why = read(text).unwrap_err().kind().to_string();
@@ -219,9 +246,9 @@ fn the_readme_has_every_key_in_its_tables_section() {
         ("Top", format!("no-such-key = 1\n{LEAST}"), 7),
         ("`[disk]`", format!("{LEAST}[disk]\nno-such-key = 1\n"), 3),
         ("`[slots]`", LEAST.replace("[slots]", "[slots]\nno-such-key = 1"), 4),
-        ("`[[partition]]`", LEAST.replace("[[partition]]", "[[partition]]\nno-such-key = 1"), 5),
+        ("`[[partition]]`", LEAST.replace("[[partition]]", "[[partition]]\nno-such-key = 1"), 6),
         ("`[trust]`", format!("{LEAST}no-such-key = 1\n"), 3),
-        ("`[boot]`", format!("{LEAST}[boot]\nno-such-key = 1\n"), 17),
+        ("`[boot]`", format!("{LEAST}[boot]\nno-such-key = 1\n"), 20),
         ("`[boot.watchdog]`", format!("{LEAST}[boot.watchdog]\nno-such-key = 1\n"), 2),
     ];
     for (title, text, count) in tables {

@@ -38,6 +38,17 @@ pub enum AttributeWord {
     NoAuto,
 }
 
+/// Where a payload takes effect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartitionKind {
+    /// In its partition.
+    #[default]
+    Partition,
+    /// In the boot partitions of the eMMC, to which it is copied from its partition.
+    EmmcBoot,
+}
+
 /// A whole number with bounds, both included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Within<const LEAST: u16, const MOST: u16>(u16);
