@@ -4,6 +4,8 @@
 //! | store | where | one atomic step | it counts |
 //! |---|---|---|---|
 //! | [`u_boot_env`] | two copies of an environment block | the older copy is written | down, good slots too |
+//! | [`systemd_boot`] | names of files in the folder of kernels | one of them is renamed or removed | down |
+//! | [`efi_boot_next`] | variables of the firmware | one of them is written | once |
 
 use std::path::Path;
 
@@ -13,6 +15,10 @@ use libupdate::loader::Loader;
 use crate::OsError;
 use crate::profile::{LoaderKind, Profile};
 
+pub mod efi_boot_next;
+#[cfg(test)]
+mod ranked;
+pub mod systemd_boot;
 pub mod u_boot_env;
 
 /// The store of the profile's boot loader, at `store`; `None` if its boot loader does not choose by itself. `D` is the disk with the slots.
@@ -26,6 +32,11 @@ pub fn open<D: BlockIo<Error = OsError>>(
     let Some(loader) = &profile.loader else { return Ok(None) };
     let store = store.unwrap_or(&loader.store);
     Ok(Some(match loader.kind {
+        LoaderKind::EfiBootNext => Box::new(efi_boot_next::EfiBootNext::open(store)?),
+        LoaderKind::SystemdBoot => {
+            let role = loader.payload.as_deref().unwrap_or_default();
+            Box::new(systemd_boot::SystemdBoot::open(store, role, profile.tries)?)
+        }
         LoaderKind::UBootEnv => Box::new(u_boot_env::UBootEnv::open(store, profile.tries)?),
     }))
 }

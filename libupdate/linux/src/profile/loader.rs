@@ -29,6 +29,10 @@ pub struct BootLoader {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoaderKind {
+    /// Boot entries of UEFI firmware, which chooses one by its variables.
+    EfiBootNext,
+    /// systemd-boot, which counts in the names of files.
+    SystemdBoot,
     /// U-Boot's environment, in two copies.
     UBootEnv,
 }
@@ -41,6 +45,8 @@ impl LoaderKind {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::EfiBootNext => "efi-boot-next",
+            Self::SystemdBoot => "systemd-boot",
             Self::UBootEnv => "u-boot-env",
         }
     }
@@ -49,6 +55,8 @@ impl LoaderKind {
     #[must_use]
     pub fn usual_store(self) -> &'static Path {
         Path::new(match self {
+            Self::EfiBootNext => "/sys/firmware/efi/efivars",
+            Self::SystemdBoot => "/efi",
             Self::UBootEnv => "/etc/fw_env.config",
         })
     }
@@ -57,7 +65,8 @@ impl LoaderKind {
     #[must_use]
     pub const fn needs_payload(self) -> bool {
         match self {
-            Self::UBootEnv => false,
+            Self::SystemdBoot => true,
+            Self::EfiBootNext | Self::UBootEnv => false,
         }
     }
 }
