@@ -26,6 +26,8 @@ mod install_trial;
 mod install_url;
 mod install_url_cut;
 mod install_url_proxy;
+mod loader_efi_boot_next;
+mod loader_systemd_boot;
 mod manual;
 mod slot_oracle;
 mod spine_oracle;
