@@ -141,7 +141,9 @@ fn variables_that_are_not_as_they_must_be_are_refused_and_nothing_is_written() {
         firmware.set(name, data);
         firmware.refuses(why);
         fs::remove_file(firmware.path(name)).unwrap();
-        before.map(|bytes| fs::write(firmware.path(name), bytes).unwrap());
+        if let Some(bytes) = before {
+            fs::write(firmware.path(name), bytes).unwrap();
+        }
     }
     firmware.set("Boot0009", &entry(true, "updater-b"));
     firmware.refuses("are both called updater-b");
