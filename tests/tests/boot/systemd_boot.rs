@@ -164,9 +164,9 @@ fn every_cut_has_its_kernels(disk: &GuestDisk, before: &[u8]) {
         let names = tool::run("mdir", &["-b", "-i", text(&file), "::/EFI/Linux"]);
         let names: Vec<&str> = names.lines().filter_map(|line| line.strip_prefix("::/EFI/Linux/")).collect();
         for (slot, bytes) in &kernels {
-            let of_slot = |name: &&&str| name.contains(&format!("-{slot}")) && name.ends_with(".efi");
-            let entries: Vec<_> = names.iter().filter(of_slot).collect();
-            let known = seen.iter().any(|names: &String| names.contains(&format!("-{slot}")));
+            let listed = |name: &str| name.contains(&format!("-{slot}")) && name.ends_with(".efi");
+            let entries: Vec<_> = names.iter().filter(|name| listed(name)).collect();
+            let known = seen.iter().any(|names: &String| names.split(' ').any(listed));
             assert!(entries.len() == 1 || (entries.is_empty() && !known && *slot == 'b'), "cut {cuts}: {names:?}");
             for name in entries {
                 let copy = file.with_extension("copy");

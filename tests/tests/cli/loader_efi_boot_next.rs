@@ -77,7 +77,7 @@ fn an_update_its_trial_and_a_flag_that_is_lost() {
         assert_eq!(board.does("a", &["status"])["slots"][1]["tries_left"], left);
     }
     assert_eq!(board.says(), [None, Some(vec![6, 0, 1, 0])]);
-    board.does("a", &["install", &bundle]);
+    board.does("a", &["install", "--retry-failed", &bundle]);
     board.lose("BootNext");
     board.does("b", &["mark-good"]);
     assert_eq!(board.says(), [None, Some(vec![7, 0, 6, 0, 1, 0])]);
