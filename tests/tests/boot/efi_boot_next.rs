@@ -18,6 +18,22 @@ const BOARD: Board = Board {
     shipped: "",
 };
 
+/// What the update and its trial say.
+const TRIAL: &[&str] = &[
+    "updater: slot a boots: version 1.0, named",
+    "guest: install ended with 0",
+    "guest: BootNext: 07 00 00 00 01 01.",
+    // The slot on trial is in no order.
+    "guest: BootOrder: 07 00 00 00 00 01",
+    "updater: slot b boots: version 2.0, named",
+    r#""state":"agrees""#,
+    "guest: BootNext:.",
+    "guest: BootOrder: 07 00 00 00 00 01",
+    "guest: mark-good ended with 0",
+    "guest: BootNext:.",
+    "guest: BootOrder: 07 00 00 00 01 01 00 01",
+];
+
 /// A release whose kernel is a file of a FAT partition of its slot, and that does what it is asked.
 const fn release(version: &'static str) -> Release {
     Release::of(version).with_cargo(Cargo::FatUki).acts("asked")
@@ -70,21 +86,7 @@ fn firmware_tries_an_update_and_falls_back() {
 
     let asked = "1.0 efivars,install,next,reboot\n2.0 efivars,json,next,mark-good,next,off\n";
     let said = run("boot-next.first", Some("2.0"), asked);
-    let lines = [
-        "updater: slot a boots: version 1.0, named",
-        "guest: install ended with 0",
-        "guest: BootNext: 07 00 00 00 01 01.",
-        // The slot on trial is in no order.
-        "guest: BootOrder: 07 00 00 00 00 01",
-        "updater: slot b boots: version 2.0, named",
-        r#""state":"agrees""#,
-        "guest: BootNext:.",
-        "guest: BootOrder: 07 00 00 00 00 01",
-        "guest: mark-good ended with 0",
-        "guest: BootNext:.",
-        "guest: BootOrder: 07 00 00 00 01 01 00 01",
-    ];
-    in_order(&said, &lines);
+    in_order(&said, TRIAL);
     assert_eq!((disk.bits('a')[2], disk.bits('b')[2]), (1, 1), "{said}");
 
     let said = run("boot-next.second", Some("3.0"), "2.0 efivars,install,next,off\n");

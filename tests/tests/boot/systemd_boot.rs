@@ -34,6 +34,19 @@ const ESP_BYTES: usize = 40 << 20;
 const ONE: Release = Release::of("1.0").with_cargo(Cargo::Uki).acts("asked");
 const TWO: Release = Release::of("2.0").with_cargo(Cargo::BlessedUki).acts("asked");
 const THREE: Release = Release::of("3.0").with_cargo(Cargo::Uki).acts("asked");
+/// What the update and its trial say.
+const TRIAL: &[&str] = &[
+    "updater: slot a boots: version 1.0, named",
+    "guest: install ended with 0",
+    "guest: kernels: updater-1-a.efi updater-2-b+3-0.efi .",
+    "updater: slot b boots: version 2.0, named",
+    "guest: bless-boot says indeterminate.",
+    "guest: kernels: updater-1-a.efi updater-2-b+2-1.efi .",
+    r#""state":"agrees""#,
+    "guest: mark-good ended with 0",
+    "guest: bless-boot says good.",
+    "guest: kernels: updater-1-a.efi updater-2-b.efi .",
+];
 /// The partition of a new device: the loader, its settings, and the kernel of slot a.
 const ESP: &str = r#"
 truncate -s 40M "$1"
@@ -89,19 +102,7 @@ fn systemd_boot_tries_an_update_and_falls_back() {
         ..machine.clone()
     };
     let said = run.run(&disk);
-    let lines = [
-        "updater: slot a boots: version 1.0, named",
-        "guest: install ended with 0",
-        "guest: kernels: updater-1-a.efi updater-2-b+3-0.efi .",
-        "updater: slot b boots: version 2.0, named",
-        "guest: bless-boot says indeterminate.",
-        "guest: kernels: updater-1-a.efi updater-2-b+2-1.efi .",
-        r#""state":"agrees""#,
-        "guest: mark-good ended with 0",
-        "guest: bless-boot says good.",
-        "guest: kernels: updater-1-a.efi updater-2-b.efi .",
-    ];
-    in_order(&said, &lines);
+    in_order(&said, TRIAL);
     assert_eq!((disk.bits('a')[2], disk.bits('b')[2]), (1, 1), "{said}");
     every_cut_has_its_kernels(&disk, &before);
 
