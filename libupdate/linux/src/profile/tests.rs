@@ -221,7 +221,7 @@ fn the_readme_has_every_key_in_its_tables_section() {
         ("`[slots]`", LEAST.replace("[slots]", "[slots]\nno-such-key = 1"), 4),
         ("`[[partition]]`", LEAST.replace("[[partition]]", "[[partition]]\nno-such-key = 1"), 5),
         ("`[trust]`", format!("{LEAST}no-such-key = 1\n"), 3),
-        ("`[boot]`", format!("{LEAST}[boot]\nno-such-key = 1\n"), 17),
+        ("`[boot]`", format!("{LEAST}[boot]\nno-such-key = 1\n"), 20),
         ("`[boot.watchdog]`", format!("{LEAST}[boot.watchdog]\nno-such-key = 1\n"), 2),
     ];
     for (title, text, count) in tables {
