@@ -137,7 +137,8 @@ pub trait Loader<D: BlockIo>: fmt::Debug {
     /// Makes the store say `ranking`, in one step that is durable when it returns. Writes nothing if the store says it already.
     ///
     /// # Durability
-    /// A cut leaves what the store said before, or all of `ranking`.
+    /// A cut leaves what the store said before, or all of `ranking`. A store of several files or variables says itself why the device boots
+    /// from each state in between.
     /// # Errors
     /// The store could not be written: it says what it said before.
     fn put(&mut self, disk: &mut D, ranking: &Ranking) -> Result<Put, D::Error>;

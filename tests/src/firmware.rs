@@ -38,6 +38,26 @@ impl Firmware {
         Self::Plain(path.to_owned())
     }
 
+    /// As it is delivered, with a memory of its own at `path` that has these boot entries, the first of which is tried first.
+    ///
+    /// # Panics
+    /// Where the package is missing.
+    #[must_use]
+    pub fn with_entries(path: &Path, entries: &[(u16, BootEntry<'_>)]) -> Self {
+        let mut memory = fs::read(Path::new(FOLDER).join("OVMF_VARS_4M.fd")).expect("the package ovmf is installed");
+        let order: Vec<u8> = entries.iter().flat_map(|(number, _)| number.to_le_bytes()).collect();
+        let named = entries.iter().map(|(number, entry)| (format!("Boot{number:04X}"), entry.data()));
+        let mut at = FIRST_VARIABLE;
+        for (name, data) in named.chain([("BootOrder".to_owned(), order)]) {
+            let variable = variable(&name, GLOBAL, 7, &data);
+            assert!(memory[at..at + variable.len()].iter().all(|byte| *byte == 0xff), "OVMF's memory is not empty");
+            memory[at..at + variable.len()].copy_from_slice(&variable);
+            at = (at + variable.len()).next_multiple_of(4);
+        }
+        fs::write(path, memory).expect("the folder can be written");
+        Self::Plain(path.to_owned())
+    }
+
     /// With Secure Boot on and one certificate for everything, and a memory of its own at `path`.
     ///
     /// # Panics
@@ -74,6 +94,36 @@ impl Firmware {
         let part = "if=pflash,format=raw,unit";
         qemu.arg("-drive").arg(format!("{part}=0,readonly=on,file={FOLDER}/{code}"));
         qemu.arg("-drive").arg(format!("{part}=1,file={}", memory.display()));
+    }
+}
+
+/// A boot entry: a file on a partition of a disk.
+#[derive(Clone, Copy, Debug)]
+pub struct BootEntry<'e> {
+    /// Its description.
+    pub name: &'e str,
+    /// Number of the partition, its first sector, its sectors.
+    pub place: (u32, u64, u64),
+    /// The partition's own GUID.
+    pub guid: Guid,
+    /// The file.
+    pub file: &'e str,
+}
+
+impl BootEntry<'_> {
+    /// The variable: UEFI 2.10, 3.1.3, 10.3.5.1 (hard drive), 10.3.5.4 (file path).
+    fn data(&self) -> Vec<u8> {
+        let utf16 = |text: &str| -> Vec<u8> { text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect() };
+        let node = |kind: u8, data: &[u8]| {
+            let len = u16::try_from(data.len() + 4).expect("a path is short").to_le_bytes();
+            [&[4, kind][..], &len, data].concat()
+        };
+        let (number, first, sectors) = self.place;
+        let partition = [&number.to_le_bytes()[..], &first.to_le_bytes(), &sectors.to_le_bytes()].concat();
+        let drive = node(1, &[&partition[..], self.guid.as_bytes(), &[2, 2]].concat());
+        let path = [drive, node(4, &utf16(self.file)), vec![0x7f, 0xff, 4, 0]].concat();
+        let len = u16::try_from(path.len()).expect("a path is short").to_le_bytes();
+        [&1_u32.to_le_bytes()[..], &len, &utf16(self.name), &path].concat()
     }
 }
 

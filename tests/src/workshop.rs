@@ -91,7 +91,12 @@ impl Workshop {
         workshop.put("both.toml", profile(&[MAKER, SECOND], 2, "").as_bytes());
         workshop.put("either.toml", profile(&[MAKER, SECOND], 1, "").as_bytes());
         workshop.put("loader.toml", (usual.clone() + LOADER).as_bytes());
-        workshop.put("two-partitions.toml", profile(&[MAKER], 1, BOOT_PARTITION).as_bytes());
+        let two = profile(&[MAKER], 1, BOOT_PARTITION);
+        workshop.put("two-partitions.toml", two.as_bytes());
+        let loader = "\n[boot]\nspends-try = \"boot-loader\"\nloader = ";
+        let counts = format!("{two}{loader}\"systemd-boot\"\nloader-payload = \"boot\"\n");
+        workshop.put("systemd-boot.toml", counts.as_bytes());
+        workshop.put("efi-boot-next.toml", format!("{usual}{loader}\"efi-boot-next\"\n").as_bytes());
         workshop
     }
 

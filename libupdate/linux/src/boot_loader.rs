@@ -5,6 +5,8 @@
 //! |---|---|---|---|
 //! | [`tryboot`] | `autoboot.txt` and a flag of the firmware | one sector is written in place; then the flag | once |
 //! | [`u_boot_env`] | two copies of an environment block | the older copy is written | down, good slots too |
+//! | [`systemd_boot`] | names of files in the folder of kernels | one of them is renamed or removed | down |
+//! | [`efi_boot_next`] | variables of the firmware | one of them is written | once |
 //!
 //! [`emmc_boot`] is no store: it brings the boot loader itself to the boot partitions of an eMMC before a slot is armed.
 
@@ -16,7 +18,11 @@ use libupdate::loader::Loader;
 use crate::OsError;
 use crate::profile::{LoaderKind, Profile};
 
+pub mod efi_boot_next;
 pub mod emmc_boot;
+#[cfg(test)]
+mod ranked;
+pub mod systemd_boot;
 pub mod tryboot;
 pub mod u_boot_env;
 
@@ -41,6 +47,11 @@ pub fn open<D: BlockIo<Error = OsError>>(
     let Some(loader) = &profile.loader else { return Ok(None) };
     let store = store.unwrap_or(&loader.store);
     Ok(Some(match loader.kind {
+        LoaderKind::EfiBootNext => Box::new(efi_boot_next::EfiBootNext::open(store)?),
+        LoaderKind::SystemdBoot => {
+            let role = loader.payload.as_deref().unwrap_or_default();
+            Box::new(systemd_boot::SystemdBoot::open(store, role, profile.tries)?)
+        }
         LoaderKind::Tryboot => {
             let flag = (machine == Machine::This).then(tryboot::of_this_machine);
             let role = loader.payload.as_deref().unwrap_or_default();

@@ -11,7 +11,7 @@
 //!  a whole disk    find  drive  used_disk  lock  program             which one it is, whose it is, who may change it
 //!  its blocks      disk                                              a `BlockIo` around the page cache, with accesses in flight
 //!  devices         device_mapper  partitions                         what the kernel makes of a disk's blocks
-//!  the system      node  file  kernel_words  signal  time            sysfs, small files, the kernel's command line
+//!  the system      node  file  kernel_words  entry_name  signal  time    sysfs, small files, words of kernel and firmware
 //!  words, memory   error  printable  aligned  hasher  cores
 //! ```
 //!
@@ -30,6 +30,7 @@ mod disk;
 mod drive;
 #[cfg(feature = "boot-loaders")]
 pub mod emmc;
+pub mod entry_name;
 mod error;
 #[cfg(test)]
 mod eventually;

@@ -47,7 +47,12 @@ impl Board {
     /// Memory of its machine: a kernel that is loaded beside the running one needs more.
     #[must_use]
     pub fn memory_mib(&self) -> &'static str {
-        if self.profile().contains("kexec") { "768" } else { "256" }
+        match self.profile() {
+            profile if profile.contains("kexec") => "768",
+            // Firmware loads the whole UKI, and its stub the parts of it again.
+            profile if profile.contains("\nloader = ") => "512",
+            _ => "256",
+        }
     }
 
     /// Size of its disk: a power of two, as an SD card has it.
@@ -57,7 +62,12 @@ impl Board {
 
     /// Modules that its machine needs besides.
     pub(super) fn modules(&self) -> &'static [&'static str] {
-        if self.more.contains("label = \"esp\"") { &["efivarfs"] } else { &[] }
+        match self.boot {
+            boot if boot.contains("loader = \"systemd-boot\"") => &["efivarfs", "vfat", "nls_cp437", "nls_ascii"],
+            boot if boot.contains("loader = \"efi-boot-next\"") => &["efivarfs"],
+            _ if self.more.contains("label = \"esp\"") => &["efivarfs"],
+            _ => &[],
+        }
     }
 
     /// Whether its slots have a second partition, for the role "app".

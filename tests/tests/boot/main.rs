@@ -3,6 +3,7 @@
 mod aarch64;
 mod cuts;
 mod disk;
+mod efi_boot_next;
 mod fallback;
 mod glue;
 mod hardware;
@@ -12,6 +13,7 @@ mod places;
 mod porting;
 mod roots;
 mod systemd;
+mod systemd_boot;
 mod uboot;
 mod uefi;
 mod updates;

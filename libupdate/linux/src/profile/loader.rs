@@ -29,6 +29,10 @@ pub struct BootLoader {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoaderKind {
+    /// Boot entries of UEFI firmware, which chooses one by its variables.
+    EfiBootNext,
+    /// systemd-boot, which counts in the names of files.
+    SystemdBoot,
     /// U-Boot's environment, in two copies.
     UBootEnv,
     /// `autoboot.txt` and the tryboot flag of a Raspberry Pi.
@@ -43,6 +47,8 @@ impl LoaderKind {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::EfiBootNext => "efi-boot-next",
+            Self::SystemdBoot => "systemd-boot",
             Self::UBootEnv => "u-boot-env",
             Self::Tryboot => "tryboot",
         }
@@ -52,6 +58,8 @@ impl LoaderKind {
     #[must_use]
     pub fn usual_store(self) -> &'static Path {
         Path::new(match self {
+            Self::EfiBootNext => "/sys/firmware/efi/efivars",
+            Self::SystemdBoot => "/efi",
             Self::UBootEnv => "/etc/fw_env.config",
             Self::Tryboot => "/boot/firmware",
         })
@@ -61,8 +69,8 @@ impl LoaderKind {
     #[must_use]
     pub const fn needs_payload(self) -> bool {
         match self {
-            Self::UBootEnv => false,
-            Self::Tryboot => true,
+            Self::SystemdBoot | Self::Tryboot => true,
+            Self::EfiBootNext | Self::UBootEnv => false,
         }
     }
 }

@@ -326,3 +326,23 @@ fn the_trust_folder_gives_its_public_keys_by_name() {
 }
 
 mod mutated;
+
+#[test]
+fn boot_loaders_of_uefi_have_their_stores_and_one_of_them_a_payload() {
+    let text = |boot: &str| format!("{LEAST}[boot]\nspends-try = \"boot-loader\"\n{boot}\n");
+    let loader = |boot: &str| read(&text(boot)).unwrap().loader.unwrap();
+    let counts = loader("loader = \"systemd-boot\"\nloader-payload = \"root\"");
+    let wanted = BootLoader { kind: LoaderKind::SystemdBoot, store: "/efi".into(), payload: Some("root".to_owned()) };
+    assert_eq!(counts, wanted);
+    let next = loader("loader = \"efi-boot-next\"\nloader-store = \"/x\"");
+    assert_eq!(next, BootLoader { kind: LoaderKind::EfiBootNext, store: "/x".into(), payload: None });
+    assert_eq!(loader("loader = \"efi-boot-next\"").store, Path::new("/sys/firmware/efi/efivars"));
+    for (boot, rule) in [
+        ("loader = \"systemd-boot\"", "needs `loader-payload`"),
+        ("loader = \"systemd-boot\"\nloader-payload = \"boot\"", "boot"),
+        ("loader = \"efi-boot-next\"\nloader-payload = \"root\"", "has no use for `loader-payload`"),
+    ] {
+        let error = read(&text(boot)).unwrap_err().to_string();
+        assert!(error.contains(rule), "{boot}: {error}");
+    }
+}
