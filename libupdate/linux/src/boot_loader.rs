@@ -4,6 +4,7 @@
 //! | store | where | one atomic step | it counts |
 //! |---|---|---|---|
 //! | [`tryboot`] | `autoboot.txt` and a flag of the firmware | one sector is written in place; then the flag | once |
+//! | [`grub_env`] | two files, each an environment block | first the file that does not count, then the one that does | down, good slots too |
 //! | [`u_boot_env`] | two copies of an environment block | the older copy is written | down, good slots too |
 //!
 //! [`emmc_boot`] is no store: it brings the boot loader itself to the boot partitions of an eMMC before a slot is armed.
@@ -18,6 +19,10 @@ use crate::profile::{LoaderKind, Profile};
 
 pub mod emmc_boot;
 pub mod tryboot;
+#[cfg(test)]
+mod fixture;
+pub mod grub_env;
+mod place;
 pub mod u_boot_env;
 
 /// Whose boot loader it is.
@@ -46,6 +51,7 @@ pub fn open<D: BlockIo<Error = OsError>>(
             let role = loader.payload.as_deref().unwrap_or_default();
             Box::new(tryboot::Tryboot::open(store, role, &profile.partitions, flag)?)
         }
+        LoaderKind::GrubEnv => Box::new(grub_env::GrubEnv::open(store, profile.tries)?),
         LoaderKind::UBootEnv => Box::new(u_boot_env::UBootEnv::open(store, profile.tries)?),
     }))
 }

@@ -29,6 +29,8 @@ pub struct BootLoader {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoaderKind {
+    /// GRUB's environment block, in two files.
+    GrubEnv,
     /// U-Boot's environment, in two copies.
     UBootEnv,
     /// `autoboot.txt` and the tryboot flag of a Raspberry Pi.
@@ -43,6 +45,7 @@ impl LoaderKind {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::GrubEnv => "grub-env",
             Self::UBootEnv => "u-boot-env",
             Self::Tryboot => "tryboot",
         }
@@ -52,6 +55,7 @@ impl LoaderKind {
     #[must_use]
     pub fn usual_store(self) -> &'static Path {
         Path::new(match self {
+            Self::GrubEnv => "/boot/grub/grubenv",
             Self::UBootEnv => "/etc/fw_env.config",
             Self::Tryboot => "/boot/firmware",
         })
@@ -61,7 +65,7 @@ impl LoaderKind {
     #[must_use]
     pub const fn needs_payload(self) -> bool {
         match self {
-            Self::UBootEnv => false,
+            Self::GrubEnv | Self::UBootEnv => false,
             Self::Tryboot => true,
         }
     }
