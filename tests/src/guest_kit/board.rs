@@ -57,6 +57,9 @@ impl Board {
 
     /// Modules that its machine needs besides.
     pub(super) fn modules(&self) -> &'static [&'static str] {
+        if self.boot.contains("loader = \"grub-env\"") {
+            return &["vfat", "nls_cp437", "nls_ascii"];
+        }
         if self.more.contains("label = \"esp\"") { &["efivarfs"] } else { &[] }
     }
 

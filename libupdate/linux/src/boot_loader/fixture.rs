@@ -24,7 +24,7 @@ pub fn ranking(bits: &[Bits], confirmed: Option<SlotId>) -> Ranking {
             successful: if *good { Successful::Yes } else { Successful::No },
         },
     };
-    Ranking::of(&bits.iter().enumerate().map(row).collect::<Vec<_>>(), confirmed)
+    Ranking::of(&bits.iter().enumerate().map(row).collect::<Vec<_>>(), confirmed, None)
 }
 
 pub fn tries(left: u8) -> TriesLeft {

@@ -33,13 +33,17 @@ fn sealed(mut bytes: Vec<u8>, flags: u8) -> Vec<u8> {
     bytes
 }
 
+fn env_of(copies: [&[u8]; 2]) -> Option<Env> {
+    Env::of(copies.map(Some), LEN)
+}
+
 fn damaged(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes[LEN - 1] ^= 1;
     bytes
 }
 
 /// Slot b on trial before slot a, which is good.
-const TRIAL: [&str; 3] = ["BOOT_ORDER=B A", "BOOT_A_LEFT=3", "BOOT_B_LEFT=2"];
+const TRIAL: [&str; 4] = ["BOOT_ORDER=B A", "BOOT_A_LEFT=3", "BOOT_B_LEFT=2", "BOOT_GOOD=A"];
 
 fn trial() -> Ranking {
     ranking(&[(1, 3, true), (2, 2, false)], None)
@@ -48,7 +52,7 @@ fn trial() -> Ranking {
 #[test]
 fn the_newer_copy_counts_and_the_other_one_is_written() {
     let which = |first: u8, second: u8| {
-        let env = Env::of([&copy(first, &["x=first"]), &copy(second, &["x=second"])]).unwrap();
+        let env = env_of([&copy(first, &["x=first"]), &copy(second, &["x=second"])]).unwrap();
         let (written, bytes) = env.next().unwrap();
         assert_ne!(env.get("x").unwrap(), if written == 0 { b"first".as_slice() } else { b"second" });
         (written, bytes[4])
@@ -64,15 +68,16 @@ fn the_newer_copy_counts_and_the_other_one_is_written() {
 #[test]
 fn a_damaged_copy_does_not_count_and_is_the_one_that_is_written() {
     let (old, new) = (copy(1, &["x=old"]), copy(2, &["x=new"]));
-    let both = Env::of([&old, &new]).unwrap();
+    let both = env_of([&old, &new]).unwrap();
     assert!(!both.one_is_lost);
-    let first = Env::of([&damaged(old.clone()), &new]).unwrap();
+    let first = env_of([&damaged(old.clone()), &new]).unwrap();
     assert_eq!((first.get("x"), first.next().unwrap().0, first.one_is_lost), (Some(&b"new"[..]), 0, true));
-    let second = Env::of([&old, &damaged(new.clone())]).unwrap();
+    let second = env_of([&old, &damaged(new.clone())]).unwrap();
     assert_eq!((second.get("x"), second.next().unwrap().0, second.one_is_lost), (Some(&b"old"[..]), 1, true));
-    assert_eq!(Env::of([&damaged(old), &damaged(new)]), None);
+    assert_eq!(env_of([&damaged(old), &damaged(new)]), None);
+    assert_eq!(Env::of([None, Some(&copy(2, &["x=1"]))], LEN).unwrap().next().unwrap().0, 0, "one that cannot be read");
     for junk in [&[][..], &[0; 4], &[0; LEN], &[0xff; LEN]] {
-        assert_eq!(Env::of([junk, junk]), None);
+        assert_eq!(env_of([junk, junk]), None);
     }
 }
 
@@ -82,16 +87,16 @@ fn a_list_that_does_not_end_is_damaged() {
     let mut endless = vec![0; HEAD];
     endless.resize(LEN, b'x');
     let endless = sealed(endless, 9);
-    assert_eq!(Env::of([&endless, &endless]), None);
-    assert_eq!(Env::of([&endless, &copy(1, &["x=1"])]).unwrap().get("x"), Some(&b"1"[..]));
+    assert_eq!(env_of([&endless, &endless]), None);
+    assert_eq!(env_of([&endless, &copy(1, &["x=1"])]).unwrap().get("x"), Some(&b"1"[..]));
     // A name without a value is kept, as it is no variable of ours.
-    let odd = Env::of([&copy(1, &["BOOT_ORDER", "x="]), &endless]).unwrap();
+    let odd = env_of([&copy(1, &["BOOT_ORDER", "x="]), &endless]).unwrap();
     assert_eq!((odd.get("BOOT_ORDER"), odd.get("x")), (None, Some(&b""[..])));
 }
 
 #[test]
 fn of_two_of_one_name_the_last_counts_and_one_is_left() {
-    let mut env = Env::of([&copy(1, &["x=1", "y=2", "x=3", "xx=4"]), &copy(0, &[])]).unwrap();
+    let mut env = env_of([&copy(1, &["x=1", "y=2", "x=3", "xx=4"]), &copy(0, &[])]).unwrap();
     assert_eq!(env.get("x"), Some(&b"3"[..]));
     env.set("x", "5");
     env.set("z", "6");
@@ -102,7 +107,7 @@ fn of_two_of_one_name_the_last_counts_and_one_is_left() {
 #[test]
 fn what_does_not_fit_is_not_written() {
     let with = |len: usize| {
-        let mut env = Env::of([&copy(1, &["x=1"]), &copy(0, &[])]).unwrap();
+        let mut env = env_of([&copy(1, &["x=1"]), &copy(0, &[])]).unwrap();
         env.set("x", &"y".repeat(len));
         env.next().map(|(_, bytes)| bytes.len())
     };
@@ -112,12 +117,12 @@ fn what_does_not_fit_is_not_written() {
 
 #[test]
 fn a_ranking_is_in_the_variables() {
-    let of = |variables: &[&str]| Env::of([&copy(1, variables), &copy(0, &[])]).unwrap();
+    let of = |variables: &[&str]| env_of([&copy(1, variables), &copy(0, &[])]).unwrap();
     let mut env = of(&["bootcmd=run x", "BOOT_B_LEFT=0", "BOOT_ORDER=A"]);
     env.rank(&trial(), tries(3));
-    let [order, a, b] = TRIAL;
+    let [order, a, b, good] = TRIAL;
     let lines: Vec<_> = env.variables.iter().map(|line| str::from_utf8(line).unwrap()).collect();
-    assert_eq!(lines, ["bootcmd=run x", b, order, a]);
+    assert_eq!(lines, ["bootcmd=run x", b, order, a, good]);
     assert_eq!([A, B].map(|slot| env.left(slot)), [Some(tries(3)), Some(tries(2))]);
     let left = |lines: &[&str]| of(lines).left(B);
     assert_eq!(left(&["BOOT_ORDER=A", b]), None, "not in the order");
