@@ -214,11 +214,15 @@ fn what_does_not_fit_into_the_files_is_refused_and_they_stay() {
 #[test]
 fn files_that_cannot_be_read_or_written() {
     let files = Files::with([copy(1, &TRIAL), copy(0, &[])]);
-    // One that is shorter than its description says.
-    fs::File::options().write(true).open(files.path("env")).unwrap().set_len(300).unwrap();
+    // One that ends inside its second copy, which is damaged then; inside its first, too.
+    let cut = |len| fs::File::options().write(true).open(files.path("env")).unwrap().set_len(len).unwrap();
+    cut(300);
+    assert_eq!(files.put().unwrap(), Put::Written);
+    assert_eq!(fs::metadata(files.path("env")).unwrap().len(), 512);
+    cut(100);
     let error = files.put().unwrap_err();
     assert!(error.to_string().contains("env: "), "{error}");
-    assert_eq!(fs::metadata(files.path("env")).unwrap().len(), 300);
+    assert_eq!(fs::metadata(files.path("env")).unwrap().len(), 100);
     fs::remove_file(files.path("env")).unwrap();
     assert_eq!(files.put().unwrap_err().errno(), Some(Errno::NOENT));
     // One that can be opened and not written.
