@@ -121,6 +121,6 @@ fn grubs_program_reads_the_environment_block_and_writes_it() {
         fs::write(copy, [0; 1024]).expect("the folder can be written");
     }
     assert_eq!(device.status().0, "unknown");
-    device.cli(&["install", &device.workshop.bundle_text(2)]).fails(Exit::Disk, "grub-editenv FILE create");
+    device.cli(&["--json", "install", &device.workshop.bundle_text(2)]).fails(Exit::Disk, "grub-editenv FILE create");
     assert_eq!([&first, &second].map(|copy| fs::read(copy).expect("it was made")), [vec![0; 1024], vec![0; 1024]]);
 }
