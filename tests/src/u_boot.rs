@@ -35,7 +35,7 @@ pub fn plant(disk: &GuestDisk, variables: &str) -> PathBuf {
     fs::write(&text, variables).expect("the folder can be written");
     tool::run("mkenvimage", &["-r", "-s", LEN, "-o", utf8(&image), utf8(&text)]);
     let copy = fs::read(image).expect("it was made");
-    COPIES.map(|at| disk.write_at(at, &copy));
+    COPIES.iter().for_each(|at| disk.write_at(*at, &copy));
     let source = tree::root().join("hardware-profiles/boot-loaders/u-boot.cmd");
     tool::run("mkimage", &["-A", "arm64", "-T", "script", "-C", "none", "-d", utf8(&source), utf8(&script)]);
     disk.write_at(SCRIPT, &fs::read(script).expect("it was made"));

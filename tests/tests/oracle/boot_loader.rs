@@ -96,21 +96,21 @@ fn grubs_program_reads_the_environment_block_and_writes_it() {
     let device = Device::with("grub-env", "grubenv");
     let [first, second] = ["grubenv", "grubenv.2"].map(|name| device.path(name));
     for copy in [&first, &second] {
-        tool::run("grub-editenv", &[copy, "create"]);
+        tool::run("grub-editenv", &[copy.as_str(), "create"]);
     }
     let list = |copy: &str| tool::run("grub-editenv", &[copy, "list"]);
-    tool::run("grub-editenv", &[&first, "set", "saved_entry=a\\b"]);
+    tool::run("grub-editenv", &[first.as_str(), "set", "saved_entry=a\\b"]);
     assert_eq!(device.status(), state("was-behind", 0));
     device.install();
     let ours = "ORDER=B A\nA_LEFT=3\nA_OK=1\nB_LEFT=3\nB_OK=0\nSEAL=B A:13:03::::::\n";
     assert_eq!([list(&first), list(&second)], [const { "saved_entry=a\\b\n" }; 2].map(|kept| format!("{kept}{ours}")));
     assert_eq!(device.status(), state("agrees", 3));
     // A count, as GRUB's save_env writes it, into one file only: the power went between the two.
-    tool::run("grub-editenv", &[&first, "set", "B_LEFT=1", "SEAL=B A:13:01::::::"]);
+    tool::run("grub-editenv", &[first.as_str(), "set", "B_LEFT=1", "SEAL=B A:13:01::::::"]);
     assert_eq!(device.status(), state("was-behind", 1));
     assert_eq!(list(&first), list(&second));
     // Another program sets a variable of its own, and makes the file empty in the middle of it.
-    tool::run("grub-editenv", &[&first, "set", "more=1"]);
+    tool::run("grub-editenv", &[first.as_str(), "set", "more=1"]);
     assert_eq!(device.status(), state("was-behind", 1));
     assert!(list(&second).contains("saved_entry=a\\b\nmore=1\nORDER=B A\n"), "{}", list(&second));
     fs::write(&first, "").expect("the folder can be written");
