@@ -49,80 +49,90 @@ const fn release(version: &'static str, acts: &'static str) -> Release {
     Release::of(version).with_cargo(Cargo::BootTree).acts(acts)
 }
 
-fn in_order(said: &str, lines: &[&str]) {
-    let mut rest = said;
-    for line in lines {
-        let (_, after) =
-            rest.split_once(line).unwrap_or_else(|| panic!("{line:?} is missing, or not in its place:\n{said}"));
-        rest = after;
+/// The board, with GRUB on it.
+struct Device<'d> {
+    disk: &'d GuestDisk,
+    grub: Grub<'d>,
+    machine: Machine,
+}
+
+impl Device<'_> {
+    /// The program on this side, with the store that was taken from the disk.
+    fn cli(&self, arguments: &[&str]) -> Answer {
+        let store = self.grub.store();
+        let store = store.to_str().expect("paths of tests are UTF-8");
+        self.disk.cli(&[&["--loader-store", store], arguments].concat())
+    }
+
+    fn install(&self, release: &Release) {
+        self.cli(&["install", &self.disk.bundle(release)]).exits(Exit::Done);
+    }
+
+    fn state(&self) -> String {
+        let status = self.cli(&["--json", "status"]).exits(Exit::Done).json();
+        status["boot_loader"]["state"].as_str().expect("status has the store").to_owned()
+    }
+
+    fn run(&self, lines: &[&str]) {
+        let said = self.machine.run(self.disk);
+        let mut rest = said.as_str();
+        for line in lines {
+            let (_, after) =
+                rest.split_once(line).unwrap_or_else(|| panic!("{line:?} is missing, or not in its place:\n{said}"));
+            rest = after;
+        }
+        self.grub.take();
     }
 }
 
 #[test]
 fn grub_tries_an_update_and_falls_back() {
     let disk = GuestDisk::provisioned(BOARD, &release("1.0", "esp,mark-good,off"));
-    let grub = Grub::on(&disk, FUNCTIONS);
     let firmware = Firmware::plain(&Kit::shared().path("grub.variables"));
     let machine = Machine { firmware: Some(firmware), ..Machine::default() };
-    let with_store = |arguments: &[&str]| -> Answer {
-        let store = grub.store();
-        let store = store.to_str().expect("paths of tests are UTF-8");
-        disk.cli(&[&["--loader-store", store], arguments].concat())
-    };
+    let device = Device { disk: &disk, grub: Grub::on(&disk, FUNCTIONS), machine };
     // Blocks that the updater has never written: the hook chooses and counts, and the guest writes them.
-    let said = machine.run(&disk);
-    in_order(
-        &said,
-        &[
-            "updater: no slot is known to GRUB",
-            "updater: slot a boots: version 1.0, counted, 2 tries left",
-            "guest: mark-good ended with 0",
-        ],
-    );
-    grub.take();
-    assert_eq!(grub.variables(), ["ORDER=A", "A_LEFT=3", "A_OK=1", "B_LEFT=0", "B_OK=0", "SEAL=A:13:00::::::"]);
+    device.run(&[
+        "updater: no slot is known to GRUB",
+        "updater: slot a boots: version 1.0, counted, 2 tries left",
+        "guest: mark-good ended with 0",
+    ]);
+    let variables = || device.grub.variables();
+    assert_eq!(variables(), ["ORDER=A", "A_LEFT=3", "A_OK=1", "B_LEFT=0", "B_OK=0", "SEAL=A:13:00::::::"]);
     // An update: GRUB takes one try, and the guest gives them all back.
-    with_store(&["install", &disk.bundle(&release("2.0", "esp,mark-good,off"))]).exits(Exit::Done);
-    assert_eq!(grub.variables()[..5], ["ORDER=B A", "A_LEFT=3", "A_OK=1", "B_LEFT=3", "B_OK=0"]);
-    grub.give();
-    let said = machine.run(&disk);
-    in_order(
-        &said,
-        &[
-            "updater: GRUB starts slot b, tries left: 2",
-            "updater: slot b boots: version 2.0, named",
-            "guest: release 2.0 runs",
-            "guest: mark-good ended with 0",
-        ],
-    );
+    device.install(&release("2.0", "esp,mark-good,off"));
+    assert_eq!(variables()[..5], ["ORDER=B A", "A_LEFT=3", "A_OK=1", "B_LEFT=3", "B_OK=0"]);
+    device.grub.give();
+    device.run(&[
+        "updater: GRUB starts slot b, tries left: 2",
+        "updater: slot b boots: version 2.0, named",
+        "guest: release 2.0 runs",
+        "guest: mark-good ended with 0",
+    ]);
     assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 3, 1], [2, 3, 1]));
-    grub.take();
-    assert_eq!(grub.variables()[..5], ["ORDER=B A", "A_LEFT=3", "A_OK=1", "B_LEFT=3", "B_OK=1"]);
-    // One that restarts, with one try, which GRUB takes in the second file, since the first one is damaged.
-    with_store(&["install", &disk.bundle(&release("3.0", "reboot"))]).exits(Exit::Done);
+    assert_eq!(variables()[..5], ["ORDER=B A", "A_LEFT=3", "A_OK=1", "B_LEFT=3", "B_OK=1"]);
+    restarts_and_falls_back(&device);
+}
+
+/// An update that restarts, with one try, which GRUB takes in the second file, since the first one is damaged.
+fn restarts_and_falls_back(device: &Device<'_>) {
+    let disk = device.disk;
+    device.install(&release("3.0", "reboot"));
     disk.set_bits('a', [3, 1, 0]);
-    let status = with_store(&["--json", "status"]).exits(Exit::Done).json();
-    assert_eq!(status["boot_loader"]["state"], "was-behind");
-    let mut damaged = fs::read(grub.store()).expect("it was taken");
+    assert_eq!(device.state(), "was-behind");
+    let mut damaged = fs::read(device.grub.store()).expect("it was taken");
     damaged[..512].fill(0);
-    fs::write(grub.store(), damaged).expect("the folder can be written");
-    grub.give();
-    let said = machine.run(&disk);
-    in_order(
-        &said,
-        &[
-            "updater: grubenv is damaged, so grubenv.2 counts",
-            "updater: GRUB starts slot a, tries left: 0",
-            "guest: release 3.0 runs",
-            "updater: GRUB starts slot b, tries left: 2",
-            "updater: slot b boots: version 2.0, named",
-            "guest: mark-good ended with 0",
-        ],
-    );
-    assert_eq!((disk.bits('a'), disk.bits('b')), ([3, 0, 0], [2, 3, 1]), "{said}");
-    grub.take();
-    let variables = grub.variables();
-    assert_eq!(variables[..5], ["ORDER=A B", "A_LEFT=0", "A_OK=0", "B_LEFT=3", "B_OK=1"]);
-    let status = with_store(&["--json", "status"]).exits(Exit::Done).json();
-    assert_eq!(status["boot_loader"]["state"], "agrees");
+    fs::write(device.grub.store(), damaged).expect("the folder can be written");
+    device.grub.give();
+    device.run(&[
+        "updater: grubenv is damaged, so grubenv.2 counts",
+        "updater: GRUB starts slot a, tries left: 0",
+        "guest: release 3.0 runs",
+        "updater: GRUB starts slot b, tries left: 2",
+        "updater: slot b boots: version 2.0, named",
+        "guest: mark-good ended with 0",
+    ]);
+    assert_eq!((disk.bits('a'), disk.bits('b')), ([3, 0, 0], [2, 3, 1]));
+    assert_eq!(device.grub.variables()[..5], ["ORDER=A B", "A_LEFT=0", "A_OK=0", "B_LEFT=3", "B_OK=1"]);
+    assert_eq!(device.state(), "agrees");
 }
