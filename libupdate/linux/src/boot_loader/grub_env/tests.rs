@@ -1,4 +1,4 @@
-//! Both files in memory and on a file system; `tests/tests/oracle/grub_env.rs` and `tests/tests/boot/grub.rs` have GRUB's own programs.
+//! Both files in memory and on a file system; `tests/tests/oracle/boot_loader.rs` has `grub-editenv`, `tests/tests/boot/grub.rs` GRUB itself.
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;

@@ -1,4 +1,4 @@
-//! Both copies in memory and in files; `tests/tests/oracle/u_boot_env.rs` has U-Boot's own programs, `tests/tests/boot/uboot_env.rs` U-Boot.
+//! Both copies in memory and in files; `tests/tests/oracle/boot_loader.rs` has `fw_setenv`, `tests/tests/boot/u_boot_env.rs` U-Boot itself.
 
 use std::fs;
 use std::os::fd::AsRawFd as _;
