@@ -18,11 +18,11 @@ use crate::OsError;
 use crate::profile::{LoaderKind, Profile};
 
 pub mod emmc_boot;
-pub mod tryboot;
 #[cfg(test)]
 mod fixture;
 pub mod grub_env;
 mod place;
+pub mod tryboot;
 pub mod u_boot_env;
 
 /// Whose boot loader it is.

@@ -255,9 +255,9 @@ fn a_description_that_breaks_a_rule() {
     let files = Files::with([copy(1, &["x=1"]), copy(0, &[])]);
     let env = files.path("env").display().to_string();
     for (text, rule) in [
-        (String::new(), "it has 0 copies, and two are needed"),
-        (format!("{env} 0 256\n"), "it has 1 copies, and two are needed"),
-        (format!("{env} 0 256\n{env} 256 256\n{env} 512 256\n"), "it has 3 copies"),
+        (String::new(), "it names 0 of the two copies that are needed"),
+        (format!("{env} 0 256\n"), "it names 1 of the two copies that are needed"),
+        (format!("{env} 0 256\n{env} 256 256\n{env} 512 256\n"), "it names 3 of the two copies"),
         (format!("{env} 0 256\n{env} 255 256\n"), "differ in size, or overlap"),
         (format!("{env} 0 256\n{env} 0 256\n"), "differ in size, or overlap"),
         (format!("{env} 0 256\n{env} 256 128\n"), "differ in size, or overlap"),
