@@ -128,9 +128,11 @@ impl Course<'_> {
         let boot = &machine.config.boot;
         let whole = self.next.payload().map(str::to_owned);
         let rules = BootRules {
-            spender: match boot.spends_try {
-                Spender::Hook => device::Spender::ThisBoot,
-                Spender::BootLoader => device::Spender::BootLoader,
+            // A boot loader that has spent a try names the slot. Without a name its store was lost, and a trial that nobody counts would
+            // never fall back.
+            spender: match (boot.spends_try, self.named) {
+                (Spender::BootLoader, Named::Slot(_)) => device::Spender::BootLoader,
+                _ => device::Spender::ThisBoot,
             },
             marker: if boot.mark_good == Marker::Hook { device::Marker::ThisBoot } else { device::Marker::System },
             named: match self.named {

@@ -206,11 +206,28 @@ impl GuestDisk {
     /// # Panics
     /// Where there is no such partition.
     pub fn fill(&self, label: &str, bytes: &[u8]) {
+        self.write_at(self.start_of(label), bytes);
+    }
+
+    /// The first byte of the partition with this label.
+    ///
+    /// # Panics
+    /// Where there is no such partition.
+    #[must_use]
+    pub fn start_of(&self, label: &str) -> u64 {
         let words = tool::run("sgdisk", &["-p", &text(&self.path())]);
         let row = words.lines().find(|line| line.ends_with(label)).expect("the partition is there");
         let first: u64 = row.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("sgdisk's columns");
+        first * 512
+    }
+
+    /// Writes to a place that no partition need have.
+    ///
+    /// # Panics
+    /// Where it is not inside the disk.
+    pub fn write_at(&self, at: u64, bytes: &[u8]) {
         let file = File::options().write(true).open(self.path()).expect("the disk was made");
-        file.write_all_at(bytes, first * 512).expect("inside the disk");
+        file.write_all_at(bytes, at).expect("inside the disk");
     }
 
     /// Flips a bit of a slot, at a byte of its root partition; behind its end, from the end on.

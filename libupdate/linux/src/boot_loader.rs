@@ -4,6 +4,7 @@
 //! | store | where | one atomic step | it counts |
 //! |---|---|---|---|
 //! | [`tryboot`] | `autoboot.txt` and a flag of the firmware | one sector is written in place; then the flag | once |
+//! | [`grub_env`] | two files, each an environment block | first the file that does not count, then the one that does | down, good slots too |
 //! | [`u_boot_env`] | two copies of an environment block | the older copy is written | down, good slots too |
 //! | [`systemd_boot`] | names of files in the folder of kernels | one of them is renamed or removed | down |
 //! | [`efi_boot_next`] | variables of the firmware | one of them is written | once |
@@ -20,6 +21,10 @@ use crate::profile::{LoaderKind, Profile};
 
 pub mod efi_boot_next;
 pub mod emmc_boot;
+#[cfg(test)]
+mod fixture;
+pub mod grub_env;
+mod place;
 #[cfg(test)]
 mod ranked;
 pub mod systemd_boot;
@@ -57,6 +62,7 @@ pub fn open<D: BlockIo<Error = OsError>>(
             let role = loader.payload.as_deref().unwrap_or_default();
             Box::new(tryboot::Tryboot::open(store, role, &profile.partitions, flag)?)
         }
+        LoaderKind::GrubEnv => Box::new(grub_env::GrubEnv::open(store, profile.tries)?),
         LoaderKind::UBootEnv => Box::new(u_boot_env::UBootEnv::open(store, profile.tries)?),
     }))
 }

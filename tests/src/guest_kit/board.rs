@@ -65,6 +65,7 @@ impl Board {
         match self.boot {
             boot if boot.contains("loader = \"systemd-boot\"") => &["efivarfs", "vfat", "nls_cp437", "nls_ascii"],
             boot if boot.contains("loader = \"efi-boot-next\"") => &["efivarfs"],
+            boot if boot.contains("loader = \"grub-env\"") => &["vfat", "nls_cp437", "nls_ascii"],
             _ if self.more.contains("label = \"esp\"") => &["efivarfs"],
             _ => &[],
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Board, Kit, debian};
 use crate::firmware::Keys;
 use crate::root_image::noise;
-use crate::{tool, tree, uki};
+use crate::{tool, tree, u_boot, uki};
 
 /// What the guest's init calls.
 const APPLETS: [&str; 14] =
@@ -248,6 +248,9 @@ impl Release {
         // systemd in an initramfs hands over to nothing without it.
         fs::write(root.join("etc/os-release"), "ID=guest\n")?;
         fs::write(root.join("noise"), noise(self.version, 512 << 10))?;
+        if board.boot.contains("loader = \"u-boot-env\"") {
+            fs::write(root.join("etc/fw_env.config"), u_boot::config(Path::new("/dev/vda")))?;
+        }
         if let Some(acts) = self.acts {
             fs::write(root.join("etc/do"), acts)?;
         }

@@ -21,16 +21,16 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
 use libupdate::gpt::TriesLeft;
 use libupdate::loader::{Counting, Loader, Put, Ranking, Standing};
 use libupdate::units::crc::crc32;
 use libupdate::{BlockIo, SlotId};
-use rustix::fs::{Advice, FlockOperation, OFlags};
+use rustix::fs::{FlockOperation, OFlags};
 
-use crate::error::{OsError, OsErrorKind};
+use super::place::{Place, refused};
+use crate::error::OsError;
 use crate::file;
 
 /// The variable that names the slots which boot.
@@ -53,14 +53,6 @@ pub struct UBootEnv {
     copies: [Place; 2],
     /// Boots of a good slot until the script goes on to the next one.
     good: TriesLeft,
-}
-
-/// Where one copy is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Place {
-    path: PathBuf,
-    offset: u64,
-    len: usize,
 }
 
 /// What both copies hold. Pure: bytes to variables and back.
@@ -261,48 +253,6 @@ impl UBootEnv {
     }
 }
 
-impl Place {
-    fn open(&self, flags: OFlags, act: &'static str) -> Result<File, OsError> {
-        file::open(&self.path, flags).map_err(|error| OsError::io(&self.path, act, &error))
-    }
-
-    fn read(&self) -> Result<Vec<u8>, OsError> {
-        let file = self.open(OFlags::RDONLY, "open")?;
-        self.read_from(&file)
-    }
-
-    fn read_from(&self, file: &File) -> Result<Vec<u8>, OsError> {
-        let failed = |error| OsError::io(&self.path, "read", &error);
-        if file.metadata().map_err(failed)?.file_type().is_char_device() {
-            let why = "it is a raw flash device (MTD), which is erased before it is written: not supported, use a block device or a file";
-            return Err(refused(&self.path, why.to_owned()));
-        }
-        // What is in the page cache says nothing of the medium.
-        rustix::fs::fadvise(file, 0, None, Advice::DontNeed)
-            .map_err(|errno| OsError::call(&self.path, "read", errno))?;
-        let mut bytes = vec![0; self.len];
-        file.read_exact_at(&mut bytes, self.offset).map_err(failed)?;
-        Ok(bytes)
-    }
-
-    /// Writes a copy, has it durable, and reads it back.
-    fn write(&self, bytes: &[u8]) -> Result<(), OsError> {
-        let failed = |act| move |error| OsError::io(&self.path, act, &error);
-        let file = self.open(OFlags::RDWR, "open for writing")?;
-        file.write_all_at(bytes, self.offset).map_err(failed("write"))?;
-        file.sync_all().map_err(failed("flush"))?;
-        if self.read_from(&file)? == bytes {
-            return Ok(());
-        }
-        Err(refused(&self.path, "what was written to it reads back different: the medium is failing".to_owned()))
-    }
-
-    fn flush(&self) -> Result<(), OsError> {
-        let file = self.open(OFlags::RDWR, "open for writing")?;
-        file.sync_all().map_err(|error| OsError::io(&self.path, "flush", &error))
-    }
-}
-
 impl<D: BlockIo<Error = OsError>> Loader<D> for UBootEnv {
     fn counting(&self) -> Counting {
         Counting::Down
@@ -372,6 +322,5 @@ fn locked(path: &Path) -> Option<File> {
     Some(file)
 }
 
-fn refused(path: &Path, why: String) -> OsError {
-    OsError::new(path, OsErrorKind::LoaderStore { why })
-}
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,8 @@ pub enum LoaderKind {
     EfiBootNext,
     /// systemd-boot, which counts in the names of files.
     SystemdBoot,
+    /// GRUB's environment block, in two files.
+    GrubEnv,
     /// U-Boot's environment, in two copies.
     UBootEnv,
     /// `autoboot.txt` and the tryboot flag of a Raspberry Pi.
@@ -49,6 +51,7 @@ impl LoaderKind {
         match self {
             Self::EfiBootNext => "efi-boot-next",
             Self::SystemdBoot => "systemd-boot",
+            Self::GrubEnv => "grub-env",
             Self::UBootEnv => "u-boot-env",
             Self::Tryboot => "tryboot",
         }
@@ -60,6 +63,7 @@ impl LoaderKind {
         Path::new(match self {
             Self::EfiBootNext => "/sys/firmware/efi/efivars",
             Self::SystemdBoot => "/efi",
+            Self::GrubEnv => "/boot/grub/grubenv",
             Self::UBootEnv => "/etc/fw_env.config",
             Self::Tryboot => "/boot/firmware",
         })
@@ -70,7 +74,7 @@ impl LoaderKind {
     pub const fn needs_payload(self) -> bool {
         match self {
             Self::SystemdBoot | Self::Tryboot => true,
-            Self::EfiBootNext | Self::UBootEnv => false,
+            Self::EfiBootNext | Self::GrubEnv | Self::UBootEnv => false,
         }
     }
 }
