@@ -11,7 +11,7 @@ use libupdate::gpt::Guid;
 use libupdate::units::limits::{HOOK_CONFIG_BYTES, SYSTEM_BYTES};
 use libupdate_linux::file;
 use libupdate_linux::hook_config::{self, HookConfig};
-use libupdate_linux::profile::boot::{self, Exhausted, Marker, Spender, Voice};
+use libupdate_linux::profile::boot::{self, Exhausted, Marker, Naming, Spender, Voice};
 use rustix::system::RebootCommand;
 
 use crate::called::Called;
@@ -139,6 +139,7 @@ impl Course<'_> {
                 Named::Slot(slot) => Some(slot),
                 Named::No | Named::Nonsense => None,
             },
+            insists: boot.naming == Naming::Insists,
             last_resort: boot.on_exhausted == Exhausted::LastResort,
             whole: whole.as_deref(),
         };

@@ -27,7 +27,7 @@ use crate::units::slot_id::SlotId;
 mod boot;
 mod selection;
 
-pub use boot::{Boot, Exhausted, Marker, OnCorruption, Overlay, SlotKernel, Spender, Start, Voice, Watchdog};
+pub use boot::{Boot, Exhausted, Marker, Naming, OnCorruption, Overlay, SlotKernel, Spender, Start, Voice, Watchdog};
 pub use selection::Selection;
 
 const MAGIC: [u8; 8] = *b"LUHOOK01";
@@ -199,6 +199,7 @@ mod tests {
             anchors: fixture::anchors(&[1, 2], 2),
             boot: Boot {
                 spends_try: Spender::Hook,
+                naming: Naming::PassesOver,
                 root: "root",
                 hand_over: Start::Kexec(kernel),
                 on_corruption: OnCorruption::Panic,

@@ -238,7 +238,7 @@ impl<'b> Updater<'b> {
     /// # Errors
     /// The act's.
     pub fn boot_named<D: BlockIo>(&mut self, disk: &mut D, slot: SlotId) -> Result<Ending, Failure<D>> {
-        let rules = BootRules { named: Some(slot), ..BootRules::default() };
+        let rules = BootRules { named: Some(slot), insists: true, ..BootRules::default() };
         let mut starter = YesOrNo { refuses: None, cannot: None };
         let booted = self.with(disk, |device, room, work| device.boot(&rules, room, work, &mut starter))?;
         Ok(self.boots(booted.map(|booted| booted.step.slot())))

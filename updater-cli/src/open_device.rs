@@ -193,18 +193,21 @@ impl OpenDevice {
     fn named_store(&self, session: &Session) -> Result<Option<Store>, Failure> {
         let profile = self.setup.profile;
         let Some(loader) = &profile.loader else { return Ok(None) };
-        let runs =
-            if !self.is_file() && matches!(self.running, Running::Slot(_)) { Runs::Here } else { Runs::Elsewhere };
+        let here = !self.is_file() && matches!(self.running, Running::Slot(_));
+        let runs = if here { Runs::Here } else { Runs::Elsewhere };
         if runs == Runs::Elsewhere && session.loader_store().is_none() {
             if self.disk.mode() == Mode::ReadWrite {
-                let kind = loader.kind.word();
-                session.warn_once(format!(
-                    "the store of its boot loader ({kind}) is not here and stays as it is; --loader-store names one"
-                ));
+                session.warn_of_store_elsewhere(loader.kind.word());
             }
             return Ok(None);
         }
-        loader_store::open(profile, session.loader_store(), runs)
+        match loader_store::open(profile, session.loader_store(), runs) {
+            Err(Failure { why, next, .. }) if self.purpose == Purpose::Look => {
+                session.warn_once(format!("{why}; {next}"));
+                Ok(None)
+            }
+            opened => opened,
+        }
     }
 
     /// Whether a store follows this disk's acts.

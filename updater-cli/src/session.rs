@@ -95,6 +95,13 @@ impl Session {
         }
     }
 
+    /// Says that an act leaves a boot loader's store as it is.
+    pub fn warn_of_store_elsewhere(&self, kind: &str) {
+        self.warn_once(format!(
+            "the store of its boot loader ({kind}) is not here and stays as it is; --loader-store names one"
+        ));
+    }
+
     /// `--sector-size`.
     pub fn sector_size(&self) -> Result<Option<BlockSize>, Failure> {
         let Some(bytes) = self.common.sector_size else { return Ok(None) };

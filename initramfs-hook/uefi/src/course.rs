@@ -103,6 +103,7 @@ fn try_slots(config: &Config<'_>, role: &str) -> Result<(), String> {
         spender: Spender::ThisBoot,
         marker: if config.boot.mark_good == hook_config::Marker::Hook { Marker::ThisBoot } else { Marker::System },
         named: None,
+        insists: false,
         last_resort: config.boot.on_exhausted == Exhausted::LastResort,
         // The starter reads it, and starts it from where it was checked.
         whole: None,

@@ -15,6 +15,7 @@
 //! 2. A claim names what is not known, or decides between two that disagree. It does not overrule what is known, unless it is of
 //!    [`Weight::Danger`].
 //! 3. What was written on a boot from another disk says nothing of this one.
+//! 4. A command line names the slot that was asked for. The hook's report says whether that one was passed over.
 
 use std::fmt;
 
@@ -139,7 +140,8 @@ pub fn judge(claim: Claim, source: Source<'_>, survey: &Inspection<'_>) -> Resul
         (Source::Device(told), ..) => told,
     };
     let report = told.report.as_ref().map(|report| from_report(report, facts, survey.table.header().disk_guid()));
-    let line = told.command_line.as_ref().map(|slot| from_command_line(slot, facts));
+    let line = told.command_line.as_ref().filter(|slot| !was_passed_over(told, slot));
+    let line = line.map(|slot| from_command_line(slot, facts));
     let Some(said) = said else { return alone(report, line) };
     let named = [(REPORT, report), (COMMAND_LINE, line)];
     let named: Vec<_> = named.into_iter().filter_map(|(source, slot)| Some((source, slot?.ok()?))).collect();
@@ -149,6 +151,13 @@ pub fn judge(claim: Claim, source: Source<'_>, survey: &Inspection<'_>) -> Resul
         }
         _ => Ok(said),
     }
+}
+
+/// Whether the hook says that it passed over the slot which its command line named: a boot loader insists on a slot that does not start.
+fn was_passed_over(told: &Told, named: &Result<SlotId, OsError>) -> bool {
+    let report = told.report.as_ref().and_then(|report| report.as_ref().ok());
+    let (Some(report), Ok(named)) = (report, named) else { return false };
+    report.slot != *named && report.passed_over.iter().any(|one| one.slot == *named)
 }
 
 /// Nobody decides between what the system's own sources say.

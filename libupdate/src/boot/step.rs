@@ -1,7 +1,7 @@
 //! What is tried next, and what becomes of a slot that did not hold. Pure.
 //!
 //! ```text
-//!   named on the command line ──► that slot, nothing spent ──► reboot
+//!   named on the command line ──► that slot, nothing spent ──► reboot; if a loader insists on a good slot: the other good ones, every block
 //!
 //!   bootable slots, highest priority first:
 //!     trial    ─ spend ─ check ──► boot          a failed check: the slot is failed
@@ -136,10 +136,20 @@ pub(crate) fn steps(candidates: &[Candidate], guard: Guard, named: Option<SlotId
     }
 }
 
-/// What is tried if none of [`steps`] started.
+/// What is tried if none of [`steps`] started; beside a slot that was named, only what is good.
 #[must_use]
-pub(crate) fn last_steps(candidates: &[Candidate]) -> Vec<Step, SLOTS> {
-    boot::last_resort(candidates).iter().map(|one| Step::LastResort(*one)).collect()
+pub(crate) fn last_steps(candidates: &[Candidate], named: Option<SlotId>) -> Vec<Step, SLOTS> {
+    let wanted = |one: &&Candidate| named.is_none_or(|named| named != one.slot && good(one));
+    boot::last_resort(candidates).iter().filter(wanted).map(|one| Step::LastResort(*one)).collect()
+}
+
+/// Whether that slot is good.
+pub(crate) fn is_good(candidates: &[Candidate], slot: SlotId) -> bool {
+    candidates.iter().any(|one| one.slot == slot && good(one))
+}
+
+fn good(candidate: &Candidate) -> bool {
+    candidate.bits.priority > Priority::ZERO && candidate.bits.successful == Successful::Yes
 }
 
 /// Slots in the boot order whose tries ran out: they are passed over without being checked.
@@ -202,7 +212,15 @@ mod tests {
     fn exhausted_slots_are_named_and_disarmed_ones_are_not() {
         let table = [candidate(0, 1, 3, 1), candidate(1, 2, 0, 0), candidate(2, 0, 0, 0)];
         assert_eq!(exhausted(&table).collect::<Vec<_>>(), [SlotId::B]);
-        assert_eq!(last_steps(&table).iter().map(|step| step.slot().letter()).collect::<String>(), "bac");
+        assert_eq!(last_steps(&table, None).iter().map(|step| step.slot().letter()).collect::<String>(), "bac");
+    }
+
+    #[test]
+    fn beside_a_named_slot_only_good_ones_are_tried() {
+        let table = [candidate(0, 2, 3, 1), candidate(1, 5, 3, 0), candidate(2, 1, 0, 1), candidate(3, 0, 3, 1)];
+        let beside = |slot| last_steps(&table, Some(slot)).iter().map(|step| step.slot().letter()).collect::<String>();
+        assert_eq!((beside(SlotId::A), beside(SlotId::B)), ("c".into(), "ac".into()));
+        assert!(is_good(&table, SlotId::A) && !is_good(&table, SlotId::B) && !is_good(&table[..3], table[3].slot));
     }
 
     #[test]
@@ -210,7 +228,7 @@ mod tests {
         let step = |candidate| steps(&[candidate], guard(), None)[0];
         assert_eq!(step(candidate(0, 1, 0, 1)).depth(), Depth::Everything);
         assert_eq!(step(candidate(0, 1, 1, 1)).depth(), Depth::AsRead);
-        assert_eq!(last_steps(&[candidate(0, 0, 0, 0)])[0].depth(), Depth::Everything);
+        assert_eq!(last_steps(&[candidate(0, 0, 0, 0)], None)[0].depth(), Depth::Everything);
     }
 
     #[test]

@@ -62,12 +62,16 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
                 return Ok(Some(booted));
             }
         }
-        if !rules.last_resort || rules.named.is_some() {
+        let goes_on = match rules.named {
+            None => rules.last_resort,
+            Some(named) => rules.insists && boot::is_good(&known, named),
+        };
+        if !goes_on {
             return Ok(None);
         }
         starter.hear(&News::LastResort);
         self.find_again(&mut room.slots)?;
-        for step in boot::last_steps(&boot::candidates(&room.slots)) {
+        for step in boot::last_steps(&boot::candidates(&room.slots), rules.named) {
             if let Some(booted) = self.try_slot(&step, rules, room, work, starter) {
                 return Ok(Some(booted));
             }

@@ -43,6 +43,9 @@ pub struct BootRules<'r> {
     pub marker: Marker,
     /// The slot that whoever started this boot has chosen, and spent a try of: only that one is tried.
     pub named: Option<SlotId>,
+    /// Whether whoever named a good slot names it again in each boot: if it does not start, every block of the other good ones is read, and
+    /// the first one that is right starts. A slot on trial is counted by whoever named it.
+    pub insists: bool,
     /// Whether, if no slot boots, every block of each is read and the first one that is right starts.
     pub last_resort: bool,
     /// The role whose image is read in full before a slot starts: the one with the kernel.

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Boot<T, P> {
     /// Who spends a try.
     pub spends_try: Spender,
+    /// What a boot loader that names the slot does if that one does not start.
+    pub naming: Naming,
     /// Role of the partition that becomes the root file system.
     pub root: T,
     /// How the slot's system starts.
@@ -55,6 +57,16 @@ pub enum Spender {
     Hook,
     /// A boot loader that links the core.
     BootLoader,
+}
+
+/// What a boot loader that names the slot does in the next boot, if a good slot did not start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Naming {
+    /// It passes it over: it has the core's order of boots.
+    #[default]
+    PassesOver,
+    /// It names it again: it knows nothing but its store.
+    Insists,
 }
 
 /// How the slot's system starts, with what that needs.

@@ -230,6 +230,24 @@ fn a_disk_that_cannot_be_written() {
     assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 3, 1], [2, 3, 0]));
 }
 
+/// A boot loader that knows nothing but its store names it again in each boot.
+#[test]
+fn a_good_slot_that_a_boot_loader_insists_on() {
+    let boot = "spends-try = \"boot-loader\"\nloader = \"u-boot-env\"\n";
+    let disk = with_trial(Board { boot, ..Board::default() }, &TWO);
+    disk.set_bits('b', [2, 3, 1]);
+    disk.damage('b', 16 + 60 - 65536);
+    let said = Machine { words: "updater.slot=b", ..Machine::default() }.run(&disk);
+    assert!(
+        said.contains("updater: slot b is passed over: its trailer is missing, damaged or not authentic"),
+        "{said}"
+    );
+    assert!(said.contains("updater: slot a boots: version 1.0, last-resort"), "{said}");
+    assert_eq!((boots(&said), disk.bits('a'), disk.bits('b')), (1, [1, 3, 1], [2, 3, 1]), "{said}");
+    // The command line still names b; the program knows what runs.
+    assert!(said.contains(r#""booted":"a""#) && said.contains(r#""last_fallback":{"slot":"b""#), "{said}");
+}
+
 #[test]
 fn a_bundle_of_another_board() {
     // A profile for boards of two kinds lets it in; this board's hook does not.

@@ -126,6 +126,7 @@ pub(crate) fn boot(
         spender: if named.is_none() { Spender::ThisBoot } else { Spender::BootLoader },
         marker: if marks { Marker::ThisBoot } else { Marker::System },
         named,
+        insists: false,
         last_resort: chooser::yes(rules.last_resort)?,
         whole: None,
     };

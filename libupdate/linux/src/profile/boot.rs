@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use libupdate::hook_config;
 use serde::Deserialize;
 
-pub use libupdate::hook_config::{Marker, OnCorruption, Overlay, Spender, Voice};
+pub use libupdate::hook_config::{Marker, Naming, OnCorruption, Overlay, Spender, Voice};
 
 /// The `[boot]` table.
 pub type Boot = hook_config::Boot<String, PathBuf>;

@@ -10,7 +10,8 @@ use toml::Spanned;
 
 use super::board::{Planned, Profile, SlotPartition};
 use super::boot::{
-    Boot, Exhausted, HandOver, Marker, OnCorruption, OnExhausted, Overlay, SlotKernel, Spender, Start, Voice, Watchdog,
+    Boot, Exhausted, HandOver, Marker, Naming, OnCorruption, OnExhausted, Overlay, SlotKernel, Spender, Start, Voice,
+    Watchdog,
 };
 use super::loader;
 use super::size::Size;
@@ -230,6 +231,7 @@ fn boot_table(
     let seconds = |seconds: u16| Duration::from_secs(u64::from(seconds));
     Ok(Boot {
         spends_try: boot.spends_try,
+        naming: if boot.loader.is_some() { Naming::Insists } else { Naming::PassesOver },
         root,
         hand_over,
         on_corruption: boot.on_corruption,
@@ -248,6 +250,7 @@ fn boot_table(
 pub fn default_boot(role: &str) -> Boot {
     Boot {
         spends_try: Spender::default(),
+        naming: Naming::default(),
         root: role.to_owned(),
         hand_over: Start::SwitchRoot,
         on_corruption: OnCorruption::default(),
