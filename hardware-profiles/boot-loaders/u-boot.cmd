@@ -13,47 +13,48 @@
 #
 # mkimage -A arm64 -T script -d u-boot.cmd boot.scr; U-Boot needs CMD_SETEXPR, HUSH_PARSER and SYS_REDUNDAND_ENVIRONMENT.
 
-for name in ${BOOT_ORDER}; do
-  setenv updater_get "left=\${BOOT_${name}_LEFT}"
+for updater_name in ${BOOT_ORDER}; do
+  updater_left=none
+  setenv updater_get "updater_left=\${BOOT_${updater_name}_LEFT}"
   run updater_get
   setenv updater_get
-  good=no
-  for one in ${BOOT_GOOD}; do
-    if test "${one}" = "${name}"; then good=yes; fi
+  updater_good=no
+  for updater_one in ${BOOT_GOOD}; do
+    if test "${updater_one}" = "${updater_name}"; then updater_good=yes; fi
   done
   slot=a
-  if test "${name}" = B; then slot=b; fi
-  if test "${name}" = C; then slot=c; fi
-  if test "${name}" = D; then slot=d; fi
-  if test "${name}" = E; then slot=e; fi
-  if test "${name}" = F; then slot=f; fi
-  if test "${name}" = G; then slot=g; fi
-  if test "${name}" = H; then slot=h; fi
-  taken=no
-  if test ${good} = yes; then
-    taken=yes
+  if test "${updater_name}" = B; then slot=b; fi
+  if test "${updater_name}" = C; then slot=c; fi
+  if test "${updater_name}" = D; then slot=d; fi
+  if test "${updater_name}" = E; then slot=e; fi
+  if test "${updater_name}" = F; then slot=f; fi
+  if test "${updater_name}" = G; then slot=g; fi
+  if test "${updater_name}" = H; then slot=h; fi
+  updater_taken=no
+  if test ${updater_good} = yes; then
+    updater_taken=yes
     echo "updater: U-Boot starts slot ${slot}, which is good"
   else
-    if test -n "${left}"; then
-      if test "${left}" -gt 0; then
-        setexpr BOOT_${name}_LEFT ${left} - 1
+    if test -n "${updater_left}"; then
+      if test "${updater_left}" -gt 0; then
+        setexpr BOOT_${updater_name}_LEFT ${updater_left} - 1
         if saveenv; then
-          taken=yes
-          echo "updater: U-Boot starts slot ${slot}, one of its boots taken of ${left}"
+          updater_taken=yes
+          echo "updater: U-Boot starts slot ${slot}, one of its boots taken of ${updater_left}"
         else
           echo "updater: a boot of slot ${slot} cannot be saved, so it is not taken"
         fi
       fi
     fi
   fi
-  if test ${taken} = yes; then
+  if test ${updater_taken} = yes; then
     words="updater.slot=${slot}"
     run updater_start
   fi
 done
 echo "updater: no slot is known to U-Boot, or none starts, so the hook chooses"
-slot=
-words=
+# A variable of this shell cannot be made empty: a word that changes nothing.
+words=ro
 run updater_any
 echo "updater: nothing can be started"
 sleep 10

@@ -24,7 +24,7 @@ pub mod unfit;
 
 pub use reason::{DETAIL_BYTES, Detail, Reason};
 pub use setback::Setback;
-pub(crate) use step::{Consequence, consequence, exhausted, is_good, last_steps, steps};
+pub(crate) use step::{Consequence, consequence, exhausted, is_on_trial, is_out, last_steps, steps};
 pub use step::{Depth, Stage, Step};
 pub use unfit::Unfit;
 

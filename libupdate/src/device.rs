@@ -173,9 +173,9 @@ impl<'d, 'p, D: BlockIo> Device<'d, 'p, D> {
         self.look_at_trailers(room)
     }
 
-    /// What an act that changes something looks at: tries that the boot loader took are in the bits.
+    /// What an act that changes something looks at: bits and the boot loader's store say the same, even if the act is refused then.
     fn look_to_act<L: Listener>(&mut self, room: &mut Room<'p>, listener: &mut L) -> Result<(), Error<D::Error>> {
-        self.catch_up(listener)?;
+        self.reconcile(listener)?;
         self.look(room)
     }
 

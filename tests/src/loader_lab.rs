@@ -223,12 +223,7 @@ impl<'b> LoaderLab<'b> {
     fn again(&mut self, image: &Medium, case: &Case) -> Result<(), String> {
         let text = |error: libupdate::Error<_>| error.to_string();
         let mut disk = SimDisk::new(image.clone());
-        let (mut slot, mut updater) = self.boot(&mut disk)?;
-        let out = [SlotState::Disarmed, SlotState::Failed, SlotState::Staged];
-        if out.contains(&updater.states(&mut disk).map_err(text)?[slot.index()].0) {
-            // The store was behind: what runs was taken out of the order. Now the store knows, and a reboot leads to the good slot.
-            (slot, updater) = self.boot(&mut disk)?;
-        }
+        let (slot, mut updater) = self.boot(&mut disk)?;
         if updater.reconcile(&mut disk).map_err(text)? != Put::Unchanged {
             return Err("the store does not say what the bits say, after it was made to".to_owned());
         }
@@ -257,7 +252,7 @@ impl<'b> LoaderLab<'b> {
     fn boot(&self, disk: &mut SimDisk) -> Result<(SlotId, Updater<'b>), String> {
         let slot = self.store.power_on(disk).map_err(|error| error.to_string())?.ok_or("nothing starts")?;
         let mut updater = self.updater(slot.index());
-        start(&mut updater, disk, slot)?;
+        let slot = start(&mut updater, disk, slot)?;
         updater.reconcile(disk).map_err(|error| error.to_string())?;
         Ok((slot, updater))
     }
@@ -285,9 +280,7 @@ impl<'b> LoaderLab<'b> {
         for _ in 0..boots {
             let Ok(Some(slot)) = self.store.power_on(disk) else { break };
             let mut updater = self.updater(slot.index());
-            if start(&mut updater, disk, slot).is_err() {
-                break;
-            }
+            let Ok(slot) = start(&mut updater, disk, slot) else { break };
             let status = match asked {
                 Asked::Always => true,
                 Asked::InTheGoodSlot => slot == slot_id(0),
@@ -310,10 +303,10 @@ enum Asked {
     Never,
 }
 
-/// The hook's part of a boot.
-fn start(updater: &mut Updater<'_>, disk: &mut SimDisk, slot: SlotId) -> Result<(), String> {
+/// The hook's part of a boot: the slot that starts, which is another one if the named one is out of the boot order.
+fn start(updater: &mut Updater<'_>, disk: &mut SimDisk, slot: SlotId) -> Result<SlotId, String> {
     match updater.boot_named(disk, slot).map_err(|error| error.to_string())? {
-        Ending::Boots(Some(_)) => Ok(()),
+        Ending::Boots(Some(slot)) => Ok(slot),
         other => Err(format!("slot {slot} does not start: {other:?}")),
     }
 }

@@ -60,7 +60,7 @@ pub struct Common {
     #[arg(long, value_name = "a|b|none", global = true, value_parser = booted)]
     pub booted: Option<BootedOption>,
     /// Store of a boot loader that chooses by itself (`loader` in the profile) [default: the profile's; on a disk that this system does
-    /// not run from: none]
+    /// not run from it has to be named; `none` leaves it as it is]
     #[arg(long, value_name = "PATH", global = true)]
     pub loader_store: Option<PathBuf>,
     /// Believe --booted even if this boot's own report or the kernel's command line names another slot

@@ -4,7 +4,6 @@ use libupdate::device::{Board, Device, Next, OnGrown, Room, Work};
 use libupdate::error::Medium;
 use libupdate::inspect::{Inspection, Memory, View};
 use libupdate::install::{Buffers, Tools};
-use libupdate::loader::{Loader, Put};
 use libupdate::policy::Compression;
 use libupdate::region::Block;
 use libupdate::region::boot_note::BootNote;
@@ -19,11 +18,15 @@ use libupdate_linux::{AlignedBuf, Disk, DiskKind, GuardedDisk, Lock, Mode, OpenH
 
 use crate::cores::{self, Hasher};
 use crate::exit::{Exit, Failure};
-use crate::loader_store::{self, Runs, Store};
+use crate::loader_store::Store;
 use crate::output::Watch;
 use crate::session::{Session, Setup};
 use crate::unusable;
 use crate::zstd::Unpacker;
+
+mod store;
+
+use store::lent;
 
 /// What a verb works on: the disk, and how this device looks at it.
 pub struct OpenDevice {
@@ -175,54 +178,6 @@ impl OpenDevice {
         if self.is_file() { self.inspect(session) } else { self.look() }
     }
 
-    /// Opens the store of the boot loader: of this machine, or the one that the command line names. Another disk, and a disk image file,
-    /// is made for a machine whose store is not here.
-    pub fn open_store(&mut self, session: &Session) -> Result<(), Failure> {
-        let profile = self.setup.profile;
-        let store = self.named_store(session)?;
-        self.loader = match self.disk.mode() {
-            Mode::ReadOnly => store,
-            Mode::ReadWrite => loader_store::with_emmc(profile, &self.disk, store)?,
-        };
-        if self.disk.mode() == Mode::ReadWrite && profile.emmc_boot.is_some() && self.is_file() {
-            session.warn_once("its eMMC is not here: the boot loader stays in its slot".to_owned());
-        }
-        Ok(())
-    }
-
-    fn named_store(&self, session: &Session) -> Result<Option<Store>, Failure> {
-        let profile = self.setup.profile;
-        let Some(loader) = &profile.loader else { return Ok(None) };
-        let here = !self.is_file() && matches!(self.running, Running::Slot(_));
-        let runs = if here { Runs::Here } else { Runs::Elsewhere };
-        if runs == Runs::Elsewhere && session.loader_store().is_none() {
-            if self.disk.mode() == Mode::ReadWrite {
-                session.warn_of_store_elsewhere(loader.kind.word());
-            }
-            return Ok(None);
-        }
-        match loader_store::open(profile, session.loader_store(), runs) {
-            Err(Failure { why, next, .. }) if self.purpose == Purpose::Look => {
-                session.warn_once(format!("{why}; {next}"));
-                Ok(None)
-            }
-            opened => opened,
-        }
-    }
-
-    /// Whether a store follows this disk's acts.
-    pub const fn has_store(&self) -> bool {
-        self.loader.is_some()
-    }
-
-    /// Makes the slot bits and the boot loader's store say the same. `None`: no store follows this disk.
-    pub fn reconcile(&mut self, session: &Session) -> Result<Option<Put>, Failure> {
-        if self.loader.is_none() {
-            return Ok(None);
-        }
-        self.act(session, |device, _, watch| device.reconcile(watch)).map(Some)
-    }
-
     /// Sends each partition's data to its own node, and protects the booted slot's.
     fn route(&mut self, survey: &Inspection<'_>) {
         for slot in survey.slots.slots() {
@@ -357,13 +312,6 @@ impl OpenDevice {
     /// Whether this is a disk image file.
     pub fn is_file(&self) -> bool {
         *self.disk.kind() == DiskKind::File
-    }
-}
-
-fn lent<'l>(loader: &'l mut Option<Store>) -> Option<&'l mut (dyn Loader<GuardedDisk> + 'l)> {
-    match loader {
-        Some(loader) => Some(&mut **loader),
-        None => None,
     }
 }
 

@@ -143,9 +143,16 @@ pub(crate) fn last_steps(candidates: &[Candidate], named: Option<SlotId>) -> Vec
     boot::last_resort(candidates).iter().filter(wanted).map(|one| Step::LastResort(*one)).collect()
 }
 
-/// Whether that slot is good.
-pub(crate) fn is_good(candidates: &[Candidate], slot: SlotId) -> bool {
-    candidates.iter().any(|one| one.slot == slot && good(one))
+/// Whether that slot is on trial, so that whoever named it counts its boots.
+pub(crate) fn is_on_trial(candidates: &[Candidate], slot: SlotId) -> bool {
+    let trial = |one: &Candidate| bootable(one.bits) && one.bits.successful == Successful::No;
+    candidates.iter().any(|one| one.slot == slot && trial(one))
+}
+
+/// Whether that slot is out of the boot order, and another one is good.
+pub(crate) fn is_out(candidates: &[Candidate], slot: SlotId) -> bool {
+    let out = |one: &Candidate| one.slot == slot && one.bits.priority == Priority::ZERO;
+    candidates.iter().any(out) && candidates.iter().any(good)
 }
 
 fn good(candidate: &Candidate) -> bool {
@@ -220,7 +227,10 @@ mod tests {
         let table = [candidate(0, 2, 3, 1), candidate(1, 5, 3, 0), candidate(2, 1, 0, 1), candidate(3, 0, 3, 1)];
         let beside = |slot| last_steps(&table, Some(slot)).iter().map(|step| step.slot().letter()).collect::<String>();
         assert_eq!((beside(SlotId::A), beside(SlotId::B)), ("c".into(), "ac".into()));
-        assert!(is_good(&table, SlotId::A) && !is_good(&table, SlotId::B) && !is_good(&table[..3], table[3].slot));
+        assert!(is_on_trial(&table, SlotId::B) && !is_on_trial(&table, SlotId::A));
+        let spent = candidate(1, 5, 0, 0);
+        assert!(!is_on_trial(&[spent], SlotId::B), "nobody counts it any more");
+        assert!(is_out(&table, table[3].slot) && !is_out(&table[3..], table[3].slot) && !is_out(&table, SlotId::A));
     }
 
     #[test]

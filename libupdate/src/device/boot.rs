@@ -57,14 +57,22 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         if rules.named.is_none() {
             boot::exhausted(&known).for_each(|slot| self.say_exhausted(slot, room, starter));
         }
-        for step in boot::steps(&known, self.board.guard, rules.named) {
-            if let Some(booted) = self.try_slot(&step, rules, room, work, starter) {
+        let out = rules.named.filter(|named| rules.insists && boot::is_out(&known, *named));
+        if let Some(slot) = out {
+            let why = Setback::new(
+                Reason::MARKED_BAD,
+                "it was taken out of the boot order, which the boot loader does not know yet",
+            );
+            starter.hear(&News::PassedOver(slot, &why));
+        }
+        for step in boot::steps(&known, self.board.guard, rules.named).iter().filter(|_| out.is_none()) {
+            if let Some(booted) = self.try_slot(step, rules, room, work, starter) {
                 return Ok(Some(booted));
             }
         }
         let goes_on = match rules.named {
             None => rules.last_resort,
-            Some(named) => rules.insists && boot::is_good(&known, named),
+            Some(named) => rules.insists && !boot::is_on_trial(&known, named),
         };
         if !goes_on {
             return Ok(None);

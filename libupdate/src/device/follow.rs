@@ -6,7 +6,7 @@ use super::{Device, Listener, News, tell};
 use crate::boot::{self, Candidate};
 use crate::error::{Access, Error, IoError, Medium};
 use crate::io::BlockIo;
-use crate::loader::{self, Put, Ranking};
+use crate::loader::{self, Counting, Put, Ranking};
 use crate::slot::SlotTable;
 use crate::transition::{self, Staged};
 use crate::units::block::Lba;
@@ -31,7 +31,11 @@ impl<D: BlockIo> Device<'_, '_, D> {
         if self.loader.is_none() {
             return Ok(());
         }
-        for seen in &self.candidates()? {
+        let candidates = self.candidates()?;
+        // A flag can only have been used by the slot that it was set for.
+        let flagged = Ranking::of(&candidates, None, None).next_trial();
+        let once = self.loader.as_ref().is_some_and(|loader| loader.counting() == Counting::Once);
+        for seen in candidates.iter().filter(|seen| !once || flagged == Some(seen.slot)) {
             self.catch_up_with(seen, listener)?;
         }
         Ok(())

@@ -43,8 +43,9 @@ pub struct BootRules<'r> {
     pub marker: Marker,
     /// The slot that whoever started this boot has chosen, and spent a try of: only that one is tried.
     pub named: Option<SlotId>,
-    /// Whether whoever named a good slot names it again in each boot: if it does not start, every block of the other good ones is read, and
-    /// the first one that is right starts. A slot on trial is counted by whoever named it.
+    /// Whether whoever named a slot names it again in each boot. If it does not start, every block of the good ones is read, and the first
+    /// one that is right starts; one that is out of the boot order does not start while another is good. A slot on trial is counted by
+    /// whoever named it.
     pub insists: bool,
     /// Whether, if no slot boots, every block of each is read and the first one that is right starts.
     pub last_resort: bool,

@@ -104,7 +104,7 @@ fn firmware_tries_an_update_and_falls_back() {
     let lines = [
         "updater: slot a boots: version 3.0, named",
         "updater: slot b boots: version 2.0, named",
-        "slot a has 2 tries left: the boot loader took those of its boots",
+        "slot a was to boot once and another slot runs: it did not start, or its flag was lost with the power. It has 2 tries left",
         "guest: BootNext: 07 00 00 00 00 01.",
         "guest: lose-next ended with 0",
     ];
@@ -113,7 +113,7 @@ fn firmware_tries_an_update_and_falls_back() {
     let said = run("boot-next.fourth", None, "2.0 efivars,json,next,off\n");
     let lines = [
         "updater: slot b boots: version 2.0, named",
-        "slot a has 1 tries left: the boot loader took those of its boots",
+        "slot a was to boot once and another slot runs: it did not start, or its flag was lost with the power. It has 1 tries left",
         "guest: BootNext: 07 00 00 00 00 01.",
     ];
     in_order(&said, &lines);

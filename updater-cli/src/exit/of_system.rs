@@ -32,7 +32,7 @@ fn next_for_os(error: &OsError) -> &'static str {
         (OsErrorKind::SeveralDisks { .. }, _) => "name the disk with --disk, or its bus path in the profile",
         (OsErrorKind::BootedSlot { .. }, _) => "choose the other slot",
         (OsErrorKind::EmmcBoot { .. }, _) => {
-            "nothing is armed, and the enabled boot partition is untouched; docs/BOOT.md says what it needs"
+            "nothing is armed; one of the two boot partitions is whole and enabled, and docs/BOOT.md says what it needs"
         }
         (_, Class::NoSpace) if error.errno() == Some(Errno::FBIG) => LARGER_FILES,
         (_, Class::NoSpace) => "make room, then run the same command again",

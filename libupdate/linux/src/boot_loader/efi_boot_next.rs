@@ -152,7 +152,9 @@ impl EfiBootNext {
                 return Err(refused(&self.folder, format!("it has more than {MOST_ENTRIES} boot entries")));
             }
             let path = self.folder.join(&name);
-            let Some(entry) = variable::read(&path)?.as_deref().and_then(BootEntry::parse) else { continue };
+            // Somebody else's that cannot be read hinders nobody; ours would be missing then.
+            let Ok(Some(entry)) = variable::read(&path) else { continue };
+            let Some(entry) = BootEntry::parse(&entry) else { continue };
             let Some(slot) = slot(&entry) else { continue };
             if let Some((twin, _)) = ours.iter().find(|(_, known)| *known == slot) {
                 let why = format!(

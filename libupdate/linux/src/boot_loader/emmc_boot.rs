@@ -15,7 +15,8 @@
 //! A cut before the switch starts the old boot loader, which was not touched; after it the new one, which is whole. The slot is armed
 //! after that, so a cut between the two starts the new boot loader with the old slot: each boot loader has to start both slots, as it has
 //! to when a trial falls back. For the same reason a rollback, a fallback and `cancel` leave the boot loader as it is: the one that was
-//! brought last is right for both, it has started this device, and to change it once more would be a risk without a use.
+//! brought last is right for both, and to change it once more would be a risk without a use. Until the next restart it has not started
+//! this device yet: `cancel` does not take it back.
 //!
 //! Nothing counts the starts of a boot loader. One that is whole and does not work bricks the device: no signature helps against that.
 

@@ -201,7 +201,9 @@ impl<D: BlockIo<Error = OsError>> Loader<D> for SystemdBoot {
         };
         let slot = staged.slot();
         for (ours, text) in self.files()? {
-            if matches!(ours, Ours::Part(_)) || ours == Ours::New(slot) {
+            // An entry of the slot that is there, since nothing boots yet, has another kernel.
+            let old = matches!(ours, Ours::Entry(name) if name.slot == slot);
+            if matches!(ours, Ours::Part(_)) || ours == Ours::New(slot) || old {
                 self.remove(&text)?;
             }
         }

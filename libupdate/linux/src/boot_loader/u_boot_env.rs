@@ -22,6 +22,8 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use libupdate::gpt::TriesLeft;
 use libupdate::loader::{Counting, Loader, Put, Ranking, Standing};
@@ -43,6 +45,9 @@ const HEAD: usize = 5;
 const MOST_BYTES: usize = 1 << 20;
 /// Bytes of `fw_env.config`.
 const CONFIG_BYTES: u64 = 64 << 10;
+/// How long `fw_setenv` may be at work.
+const PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(20);
 /// What `fw_printenv` and `fw_setenv` lock: those of libubootenv (Debian's), and U-Boot's own.
 const LOCKS: [&str; 2] = ["/run/lock/fw_printenv.lock", "/run/fw_printenv.lock"];
 
@@ -133,17 +138,27 @@ impl Env {
     /// Boots that a slot has left, if it is in the order and counted.
     #[must_use]
     pub fn left(&self, slot: SlotId) -> Option<TriesLeft> {
-        let order = str::from_utf8(self.get(ORDER)?).ok()?;
-        order.split_ascii_whitespace().find(|name| *name == in_store(slot))?;
+        if !self.names(ORDER, slot) {
+            return None;
+        }
         let digits = str::from_utf8(self.get(&left_name(slot))?).ok()?;
         digits.parse().ok().and_then(TriesLeft::new)
+    }
+
+    /// Whether the list in a variable has this slot.
+    fn names(&self, list: &str, slot: SlotId) -> bool {
+        let list = self.get(list).and_then(|list| str::from_utf8(list).ok()).unwrap_or_default();
+        list.split_ascii_whitespace().any(|name| name == in_store(slot))
     }
 
     /// Has the variables say a ranking. `good`: boots of a good slot.
     pub fn rank(&mut self, ranking: &Ranking, good: TriesLeft) {
         let (mut order, mut goods) = (String::new(), String::new());
         for (slot, standing) in ranking.rows() {
-            let kept = self.left(*slot).filter(|left| *left > TriesLeft::ZERO && !ranking.counts_anew(*slot));
+            // One that was good already, and has no boot left, gets none because another slot runs.
+            let known = self.names(GOOD, *slot);
+            let kept =
+                self.left(*slot).filter(|left| (known || *left > TriesLeft::ZERO) && !ranking.counts_anew(*slot));
             let left = match standing {
                 Standing::Good => kept.unwrap_or(good),
                 Standing::Trial(left) => *left,
@@ -315,10 +330,17 @@ fn integer(text: &str) -> Option<u64> {
     }
 }
 
-/// `fw_setenv` waits until this is dropped. Who may not take the lock, not being root, writes a file of their own.
+/// `fw_setenv` waits until this is dropped. Who may not take the lock, not being root, writes a file of their own; and whoever holds it for
+/// long, which anybody can who may open the file, keeps nobody from confirming a trial.
 fn locked(path: &Path) -> Option<File> {
     let file = file::lock(path).ok()?;
-    rustix::fs::flock(&file, FlockOperation::LockExclusive).ok()?;
+    let until = Instant::now() + PATIENCE;
+    while rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        if Instant::now() >= until {
+            return None;
+        }
+        sleep(POLL);
+    }
     Some(file)
 }
 

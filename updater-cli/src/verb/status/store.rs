@@ -33,10 +33,8 @@ impl StoreRow {
             Ok(Some(Put::Written)) => "was-behind",
             Ok(None) => return None,
             Err(failure) => {
-                let next = "what it says is unknown; run `status` again as root";
-                session
-                    .output
-                    .warn(&format!("the boot loader's store could not be brought up to date: {}; {next}", failure.why));
+                let Failure { why, next, .. } = failure;
+                session.output.warn(&format!("the boot loader's store could not be brought up to date: {why}; {next}"));
                 "unknown"
             }
         };

@@ -157,8 +157,15 @@ fn variables_that_are_not_as_they_must_be_are_refused_and_nothing_is_written() {
         error.contains("efibootmgr --create-only --disk DISK --part NUMBER --label updater-b --loader PATH"),
         "{error}"
     );
+    // An entry that cannot be read is nobody's, and hinders only whose it was.
     fs::write(firmware.path("Boot0007"), [1, 2]).unwrap();
+    firmware.refuses("slot b has no boot entry");
+    firmware.set("Boot0009", &entry(true, "updater-b"));
+    fs::write(firmware.path(ORDER), [1, 2]).unwrap();
     firmware.refuses("it has no attributes");
+    // One that was created, and never written.
+    fs::write(firmware.path(ORDER), []).unwrap();
+    assert_eq!(firmware.put(&TRIAL).unwrap(), Put::Written);
     let error = EfiBootNext::open(Path::new("/nowhere")).unwrap_err().to_string();
     assert!(error.contains("is efivarfs mounted there?"), "{error}");
 }

@@ -78,6 +78,8 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, OsError> {
     match file::read(path, MOST_BYTES) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(OsError::io(path, "read", &error)),
+        // One that was created and never written, or that firmware refused.
+        Ok(bytes) if bytes.is_empty() => Ok(None),
         Ok(bytes) => match bytes.split_first_chunk::<4>() {
             Some((_, data)) => Ok(Some(data.to_vec())),
             None => Err(super::refused(path, "it has no attributes: it is no variable of firmware".to_owned())),
