@@ -42,7 +42,7 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    /// What the slot bits say. `confirmed`: the slot that has just been marked good. `runs`: the booted one.
+    /// What the slot bits say. `confirmed`: the slot that has just been marked good, or put first. `runs`: the booted one.
     #[must_use]
     pub fn of(candidates: &[Candidate], confirmed: Option<SlotId>, runs: Option<SlotId>) -> Self {
         let row = |candidate: &Candidate| (candidate.slot, Standing::of(candidate));

@@ -137,6 +137,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         self.look_to_act(room, listener)?;
         let facts = &room.facts;
         let slot = slot.map_or_else(|| facts.rollback_target(), Ok)?;
+        self.confirmed = Some(slot);
         let outcome =
             self.commit(listener, |disk, specs, scratch| transition::rollback(disk, specs, facts, slot, scratch))?;
         Ok((slot, outcome))

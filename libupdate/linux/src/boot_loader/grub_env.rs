@@ -143,7 +143,9 @@ impl Block {
         next.ours.push((ORDER.to_owned(), order.join(" ").into_bytes()));
         for slot in slots() {
             let Some((_, standing)) = ranking.rows().iter().find(|(row, _)| *row == slot) else { continue };
-            let kept = self.left(slot).filter(|left| *left > TriesLeft::ZERO && !ranking.counts_anew(slot));
+            // One that was good already, and has no boot left, gets none because another slot runs.
+            let known = self.get(&ok_name(slot)) == b"1";
+            let kept = self.left(slot).filter(|left| (known || *left > TriesLeft::ZERO) && !ranking.counts_anew(slot));
             let (ok, left) = match standing {
                 Standing::Good => ("1", kept.unwrap_or(good)),
                 Standing::Trial(left) => ("0", *left),
