@@ -87,11 +87,14 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, OsError> {
     }
 }
 
-/// Gives a variable this data, and reads it back.
+/// Gives a variable this data, and reads it back. Firmware has none without data: then it is removed.
 ///
 /// # Errors
 /// What the system says: the variable is as it was. What reads back different.
 pub fn write(path: &Path, data: &[u8]) -> Result<(), OsError> {
+    if data.is_empty() {
+        return remove(path);
+    }
     let failed = |act| move |error| OsError::io(path, act, &error);
     let bytes = [&KEPT, data].concat();
     changeable(path, || {

@@ -135,6 +135,10 @@ fn a_ranking_is_in_the_variables() {
         env.rank(&ranking(&[(1, 3, true), (2, 2, false)], confirmed), tries(3));
         assert_eq!(env.left(A), Some(tries(then)));
     }
+    // It hangs: another slot that runs and looks does not start it over.
+    let mut hangs = of(&[order, "BOOT_GOOD=A", "BOOT_A_LEFT=0", b]);
+    hangs.rank(&ranking(&[(1, 3, true), (2, 2, false)], None), tries(3));
+    assert_eq!(hangs.left(A), Some(tries(0)));
 }
 
 /// An environment of two copies in one file, and what describes it.
