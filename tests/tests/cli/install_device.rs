@@ -20,6 +20,7 @@ struct Board {
     device: Device,
     node: LoopDevice,
     system: TempDir,
+    profile: &'static str,
 }
 
 impl Board {
@@ -30,7 +31,7 @@ impl Board {
         for folder in ["run", "lib"] {
             fs::create_dir(system.path().join(folder)).unwrap();
         }
-        Self { device, node, system }
+        Self { device, node, system, profile: "profile.toml" }
     }
 
     /// Runs the program as root, with a `/run` and a `/var/lib` of its own.
@@ -56,7 +57,7 @@ impl Board {
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let mut line = ["--mount", "sh", "-c", script, "sh"].map(str::to_owned).to_vec();
         line.extend([text(self.system.path()), text(binary())]);
-        line.extend(["--profile".to_owned(), self.device.workshop.text("profile.toml")]);
+        line.extend(["--profile".to_owned(), self.device.workshop.text(self.profile)]);
         line.extend(disk.iter().chain(arguments).map(|argument| (*argument).to_owned()));
         let done = superuser::output("unshare", &line);
         Answer::new(format!("{line:?}"), done.status, done.stdout, done.stderr)
@@ -239,10 +240,10 @@ fn a_blank_device_is_provisioned() {
         let bundle = board.device.workshop.bundle_text(1);
         board.run(&["provision", &bundle]).exits(Exit::Disk).says("not empty");
         fs::write(board.device.disk(), vec![0; board.bytes().len()]).unwrap();
-        let Board { device, node, system } = board;
+        let Board { device, node, system, profile } = board;
         drop(node);
         let node = LoopDevice::over(device.disk(), sectors);
-        let board = Board { device, node, system };
+        let board = Board { device, node, system, profile };
         board.run(&["provision", &bundle]).exits(Exit::Done);
         let Board { device, node, .. } = board;
         drop(node);
@@ -375,4 +376,24 @@ fn a_slot_without_its_node_is_told_as_unreadable() {
     let answer = board.run(&["--booted", "a", "install", &bundle]).exits(Exit::Disk);
     assert!(words(&answer) && before == board.bytes(), "{answer}");
     superuser::run_eventually("partx", &["--delete", board.node.text()]);
+}
+
+#[test]
+fn without_the_store_of_its_boot_loader_a_device_is_not_changed() {
+    let board = Board { profile: "loader.toml", ..Board::new(BlockSize::B512) };
+    let bundle = board.device.workshop.bundle_text(1);
+    let before = board.bytes();
+    let elsewhere = ["install", &bundle, "--booted", "none"];
+    let why = "so the store of its boot loader (u-boot-env) is not here";
+    board.run(&elsewhere).exits(Exit::Usage).says(why).says("--loader-store none");
+    board.run(&["status", "--booted", "none"]).exits(Exit::Done);
+    // Its own system, which has lost the description of the store.
+    board.boots("", "updater.slot=a");
+    let answer = board.run(&["install", &bundle, "--loader-store", "/nowhere/fw_env.config"]).exits(Exit::Disk);
+    answer.says("cannot read /nowhere/fw_env.config");
+    let status = board.run(&["status", "--loader-store", "/nowhere/fw_env.config"]).exits(Exit::Done);
+    status.says("cannot read /nowhere/fw_env.config");
+    assert!(before == board.bytes(), "the disk was written");
+    board.boots("", "");
+    board.run(&[&elsewhere[..], &["--loader-store", "none"]].concat()).exits(Exit::Done).says("stays as it is");
 }
