@@ -49,13 +49,6 @@ impl Ranking {
         Self { rows: boot::last_resort(candidates).iter().map(row).collect(), confirmed, runs }
     }
 
-    /// Whether a loader that counts the boots of good slots, too, begins anew with this one. A good slot that is not confirmed keeps its
-    /// count, as long as it has one.
-    #[must_use]
-    pub fn counts_anew(&self, slot: SlotId) -> bool {
-        self.confirmed == Some(slot)
-    }
-
     /// Slots and what is said of them, the first one first.
     #[must_use]
     pub fn rows(&self) -> &[(SlotId, Standing)] {
@@ -73,14 +66,30 @@ impl Ranking {
         self.rows.iter().find(|(_, standing)| *standing == Standing::Good).map(|(slot, _)| *slot)
     }
 
-    /// The slot on trial that a flag has to name, if one does: before every good slot, with a try left, and not running. The boot of the one
-    /// that runs is spent; if nobody confirms it, the slot that runs then counts it, and sets the flag again.
+    /// The slot on trial that is before every good slot and has a try left: the one that a flag is for.
+    #[must_use]
+    pub fn trial(&self) -> Option<SlotId> {
+        let mut up_to_good = self.rows.iter().take_while(|(_, standing)| *standing != Standing::Good);
+        let is_trial = |standing: &Standing| matches!(standing, Standing::Trial(left) if *left > TriesLeft::ZERO);
+        up_to_good.find(|(_, standing)| is_trial(standing)).map(|(slot, _)| *slot)
+    }
+
+    /// The slot that a flag has to name now: [`Ranking::trial`], if it does not run. The boot of the one that runs is spent; if nobody
+    /// confirms it, the slot that runs then counts it, and sets the flag again.
     #[must_use]
     pub fn next_trial(&self) -> Option<SlotId> {
-        let up_to_good = self.rows.iter().take_while(|(_, standing)| *standing != Standing::Good);
-        let mut trials =
-            up_to_good.filter(|(_, standing)| matches!(standing, Standing::Trial(left) if *left > TriesLeft::ZERO));
-        trials.next().map(|(slot, _)| *slot).filter(|slot| self.runs != Some(*slot))
+        self.trial().filter(|slot| self.runs != Some(*slot))
+    }
+
+    /// Boots that a store which counts those of good slots, too, gives a good one. `stored`: what it has left now, `was_good`: whether the
+    /// store called it good already, `usual`: what it begins with.
+    ///
+    /// It begins anew when it is marked good or put first, and keeps its count else. One that was good and has no boot left hangs: it gets
+    /// none because another slot runs and looks.
+    #[must_use]
+    pub fn good_left(&self, slot: SlotId, stored: Option<TriesLeft>, was_good: bool, usual: TriesLeft) -> TriesLeft {
+        let kept = stored.filter(|left| was_good || *left > TriesLeft::ZERO);
+        kept.filter(|_| self.confirmed != Some(slot)).unwrap_or(usual)
     }
 }
 
@@ -195,11 +204,25 @@ mod tests {
         assert_eq!(ranking.rows(), [(c, Standing::Trial(tries(2))), (a, Standing::Good), (b, Standing::Off)]);
         assert_eq!((ranking.first_good(), ranking.next_trial()), (Some(a), Some(c)));
         assert_eq!(ranking.bootable().count(), 2);
-        assert_eq!(Ranking::of(&slots, None, Some(c)).next_trial(), None, "it runs: its boot is spent");
+        let runs = Ranking::of(&slots, None, Some(c));
+        assert_eq!((runs.trial(), runs.next_trial()), (Some(c), None), "it runs: its boot is spent");
         let spent = [slots[0], candidate(2, 2, 0, Successful::No)];
         assert_eq!(Ranking::of(&spent, None, None).next_trial(), None);
         let behind = [candidate(0, 3, 3, Successful::Yes), slots[2]];
         assert_eq!(Ranking::of(&behind, None, None).next_trial(), None, "a trial after a good slot does not boot");
+    }
+
+    #[test]
+    fn a_good_slot_keeps_its_count_until_it_is_confirmed() {
+        let slots = [candidate(0, 2, 3, Successful::Yes), candidate(1, 1, 3, Successful::Yes)];
+        let left = |confirmed, stored, was_good| {
+            let ranking = Ranking::of(&slots, confirmed, Some(SlotId::B));
+            ranking.good_left(SlotId::A, stored, was_good, tries(3)).get()
+        };
+        assert_eq!((left(None, Some(tries(1)), true), left(Some(SlotId::B), Some(tries(1)), false)), (1, 1));
+        assert_eq!((left(Some(SlotId::A), Some(tries(1)), true), left(Some(SlotId::A), None, false)), (3, 3));
+        assert_eq!((left(None, None, true), left(None, Some(tries(0)), false)), (3, 3), "it has yet to begin");
+        assert_eq!(left(None, Some(tries(0)), true), 0, "it hangs");
     }
 
     #[test]

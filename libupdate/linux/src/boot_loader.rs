@@ -13,10 +13,10 @@
 
 use std::path::Path;
 
-use libupdate::BlockIo;
 use libupdate::loader::Loader;
+use libupdate::{BlockIo, SlotId};
 
-use crate::OsError;
+use crate::error::{OsError, OsErrorKind};
 use crate::profile::{LoaderKind, Profile};
 
 pub mod efi_boot_next;
@@ -24,9 +24,8 @@ pub mod emmc_boot;
 #[cfg(test)]
 mod fixture;
 pub mod grub_env;
+mod image;
 mod place;
-#[cfg(test)]
-mod ranked;
 pub mod systemd_boot;
 pub mod tryboot;
 pub mod u_boot_env;
@@ -65,4 +64,14 @@ pub fn open<D: BlockIo<Error = OsError>>(
         LoaderKind::GrubEnv => Box::new(grub_env::GrubEnv::open(store, profile.tries)?),
         LoaderKind::UBootEnv => Box::new(u_boot_env::UBootEnv::open(store, profile.tries)?),
     }))
+}
+
+/// A store that breaks a rule.
+fn refused(path: &Path, why: String) -> OsError {
+    OsError::new(path, OsErrorKind::LoaderStore { why })
+}
+
+/// The name of a slot in variables: a capital letter, as RAUC's boot scripts have it.
+fn capital(slot: SlotId) -> String {
+    slot.letter().to_ascii_uppercase().to_string()
 }

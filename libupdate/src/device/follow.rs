@@ -33,7 +33,7 @@ impl<D: BlockIo> Device<'_, '_, D> {
         }
         let candidates = self.candidates()?;
         // A flag can only have been used by the slot that it was set for.
-        let flagged = Ranking::of(&candidates, None, None).next_trial();
+        let flagged = Ranking::of(&candidates, None, None).trial();
         let once = self.loader.as_ref().is_some_and(|loader| loader.counting() == Counting::Once);
         for seen in candidates.iter().filter(|seen| !once || flagged == Some(seen.slot)) {
             self.catch_up_with(seen, listener)?;

@@ -34,8 +34,9 @@ use libupdate::transition::Staged;
 use libupdate::{BlockIo, SlotId};
 
 use self::variable::BootEntry;
+use super::refused;
 use crate::entry_name::PREFIX;
-use crate::error::{OsError, OsErrorKind};
+use crate::error::OsError;
 
 pub mod variable;
 
@@ -225,10 +226,6 @@ impl<D: BlockIo<Error = OsError>> Loader<D> for EfiBootNext {
         }
         Ok(Put::Written)
     }
-}
-
-fn refused(path: &Path, why: String) -> OsError {
-    OsError::new(path, OsErrorKind::LoaderStore { why })
 }
 
 #[cfg(test)]

@@ -27,18 +27,11 @@ use libupdate::gpt::TriesLeft;
 use libupdate::loader::{Counting, Loader, Put, Ranking};
 use libupdate::manifest::Payload;
 use libupdate::transition::Staged;
-use libupdate::units::digest::BLOCK_BYTES;
-use libupdate::verity::TreeBuilder;
-use libupdate::{BlockIo, Extent, Lba, SlotId, SoftHasher};
+use libupdate::{BlockIo, SlotId};
 
-use crate::aligned::AlignedBuf;
+use super::image::Image;
 use crate::emmc::{Area, BootSource, Chip, ExtCsd};
 use crate::error::{OsError, OsErrorKind};
-
-/// Bytes that are copied or compared at once: whole blocks.
-const PIECE: usize = 64 << 10;
-/// Levels of a hash tree, at most: 128^5 blocks are 2^35.
-const LEVELS: usize = 5;
 
 /// Brings the boot loader, before the loader's store inside does its part.
 pub struct EmmcBoot<D> {
@@ -63,27 +56,27 @@ impl<D: BlockIo<Error = OsError>> EmmcBoot<D> {
     }
 
     /// The six steps of the picture.
-    fn bring(&mut self, disk: &mut D, payload: &Payload<'_>, from: Extent) -> Result<(), OsError> {
+    fn bring(&mut self, disk: &mut D, image: &Image<'_>) -> Result<(), OsError> {
         let register = self.chip.ext_csd()?;
-        let enabled = self.enabled(&register, payload)?;
+        let enabled = self.enabled(&register, &image.payload)?;
         // What cannot be read is not the boot loader that is wanted.
-        if self.holds(enabled, payload).unwrap_or(Holds::Other) == Holds::It {
+        if self.holds(enabled, image).unwrap_or(Holds::Other) == Holds::It {
             return Ok(());
         }
         let target = enabled.other();
-        if self.holds(target, payload).unwrap_or(Holds::Other) == Holds::Other {
+        if self.holds(target, image).unwrap_or(Holds::Other) == Holds::Other {
             if register.is_protected(target) {
                 let why = format!("its boot partition {} is write-protected (BOOT_WP)", target.suffix());
                 return Err(self.refused(why));
             }
             self.chip.unlock(target)?;
-            let copied = self.copy(disk, payload, from, target);
+            let copied = self.copy(disk, image, target);
             let locked = self.chip.lock(target);
             copied.and(locked)?;
         }
         // Of an earlier run, too, that was killed before its own.
         self.chip.flush(target)?;
-        if self.holds(target, payload)? == Holds::Other {
+        if self.holds(target, image)? == Holds::Other {
             let why = "what was written to it reads back different: the medium is failing";
             return Err(self.refused(format!("its boot partition {}: {why}", target.suffix())));
         }
@@ -118,28 +111,16 @@ impl<D: BlockIo<Error = OsError>> EmmcBoot<D> {
         Ok(enabled)
     }
 
-    fn copy(&mut self, disk: &mut D, payload: &Payload<'_>, from: Extent, to: Area) -> Result<(), OsError> {
-        let block = from.block_size().bytes_u64();
-        for_pieces(payload, |at, piece| {
-            let lba = Lba::new(from.first().get().saturating_add(at / block));
-            disk.read(lba, piece)?;
-            self.chip.write(to, at, piece)
-        })
+    fn copy(&mut self, disk: &mut D, image: &Image<'_>, to: Area) -> Result<(), OsError> {
+        image.copy(disk, |at, piece| self.chip.write(to, at, piece))
     }
 
     /// Whether a boot partition begins with the image, by its root hash.
-    fn holds(&mut self, area: Area, payload: &Payload<'_>) -> Result<Holds, OsError> {
-        let mut open = [[0; BLOCK_BYTES]; LEVELS];
-        let wrong = |why: String| OsError::new(&self.disk, OsErrorKind::EmmcBoot { why });
-        let mut builder = TreeBuilder::new(payload.geometry(), payload.salt(), &mut open)
-            .map_err(|misuse| wrong(misuse.to_string()))?;
-        for_pieces(payload, |at, piece| {
-            self.chip.read(area, at, piece)?;
-            let taken = builder.push_blocks(piece, &mut SoftHasher, |_, _, _| Ok::<_, OsError>(()));
-            taken.map_err(|error| wrong(error.to_string()))
-        })?;
-        let root = builder.finish().map_err(|unfinished| wrong(unfinished.to_string()))?;
-        Ok(if root == payload.root_hash() { Holds::It } else { Holds::Other })
+    fn holds(&mut self, area: Area, image: &Image<'_>) -> Result<Holds, OsError> {
+        let Self { disk, chip, .. } = self;
+        let wrong = |why: &dyn fmt::Display| OsError::new(disk, OsErrorKind::EmmcBoot { why: why.to_string() });
+        let root = image.root_hash(|at, piece| chip.read(area, at, piece), wrong)?;
+        Ok(if root == image.payload.root_hash() { Holds::It } else { Holds::Other })
     }
 
     fn refused(&self, why: String) -> OsError {
@@ -156,22 +137,6 @@ enum Holds {
     Other,
 }
 
-/// Each piece of the image in whole blocks: its first byte, and memory for it.
-fn for_pieces(
-    payload: &Payload<'_>,
-    mut each: impl FnMut(u64, &mut [u8]) -> Result<(), OsError>,
-) -> Result<(), OsError> {
-    let len = payload.geometry().image_blocks_bytes().get();
-    let mut buf = AlignedBuf::new(PIECE);
-    let mut at = 0;
-    while at < len {
-        let piece = usize::try_from(len - at).unwrap_or(PIECE).min(PIECE);
-        each(at, &mut buf[..piece])?;
-        at += u64::try_from(piece).unwrap_or(u64::MAX);
-    }
-    Ok(())
-}
-
 impl<D: BlockIo<Error = OsError>> Loader<D> for EmmcBoot<D> {
     fn counting(&self) -> Counting {
         self.inner.as_ref().map_or(Counting::Down, |inner| inner.counting())
@@ -185,12 +150,10 @@ impl<D: BlockIo<Error = OsError>> Loader<D> for EmmcBoot<D> {
         if let Some(inner) = &mut self.inner {
             inner.prepare(disk, staged)?;
         }
-        let payloads = staged.verified().manifest().payloads().iter().zip(staged.extents());
-        let Some((payload, from)) = payloads.into_iter().find(|(payload, _)| payload.role().as_str() == self.role)
-        else {
+        let Some(image) = Image::of(staged, &self.role) else {
             return Err(self.refused(format!("the bundle has no payload `{}`", self.role)));
         };
-        self.bring(disk, &payload, *from)
+        self.bring(disk, &image)
     }
 
     fn put(&mut self, disk: &mut D, ranking: &Ranking) -> Result<Put, OsError> {

@@ -37,7 +37,8 @@ use libupdate::loader::{Counting, Loader, Put, Ranking, Standing};
 use libupdate::units::limits::SLOTS;
 use libupdate::{BlockIo, SlotId};
 
-use super::place::{Place, refused};
+use super::place::Place;
+use super::{capital, refused};
 use crate::error::OsError;
 
 /// How a block begins.
@@ -130,7 +131,7 @@ impl Block {
             return None;
         }
         let order = str::from_utf8(self.get(ORDER)).ok()?;
-        order.split_ascii_whitespace().find(|name| *name == in_store(slot))?;
+        order.split_ascii_whitespace().find(|name| *name == capital(slot))?;
         let digit = str::from_utf8(self.get(&left_name(slot))).ok()?;
         digit.parse().ok().and_then(TriesLeft::new)
     }
@@ -139,15 +140,13 @@ impl Block {
     #[must_use]
     pub fn ranked(&self, ranking: &Ranking, good: TriesLeft) -> Self {
         let mut next = Self { others: self.others.clone(), ours: Vec::new() };
-        let order: Vec<String> = ranking.bootable().map(|(slot, _)| in_store(slot)).collect();
+        let order: Vec<String> = ranking.bootable().map(|(slot, _)| capital(slot)).collect();
         next.ours.push((ORDER.to_owned(), order.join(" ").into_bytes()));
         for slot in slots() {
             let Some((_, standing)) = ranking.rows().iter().find(|(row, _)| *row == slot) else { continue };
-            // One that was good already, and has no boot left, gets none because another slot runs.
-            let known = self.get(&ok_name(slot)) == b"1";
-            let kept = self.left(slot).filter(|left| (known || *left > TriesLeft::ZERO) && !ranking.counts_anew(slot));
+            let was_good = self.get(&ok_name(slot)) == b"1";
             let (ok, left) = match standing {
-                Standing::Good => ("1", kept.unwrap_or(good)),
+                Standing::Good => ("1", ranking.good_left(slot, self.left(slot), was_good, good)),
                 Standing::Trial(left) => ("0", *left),
                 Standing::Off => ("0", TriesLeft::ZERO),
             };
@@ -164,17 +163,12 @@ fn slots() -> impl Iterator<Item = SlotId> {
     (0..SLOTS).filter_map(SlotId::from_index)
 }
 
-/// The name of a slot in the variables: a capital letter.
-fn in_store(slot: SlotId) -> String {
-    slot.letter().to_ascii_uppercase().to_string()
-}
-
 fn ok_name(slot: SlotId) -> String {
-    format!("{}_OK", in_store(slot))
+    format!("{}_OK", capital(slot))
 }
 
 fn left_name(slot: SlotId) -> String {
-    format!("{}_LEFT", in_store(slot))
+    format!("{}_LEFT", capital(slot))
 }
 
 /// The next comment or variable, its end of line included, and what comes after it. A backslash keeps an end of line in a value.

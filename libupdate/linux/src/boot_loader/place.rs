@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt, FileTypeExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::fs::{Advice, OFlags};
 
-use crate::error::{OsError, OsErrorKind};
+use super::refused;
+use crate::error::OsError;
 use crate::file;
 
 /// One copy of a store.
@@ -73,9 +74,4 @@ impl Place {
         let file = self.open(OFlags::RDWR, "open for writing")?;
         file.sync_data().map_err(|error| OsError::io(&self.path, "flush", &error))
     }
-}
-
-/// A store that breaks a rule.
-pub fn refused(path: &Path, why: String) -> OsError {
-    OsError::new(path, OsErrorKind::LoaderStore { why })
 }

@@ -39,7 +39,9 @@ use rustix::fs::{OFlags, RenameFlags};
 use self::name::{Counter, Ours};
 use self::os_release::Order;
 use self::plan::{Hindrance, Step};
-use crate::error::{OsError, OsErrorKind};
+use super::image::Image;
+use super::refused;
+use crate::error::OsError;
 use crate::file;
 
 pub mod copy;
@@ -194,9 +196,7 @@ impl<D: BlockIo<Error = OsError>> Loader<D> for SystemdBoot {
     }
 
     fn prepare(&mut self, disk: &mut D, staged: &Staged<'_>) -> Result<(), OsError> {
-        let payloads = staged.verified().manifest().payloads();
-        let mut places = payloads.iter().zip(staged.extents());
-        let Some((payload, extent)) = places.find(|(payload, _)| payload.role().as_str() == self.role) else {
+        let Some(image) = Image::of(staged, &self.role) else {
             return Err(refused(&self.folder, format!("the bundle has no payload {}, the slot's kernel", self.role)));
         };
         let slot = staged.slot();
@@ -208,7 +208,7 @@ impl<D: BlockIo<Error = OsError>> Loader<D> for SystemdBoot {
             }
         }
         let (part, new) = (name::part(slot), name::new(slot));
-        drop(copy::copy(disk, (&payload, *extent), &self.folder.join(&part))?);
+        copy::copy(disk, &image, &self.folder.join(&part))?;
         if let Err(error) = self.same_order(&part, slot) {
             self.remove(&part)?;
             return Err(error);
@@ -232,10 +232,6 @@ impl<D: BlockIo<Error = OsError>> Loader<D> for SystemdBoot {
         }
         Ok(Put::Written)
     }
-}
-
-fn refused(path: &Path, why: String) -> OsError {
-    OsError::new(path, OsErrorKind::LoaderStore { why })
 }
 
 #[cfg(test)]

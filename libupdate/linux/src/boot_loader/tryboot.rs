@@ -36,7 +36,8 @@ use libupdate::loader::{Counting, Loader, Put, Ranking, Standing};
 use libupdate::{BlockIo, Error, SlotId, inspect};
 use rustix::fs::{Advice, OFlags};
 
-use crate::error::{OsError, OsErrorKind};
+use super::refused;
+use crate::error::OsError;
 use crate::file;
 use crate::profile::SlotPartition;
 
@@ -170,7 +171,7 @@ impl Tryboot {
         let kept = now.usual.filter(|usual| ranking.bootable().any(|(slot, _)| number(slot) == Some(*usual)));
         let any = || ranking.bootable().next().and_then(|(slot, _)| number(slot));
         let Some(usual) = good.next().and_then(number).or(kept).or_else(any) else { return Ok(Put::Unchanged) };
-        let trial = trial(ranking).or_else(|| good.next()).and_then(number).unwrap_or(usual);
+        let trial = ranking.trial().or_else(|| good.next()).and_then(number).unwrap_or(usual);
         let mut wanted = now.clone();
         wanted.name(usual, trial);
         if wanted == now {
@@ -206,17 +207,6 @@ impl<D: BlockIo<Error = OsError>> Loader<D> for Tryboot {
         let unchanged = [cleared, said, set].iter().all(|put| *put == Put::Unchanged);
         Ok(if unchanged { Put::Unchanged } else { Put::Written })
     }
-}
-
-/// The slot on trial that is before every good slot, while it runs, too.
-fn trial(ranking: &Ranking) -> Option<SlotId> {
-    let up_to_good = ranking.rows().iter().take_while(|(_, standing)| *standing != Standing::Good);
-    let is_trial = |standing: &Standing| matches!(standing, Standing::Trial(left) if *left > TriesLeft::ZERO);
-    up_to_good.filter(|(_, standing)| is_trial(standing)).map(|(slot, _)| *slot).next()
-}
-
-fn refused(path: &Path, why: String) -> OsError {
-    OsError::new(path, OsErrorKind::LoaderStore { why })
 }
 
 #[cfg(test)]

@@ -31,7 +31,8 @@ use libupdate::units::crc::crc32;
 use libupdate::{BlockIo, SlotId};
 use rustix::fs::{FlockOperation, OFlags};
 
-use super::place::{Place, refused};
+use super::place::Place;
+use super::{capital, refused};
 use crate::error::OsError;
 use crate::file;
 
@@ -148,19 +149,15 @@ impl Env {
     /// Whether the list in a variable has this slot.
     fn names(&self, list: &str, slot: SlotId) -> bool {
         let list = self.get(list).and_then(|list| str::from_utf8(list).ok()).unwrap_or_default();
-        list.split_ascii_whitespace().any(|name| name == in_store(slot))
+        list.split_ascii_whitespace().any(|name| name == capital(slot))
     }
 
     /// Has the variables say a ranking. `good`: boots of a good slot.
     pub fn rank(&mut self, ranking: &Ranking, good: TriesLeft) {
         let (mut order, mut goods) = (String::new(), String::new());
         for (slot, standing) in ranking.rows() {
-            // One that was good already, and has no boot left, gets none because another slot runs.
-            let known = self.names(GOOD, *slot);
-            let kept =
-                self.left(*slot).filter(|left| (known || *left > TriesLeft::ZERO) && !ranking.counts_anew(*slot));
             let left = match standing {
-                Standing::Good => kept.unwrap_or(good),
+                Standing::Good => ranking.good_left(*slot, self.left(*slot), self.names(GOOD, *slot), good),
                 Standing::Trial(left) => *left,
                 Standing::Off => TriesLeft::ZERO,
             };
@@ -181,16 +178,11 @@ impl Env {
 fn name(list: &mut String, slot: SlotId) {
     let space = if list.is_empty() { "" } else { " " };
     // Writing to a string does not fail.
-    write!(list, "{space}{}", in_store(slot)).unwrap_or_default();
-}
-
-/// The name of a slot in the variables: a capital letter.
-fn in_store(slot: SlotId) -> String {
-    slot.letter().to_ascii_uppercase().to_string()
+    write!(list, "{space}{}", capital(slot)).unwrap_or_default();
 }
 
 fn left_name(slot: SlotId) -> String {
-    format!("BOOT_{}_LEFT", in_store(slot))
+    format!("BOOT_{}_LEFT", capital(slot))
 }
 
 fn value<'v>(variable: &'v [u8], name: &str) -> Option<&'v [u8]> {

@@ -1,7 +1,7 @@
 use tempfile::TempDir;
 
 use super::*;
-use crate::boot_loader::ranked::ranking;
+use crate::boot_loader::fixture::ranking;
 use crate::{Disk, OpenHow};
 
 /// Slot bits: a is good, and b on trial, good, off, exhausted.
@@ -49,7 +49,7 @@ impl Firmware {
     }
 
     fn put(&mut self, bits: &[(u8, u8, bool)]) -> Result<Put, OsError> {
-        Loader::put(&mut self.store, &mut self.disk, &ranking(bits))
+        Loader::put(&mut self.store, &mut self.disk, &ranking(bits, None))
     }
 
     fn flag(&mut self, slot: SlotId) -> Option<u8> {
@@ -112,9 +112,9 @@ fn each_cut_leaves_variables_from_which_the_device_boots() {
     let all = [TRIAL, GOOD, OFF, EXHAUSTED, [(3, 3, true), (2, 3, true)], [(0, 1, false), (2, 3, true)]];
     for (old, new) in all.iter().flat_map(|old| all.iter().map(move |new| (*old, *new))) {
         let before = Said { ours: vec![(6, SlotId::A), (7, SlotId::B)], next: None, order: vec![1], current: None };
-        let first = before.wanted(&ranking(&old)).unwrap();
+        let first = before.wanted(&ranking(&old, None)).unwrap();
         let said = Said { next: first.next, order: first.order, ..before };
-        let wanted = said.wanted(&ranking(&new)).unwrap();
+        let wanted = said.wanted(&ranking(&new, None)).unwrap();
         // The order of the three writes in `put`.
         let without = said.next.filter(|next| wanted.next == Some(*next));
         let cuts = [(without, &said.order), (without, &wanted.order), (wanted.next, &wanted.order)];

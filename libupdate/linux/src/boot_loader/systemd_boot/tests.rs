@@ -7,7 +7,8 @@ use libupdate::{ByteLen, Extent, Lba, RootHash, Salt, SoftHasher};
 use tempfile::TempDir;
 
 use super::*;
-use crate::boot_loader::ranked::ranking;
+use crate::boot_loader::fixture::ranking;
+use crate::boot_loader::image::Image;
 use crate::{Disk, OpenHow};
 
 const TRIES: TriesLeft = TriesLeft::NINE;
@@ -67,7 +68,7 @@ impl Store {
     }
 
     fn put(&mut self, bits: &[(u8, u8, bool)]) -> Result<Put, OsError> {
-        Loader::put(&mut self.store, &mut self.disk, &ranking(bits))
+        Loader::put(&mut self.store, &mut self.disk, &ranking(bits, None))
     }
 
     fn left(&mut self, slot: SlotId) -> Result<Option<TriesLeft>, OsError> {
@@ -124,7 +125,7 @@ fn ranks_stay_small_and_each_change_leaves_every_slot_that_boots() {
     let files: Vec<plan::File> = files.map(|name| (Ours::of(name).unwrap(), name.to_owned())).into();
     let bits = [(4, 0, true), (0, 1, false), (9, 2, false), (3, 1, true)];
     let files = [&files[..], &[(Ours::of("updater-7-d.efi").unwrap(), "updater-7-d.efi".to_owned())]].concat();
-    let steps = plan::plan(&files, &ranking(&bits), TRIES).unwrap();
+    let steps = plan::plan(&files, &ranking(&bits, None), TRIES).unwrap();
     let rename = |from: &str, to: &str| Step::Rename { from: from.to_owned(), to: to.to_owned() };
     let wanted = [
         rename("updater-7-d.efi", "updater-1-d.efi"),
@@ -167,7 +168,7 @@ fn each_cut_leaves_a_store_from_which_the_device_boots() {
             }
             let files: Vec<plan::File> = names.iter().map(|name| (Ours::of(name).unwrap(), name.clone())).collect();
             let had = first(&names).is_some();
-            for step in plan::plan(&files, &ranking(&bits), TRIES).unwrap() {
+            for step in plan::plan(&files, &ranking(&bits, None), TRIES).unwrap() {
                 match step {
                     Step::Remove(gone) => names.retain(|name| *name != gone),
                     Step::Rename { from, to } => *names.iter_mut().find(|name| **name == from).unwrap() = to,
@@ -176,7 +177,7 @@ fn each_cut_leaves_a_store_from_which_the_device_boots() {
                 assert!(!had || boots.is_some(), "{old:?} {new:?} {names:?}");
                 cuts += 1;
             }
-            let wanted = ranking(&bits)
+            let wanted = ranking(&bits, None)
                 .bootable()
                 .find(|(_, standing)| !matches!(standing, libupdate::loader::Standing::Trial(TriesLeft::ZERO)));
             assert_eq!(first(&names), wanted.map(|(slot, _)| slot), "{bits:?} {names:?}");
@@ -232,7 +233,7 @@ fn hostile_names_are_put_right_or_are_somebody_elses() {
 const SALT: &[u8] = b"salt";
 
 /// A payload of these bytes, at the third megabyte of a disk.
-fn on_disk(folder: &Path, bytes: &[u8]) -> (Disk, Payload<'static>, Extent) {
+fn on_disk(folder: &Path, bytes: &[u8]) -> (Disk, Image<'static>) {
     let path = folder.join("slot");
     let file = File::create(&path).unwrap();
     file.set_len(8 << 20).unwrap();
@@ -248,7 +249,7 @@ fn on_disk(folder: &Path, bytes: &[u8]) -> (Disk, Payload<'static>, Extent) {
     let payload =
         Payload::new(Name::new("boot").unwrap(), image_len, salt, tree.finish().unwrap(), Encoding::Raw).unwrap();
     let extent = Extent::new(Lba::new(4096), Lba::new(4096 + 8191), libupdate::BlockSize::B512).unwrap();
-    (Disk::open(&path, OpenHow::read_only()).unwrap(), payload, extent)
+    (Disk::open(&path, OpenHow::read_only()).unwrap(), Image { payload, from: extent })
 }
 
 #[test]
@@ -256,17 +257,19 @@ fn a_copy_is_what_was_signed_or_there_is_none() {
     let folder = tempfile::tempdir().unwrap();
     for len in [1, 4095, 4096, 4097, (1 << 20) - 1, 1 << 20, (2 << 20) + 5] {
         let bytes: Vec<u8> = (0..len).map(|at: u32| u8::try_from(at % 251).unwrap()).collect();
-        let (mut disk, payload, extent) = on_disk(folder.path(), &bytes);
+        let (mut disk, image) = on_disk(folder.path(), &bytes);
         let to = folder.path().join("copy");
-        drop(copy::copy(&mut disk, (&payload, extent), &to).unwrap());
+        copy::copy(&mut disk, &image, &to).unwrap();
         assert!(fs::read(&to).unwrap() == bytes, "{len}");
         // It is never written over.
-        let error = copy::copy(&mut disk, (&payload, extent), &to).unwrap_err().to_string();
+        let error = copy::copy(&mut disk, &image, &to).unwrap_err().to_string();
         assert!(error.contains("cannot create"), "{error}");
         fs::remove_file(&to).unwrap();
         let other = RootHash::new(libupdate::Digest::of(&[b"other"]));
+        let payload = &image.payload;
         let wrong = Payload::new(payload.role(), payload.image_len(), payload.salt(), other, Encoding::Raw).unwrap();
-        let error = copy::copy(&mut disk, (&wrong, extent), &to).unwrap_err().to_string();
+        let wrong = Image { payload: wrong, from: image.from };
+        let error = copy::copy(&mut disk, &wrong, &to).unwrap_err().to_string();
         assert!(error.contains("its root hash is") && error.contains("not what was signed"), "{error}");
         assert!(!to.exists());
     }
@@ -275,8 +278,8 @@ fn a_copy_is_what_was_signed_or_there_is_none() {
 #[test]
 fn a_full_partition_leaves_no_copy() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut disk, payload, extent) = on_disk(folder.path(), &[7; 5000]);
-    let error = copy::copy(&mut disk, (&payload, extent), Path::new("/dev/full")).unwrap_err();
+    let (mut disk, image) = on_disk(folder.path(), &[7; 5000]);
+    let error = copy::copy(&mut disk, &image, Path::new("/dev/full")).unwrap_err();
     assert!(error.to_string().contains("cannot create"), "{error}");
     // What a file system without room says, and what becomes of the file.
     let mut limit = std::process::Command::new("sh");
@@ -302,7 +305,7 @@ fn inside_a_limit() {
     let payload =
         Payload::new(Name::new("boot").unwrap(), image_len, Salt::new(SALT).unwrap(), root, Encoding::Raw).unwrap();
     let extent = Extent::new(Lba::new(4096), Lba::new(4096 + 8191), libupdate::BlockSize::B512).unwrap();
-    let error = copy::copy(&mut disk, (&payload, extent), &folder.join("limited")).unwrap_err();
+    let error = copy::copy(&mut disk, &Image { payload, from: extent }, &folder.join("limited")).unwrap_err();
     assert_eq!(error.class(), crate::Class::NoSpace, "{error}");
 }
 

@@ -8,6 +8,7 @@ use libupdate::gpt::{EntryNumber, Priority, SlotBits, Successful};
 use tempfile::TempDir;
 
 use super::*;
+use crate::error::OsErrorKind;
 
 const SET_UP: &str = "[all]\ntryboot_a_b=1\nboot_partition=3\n";
 /// Entries of the slots' partitions: not 1 and 2.
