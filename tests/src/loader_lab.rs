@@ -5,6 +5,7 @@
 //!                                                                       whole, that the store meant before or means after the act
 //!         some of them ──► status (store and bits agree) ──► the act again: reached
 //!         some of them ──► boots that nobody confirms: the good slot runs after at most one boot more than there are tries
+//!  act, killed ─ its writes in the cache ─ act again, or status ──► every crash image since the first one's last flush
 //! ```
 
 use libupdate::loader::Put;
@@ -14,7 +15,7 @@ use libupdate::{Digest, SlotId};
 use crate::acts::{Act, Ending, Updater};
 use crate::board::{Board, slot_id};
 use crate::chance::Chance;
-use crate::crash::{Effort, Grain, Tears, windows};
+use crate::crash::{Effort, Grain, Tears, Window, windows};
 use crate::loader_store::{Kind, Store};
 use crate::medium::Medium;
 use crate::rules::Bits;
@@ -154,9 +155,7 @@ impl<'b> LoaderLab<'b> {
         let mut disk = SimDisk::new(case.start.clone());
         self.perform(&mut disk, case)?;
         self.store_waits_for_the_bits(disk.log())?;
-        // The firmware writes a variable whole: a flag is not torn.
-        let flag = self.store.is(Kind::Flag);
-        let effort = Effort { samples: 12, tears: if flag { Tears::Never } else { Tears::Lost }, grain: Grain::Coarse };
+        let effort = self.effort();
         let (mut met, mut fresh) = (Met::default(), Vec::new());
         for window in &mut windows(&case.start, disk.log()) {
             let means = [self.starts(window.durable())?, self.starts(&window.end())?];
@@ -199,6 +198,64 @@ impl<'b> LoaderLab<'b> {
             self.again(&image, case).map_err(wrong)?;
         }
         Ok(0)
+    }
+
+    /// Kills a case's act at some of its accesses, with what it wrote still in the drive's cache, does the case again or asks `status` in the
+    /// same boot, and cuts all from the first act's last flush on.
+    ///
+    /// # Errors
+    /// What went wrong, for a person.
+    pub fn across(&mut self, case: &Case) -> Result<usize, String> {
+        let Doing::Act(act) = case.doing else { return Ok(0) };
+        let mut met = Met::default();
+        let mut images = 0;
+        for killed in (1..).step_by(2) {
+            let faults = Faults { killed: Some(killed), ..Faults::default() };
+            let mut first = SimDisk::failing(case.start.clone(), faults);
+            if self.perform(&mut first, case).is_ok() {
+                break;
+            }
+            let flushed = first.log().iter().filter(|event| matches!(event, Event::Flush)).count();
+            for doing in [Doing::Act(act), Doing::Status] {
+                let mut disk = first.clone().handed_over(Faults::default());
+                let told = format!("{}: killed after {killed}, then {doing:?}", case.name);
+                // What was done already may be refused now; it is cut all the same.
+                let done = self.perform(&mut disk, &Case { doing, ..case.clone() });
+                let mut all = windows(&case.start, disk.log());
+                if done.is_ok() && all.last().is_some_and(|window| window.sectors() > 0) {
+                    return Err(format!("{told}: it says that it is done, and something is not flushed"));
+                }
+                for window in all.iter_mut().skip(flushed) {
+                    images += self.judge(window, &mut met).map_err(|why| format!("{told}: {why}"))?;
+                }
+            }
+        }
+        Ok(images)
+    }
+
+    /// Each image of a window starts what was started before it, or is after it. Gives how many were not met before.
+    fn judge(&mut self, window: &mut Window, met: &mut Met) -> Result<usize, String> {
+        let means = [self.starts(window.durable())?, self.starts(&window.end())?];
+        let mut fresh = Vec::new();
+        let effort = Effort { samples: 2, ..self.effort() };
+        window.cuts(effort, &mut self.chance, &mut |cut| {
+            if met.insert(cut.identity().folded()) {
+                fresh.push((cut.medium(), cut.story()));
+            }
+        });
+        for (image, story) in &fresh {
+            let found = self.starts(image).map_err(|why| format!("{story}: {why}"))?;
+            if !means.contains(&found) {
+                return Err(format!("{story}: starts {found}, which is neither old nor new"));
+            }
+        }
+        Ok(fresh.len())
+    }
+
+    /// How many states a window shows. The firmware writes a variable whole: a flag is not torn.
+    fn effort(&self) -> Effort {
+        let tears = if self.store.is(Kind::Flag) { Tears::Never } else { Tears::Lost };
+        Effort { samples: 12, tears, grain: Grain::Coarse }
     }
 
     /// The store is written only when everything before is durable.

@@ -16,7 +16,7 @@ use crate::AlignedBuf;
 use crate::error::OsError;
 
 /// Bytes of a piece.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 64 << 10;
 
 /// A payload of a slot, and where its partition is.
 #[derive(Clone, Debug)]
