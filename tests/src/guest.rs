@@ -259,6 +259,18 @@ pub fn boots(said: &str) -> usize {
     said.lines().filter(|line| BOOTED.iter().any(|sign| line.contains(sign))).count()
 }
 
+/// These words stand in what was said, one after the other.
+///
+/// # Panics
+/// Where one is missing, or not in its place.
+pub fn in_order(said: &str, words: &[&str]) {
+    let mut rest = said;
+    for word in words {
+        (_, rest) =
+            rest.split_once(word).unwrap_or_else(|| panic!("{word:?} is missing, or not in its place:\n{said}"));
+    }
+}
+
 /// Adds a line for each boot to the file that the part counts.
 fn count(boots: usize) {
     let Some(path) = std::env::var_os("GUEST_BOOTS") else { return };

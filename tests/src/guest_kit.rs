@@ -117,6 +117,19 @@ impl Kit {
         })
     }
 
+    /// A disk that says what each release does in the next run: a line for each, its version and its words.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    #[must_use]
+    pub fn asked(&self, name: &str, lines: &str) -> PathBuf {
+        let path = self.path(name);
+        let mut disk = lines.as_bytes().to_vec();
+        disk.resize(1 << 20, 0);
+        std::fs::write(&path, disk).expect("the folder can be written");
+        path
+    }
+
     /// The boot application of UEFI for a board.
     ///
     /// # Panics

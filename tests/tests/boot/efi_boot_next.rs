@@ -1,12 +1,10 @@
 //! UEFI firmware without a boot loader, OVMF with the real efivarfs: a trial boots by `BootNext`, once for each try; `mark-good` puts its
 //! entry to the top of `BootOrder`; a flag that got lost is counted, said and set again.
 
-use std::fs;
-use std::path::PathBuf;
 
 use libupdate::gpt::Guid;
 use tests::firmware::{BootEntry, Firmware};
-use tests::guest::Machine;
+use tests::guest::{Machine, in_order};
 use tests::guest_disk::GuestDisk;
 use tests::guest_kit::{BOOT, Board, Cargo, Kernel, Kit, Release};
 use tests::tool;
@@ -39,23 +37,6 @@ const fn release(version: &'static str) -> Release {
     Release::of(version).with_cargo(Cargo::FatUki).acts("asked")
 }
 
-/// What each release does in the next run.
-fn table(name: &str, lines: &str) -> PathBuf {
-    let path = Kit::shared().path(name);
-    let mut disk = lines.as_bytes().to_vec();
-    disk.resize(1 << 20, 0);
-    fs::write(&path, disk).expect("the folder can be written");
-    path
-}
-
-fn in_order(said: &str, lines: &[&str]) {
-    let mut rest = said;
-    for line in lines {
-        let at = rest.find(line).unwrap_or_else(|| panic!("{line:?} is missing, or not in its place:\n{said}"));
-        rest = &rest[at + line.len()..];
-    }
-}
-
 /// The partition of this number, as `sgdisk` reads it: its place, and its own GUID.
 fn partition(disk: &GuestDisk, number: u32) -> ((u32, u64, u64), Guid) {
     let words = tool::run("sgdisk", &["-i", &number.to_string(), disk.path().to_str().expect("UTF-8")]);
@@ -81,7 +62,7 @@ fn firmware_tries_an_update_and_falls_back() {
     let machine = Machine { firmware: Some(firmware), ..Machine::default() };
     let run = |name: &str, version: Option<&'static str>, asked: &str| {
         let bundle = version.map(|version| disk.bundle(&release(version)).into());
-        Machine { bundle, twin: Some(table(name, asked)), ..machine.clone() }.run(&disk)
+        Machine { bundle, twin: Some(kit.asked(name, asked)), ..machine.clone() }.run(&disk)
     };
 
     let asked = "1.0 efivars,install,next,reboot\n2.0 efivars,json,next,mark-good,next,off\n";

@@ -6,7 +6,7 @@ use std::fs;
 use tests::answer::{Answer, Exit};
 use tests::firmware::Firmware;
 use tests::grub::Grub;
-use tests::guest::Machine;
+use tests::guest::{Machine, in_order};
 use tests::guest_disk::GuestDisk;
 use tests::guest_kit::{Board, Cargo, Kernel, Kit, Release};
 
@@ -75,12 +75,7 @@ impl Device<'_> {
 
     fn run(&self, lines: &[&str]) {
         let said = self.machine.run(self.disk);
-        let mut rest = said.as_str();
-        for line in lines {
-            let (_, after) =
-                rest.split_once(line).unwrap_or_else(|| panic!("{line:?} is missing, or not in its place:\n{said}"));
-            rest = after;
-        }
+        in_order(&said, lines);
         self.grub.take();
     }
 }

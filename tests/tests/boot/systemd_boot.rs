@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use tests::firmware::Firmware;
-use tests::guest::Machine;
+use tests::guest::{Machine, in_order};
 use tests::guest_disk::GuestDisk;
 use tests::guest_kit::{Board, Cargo, Kernel, Kit, Release};
 use tests::guest_medium::{self, Medium};
@@ -61,23 +61,6 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("paths of tests are UTF-8")
 }
 
-/// What each release does in the next run.
-fn table(name: &str, lines: &str) -> PathBuf {
-    let path = Kit::shared().path(name);
-    let mut disk = lines.as_bytes().to_vec();
-    disk.resize(1 << 20, 0);
-    fs::write(&path, disk).expect("the folder can be written");
-    path
-}
-
-fn in_order(said: &str, lines: &[&str]) {
-    let mut rest = said;
-    for line in lines {
-        let at = rest.find(line).unwrap_or_else(|| panic!("{line:?} is missing, or not in its place:\n{said}"));
-        rest = &rest[at + line.len()..];
-    }
-}
-
 fn kernel(disk: &GuestDisk, release: &Release) -> PathBuf {
     disk.bundle(release).replace(".bundle", ".boot").into()
 }
@@ -97,7 +80,7 @@ fn systemd_boot_tries_an_update_and_falls_back() {
     let asked = "1.0 esp,install,kernels,reboot\n2.0 efivars,esp,bless,kernels,json,mark-good,bless,kernels,off\n";
     let run = Machine {
         bundle: Some(disk.bundle(&TWO).into()),
-        twin: Some(table("systemd-boot.first", asked)),
+        twin: Some(kit.asked("systemd-boot.first", asked)),
         medium: Medium::Logged,
         ..machine.clone()
     };
@@ -110,7 +93,7 @@ fn systemd_boot_tries_an_update_and_falls_back() {
     let asked = "2.0 esp,rollback,kernels,reboot\n1.0 esp,kernels,install,kernels,off\n";
     let run = Machine {
         bundle: Some(disk.bundle(&THREE).into()),
-        twin: Some(table("systemd-boot.second", asked)),
+        twin: Some(kit.asked("systemd-boot.second", asked)),
         ..machine.clone()
     };
     let said = run.run(&disk);
@@ -124,7 +107,7 @@ fn systemd_boot_tries_an_update_and_falls_back() {
     in_order(&said, &lines);
 
     let asked = "3.0 reboot\n1.0 esp,json,kernels,off\n";
-    let said = Machine { twin: Some(table("systemd-boot.third", asked)), ..machine }.run(&disk);
+    let said = Machine { twin: Some(kit.asked("systemd-boot.third", asked)), ..machine }.run(&disk);
     let trial = "updater: slot b boots: version 3.0, named";
     let lines = [
         trial,

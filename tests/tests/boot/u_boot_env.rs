@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use tests::answer::{Answer, Exit};
-use tests::guest::Machine;
+use tests::guest::{Machine, in_order};
 use tests::guest_disk::GuestDisk;
 use tests::guest_kit::{BOOT, Board, Cargo, Kernel, Kit, Release};
 use tests::u_boot;
@@ -34,15 +34,6 @@ fn machine(disk: &GuestDisk) -> Machine {
     let devices = vec!["-drive", card.leak(), "-device", "sdhci-pci", "-device", "sd-card,drive=card"];
     let loader = Some(Kit::shared().u_boot(&BOARD).join("u-boot.bin"));
     Machine { loader, devices: devices.leak(), ..Machine::default() }
-}
-
-fn in_order(said: &str, lines: &[&str]) {
-    let mut rest = said;
-    for line in lines {
-        let (_, after) =
-            rest.split_once(line).unwrap_or_else(|| panic!("{line:?} is missing, or not in its place:\n{said}"));
-        rest = after;
-    }
 }
 
 /// The board, with its environment.
