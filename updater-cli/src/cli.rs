@@ -142,7 +142,8 @@ pub enum Verb {
     Repair,
     /// Show the slot that boots next and its partitions, as a boot script needs them
     Choose(Choose),
-    /// Show slots, their state and versions, what boots next, and whether somebody feeds the watchdog
+    /// Show slots, their state and versions, what boots next, and whether somebody feeds the watchdog; bring the store of a boot loader
+    /// that chooses by itself up to date
     Status,
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts
     HookConfig(HookConfig),

@@ -1,7 +1,6 @@
 //! UEFI firmware without a boot loader, OVMF with the real efivarfs: a trial boots by `BootNext`, once for each try; `mark-good` puts its
 //! entry to the top of `BootOrder`; a flag that got lost is counted, said and set again.
 
-
 use libupdate::gpt::Guid;
 use tests::firmware::{BootEntry, Firmware};
 use tests::guest::{Machine, in_order};

@@ -31,6 +31,9 @@ fn next_for_os(error: &OsError) -> &'static str {
         (OsErrorKind::NoDisk { .. }, _) => "name the disk with --disk, or check that the profile is this board's",
         (OsErrorKind::SeveralDisks { .. }, _) => "name the disk with --disk, or its bus path in the profile",
         (OsErrorKind::BootedSlot { .. }, _) => "choose the other slot",
+        (OsErrorKind::LoaderStore { .. }, _) => {
+            "put the store right, then run `updater-cli status`: it brings the store up to date; docs/BOOT.md has each boot loader's"
+        }
         (OsErrorKind::EmmcBoot { .. }, _) => {
             "nothing is armed; one of the two boot partitions is whole and enabled, and docs/BOOT.md says what it needs"
         }

@@ -11,8 +11,8 @@
 //! ```
 //! 1. `boot_partition` is the number of a partition's entry in the GPT: that of the slot's `loader-payload`, a FAT image with `config.txt`
 //!    and kernel. The numbers are read from the table in each act.
-//! 2. `[all]` names the first good slot. `[tryboot]` names the slot on trial that is next; without one the next good slot, so that a commit
-//!    swaps the numbers; without that the first again. A flag that somebody else sets never starts a slot that is off.
+//! 2. `[all]` names the first good slot. `[tryboot]` names the slot on trial that is next; without one the next good slot, so that
+//!    `mark-good` swaps the numbers; without that the first again. A flag that somebody else sets never starts a slot that is off.
 //! 3. The flag is set last, and only for a trial that does not run; it is cleared first.
 //! 4. Comments and settings that are not ours stay, after ours of their section. A filter other than `[all]` and `[tryboot]` is refused.
 //!

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_example_is_read_and_made_again_and_a_commit_swaps_it() {
+    fn the_documents_example_is_read_and_made_again_and_mark_good_swaps_it() {
         let mut read = Autoboot::parse(DOCUMENTED.as_bytes()).unwrap();
         assert_eq!((read.usual, read.trial), (Some(2), Some(3)));
         assert_eq!(read.encode(), DOCUMENTED.as_bytes());

@@ -62,12 +62,12 @@ fn said(store: &Tryboot, a: (u8, u8, bool), b: (u8, u8, bool)) -> (Option<u32>, 
 }
 
 #[test]
-fn each_standing_has_its_numbers_and_a_commit_swaps_them() {
+fn each_standing_has_its_numbers_and_mark_good_swaps_them() {
     let (_folder, store, _) = store(SET_UP.as_bytes());
     let (good, off) = ((1, 0, true), (0, 1, false));
     assert_eq!(said(&store, good, off), (Some(3), Some(3)), "an installation is under way: nothing names its slot");
     assert_eq!(said(&store, good, (2, 3, false)), (Some(3), Some(6)), "armed");
-    assert_eq!(said(&store, good, (2, 0, true)), (Some(6), Some(3)), "a commit swaps");
+    assert_eq!(said(&store, good, (2, 0, true)), (Some(6), Some(3)), "mark-good swaps");
     assert_eq!(said(&store, (3, 0, true), (2, 0, true)), (Some(3), Some(6)), "a rollback swaps again");
     assert_eq!(said(&store, good, (2, 0, false)), (Some(3), Some(3)), "tries ran out");
     assert_eq!(said(&store, off, (2, 0, true)), (Some(6), Some(6)));
