@@ -176,7 +176,7 @@ fn board(b: (Bits, Option<usize>)) -> (Board, Medium) {
 const NOTHING: (Bits, Option<usize>) = (Bits(0, 0, 0), None);
 
 #[test]
-fn an_update_is_tried_once_and_a_commit_swaps_the_numbers() {
+fn an_update_is_tried_once_and_mark_good_swaps_the_numbers() {
     let (board, medium) = board(NOTHING);
     let mut pi = Pi::new(&board, &medium);
     let [a, b] = [pi.number(0), pi.number(1)];
