@@ -1,4 +1,4 @@
-//! A slot's kernel, copied to a file of its own, flushed, and read again from the medium: [`Image`] proves that it is what was signed.
+//! A slot's kernel, copied to a file of its own, flushed, and read again from the medium: `Image` proves that it is what was signed.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
