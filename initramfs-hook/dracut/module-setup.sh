@@ -16,7 +16,7 @@ installkernel() {
 }
 
 install() {
-  inst_simple /usr/lib/updater/initramfs-hook /sbin/initramfs-hook
+  inst_binary /usr/lib/updater/initramfs-hook /sbin/initramfs-hook
   # What it says is the last that is read: dracut ends where a module fails.
   # shellcheck disable=SC2154
   /usr/lib/updater/updater-hook-config "$initdir/etc/updater/hook.config" || return 1

@@ -13,5 +13,5 @@ part() {
     initramfs-hook/health/{updater-*,mark-good.sh} initramfs-hook/health/samples/* initramfs-hook/{initramfs-tools,mkinitcpio}/*/updater initramfs-hook/dracut/*.sh initramfs-hook/busybox/init initramfs-hook/updater-hook-config updater-cli/package/debian/updater-cli.postrm \
     tests/guest/root/init tests/guest/debian/{build,guest} tests/guest/u-boot/build tests/guest/debian/health.d/* \
     tests/bench/{run,timed,streams,limited,durable} tests/bench/*.sh \
-    tests/bench/boot/{run,tell,verity-init,tools-hook,tools-local-top} tests/bench/boot/*.sh
+    tests/bench/boot/{run,tell,verity-init,tools-hook,tools-local-top} tests/bench/boot/*.sh tests/packages/*
 }
