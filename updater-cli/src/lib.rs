@@ -20,6 +20,7 @@ pub mod program;
 mod scratch_disk;
 mod session;
 mod source;
+mod states;
 mod time;
 mod unusable;
 mod verb;

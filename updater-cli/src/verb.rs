@@ -7,6 +7,8 @@ use crate::session::Session;
 mod activate;
 mod cancel;
 mod choose;
+#[cfg(feature = "completions")]
+mod completions;
 #[cfg(feature = "create")]
 mod create;
 #[cfg(feature = "demo")]
@@ -24,6 +26,7 @@ mod repair;
 mod rollback;
 mod status;
 mod verify;
+mod version;
 
 /// Runs one verb.
 pub fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
@@ -54,5 +57,8 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Demo(args) => demo::run(session, &args),
         #[cfg(feature = "man")]
         Verb::Man(args) => man::run(session, &args),
+        #[cfg(feature = "completions")]
+        Verb::Completions(args) => completions::run(session, &args),
+        Verb::Version => version::run(session),
     }
 }

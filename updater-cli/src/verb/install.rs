@@ -58,7 +58,7 @@ fn install(session: &Session, args: &Install) -> Result<Document, Failure> {
     let request = request(args);
     let installed = opened
         .long_act(|device, room, work| device.install(&mut source, &request, room, work, &mut watch))
-        .map_err(|failure| source.explained(failure))?;
+        .map_err(|failure| source.explained_to(&device, failure))?;
     let seconds = watch.finish();
     match installed.ending {
         Ending::HeldAlready(state) => Err(held(&installed, state)),

@@ -1,5 +1,7 @@
 //! `status`: slots with state, version and tries; what is booted, what boots next, and why something fell back.
 
+use std::ops::Range;
+
 use libupdate::ByteLen;
 use libupdate::boot::Reason;
 use libupdate::device::Next;
@@ -20,8 +22,9 @@ use serde::Serialize;
 use crate::exit::Failure;
 use crate::last_result::{self, LastResult};
 use crate::open_device::OpenDevice;
-use crate::output::{Printable, Report, Size};
+use crate::output::{Printable, Report, Size, Toned};
 use crate::session::Session;
+use crate::states;
 use crate::verb::choose;
 
 mod store;
@@ -310,6 +313,10 @@ impl Report for Status {
         for row in &self.slots {
             text += &row.line();
         }
+        let sentences: String = self.slots.iter().filter_map(|row| states::sentence(&row.name, row.state)).collect();
+        if !sentences.is_empty() {
+            text += &format!("\n{sentences}");
+        }
         for line in &self.passed_over {
             text += &format!("\n{line}\n");
         }
@@ -341,7 +348,18 @@ impl Report for Status {
         }
         text
     }
+
+    /// The state in a row of the table: nothing foreign is in that column.
+    fn toned(&self, line: &str) -> Option<Toned> {
+        let word = line.get(STATE_COLUMN)?.trim_end();
+        let is_row = self.slots.iter().any(|row| line.starts_with(&format!("{:<5} {word} ", row.name)));
+        let tone = states::tone(word).filter(|_| is_row)?;
+        Some((STATE_COLUMN.start..STATE_COLUMN.start.saturating_add(word.len()), tone))
+    }
 }
+
+/// Bytes of a row of the table that hold the state.
+const STATE_COLUMN: Range<usize> = 6..17;
 
 impl SlotRow {
     fn line(&self) -> String {

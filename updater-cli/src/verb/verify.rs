@@ -57,7 +57,8 @@ fn bundle(session: &Session, file: &Path, args: &Verify) -> Result<Checked, Fail
     let mut head = Box::new([0; ENVELOPE_BYTES]);
     let read = Unverified::read(&mut source, &mut head);
     let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
-    let verified = unverified.verify(&anchors).map_err(Error::<OsError>::Bundle)?;
+    let refused = |broken| source.signed_by(&anchors, None, Error::<OsError>::Bundle(broken).into());
+    let verified = unverified.verify(&anchors).map_err(refused)?;
     source.expects(&verified);
     let geometries = verified.manifest().payloads().iter().map(|payload| payload.geometry());
     let (mut scratch, extents) = ScratchDisk::for_images(geometries);
