@@ -13,6 +13,8 @@ pub mod create;
 pub mod demo;
 #[cfg_attr(not(feature = "http"), path = "cli/no_fetch.rs")]
 mod fetch;
+#[cfg(feature = "history")]
+pub mod log;
 #[cfg(feature = "man")]
 pub mod man;
 #[cfg(feature = "provision")]
@@ -145,6 +147,9 @@ pub enum Verb {
     /// Show slots, their state and versions, what boots next, and whether somebody feeds the watchdog; bring the store of a boot loader
     /// that chooses by itself up to date
     Status,
+    /// Show the acts on the disk that are recorded on this machine, the newest last
+    #[cfg(feature = "history")]
+    Log(log::Log),
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts
     HookConfig(HookConfig),
     /// Play the whole life of a device on a disk file, without root
@@ -165,6 +170,22 @@ impl Verb {
             Self::Install(_) | Self::Activate(_) | Self::Rollback(_) | Self::Cancel(_) | Self::MarkBad(_) => true,
             Self::Note(_) | Self::Repair | Self::Choose(_) | Self::Status => true,
             _ => false,
+        }
+    }
+
+    /// The verb's name in the history, for what changes a device, or tries to.
+    pub const fn recorded(&self) -> Option<&'static str> {
+        match self {
+            Self::Install(args) if !args.dry_run => Some("install"),
+            Self::Activate(_) => Some("activate"),
+            Self::Rollback(_) => Some("rollback"),
+            Self::Cancel(_) => Some("cancel"),
+            Self::MarkGood(_) => Some("mark-good"),
+            Self::MarkBad(_) => Some("mark-bad"),
+            Self::Repair => Some("repair"),
+            #[cfg(feature = "provision")]
+            Self::Provision(_) => Some("provision"),
+            _ => None,
         }
     }
 }

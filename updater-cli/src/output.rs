@@ -26,6 +26,8 @@ mod progress;
 mod watch;
 
 use bars::Bars;
+#[cfg(feature = "history")]
+pub use document::json;
 #[cfg(any(test, feature = "demo"))]
 pub use captured::Captured;
 pub use libupdate_linux::printable::{Printable, Size, lines as printable_lines};

@@ -41,6 +41,7 @@ pub fn run(session: &Session, args: &Provision) -> Result<(), Failure> {
         let why = "a disk that is to be overwritten is never guessed";
         return Err(Failure::new(Exit::Usage, "cannot provision", why, "name it with --disk"));
     };
+    session.record.on(path);
     let what = format!("cannot provision {}", path.display());
     provision(session, args, path).map_err(|failure| match failure.code {
         Exit::Usage => failure,
@@ -80,6 +81,9 @@ fn make(
     refuse_a_running_disk(session, &mut opened)?;
     if !args.danger_overwrite && !was_begun(&mut opened, &table, verified.digest()) {
         refuse_a_used_disk(&mut opened.disk)?;
+    }
+    if let Some(first) = slots.slots().first() {
+        session.record.puts(first.id, &verified.manifest().version().to_string());
     }
     // From here on it is a disk that was begun, and running again goes on with it.
     made.into_iter().for_each(MadeFile::stays);

@@ -1,0 +1,106 @@
+//! The history of acts on the devices of this machine: what was done or tried, on which disk, and how it ended.
+//!
+//! ```text
+//!  verb ─► record ─► entry ─┬─► /var/lib/updater/history.jsonl   one JSON object a line, the newest last ─► `log`, `status`
+//!                           └─► /dev/log                         one message ─► journalctl -t updater-cli
+//! ```
+//!
+//! 1. It is a cache. Table and trailers are the truth: an act neither fails nor waits for it, and nothing is decided by it.
+//! 2. An entry belongs to a disk by the GUID of the disk's table. One of another disk is never shown for this one.
+//! 3. The file has a bound. When it is full, its older half goes, but for the last installation on each disk.
+//! 4. What is read may be anybody's: a line that is no entry is skipped, and the strings of an entry are bounded.
+//! 5. A disk image file has no history here: it is made for another machine.
+
+use std::path::Path;
+
+use libupdate::gpt::Guid;
+use libupdate::units::limits::STATE_BYTES;
+use libupdate_linux::file::LineLog;
+
+use crate::exit::Failure;
+use crate::session::Session;
+
+mod entry;
+mod identity;
+mod record;
+mod system_log;
+
+pub use entry::Entry;
+pub use identity::Identity;
+pub use record::Record;
+
+/// Where it is.
+pub const FILE: &str = "/var/lib/updater/history.jsonl";
+/// The verb whose last result `status` shows.
+const INSTALL: &str = "install";
+
+/// What is recorded, the newest last.
+#[derive(Debug, Default)]
+pub struct Entries {
+    /// The entries.
+    pub found: Vec<Entry>,
+    /// Lines that are none.
+    pub skipped: usize,
+}
+
+/// Remembers how an act ended, once in each run.
+pub fn keep<T>(session: &Session, verb: &'static str, answer: &Result<T, Failure>) {
+    let Some(known) = session.record.take() else { return };
+    let Some(disk) = known.disk.as_deref().and_then(Identity::of_device) else { return };
+    let entry = Entry::new(verb, disk, &known, answer.as_ref().err());
+    system_log::tell(Path::new(system_log::SOCKET), &entry);
+    if let Err(error) = entry.line().and_then(|line| log(FILE).append(&line, kept)) {
+        session.output.warn(&format!("the act could not be recorded in {FILE}: {error}"));
+    }
+}
+
+/// How the last installation on this disk ended.
+pub fn last_installation(disk: &Path, guid: Guid) -> Option<Entry> {
+    let here = Identity::of_device_with(disk, guid)?;
+    let mut found = read().ok()?.found;
+    found.retain(|entry| entry.verb == INSTALL && here.is_of(entry));
+    found.pop()
+}
+
+/// All that is recorded.
+///
+/// # Errors
+/// What the system says of the file.
+pub fn read() -> std::io::Result<Entries> {
+    Ok(parsed(&log(FILE).tail()?))
+}
+
+fn log(path: &str) -> LineLog {
+    LineLog::new(Path::new(path), STATE_BYTES)
+}
+
+fn parsed(lines: &str) -> Entries {
+    let mut entries = Entries::default();
+    for line in lines.lines() {
+        match Entry::of_line(line) {
+            Some(entry) => entries.found.push(entry),
+            None => entries.skipped += 1,
+        }
+    }
+    entries
+}
+
+/// What stays when the file is full: the newer half, and the last installation on each of the disks before it.
+fn kept(lines: &str) -> String {
+    let room = usize::try_from(STATE_BYTES / 2).unwrap_or(usize::MAX);
+    let lines: Vec<(&str, Entry)> = lines.lines().filter_map(|line| Some((line, Entry::of_line(line)?))).collect();
+    let (mut taken, mut stays) = (0, vec![false; lines.len()]);
+    let mut disks: Vec<&Option<String>> = Vec::new();
+    for ((line, entry), stays) in lines.iter().zip(&mut stays).rev() {
+        let newer_half = taken + line.len() < room / 2;
+        let last_installation = entry.verb == INSTALL && !disks.contains(&&entry.disk_guid);
+        if last_installation {
+            disks.push(&entry.disk_guid);
+        }
+        *stays = newer_half || last_installation && taken + line.len() < room;
+        if *stays {
+            taken += line.len() + 1;
+        }
+    }
+    lines.iter().zip(stays).filter(|(_, stays)| *stays).map(|((line, _), _)| format!("{line}\n")).collect()
+}
