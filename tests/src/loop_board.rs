@@ -88,7 +88,10 @@ impl Board {
     pub fn boots(&self, report: &str, command_line: &str) {
         let write = "rm -rf \"$1/run/updater\"; printf %s \"$3\" >\"$1/cmdline\" && { [ -z \"$2\" ] || \
             { mkdir -p \"$1/run/updater\" && printf %s \"$2\" >\"$1/run/updater/boot.json\"; }; }";
-        superuser::run("sh", &["-c", write, "sh", self.system.path().to_str().expect("paths of tests are UTF-8"), report, command_line]);
+        superuser::run(
+            "sh",
+            &["-c", write, "sh", self.system.path().to_str().expect("paths of tests are UTF-8"), report, command_line],
+        );
     }
 
     /// The GUID of its partition table.
@@ -119,7 +122,8 @@ impl Board {
         fs::create_dir_all(&folder).expect("the temporary folder can be written");
         fs::create_dir_all(&block).expect("the temporary folder can be written");
         fs::write(folder.join("size"), "8192\n").expect("the temporary folder can be written");
-        fs::write(folder.join("uevent"), format!("MAJOR=8\nDEVNAME={node}\nDEVTYPE=disk\n")).expect("the temporary folder can be written");
+        fs::write(folder.join("uevent"), format!("MAJOR=8\nDEVNAME={node}\nDEVTYPE=disk\n"))
+            .expect("the temporary folder can be written");
         symlink(&folder, block.join(name)).expect("the temporary folder can be written");
     }
 }

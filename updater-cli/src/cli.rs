@@ -39,7 +39,9 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 2 usage, 3 refused by policy, 4 bundle not authentic or corrupt, 5 no space, 6 busy, 7 nothing to do,
-8 I/O error, 9 interrupted (run it again: an installation resumes), 10 network, 11 disk or GPT not usable.";
+8 I/O error, 9 interrupted (run it again: an installation resumes), 10 network, 11 disk or GPT not usable.
+
+For programs: --json, and docs/schema.json of the project, the JSON Schema of what it prints.";
 
 /// Options of every verb.
 #[derive(Args, Debug)]
@@ -68,7 +70,7 @@ pub struct Common {
     /// Believe --booted even if this boot's own report or the kernel's command line names another slot
     #[arg(long, requires = "booted", global = true)]
     pub danger_booted: bool,
-    /// One JSON document on stdout
+    /// One JSON document on stdout; docs/schema.json of the project describes each
     #[arg(long, global = true)]
     pub json: bool,
     /// No progress and no notes on stderr
@@ -148,6 +150,9 @@ pub enum Verb {
     /// that chooses by itself up to date
     Status,
     /// Show the acts on the disk that are recorded on this machine, the newest last
+    ///
+    /// They are in /var/lib/updater/history.jsonl, at most 64 KiB: the oldest go first. It is a cache: what it lacks was perhaps done all
+    /// the same. The system's log has each act, too: journalctl -t updater-cli.
     #[cfg(feature = "history")]
     Log(log::Log),
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts

@@ -87,20 +87,60 @@ fn parsed(lines: &str) -> Entries {
 
 /// What stays when the file is full: the newer half, and the last installation on each of the disks before it.
 fn kept(lines: &str) -> String {
-    let room = usize::try_from(STATE_BYTES / 2).unwrap_or(usize::MAX);
-    let lines: Vec<(&str, Entry)> = lines.lines().filter_map(|line| Some((line, Entry::of_line(line)?))).collect();
-    let (mut taken, mut stays) = (0, vec![false; lines.len()]);
+    let bound = usize::try_from(STATE_BYTES).unwrap_or(usize::MAX);
+    let (newer, all) = (bound / 2, bound / 4 * 3);
+    let entries: Vec<(&str, Entry)> = lines.lines().filter_map(|line| Some((line, Entry::of_line(line)?))).collect();
+    let mut taken = 0;
     let mut disks: Vec<&Option<String>> = Vec::new();
-    for ((line, entry), stays) in lines.iter().zip(&mut stays).rev() {
-        let newer_half = taken + line.len() < room / 2;
-        let last_installation = entry.verb == INSTALL && !disks.contains(&&entry.disk_guid);
-        if last_installation {
+    let mut stays: Vec<&str> = Vec::new();
+    for (line, entry) in entries.iter().rev() {
+        let is_last = entry.verb == INSTALL && !disks.contains(&&entry.disk_guid);
+        if is_last {
             disks.push(&entry.disk_guid);
         }
-        *stays = newer_half || last_installation && taken + line.len() < room;
-        if *stays {
-            taken += line.len() + 1;
+        let after = taken + line.len() + 1;
+        if after <= newer || is_last && after <= all {
+            taken = after;
+            stays.push(line);
         }
     }
-    lines.iter().zip(stays).filter(|(_, stays)| *stays).map(|((line, _), _)| format!("{line}\n")).collect()
+    stays.iter().rev().map(|line| format!("{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn line(number: u32, verb: &str, disk: u32) -> String {
+        format!(
+            r#"{{"time":null,"verb":"{verb}","disk":"/dev/x","disk_guid":"fe3a2a5d-4f32-41a7-b725-accc3285a30{disk}","slot":"b",
+            "version":"{number}","code":0,"class":"done","why":""}}"#
+        )
+        .replace('\n', "")
+    }
+
+    /// The newest are there, and the last installation on each disk, however long ago it was.
+    #[test]
+    fn a_thousand_acts_stay_within_the_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.jsonl");
+        let log = log(path.to_str().unwrap());
+        (0..4).for_each(|number| log.append(&line(number, INSTALL, number / 2), kept).unwrap());
+        for number in 4..1000 {
+            log.append(&line(number, "mark-good", 0), kept).unwrap();
+            assert!(fs::metadata(&path).unwrap().len() <= STATE_BYTES);
+        }
+        let Entries { found, skipped } = parsed(&log.tail().unwrap());
+        let versions: Vec<u32> = found.iter().map(|entry| entry.version.as_ref().unwrap().parse().unwrap()).collect();
+        assert_eq!((versions[..2].to_vec(), versions.last(), skipped), (vec![1, 3], Some(&999), 0));
+        assert!(versions.len() > 100 && versions[2..].windows(2).all(|pair| pair[0] + 1 == pair[1]), "{versions:?}");
+    }
+
+    #[test]
+    fn what_is_no_entry_does_not_stay() {
+        let entry = line(1, INSTALL, 0);
+        assert_eq!(kept(&format!("garbage\n{entry}\n{{}}\n")), format!("{entry}\n"));
+    }
 }

@@ -26,10 +26,10 @@ mod progress;
 mod watch;
 
 use bars::Bars;
-#[cfg(feature = "history")]
-pub use document::json;
 #[cfg(any(test, feature = "demo"))]
 pub use captured::Captured;
+#[cfg(feature = "history")]
+pub use document::json;
 pub use libupdate_linux::printable::{Printable, Size, lines as printable_lines};
 pub use progress::{Progress, ProgressForm, Step};
 pub use watch::Watch;

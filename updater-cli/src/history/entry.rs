@@ -116,7 +116,10 @@ mod tests {
     use super::*;
 
     fn entry() -> Entry {
-        let disk = Identity { node: Path::new("/dev/x").to_owned(), guid: Some("fe3a2a5d-4f32-41a7-b725-accc3285a309".to_owned()) };
+        let disk = Identity {
+            node: Path::new("/dev/x").to_owned(),
+            guid: Some("fe3a2a5d-4f32-41a7-b725-accc3285a309".to_owned()),
+        };
         let known = Known { slot: Some(SlotId::B), version: Some("1.2".to_owned()), ..Known::default() };
         let failure = Failure::new(Exit::Busy, "cannot install", "somebody\u{1b} has it ".repeat(100), "wait");
         Entry::new("mark-good", disk, &known, Some(&failure))

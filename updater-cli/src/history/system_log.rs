@@ -82,7 +82,8 @@ mod tests {
         let text = str::from_utf8(&bytes[..len]).unwrap();
         let (head, fields) = text.split_once("]: ").unwrap();
         assert!(head.starts_with("<27>updater-cli["), "{text}");
-        let wanted = r#"verb=install class=not-authentic code=4 disk=/dev/vda slot=b total_bytes=7 why="a \"b\"\u001b""#;
+        let wanted =
+            r#"verb=install class=not-authentic code=4 disk=/dev/vda slot=b total_bytes=7 why="a \"b\"\u001b""#;
         assert_eq!(fields, wanted);
     }
 

@@ -108,9 +108,11 @@ impl Shown {
     fn line(&self, entry: &Entry) -> String {
         let or_dash = |text: &Option<String>| Printable(text.as_deref().unwrap_or("-")).to_string();
         let [time, slot, version] = [&entry.time, &entry.slot, &entry.version].map(or_dash);
-        let disk = if self.disk.is_none() { format!("{:<14} ", Printable(&entry.disk).to_string()) } else { String::new() };
+        let disk =
+            if self.disk.is_none() { format!("{:<14} ", Printable(&entry.disk).to_string()) } else { String::new() };
         let why = Printable(&entry.why).to_string();
-        let line = format!("{time:<20}  {disk}{:<10}  {slot:<4}  {version:<14}  {:<13}  {why}", entry.verb, entry.class);
+        let line =
+            format!("{time:<20}  {disk}{:<10}  {slot:<4}  {version:<14}  {:<13}  {why}", entry.verb, entry.class);
         line.trim_end().to_owned() + "\n"
     }
 }

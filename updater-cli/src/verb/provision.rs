@@ -77,13 +77,13 @@ fn make(
     let claim = opened.disk.claim_all()?;
     let table = NewTable::of(device.profile, &opened.disk)?;
     let slots = slots_of(&table, device.specs)?;
+    if let Some(first) = slots.slots().first() {
+        session.record.puts(first.id, &verified.manifest().version().to_string());
+    }
     images_fit(verified.manifest(), &slots)?;
     refuse_a_running_disk(session, &mut opened)?;
     if !args.danger_overwrite && !was_begun(&mut opened, &table, verified.digest()) {
         refuse_a_used_disk(&mut opened.disk)?;
-    }
-    if let Some(first) = slots.slots().first() {
-        session.record.puts(first.id, &verified.manifest().version().to_string());
     }
     // From here on it is a disk that was begun, and running again goes on with it.
     made.into_iter().for_each(MadeFile::stays);

@@ -203,7 +203,10 @@ mod tests {
         symlink(&victim, &log.path).unwrap();
         assert!(log.tail().is_err());
         log.append("line", sevens).unwrap();
-        assert_eq!((log.tail().unwrap().as_str(), fs::read_to_string(&victim).unwrap().as_str()), ("line\n", "precious"));
+        assert_eq!(
+            (log.tail().unwrap().as_str(), fs::read_to_string(&victim).unwrap().as_str()),
+            ("line\n", "precious")
+        );
         fs::remove_file(&log.path).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &log.path, rustix::fs::FileType::Fifo, Mode::RWXU, 0).unwrap();
         assert_eq!(log.tail().unwrap_err().to_string(), "it is not a regular file");
