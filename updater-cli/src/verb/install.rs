@@ -62,7 +62,7 @@ fn install(session: &Session, args: &Install) -> Result<Document, Failure> {
         .long_act(|device, room, work| device.install(&mut source, &request, room, work, &mut watch))
         .map_err(|failure| source.explained(failure))?;
     let seconds = watch.finish();
-    session.record.puts(installed.slot, &installed.version.to_string());
+    session.record.puts(installed.slot, installed.version.as_ref());
     session.record.moved(installed.total.get(), installed.kept.get());
     match installed.ending {
         Ending::HeldAlready(state) => Err(held(&installed, state)),
