@@ -18,6 +18,8 @@ pub mod demo;
 pub mod examples;
 #[cfg_attr(not(feature = "http"), path = "cli/no_fetch.rs")]
 mod fetch;
+#[cfg(feature = "history")]
+pub mod log;
 #[cfg(feature = "man")]
 pub mod man;
 pub mod other_tools;
@@ -101,6 +103,12 @@ pub enum Verb {
     /// that chooses by itself up to date
     #[command(visible_alias = "list")]
     Status,
+    /// Show the acts on the disk that are recorded on this machine, the newest last
+    ///
+    /// They are in /var/lib/updater/history.jsonl, at most 64 KiB: the oldest go first. It is a cache: what it lacks was perhaps done all
+    /// the same. The system's log has each act, too: journalctl -t updater-cli.
+    #[cfg(feature = "history")]
+    Log(log::Log),
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts
     HookConfig(HookConfig),
     /// Play the whole life of a device on a disk file, without root
@@ -126,6 +134,22 @@ impl Verb {
             Self::Install(_) | Self::Activate(_) | Self::Rollback(_) | Self::Cancel(_) | Self::MarkBad(_) => true,
             Self::Note(_) | Self::Repair | Self::Choose(_) | Self::Status => true,
             _ => false,
+        }
+    }
+
+    /// The verb's name in the history, for what changes a device, or tries to.
+    pub const fn recorded(&self) -> Option<&'static str> {
+        match self {
+            Self::Install(args) if !args.dry_run => Some("install"),
+            Self::Activate(_) => Some("activate"),
+            Self::Rollback(_) => Some("rollback"),
+            Self::Cancel(_) => Some("cancel"),
+            Self::MarkGood(_) => Some("mark-good"),
+            Self::MarkBad(_) => Some("mark-bad"),
+            Self::Repair => Some("repair"),
+            #[cfg(feature = "provision")]
+            Self::Provision(_) => Some("provision"),
+            _ => None,
         }
     }
 }

@@ -31,6 +31,8 @@ use bars::Bars;
 pub use captured::Captured;
 use colour::Colour;
 pub use colour::{Tone, Toned};
+#[cfg(feature = "history")]
+pub use document::json;
 pub use libupdate_linux::printable::{Printable, Size, lines as printable_lines};
 pub use progress::{Progress, ProgressForm, Step};
 pub use watch::Watch;

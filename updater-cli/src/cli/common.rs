@@ -35,7 +35,7 @@ pub struct Common {
     /// Believe --booted even if this boot's own report or the kernel's command line names another slot
     #[arg(long, requires = "booted", global = true)]
     pub danger_booted: bool,
-    /// One JSON document on stdout
+    /// One JSON document on stdout; docs/schema.json of the project describes each
     #[arg(long, global = true)]
     pub json: bool,
     /// No progress and no notes on stderr

@@ -21,8 +21,10 @@ impl Exit {
     }
 }
 
+const PROGRAMS: &str = "For programs: --json, and docs/schema.json of the project, the JSON Schema of what it prints.";
+
 /// All of them in a paragraph.
 pub fn all_in_short() -> String {
     let each = Exit::ALL.map(|exit| format!("  {:>2}  {}", exit.code(), exit.meaning()));
-    format!("Exit codes:\n{}", each.join("\n"))
+    format!("Exit codes:\n{}\n\n{PROGRAMS}", each.join("\n"))
 }

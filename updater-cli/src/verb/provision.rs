@@ -41,6 +41,7 @@ pub fn run(session: &Session, args: &Provision) -> Result<(), Failure> {
         let why = "a disk that is to be overwritten is never guessed";
         return Err(Failure::new(Exit::Usage, "cannot provision", why, "name it with --disk"));
     };
+    session.record.on(path);
     let what = format!("cannot provision {}", path.display());
     provision(session, args, path).map_err(|failure| match failure.code {
         Exit::Usage => failure,
@@ -84,6 +85,9 @@ fn make(
     let claim = opened.disk.claim_all()?;
     let table = NewTable::of(device.profile, &opened.disk)?;
     let slots = slots_of(&table, device.specs)?;
+    if let Some(first) = slots.slots().first() {
+        session.record.puts(first.id, &verified.manifest().version().to_string());
+    }
     images_fit(verified.manifest(), &slots)?;
     refuse_a_running_disk(session, &mut opened)?;
     if !args.danger_overwrite && !was_begun(&mut opened, &table, verified.digest()) {

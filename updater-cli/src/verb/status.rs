@@ -20,7 +20,7 @@ use libupdate_linux::watchdog::Keeper;
 use serde::Serialize;
 
 use crate::exit::Failure;
-use crate::last_result::{self, LastResult};
+use crate::history;
 use crate::open_device::OpenDevice;
 use crate::output::{Printable, Report, Size, Toned};
 use crate::session::Session;
@@ -49,6 +49,7 @@ pub fn run(session: &Session) -> Result<(), Failure> {
 #[derive(Serialize)]
 pub struct Status {
     disk: String,
+    disk_guid: String,
     gpt: Copies,
     booted: Option<String>,
     /// Whether nobody said which slot runs, which is not to say that none does.
@@ -59,7 +60,8 @@ pub struct Status {
     passed_over: Vec<String>,
     next: Option<String>,
     slots: Vec<SlotRow>,
-    last_result: Option<LastResult>,
+    /// Of an installation on this very disk.
+    last_result: Option<history::Entry>,
     last_fallback: Option<Fallback>,
     /// Of the machine that runs; `None` for another disk, and where the profile has none.
     watchdog: Option<WatchdogRow>,
@@ -127,13 +129,14 @@ impl Status {
         let rows = survey.slots.slots().iter().map(|slot| SlotRow::of(slot, opened, survey, profile)).collect();
         Self {
             disk: opened.disk.path().display().to_string(),
+            disk_guid: survey.table.header().disk_guid().to_string(),
             gpt: Copies::of(&survey.table),
             booted: opened.view.booted.map(name),
             running: opened.running,
             passed_over,
             next,
             slots: rows,
-            last_result: last_result::read(opened.is_file()),
+            last_result: history::last_installation(opened.disk.path(), survey.table.header().disk_guid()),
             last_fallback: fallback(opened, survey),
             watchdog: keeper(opened, profile).map(|(watchdog, keeper)| WatchdogRow {
                 device: watchdog.device.display().to_string(),
