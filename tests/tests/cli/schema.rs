@@ -79,7 +79,7 @@ fn of_files(cases: &mut Cases) {
     let (config, demo, pages, message) = (place("hook.config"), place("demo"), place("man"), place("message"));
     let signature = place("signature");
     let create = ["bundle", "create", "--image", &image, "--version", "9", "--compatible", "x", "-o", &out];
-    let lines: [(&str, &[&str]); 17] = [
+    let lines: [(&str, &[&str]); 19] = [
         ("keygen", &["keygen", "--out", &place(""), "--name", "new"]),
         ("keygen", &["keygen", "--out", &place(""), "--name", "new"]),
         ("bundle-create", &create),
@@ -95,6 +95,8 @@ fn of_files(cases: &mut Cases) {
         ("hook-config", &["hook-config", "--profile", &workshop.text("profile.toml"), "-o", &config]),
         ("hook-config", &["hook-config", "--profile", "/nowhere", "-o", &config]),
         ("man", &["man", &pages]),
+        ("completions", &["completions", "fish"]),
+        ("version", &["version"]),
         ("demo", &["demo", &demo]),
         ("error", &["no-such-verb"]),
     ];
