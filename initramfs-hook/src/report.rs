@@ -110,9 +110,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_json_reader_finds_every_key() {
-        let report = Report {
+    fn full() -> Report {
+        Report {
             slot: SlotId::A,
             disk: "/dev/vda".into(),
             disk_guid: "fe3a2a5d-4f32-41a7-b725-accc3285a309".into(),
@@ -126,7 +125,22 @@ mod tests {
             passed_over: vec![(SlotId::B, Setback::new(Reason::MOUNT, "a \"quote\" and a \\"))],
             confirm_seconds: Some(600),
             earlier: Some(Setback::new(Reason::HEALTH_CHECK, "net")),
-        };
+        }
+    }
+
+    /// The schema for whoever reads it beside `updater-cli` names the same keys.
+    #[test]
+    fn the_schema_has_every_key() {
+        let schema: serde_json::Value = serde_json::from_str(include_str!("../../docs/schema.json")).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&full().json()).unwrap();
+        let keys = |object: &serde_json::Value| object.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&json), keys(&schema["$defs"]["boot-report"]["properties"]));
+        assert_eq!(keys(&json["passed_over"][0]), keys(&schema["$defs"]["passed-over"]["properties"]));
+    }
+
+    #[test]
+    fn a_json_reader_finds_every_key() {
+        let report = full();
         let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
         assert_eq!((&json["schema"], &json["slot"]), (&1.into(), &"a".into()));
         assert_eq!(json["disk_guid"], "fe3a2a5d-4f32-41a7-b725-accc3285a309");

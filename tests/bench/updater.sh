@@ -74,8 +74,8 @@ updater_round() {
   old_disk
   half_install
   measure_install install-resumed "$RAW"
-  kept=$(json_number bytes_kept)
-  total=$(json_number bytes_total)
+  kept=$(json_number kept_bytes)
+  total=$(json_number total_bytes)
   note resumed-kept "$(calculate "$kept / $total")"
 }
 

@@ -9,7 +9,7 @@
 //! - [`cli`]: the program itself; [`answer`]: what a run of it came to.
 //! - [`workshop`]: keys, profiles, images and bundles; [`root_image`]: images of real file systems.
 //! - [`bundle_parts`], [`packed_bundle`], [`raw_manifest`], [`gpt_copy`]: bundles and tables in pieces, to be broken.
-//! - [`device`]: a disk with a booted slot; [`witness`]: what must hold after every failure.
+//! - [`device`]: a disk with a booted slot; [`loop_board`]: the same as a block device; [`schema`]: what documents must be; [`witness`]: what must hold after every failure.
 //! - [`nginx`]: a server, its [`certificates`], and a [`relay`] before it that fails; [`tinyproxy`]; [`odd_server`]: what they never say.
 //! - [`kill_site`]: an installation that something happens to; [`strace`]: what makes it happen.
 //!
@@ -61,6 +61,7 @@ pub mod lab;
 pub mod loader_lab;
 pub mod loader_store;
 pub mod log_story;
+pub mod loop_board;
 pub mod loop_device;
 pub mod markdown;
 pub mod medium;
@@ -75,6 +76,7 @@ pub mod root_image;
 pub mod rules;
 pub mod rust_source;
 pub mod scenario;
+pub mod schema;
 pub mod seen;
 pub mod sim_disk;
 pub mod strace;

@@ -2,22 +2,31 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use libupdate::SlotId;
 
+use crate::exit::words;
 use crate::export::Export;
 
+mod common;
+#[cfg(feature = "completions")]
+pub mod completions;
 #[cfg(feature = "create")]
 pub mod create;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod examples;
 #[cfg_attr(not(feature = "http"), path = "cli/no_fetch.rs")]
 mod fetch;
+#[cfg(feature = "history")]
+pub mod log;
 #[cfg(feature = "man")]
 pub mod man;
+pub mod other_tools;
 #[cfg(feature = "provision")]
 pub mod provision;
 
+pub use common::{BootedOption, Common, ProgressOption};
 pub use fetch::Fetch;
 
 /// A/B image updates that never brick.
@@ -25,7 +34,7 @@ pub use fetch::Fetch;
 /// Streams a signed, dm-verity-protected image into the slot that is not booted, reads it back, and only then lets it boot, on
 /// trial. Nothing here changes what the booted slot holds.
 #[derive(Parser, Debug)]
-#[command(name = "updater-cli", version, after_help = EXIT_CODES)]
+#[command(name = "updater-cli", version)]
 pub struct Cli {
     /// What every verb knows.
     #[command(flatten)]
@@ -35,79 +44,26 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-const EXIT_CODES: &str = "\
-Exit codes: 0 done, 2 usage, 3 refused by policy, 4 bundle not authentic or corrupt, 5 no space, 6 busy, 7 nothing to do,
-8 I/O error, 9 interrupted (run it again: an installation resumes), 10 network, 11 disk or GPT not usable.";
-
-/// Options of every verb.
-#[derive(Args, Debug)]
-pub struct Common {
-    /// Board: a name (qemu-x86_64, another of the built-in ones, or one of /etc/updater/profiles) or a file [default:
-    /// /etc/updater/profile.toml]
-    #[arg(long, value_name = "NAME|FILE", global = true)]
-    pub profile: Option<String>,
-    /// Whole disk, or a disk image file [default: the one disk that matches the profile]
-    #[arg(long, value_name = "PATH", global = true)]
-    pub disk: Option<PathBuf>,
-    /// Logical sector size of a disk image file, if it cannot be detected
-    #[arg(long, value_name = "512|4096", global = true)]
-    pub sector_size: Option<u32>,
-    /// Public key (SPKI, PEM or DER) to trust, instead of the profile's; may be given again
-    #[arg(long, value_name = "PUB", global = true)]
-    pub trust: Vec<PathBuf>,
-    /// The slot that is running [default: what the initramfs hook said; on a disk image file the good slot of the highest
-    /// priority]
-    #[arg(long, value_name = "a|b|none", global = true, value_parser = booted)]
-    pub booted: Option<BootedOption>,
-    /// Store of a boot loader that chooses by itself (`loader` in the profile) [default: the profile's; on a disk that this system does
-    /// not run from it has to be named; `none` leaves it as it is]
-    #[arg(long, value_name = "PATH", global = true)]
-    pub loader_store: Option<PathBuf>,
-    /// Believe --booted even if this boot's own report or the kernel's command line names another slot
-    #[arg(long, requires = "booted", global = true)]
-    pub danger_booted: bool,
-    /// One JSON document on stdout
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// No progress and no notes on stderr
-    #[arg(long, short, global = true)]
-    pub quiet: bool,
-    /// How progress is reported on stderr
-    #[arg(long, value_enum, default_value_t = ProgressOption::Auto, global = true)]
-    pub progress: ProgressOption,
-    /// Open file descriptor that receives progress as JSON lines
-    #[arg(long, value_name = "N", global = true)]
-    pub progress_fd: Option<u32>,
-}
-
-/// `--progress`.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ProgressOption {
-    /// A bar on a terminal, plain lines elsewhere.
-    Auto,
-    /// Plain lines.
-    Plain,
-    /// JSON lines.
-    Json,
-    /// Nothing.
-    None,
-}
-
-/// `--booted`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BootedOption {
-    /// No slot is running.
-    None,
-    /// This one is.
-    Slot(SlotId),
-}
-
-fn booted(text: &str) -> Result<BootedOption, String> {
-    if text == "none" { Ok(BootedOption::None) } else { slot(text).map(BootedOption::Slot) }
-}
-
 fn slot(text: &str) -> Result<SlotId, String> {
     SlotId::from_name(text).ok_or_else(|| "a slot is one letter from a on".to_owned())
+}
+
+/// The command line with its examples.
+#[must_use]
+pub fn command() -> clap::Command {
+    fn with_examples(command: clap::Command, verb: &str) -> clap::Command {
+        let below: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+        let named = |name: &str| if verb.is_empty() { name.to_owned() } else { format!("{verb} {name}") };
+        let command = below
+            .iter()
+            .fold(command, |command, name| command.mut_subcommand(name, |below| with_examples(below, &named(name))));
+        match (examples::shown(verb), verb) {
+            (Some(shown), "") => command.after_help(format!("{shown}\n\n{}", words::all_in_short())),
+            (Some(shown), _) => command.after_help(shown),
+            (None, _) => command,
+        }
+    }
+    with_examples(Cli::command(), "")
 }
 
 /// What to do.
@@ -133,6 +89,7 @@ pub enum Verb {
     /// Take back an installation that has not booted yet: its slot is disarmed, without a verdict on what it holds
     Cancel(SlotOption),
     /// Say that the booted slot works
+    #[command(visible_aliases = ["confirm", "commit"])]
     MarkGood(MarkGood),
     /// Say that a slot must not boot again
     MarkBad(MarkBad),
@@ -144,7 +101,14 @@ pub enum Verb {
     Choose(Choose),
     /// Show slots, their state and versions, what boots next, and whether somebody feeds the watchdog; bring the store of a boot loader
     /// that chooses by itself up to date
+    #[command(visible_alias = "list")]
     Status,
+    /// Show the acts on the disk that are recorded on this machine, the newest last
+    ///
+    /// They are in /var/lib/updater/history.jsonl, at most 64 KiB: the oldest go first. It is a cache: what it lacks was perhaps done all
+    /// the same. The system's log has each act, too: journalctl -t updater-cli.
+    #[cfg(feature = "history")]
+    Log(log::Log),
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts
     HookConfig(HookConfig),
     /// Play the whole life of a device on a disk file, without root
@@ -153,6 +117,11 @@ pub enum Verb {
     /// Write the manual pages, one a verb, into a folder
     #[cfg(feature = "man")]
     Man(man::Man),
+    /// Print what a shell needs to complete this program's command lines
+    #[cfg(feature = "completions")]
+    Completions(completions::Completions),
+    /// Show the program's version
+    Version,
 }
 
 impl Verb {
@@ -165,6 +134,22 @@ impl Verb {
             Self::Install(_) | Self::Activate(_) | Self::Rollback(_) | Self::Cancel(_) | Self::MarkBad(_) => true,
             Self::Note(_) | Self::Repair | Self::Choose(_) | Self::Status => true,
             _ => false,
+        }
+    }
+
+    /// The verb's name in the history, for what changes a device, or tries to.
+    pub const fn recorded(&self) -> Option<&'static str> {
+        match self {
+            Self::Install(args) if !args.dry_run => Some("install"),
+            Self::Activate(_) => Some("activate"),
+            Self::Rollback(_) => Some("rollback"),
+            Self::Cancel(_) => Some("cancel"),
+            Self::MarkGood(_) => Some("mark-good"),
+            Self::MarkBad(_) => Some("mark-bad"),
+            Self::Repair => Some("repair"),
+            #[cfg(feature = "provision")]
+            Self::Provision(_) => Some("provision"),
+            _ => None,
         }
     }
 }

@@ -11,6 +11,7 @@ use serde::ser::{SerializeStruct, Serializer};
 
 mod of_keys;
 mod of_system;
+pub mod words;
 
 /// The exit codes of the command line's contract.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -10,7 +10,8 @@ mod cores;
 mod exit;
 #[cfg_attr(not(feature = "create"), path = "no_export.rs")]
 mod export;
-mod last_result;
+#[cfg_attr(not(feature = "history"), path = "no_history.rs")]
+mod history;
 #[cfg_attr(not(feature = "boot-loaders"), path = "no_loader_store.rs")]
 mod loader_store;
 mod new_file;
@@ -20,6 +21,7 @@ pub mod program;
 mod scratch_disk;
 mod session;
 mod source;
+mod states;
 mod time;
 mod unusable;
 mod verb;

@@ -111,6 +111,7 @@ impl OpenDevice {
     /// Opens the session's disk. For writing, nobody else may be at work on it.
     pub fn open(session: &Session, setup: &Setup, mode: Mode) -> Result<Self, Failure> {
         let path = session.disk_path(setup.profile)?;
+        session.record.on(&path);
         let how = OpenHow { sector_size: session.sector_size()?, mode, ..OpenHow::read_only() };
         let disk = Disk::open(&path, how)?;
         match mode {

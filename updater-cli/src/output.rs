@@ -20,6 +20,7 @@ use crate::new_file::Went;
 mod bars;
 #[cfg(any(test, feature = "demo"))]
 mod captured;
+mod colour;
 mod descriptor;
 mod document;
 mod progress;
@@ -28,6 +29,10 @@ mod watch;
 use bars::Bars;
 #[cfg(any(test, feature = "demo"))]
 pub use captured::Captured;
+use colour::Colour;
+pub use colour::{Tone, Toned};
+#[cfg(feature = "history")]
+pub use document::json;
 pub use libupdate_linux::printable::{Printable, Size, lines as printable_lines};
 pub use progress::{Progress, ProgressForm, Step};
 pub use watch::Watch;
@@ -72,6 +77,11 @@ pub struct Settings {
 pub trait Report: Serialize {
     /// The text, line ends included. Foreign strings go through [`Printable`].
     fn human(&self) -> String;
+
+    /// The word of a line of that text that is painted on a terminal.
+    fn toned(&self, _line: &str) -> Option<Toned> {
+        None
+    }
 }
 
 type Sink = Arc<Mutex<dyn Write + Send>>;
@@ -86,6 +96,8 @@ pub struct Output {
     lines: Option<Sink>,
     /// Bars, and who takes them off the terminal while a line is written.
     bars: Bars,
+    /// Of stdout and of stderr.
+    colours: [Colour; 2],
 }
 
 impl Output {
@@ -111,14 +123,19 @@ impl Output {
         let form = if terminal { settings.progress } else { settings.progress.without_terminal() };
         let settings = Settings { progress: form, ..settings };
         let (out, err) = (Arc::new(Mutex::new(io::stdout())), Arc::new(Mutex::new(io::stderr())));
-        Ok(Self::with(settings, out, err, descriptor))
+        Ok(Self::with(settings, out, err, descriptor).coloured())
     }
 
     /// The process's own streams with the usual settings, for what fails before the command line is known.
     pub fn usual() -> Self {
         let (results, loudness, progress) = (ResultForm::Human, Loudness::Normal, ProgressForm::None);
         let settings = Settings { results, loudness, progress, progress_fd: None };
-        Self::with(settings, Arc::new(Mutex::new(io::stdout())), Arc::new(Mutex::new(io::stderr())), None)
+        Self::with(settings, Arc::new(Mutex::new(io::stdout())), Arc::new(Mutex::new(io::stderr())), None).coloured()
+    }
+
+    /// The same for streams of this process, which may be terminals.
+    fn coloured(self) -> Self {
+        Self { colours: [Colour::of(&io::stdout()), Colour::of(&io::stderr())], ..self }
     }
 
     fn with(settings: Settings, out: Sink, err: Sink, descriptor: Option<Sink>) -> Self {
@@ -126,7 +143,7 @@ impl Output {
             let wanted = settings.progress == ProgressForm::Json && settings.loudness == Loudness::Normal;
             wanted.then(|| Arc::clone(&err))
         });
-        Self { settings, out, err, lines, bars: Bars::new() }
+        Self { settings, out, err, lines, bars: Bars::new(), colours: [Colour::Off; 2] }
     }
 
     /// Writes what a verb is asked for to stdout.
@@ -163,7 +180,10 @@ impl Output {
 
     fn write<R: Report>(&self, report: &R) -> io::Result<()> {
         let text = match self.settings.results {
-            ResultForm::Human => printable_lines(&report.human()),
+            ResultForm::Human => {
+                let [colour, _] = self.colours;
+                colour.paint(&printable_lines(&report.human()), |line| report.toned(line))
+            }
             ResultForm::Json => document::render(report)?,
         };
         self.to_stdout(&text)
@@ -210,7 +230,8 @@ impl Output {
 
     /// One line, or several, on stderr. A stderr that is closed or full has nobody to be told.
     pub fn line(&self, text: &str) {
-        let text = printable_lines(text);
+        let [_, colour] = self.colours;
+        let text = colour.paint(&printable_lines(text), colour::of_message);
         let written = self.bars.suspend(|| write_all(&self.err, text.trim_end_matches('\n'), "\n"));
         drop(written);
     }

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::cli::Cli;
+use crate::cli::{self, Cli, other_tools};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::session::Session;
@@ -13,7 +14,8 @@ use crate::verb;
 /// Runs the program with the arguments of this process.
 #[must_use]
 pub fn run() -> ExitCode {
-    let Cli { common, verb } = match Cli::try_parse() {
+    let parsed = cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let Cli { common, verb } = match parsed {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => return misused(&error),
         // The help and the version, which the user asked for.
@@ -34,11 +36,22 @@ pub fn run() -> ExitCode {
 
 /// A command line that is wrong. What stands on it may come from anywhere: a terminal gets it escaped.
 fn misused(error: &clap::Error) -> ExitCode {
+    if let Some(failure) = verb_of_another_tool(error) {
+        return early(&failure);
+    }
     let text = error.render().to_string();
     Output::usual().line(&text);
     let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
     document(&Failure::new(Exit::Usage, "cannot read the command line", why, "see --help"));
     Exit::Usage.into()
+}
+
+/// A verb that other updaters have: what does the same here.
+fn verb_of_another_tool(error: &clap::Error) -> Option<Failure> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let next = other_tools::here(word).filter(|_| error.kind() == ErrorKind::InvalidSubcommand)?;
+    let why = format!("there is no verb '{word}'");
+    Some(Failure::new(Exit::Usage, "cannot read the command line", why, next))
 }
 
 /// A failure before there is an output to tell it with.

@@ -14,6 +14,7 @@ use libupdate_linux::running::{Claim, Said, Weight};
 
 use crate::cli::{BootedOption, Common, ProgressOption};
 use crate::exit::{Exit, Failure};
+use crate::history::Record;
 use crate::output::{Loudness, Output, ProgressForm, ResultForm, Settings};
 
 #[cfg(feature = "demo")]
@@ -23,6 +24,8 @@ mod inside;
 pub struct Session {
     pub output: Output,
     pub interrupt: Interrupt,
+    /// What the history will say of this run.
+    pub record: Record,
     common: Common,
     /// Warnings that are not repeated.
     told: Mutex<Vec<String>>,
@@ -44,7 +47,7 @@ impl Session {
         let interrupt = Interrupt::listen(Exit::Interrupted.code())
             .map_err(|error| Failure::new(Exit::Io, "cannot listen to signals", error, next))?;
         let output = Output::new(settings, common.disk.as_deref())?;
-        Ok(Self { output, interrupt, common, told: Mutex::default() })
+        Ok(Self { output, interrupt, record: Record::default(), common, told: Mutex::default() })
     }
 
     /// The board's profile.

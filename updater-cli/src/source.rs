@@ -15,7 +15,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use embedded_io::{ErrorKind, ErrorType, ReadExactError};
-use libupdate::bundle::Verified;
+use libupdate::bundle::{Anchors, Verified};
 use libupdate::install::Source;
 use libupdate::units::bytes::len_u64;
 use libupdate::units::digest::BLOCK_BYTES;
@@ -25,11 +25,13 @@ use rustix::io::Errno;
 
 use crate::cli::Fetch;
 use crate::exit::{Exit, Failure};
-use crate::session::Session;
+use crate::session::{Session, Setup};
 
+use self::front::Front;
 use self::remote::Remote;
 
 mod carried;
+mod front;
 pub mod local;
 mod name;
 #[cfg_attr(not(feature = "http"), path = "source/no_remote.rs")]
@@ -58,6 +60,7 @@ pub struct BundleSource {
     /// The system's words for why the last read failed.
     fault: Option<String>,
     came: Came,
+    front: Front,
 }
 
 /// Whether anything was read.
@@ -118,7 +121,15 @@ impl BundleSource {
         } else {
             parts(path)?
         };
-        Ok(Self { name: shown(path), parts, current: 0, interrupt, fault: None, came: Came::Nothing })
+        Ok(Self {
+            name: shown(path),
+            parts,
+            current: 0,
+            interrupt,
+            fault: None,
+            came: Came::Nothing,
+            front: Front::default(),
+        })
     }
 
     /// A failure of the act, in the words of the server, or of the system, where a read is what failed.
@@ -141,6 +152,16 @@ impl BundleSource {
             }
             (None, _) => failure,
         }
+    }
+
+    /// The same, and a refused bundle with who signed it, and what it is for beside what this device is.
+    pub fn explained_to(&self, device: &Setup, failure: Failure) -> Failure {
+        self.signed_by(device.anchors, Some(&device.profile.compatible), self.explained(failure))
+    }
+
+    /// A bundle that is refused, with who signed it beside the keys that count, and what it is for beside what the device is.
+    pub fn signed_by(&self, anchors: &Anchors, device: Option<&str>, failure: Failure) -> Failure {
+        self.front.explained(failure, anchors, device)
     }
 
     /// The program that should have sent the bundle has most likely told why, and what is here is not at fault.
@@ -166,6 +187,7 @@ impl BundleSource {
                 (Ok(0), _) => self.current = self.current.saturating_add(1),
                 (Ok(got), _) => {
                     self.came = Came::Bytes;
+                    self.front.see(buf.get(..got).unwrap_or_default());
                     return Ok(got);
                 }
                 // A signal wakes a read that waits for a pipe.

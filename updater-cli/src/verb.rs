@@ -2,11 +2,14 @@
 
 use crate::cli::Verb;
 use crate::exit::Failure;
+use crate::history;
 use crate::session::Session;
 
 mod activate;
 mod cancel;
 mod choose;
+#[cfg(feature = "completions")]
+mod completions;
 #[cfg(feature = "create")]
 mod create;
 #[cfg(feature = "demo")]
@@ -14,6 +17,8 @@ mod demo;
 mod hook_config;
 mod info;
 mod install;
+#[cfg(feature = "history")]
+mod log;
 #[cfg(feature = "man")]
 mod man;
 mod mark;
@@ -24,11 +29,16 @@ mod repair;
 mod rollback;
 mod status;
 mod verify;
+mod version;
 
 /// Runs one verb.
 pub fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
-    let on_slots = verb.works_on_slots();
-    act(session, verb).map_err(|failure| if on_slots { failure.on_slots() } else { failure })
+    let (on_slots, recorded) = (verb.works_on_slots(), verb.recorded());
+    let answer = act(session, verb).map_err(|failure| if on_slots { failure.on_slots() } else { failure });
+    if let Some(word) = recorded {
+        history::keep(session, word, &answer);
+    }
+    answer
 }
 
 fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
@@ -49,10 +59,15 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Repair => repair::run(session),
         Verb::Choose(args) => choose::run(session, &args),
         Verb::Status => status::run(session),
+        #[cfg(feature = "history")]
+        Verb::Log(args) => log::run(session, &args),
         Verb::HookConfig(args) => hook_config::run(session, &args),
         #[cfg(feature = "demo")]
         Verb::Demo(args) => demo::run(session, &args),
         #[cfg(feature = "man")]
         Verb::Man(args) => man::run(session, &args),
+        #[cfg(feature = "completions")]
+        Verb::Completions(args) => completions::run(session, &args),
+        Verb::Version => version::run(session),
     }
 }

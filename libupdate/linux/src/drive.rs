@@ -19,12 +19,31 @@ use crate::node::{exists, names_in, read};
 /// Names that drivers give to what is no drive: each is followed by a number.
 const MADE: [&str; 10] = ["dm-", "drbd", "loop", "nbd", "nullb", "ram", "rnbd", "ublkb", "zd", "zram"];
 
-/// Whether it could be the disk of this machine.
-///
-/// # Errors
-/// What the kernel says about a file that is there.
-pub fn could_be_disk(folder: &Path) -> Result<bool, OsError> {
-    Ok(!is_made(&name_of(folder)) && !is_hidden(folder)? && has_medium(folder)?)
+/// Whether something could be the disk of this machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Drive {
+    /// It could.
+    Disk,
+    /// It cannot: why, in words.
+    No(&'static str),
+    /// A place for a disk in which there is none, of which a system has many: not worth a word.
+    Vacant,
+}
+
+impl Drive {
+    /// What the directory of a disk says of it.
+    ///
+    /// # Errors
+    /// What the kernel says about a file that is there.
+    pub fn of(folder: &Path) -> Result<Self, OsError> {
+        Ok(match (is_made(&name_of(folder)), has_medium(folder)?) {
+            (true, false) => Self::Vacant,
+            (true, true) => Self::No("this system has made it of something else"),
+            (false, _) if is_hidden(folder)? => Self::No("it is one of several paths to a drive"),
+            (false, false) => Self::No("there is no medium in it"),
+            (false, true) => Self::Disk,
+        })
+    }
 }
 
 /// Whether the bus path is a run of whole components of the directory of the disk, or of one of the devices it is made of.
@@ -95,7 +114,9 @@ mod tests {
     #[test]
     fn a_disk_is_what_it_is_and_not_where_it_hangs() {
         let root = tempfile::tempdir().unwrap();
-        let could = |folder: &str, files: &[(&str, &str)]| could_be_disk(&device(root.path(), folder, files)).unwrap();
+        let could = |folder: &str, files: &[(&str, &str)]| {
+            Drive::of(&device(root.path(), folder, files)).unwrap() == Drive::Disk
+        };
         let subsystem = "devices/virtual/nvme-subsystem/nvme-subsys0";
         for folder in
             [&format!("{subsystem}/nvme0n1"), "virtual/md127", "virtual/bcache0", "pci/dm", "pci/zdisk", "pci/loop"]
@@ -110,7 +131,8 @@ mod tests {
     #[test]
     fn hidden_paths_and_empty_drives_are_none() {
         let root = tempfile::tempdir().unwrap();
-        let could = |files: &[(&str, &str)]| could_be_disk(&device(root.path(), "nvme/nvme0c0n1", files)).unwrap();
+        let could =
+            |files: &[(&str, &str)]| Drive::of(&device(root.path(), "nvme/nvme0c0n1", files)).unwrap() == Drive::Disk;
         assert!(!could(&[("hidden", "1\n")]));
         assert!(could(&[("hidden", "0\n")]));
         assert!(!could(&[("size", "0\n")]));

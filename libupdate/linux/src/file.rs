@@ -8,6 +8,8 @@
 //! | more bytes than its limit | refused | refused |
 //! | mode | | 0644, and its folder 0755, whatever the umask; the lock 0600 |
 //!
+//! State that grows line by line is a [`LineLog`].
+//!
 //! No open waits, and no name that can be guessed is ever written through: whoever can put something into a folder of ours must neither
 //! stop an act nor have it write elsewhere.
 
@@ -20,6 +22,10 @@ use std::path::{Path, PathBuf};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+
+mod line_log;
+
+pub use line_log::LineLog;
 
 /// A pipe that is silent for so long brings nothing any more.
 const SILENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };

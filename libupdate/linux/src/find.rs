@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::drive::{could_be_disk, is_member_of, is_on_bus};
+use crate::drive::{Drive, is_member_of, is_on_bus};
 use crate::error::{OsError, OsErrorKind};
 use crate::node::{device_node, names_in};
 
@@ -59,9 +59,13 @@ fn whole_disk_under(
     names.sort();
     let (mut found, mut others, mut passed_over) = (Vec::new(), Vec::new(), Vec::new());
     for name in names {
-        let judged = match candidate(&sys.join(name), selection) {
-            Ok(None) => continue,
-            Ok(Some((folder, node))) => look(&node).map(|said| (folder, node, said)),
+        let judged = match candidate(&sys.join(&name), selection) {
+            Ok(Candidate::Gone) => continue,
+            Ok(Candidate::No(why)) => {
+                others.push(format!("{name}: {why}"));
+                continue;
+            }
+            Ok(Candidate::Disk { folder, node }) => look(&node).map(|said| (folder, node, said)),
             Err(error) => Err(error),
         };
         match judged {
@@ -86,20 +90,34 @@ fn without_members(found: &[(PathBuf, PathBuf)]) -> Vec<PathBuf> {
     found.iter().filter(stands_alone).map(|(_, node)| node.clone()).collect()
 }
 
-/// Directory and node of a disk that could be the machine's, and is where the profile says; `None` for others.
-fn candidate(link: &Path, selection: &Selection) -> Result<Option<(PathBuf, PathBuf)>, OsError> {
+/// What a name in the kernel's list stands for.
+enum Candidate {
+    /// A disk that could be the machine's, and is where the profile says.
+    Disk { folder: PathBuf, node: PathBuf },
+    /// Not the profile's disk: why, in words.
+    No(String),
+    /// Nothing is there, or not any more.
+    Gone,
+}
+
+fn candidate(link: &Path, selection: &Selection) -> Result<Candidate, OsError> {
     let folder = match fs::canonicalize(link) {
         Ok(folder) => folder,
         // Unplugged since the list was read.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Candidate::Gone),
         Err(error) => return Err(OsError::io(link, "open", &error)),
     };
-    let elsewhere = matches!(selection, Selection::Bus(path) if !is_on_bus(&folder, path));
-    if elsewhere || !could_be_disk(&folder)? {
-        return Ok(None);
+    match Drive::of(&folder)? {
+        Drive::Vacant => return Ok(Candidate::Gone),
+        Drive::No(why) => return Ok(Candidate::No(why.to_owned())),
+        Drive::Disk => {}
     }
-    let node = device_node(&folder)?;
-    Ok(Some((folder, node)))
+    match selection {
+        Selection::Bus(path) if !is_on_bus(&folder, path) => {
+            Ok(Candidate::No(format!("it is not on the profile's bus {path}")))
+        }
+        _ => Ok(Candidate::Disk { node: device_node(&folder)?, folder }),
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +146,9 @@ mod tests {
         block
     }
 
+    const LOOP: &str = "loop0: this system has made it of something else";
+    const EMPTY: &str = "sdc: there is no medium in it";
+
     fn no() -> Match {
         Match::No("no table".to_owned())
     }
@@ -152,7 +173,9 @@ mod tests {
         let sys = sysfs(root.path());
         let found = |wanted| whole_disk_under(&sys, &Selection::ByTable, only(wanted));
         assert_eq!(found(&["/dev/sdb"]).unwrap(), Found::named("/dev/sdb".into()));
-        let none = OsErrorKind::NoDisk { others: vec!["/dev/sda: no table".into(), "/dev/sdb: no table".into()] };
+        let none = OsErrorKind::NoDisk {
+            others: vec![LOOP.into(), "/dev/sda: no table".into(), "/dev/sdb: no table".into(), EMPTY.into()],
+        };
         assert_eq!(*found(&[]).unwrap_err().kind(), none);
         let several = OsErrorKind::SeveralDisks { found: vec!["/dev/sda".into(), "/dev/sdb".into()] };
         assert_eq!(*found(&["/dev/sdb", "/dev/sda"]).unwrap_err().kind(), several);
@@ -207,7 +230,9 @@ mod tests {
         let sys = sysfs(root.path());
         let on = |path: &str| whole_disk_under(&sys, &Selection::Bus(path.into()), only(&["/dev/sda", "/dev/sdb"]));
         assert_eq!(on("0000:00:05.0/usb1").unwrap(), Found::named("/dev/sdb".into()));
-        assert_eq!(*on("0000:00:05").unwrap_err().kind(), OsErrorKind::NoDisk { others: Vec::new() });
+        let off = |name| format!("{name}: it is not on the profile's bus 0000:00:05");
+        let none = OsErrorKind::NoDisk { others: vec![LOOP.into(), off("sda"), off("sdb"), EMPTY.into()] };
+        assert_eq!(*on("0000:00:05").unwrap_err().kind(), none);
         assert!(matches!(on("pci0000:00").unwrap_err().kind(), OsErrorKind::SeveralDisks { .. }));
     }
 
@@ -229,7 +254,9 @@ mod tests {
         let error = whole_disk_under(&sys, &Selection::ByTable, look("/dev/sdz")).unwrap_err();
         assert_eq!(
             *error.kind(),
-            OsErrorKind::NoDisk { others: vec!["/dev/sdb: no table".into(), broken.to_string()] },
+            OsErrorKind::NoDisk {
+                others: vec![LOOP.into(), "/dev/sdb: no table".into(), EMPTY.into(), broken.to_string()]
+            },
             "{error}"
         );
     }

@@ -12,7 +12,8 @@
 //! | [`SLOTS`] | a profile with more slots than the chooser's table |
 //! | [`ANCHORS`] | a trust folder that makes each signature cost more than this many key comparisons |
 //! | [`PROFILE_BYTES`], [`KEY_BYTES`], [`SIGNATURE_BYTES`], [`HOOK_CONFIG_BYTES`], [`MODULE_LIST_BYTES`], [`COMMAND_LINE_BYTES`] | a path to a disk, or a file that has grown, where a small file is expected: reading it would take the memory of the device |
-//! | [`STATE_BYTES`] | a report of the boot or a last result that somebody has filled up, and with it the memory of each act |
+//! | [`STATE_BYTES`] | a report of the boot or a history of acts that somebody has filled up, and with it the memory of each act |
+//! | [`HISTORY_TEXT_BYTES`] | a path or a reason that leaves the history no room for other acts |
 //! | [`SYSTEM_BYTES`] | a table of the kernel (mounts, locks) that a program with the right to mount has made endless |
 
 /// Bytes of a bundle's envelope: prefix, manifest and signatures.
@@ -57,5 +58,7 @@ pub const MODULE_LIST_BYTES: u64 = 256 << 10;
 pub const COMMAND_LINE_BYTES: u64 = 16 << 10;
 /// Bytes of a file that one part of the updater leaves for another.
 pub const STATE_BYTES: u64 = 64 << 10;
+/// Bytes of a disk's path, or of the reason of a failure, in the history of acts.
+pub const HISTORY_TEXT_BYTES: usize = 512;
 /// Bytes of a table of the kernel.
 pub const SYSTEM_BYTES: u64 = 16 << 20;

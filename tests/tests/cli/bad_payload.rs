@@ -68,7 +68,7 @@ fn truncated() {
         refused(&device, &workshop.altered(|bytes| bytes.truncate(len)), Corrupt::Truncated);
     }
     // What was right of them is there already when the whole one comes.
-    let kept = device.installs(2)["bytes_kept"].as_u64().unwrap();
+    let kept = device.installs(2)["kept_bytes"].as_u64().unwrap();
     assert!(kept > 0, "nothing was kept");
 }
 
@@ -145,7 +145,7 @@ fn a_damaged_chunk_is_passed_over_where_the_target_has_it() {
     let first = device.workshop.altered(|bytes| bytes[end - 1] ^= 1);
     refused(&device, &first, Corrupt::Chunk { chunk: 4 });
     let second = device.workshop.altered(|bytes| bytes[end / 2] ^= 1);
-    assert_eq!(device.does(&["install", &second])["bytes_kept"], 4 * CHUNK);
+    assert_eq!(device.does(&["install", &second])["kept_bytes"], 4 * CHUNK);
     assert!(device.partition("b").starts_with(&device.workshop.image(2).padded()));
 }
 

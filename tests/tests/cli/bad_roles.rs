@@ -126,5 +126,5 @@ fn truncated_in_the_second_payload() {
         assert_eq!((device.state("b").as_str(), device.next().as_str()), ("disarmed", "a"));
     }
     let done = device.does(&["install", &bundle(&device, 2, 700_000)]);
-    assert!(done["bytes_kept"].as_u64().unwrap() > 2 << 20, "{done}");
+    assert!(done["kept_bytes"].as_u64().unwrap() > 2 << 20, "{done}");
 }

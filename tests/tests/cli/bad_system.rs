@@ -66,7 +66,7 @@ fn a_full_file_system_under_the_disk() {
     assert_eq!((device.state("b").as_str(), device.next().as_str()), ("disarmed", "a"));
     mounted.grow(20_000);
     let done = device.installs(2);
-    assert!(done["bytes_kept"].as_u64().unwrap() > 0, "{done}");
+    assert!(done["kept_bytes"].as_u64().unwrap() > 0, "{done}");
     assert!(device.partition("b").starts_with(&device.workshop.image(2).padded()));
 }
 

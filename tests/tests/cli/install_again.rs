@@ -60,7 +60,7 @@ fn chunks_that_the_last_version_had_in_the_same_place_are_not_written() {
         assert!(device.partition("b").starts_with(image), "{version}");
         device.does(&["verify", "--slot", "b"]);
         let chunks = written.iter().filter(|bytes| **bytes == CHUNK).count();
-        (done["bytes_kept"].as_u64().unwrap() / CHUNK, chunks)
+        (done["kept_bytes"].as_u64().unwrap() / CHUNK, chunks)
     };
     assert_eq!(install("2", &image, "none"), (0, 8));
     assert_eq!(install("2.1", &image, "none"), (8, 0));
@@ -98,7 +98,7 @@ fn install_arms_a_staged_slot_without_writing_it_again() {
     device.does(&["install", "--no-activate", &bundle]);
     let before = device.partition("b");
     let done = device.does(&["install", &bundle]);
-    assert_eq!((&done["result"], &done["bytes_kept"]), (&"armed".into(), &done["bytes_total"]));
+    assert_eq!((&done["result"], &done["kept_bytes"]), (&"armed".into(), &done["total_bytes"]));
     assert!(before == device.partition("b"));
     assert_eq!(device.next(), "b");
 }
@@ -113,7 +113,7 @@ fn activate_reads_every_block_first() {
     assert_eq!((device.state("b").as_str(), device.next().as_str()), ("staged", "a"));
     // The same bundle heals it: one chunk is written.
     let done = device.does(&["install", "--no-activate", &device.workshop.bundle_text(2)]);
-    let [total, kept] = ["bytes_total", "bytes_kept"].map(|field| done[field].as_u64().unwrap());
+    let [total, kept] = ["total_bytes", "kept_bytes"].map(|field| done[field].as_u64().unwrap());
     assert_eq!(total - kept, 524_288);
     device.does(&["activate"]);
 }
@@ -124,7 +124,7 @@ fn a_dry_run_of_what_is_there_has_nothing_to_do() {
     let bundle = device.workshop.bundle_text(2);
     device.does(&["install", "--no-activate", &bundle]);
     let arms = device.does(&["install", "--dry-run", &bundle]);
-    assert_eq!((&arms["result"], &arms["bytes_kept"]), (&"would-install".into(), &arms["bytes_total"]));
+    assert_eq!((&arms["result"], &arms["kept_bytes"]), (&"would-install".into(), &arms["total_bytes"]));
     nothing_to_do(&device, &["install", "--dry-run", "--no-activate", &bundle], "it is staged");
     device.does(&["install", &bundle]);
     nothing_to_do(&device, &["install", "--dry-run", &bundle], "it is trial");
@@ -136,7 +136,7 @@ fn a_dry_run_says_what_it_would_do_and_writes_nothing() {
     let device = Device::new();
     let before = device.bytes();
     let told = device.does(&["install", "--dry-run", &device.workshop.bundle_text(2)]);
-    let fields = ["result", "slot", "version", "bytes_total"].map(|field| told[field].clone());
+    let fields = ["result", "slot", "version", "total_bytes"].map(|field| told[field].clone());
     assert_eq!(fields, [Value::from("would-install"), "b".into(), "2.0".into(), 2_142_208.into()]);
     assert!(before == device.bytes());
     // It refuses what an install refuses, the damage apart that only shows in the payload.
@@ -158,7 +158,7 @@ fn progress_is_told_in_lines_that_programs_read() {
         .collect();
     for phase in ["write", "read back"] {
         let last = lines.iter().rfind(|line| line["phase"] == phase).unwrap_or_else(|| panic!("no {phase}\n{answer}"));
-        assert_eq!((&last["bytes_done"], &last["bytes_total"]), (&2_142_208.into(), &2_142_208.into()), "{answer}");
+        assert_eq!((&last["done_bytes"], &last["total_bytes"]), (&2_142_208.into(), &2_142_208.into()), "{answer}");
     }
 }
 

@@ -1,95 +1,13 @@
-//! The same program on block devices: loop devices here, of 512 and of 4096-byte sectors. `/run` and `/var/lib` are the test's own, so
-//! that nothing is left on the machine that runs it.
+//! The same program on block devices: loop devices here, of 512 and of 4096-byte sectors.
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
 
 use libupdate::BlockSize;
-use libupdate::gpt::Guid;
-use tempfile::TempDir;
 use tests::answer::{Answer, Exit};
-use tests::cli::binary;
-use tests::device::Device;
+use tests::loop_board::Board;
 use tests::loop_device::LoopDevice;
 use tests::superuser;
 use tests::table_oracle::TableOracle;
-
-/// A device whose disk is a block device.
-struct Board {
-    device: Device,
-    node: LoopDevice,
-    system: TempDir,
-    profile: &'static str,
-}
-
-impl Board {
-    fn new(sectors: BlockSize) -> Self {
-        let device = Device::with_sectors(sectors);
-        let node = LoopDevice::over(device.disk(), sectors);
-        let system = tempfile::tempdir().unwrap();
-        for folder in ["run", "lib"] {
-            fs::create_dir(system.path().join(folder)).unwrap();
-        }
-        Self { device, node, system, profile: "profile.toml" }
-    }
-
-    /// Runs the program as root, with a `/run` and a `/var/lib` of its own.
-    fn run(&self, arguments: &[&str]) -> Answer {
-        self.run_as("umask 022", arguments)
-    }
-
-    /// The same after a line of shell.
-    fn run_as(&self, before: &str, arguments: &[&str]) -> Answer {
-        self.run_on(&["--disk", self.node.text()], before, arguments)
-    }
-
-    /// The same, on a disk that it finds by itself: the kernel's list of disks is the test's own too, where it made one.
-    fn finds(&self, arguments: &[&str]) -> Answer {
-        self.run_on(&[], "umask 022", arguments)
-    }
-
-    fn run_on(&self, disk: &[&str], before: &str, arguments: &[&str]) -> Answer {
-        let mounts = "mount --bind \"$1/run\" /run && mount --bind \"$1/lib\" /var/lib";
-        let disks = "{ [ ! -e \"$1/block\" ] || mount --bind \"$1/block\" /sys/block; }";
-        let line = "{ [ ! -e \"$1/cmdline\" ] || mount --bind \"$1/cmdline\" /proc/cmdline; }";
-        let script = &format!("{mounts} && {disks} && {line} && shift && {before} && exec \"$@\"");
-        let text = |path: &Path| path.to_str().unwrap().to_owned();
-        let mut line = ["--mount", "sh", "-c", script, "sh"].map(str::to_owned).to_vec();
-        line.extend([text(self.system.path()), text(binary())]);
-        line.extend(["--profile".to_owned(), self.device.workshop.text(self.profile)]);
-        line.extend(disk.iter().chain(arguments).map(|argument| (*argument).to_owned()));
-        let done = superuser::output("unshare", &line);
-        Answer::new(format!("{line:?}"), done.status, done.stdout, done.stderr)
-    }
-
-    /// What this boot says: the hook's report, if any, and the kernel's command line.
-    fn boots(&self, report: &str, command_line: &str) {
-        let write = "rm -rf \"$1/run/updater\"; printf %s \"$3\" >\"$1/cmdline\" && { [ -z \"$2\" ] || \
-            { mkdir -p \"$1/run/updater\" && printf %s \"$2\" >\"$1/run/updater/boot.json\"; }; }";
-        superuser::run("sh", &["-c", write, "sh", self.system.path().to_str().unwrap(), report, command_line]);
-    }
-
-    /// The GUID of its partition table.
-    fn guid(&self) -> String {
-        let bytes = self.device.range(512 + 56, 16);
-        Guid::new(bytes.try_into().unwrap()).to_string()
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        fs::read(self.node.text()).unwrap()
-    }
-
-    /// Puts a drive on the kernel's list of disks.
-    fn lists(&self, name: &str, node: &str) {
-        let (folder, block) = (self.system.path().join("devices").join(name), self.system.path().join("block"));
-        fs::create_dir_all(&folder).unwrap();
-        fs::create_dir_all(&block).unwrap();
-        fs::write(folder.join("size"), "8192\n").unwrap();
-        fs::write(folder.join("uevent"), format!("MAJOR=8\nDEVNAME={node}\nDEVTYPE=disk\n")).unwrap();
-        symlink(&folder, block.join(name)).unwrap();
-    }
-}
 
 const SECTORS: [BlockSize; 2] = [BlockSize::B512, BlockSize::B4096];
 
@@ -275,14 +193,14 @@ fn what_lies_in_the_folders_of_state_misleads_nobody() {
     };
     let status = |more: &[&str]| board.run(&[&["--json", "status"], more].concat());
     shell(
-        "mkdir -p $1/lib/updater $1/run/updater; echo precious >$1/victim; ln -s $1/victim $1/lib/updater/last-result.json.new",
+        "mkdir -p $1/lib/updater $1/run/updater; echo precious >$1/victim; ln -s $1/victim $1/lib/updater/history.jsonl.new",
     );
-    shell("mkfifo $1/lib/updater/last-result.json");
+    shell("mkfifo $1/lib/updater/history.jsonl");
     assert_eq!(status(&["--booted", "a"]).exits(Exit::Done).json()["last_result"], serde_json::Value::Null);
     board.run_as("umask 000", &["--booted", "a", "install", &bundle]).exits(Exit::Done);
     assert_eq!(shell("cat $1/victim"), "precious");
     assert_eq!(status(&["--booted", "a"]).exits(Exit::Done).json()["last_result"]["class"], "done");
-    shell("truncate -s 1G $1/lib/updater/last-result.json");
+    shell("truncate -s 1G $1/lib/updater/history.jsonl");
     assert_eq!(status(&["--booted", "a"]).exits(Exit::Done).json()["last_result"], serde_json::Value::Null);
     shell("mkfifo $1/run/updater/boot.json");
     told("it is not a regular file");
@@ -297,7 +215,7 @@ fn what_lies_in_the_folders_of_state_misleads_nobody() {
     for umask in ["umask 000", "umask 077"] {
         shell("rm -r $1/run/updater $1/lib/updater");
         board.run_as(umask, &["--booted", "a", "install", "/nowhere"]).exits(Exit::Usage);
-        let modes = shell("cd $1; stat -c %a run/updater lib/updater run/updater/lock lib/updater/last-result.json");
+        let modes = shell("cd $1; stat -c %a run/updater lib/updater run/updater/lock lib/updater/history.jsonl");
         assert_eq!(modes, "755\n755\n600\n644", "{umask}");
     }
 }

@@ -59,8 +59,8 @@ fn a_signal_ends_it_and_the_next_run_resumes() {
         witness.testifies(&device);
         assert_eq!((device.state("b").as_str(), device.next().as_str()), ("disarmed", "a"));
         let done = device.installs(2);
-        assert!(done["bytes_kept"].as_u64().unwrap() >= 3 * 524_288, "{done}");
-        assert_eq!((&done["bytes_total"], device.next().as_str()), (&2_142_208.into(), "b"));
+        assert!(done["kept_bytes"].as_u64().unwrap() >= 3 * 524_288, "{done}");
+        assert_eq!((&done["total_bytes"], device.next().as_str()), (&2_142_208.into(), "b"));
         assert!(device.partition("b").starts_with(&device.workshop.image(2).padded()));
         witness.testifies(&device);
     }
@@ -87,7 +87,7 @@ fn a_killed_run_is_resumed_too_and_its_lock_is_gone() {
     running.signal(Signal::KILL);
     running.wait_with_stdin_open().killed_by(9);
     witness.testifies(&device);
-    assert!(device.installs(2)["bytes_kept"].as_u64().unwrap() >= 3 * 524_288);
+    assert!(device.installs(2)["kept_bytes"].as_u64().unwrap() >= 3 * 524_288);
     witness.testifies(&device);
 }
 
@@ -102,7 +102,7 @@ fn resumed_and_interrupted_again_and_then_another_bundle() {
         assert_eq!(device.state("b"), "disarmed");
     }
     let done = device.installs(3);
-    assert_eq!((&done["bytes_kept"], device.slot("b").version.as_deref()), (&0.into(), Some("3.0")));
+    assert_eq!((&done["kept_bytes"], device.slot("b").version.as_deref()), (&0.into(), Some("3.0")));
     device.does(&["verify", "--slot", "b"]);
 }
 
@@ -113,7 +113,7 @@ fn a_pipe_that_breaks_is_a_truncated_bundle() {
     let witness = Witness::of(&device);
     stalled(&device, MIDDLE).wait().fails(Exit::NotAuthentic, &Corrupt::Truncated.to_string());
     witness.testifies(&device);
-    assert!(device.installs(2)["bytes_kept"].as_u64().unwrap() >= 3 * 524_288);
+    assert!(device.installs(2)["kept_bytes"].as_u64().unwrap() >= 3 * 524_288);
 }
 
 /// Bits of the target turn while it is being written: the read-back finds them, and says that the medium is at fault.
@@ -151,7 +151,7 @@ fn found(device: &Device, running: Running, kind: Corrupt) {
     assert_eq!((device.state("b").as_str(), device.next().as_str()), ("disarmed", "a"));
     // The run that comes next writes what is wrong, and only that.
     let done = device.installs(2);
-    assert!(done["bytes_kept"].as_u64().unwrap() > 0, "{done}");
+    assert!(done["kept_bytes"].as_u64().unwrap() > 0, "{done}");
     assert!(device.partition("b").starts_with(&device.workshop.image(2).padded()));
     device.does(&["verify", "--slot", "b"]);
 }

@@ -130,7 +130,7 @@ fn a_cancelled_trial_is_installed_again_as_if_it_had_never_been() {
         device.refuses_untouched(&["verify", "--slot", "b"], Exit::NotAuthentic, "was not finished");
         device.refuses_untouched(&["cancel"], Exit::Nothing, "no slot is armed or staged");
         let done = device.does(&["install", &bundle]);
-        assert_eq!((&done["result"], &done["bytes_kept"]), (&"armed".into(), &done["bytes_total"]));
+        assert_eq!((&done["result"], &done["kept_bytes"]), (&"armed".into(), &done["total_bytes"]));
         assert_eq!((device.state("b").as_str(), asked(&device)), ("trial", Value::Null));
     }
 }

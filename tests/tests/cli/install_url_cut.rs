@@ -146,7 +146,7 @@ fn a_run_that_ended_is_resumed_and_fetches_only_what_is_missing() {
         witness.testifies(&device);
         assert_eq!((device.state("b").as_str(), device.next().as_str()), ("disarmed", "a"));
         let done = device.does(&["install", &server.url("update.bundle")]);
-        assert!(done["bytes_kept"].as_u64().unwrap() >= 4 * 524_288, "{done}");
+        assert!(done["kept_bytes"].as_u64().unwrap() >= 4 * 524_288, "{done}");
         holds(&device, &image);
         let asked = server.asked(3);
         assert_eq!((asked[1].status, asked[2].status), (200, 206), "{asked:?}");

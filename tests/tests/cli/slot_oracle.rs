@@ -33,7 +33,7 @@ impl Verity {
             root_hash: text("root_hash"),
             salt: text("salt"),
             data_blocks: number("data_blocks"),
-            hash_offset: number("hash_offset").to_string(),
+            hash_offset: number("hash_offset_bytes").to_string(),
         }
     }
 

@@ -22,9 +22,13 @@ struct Failed<'a> {
 
 /// The document and a line end.
 pub fn render<T: Serialize>(body: &T) -> Result<String, serde_json::Error> {
+    Ok(json(&Document { schema: SCHEMA, body })? + "\n")
+}
+
+/// Anything as JSON, in the same characters.
+pub fn json<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
     let mut bytes = Vec::new();
-    Document { schema: SCHEMA, body }.serialize(&mut Serializer::with_formatter(&mut bytes, Ascii))?;
-    bytes.push(b'\n');
+    value.serialize(&mut Serializer::with_formatter(&mut bytes, Ascii))?;
     // The formatter writes ASCII only.
     Ok(String::from_utf8(bytes).unwrap_or_default())
 }

@@ -1,7 +1,7 @@
 //! How far a phase is: a bar on a terminal, now and then a line elsewhere, JSON lines for programs.
 //!
 //! ```json
-//! {"schema":1,"phase":"write","bytes_done":524288,"bytes_total":1288490188,"bytes_already_right":0}
+//! {"schema":1,"phase":"write","done_bytes":524288,"total_bytes":1288490188,"kept_bytes":0}
 //! ```
 
 use std::fmt;
@@ -180,7 +180,7 @@ impl Progress {
         let Some((sink, _)) = &self.lines else { return };
         let Step { done, already_right } = self.step;
         let line = format!(
-            "{{\"schema\":{SCHEMA},\"phase\":\"{}\",\"bytes_done\":{},\"bytes_total\":{},\"bytes_already_right\":{}}}\n",
+            "{{\"schema\":{SCHEMA},\"phase\":\"{}\",\"done_bytes\":{},\"total_bytes\":{},\"kept_bytes\":{}}}\n",
             self.phase,
             done.get(),
             self.total.get(),
@@ -241,10 +241,10 @@ mod tests {
         let lines: Vec<serde_json::Value> =
             err.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert!((2..100).contains(&lines.len()), "{}", lines.len());
-        assert_eq!(lines[0]["bytes_done"], 0);
+        assert_eq!(lines[0]["done_bytes"], 0);
         let last = lines.last().unwrap();
-        assert_eq!((&last["phase"], &last["bytes_done"]), (&"read back".into(), &10_000.into()));
-        assert_eq!((&last["bytes_total"], &last["bytes_already_right"]), (&10_000.into(), &5_000.into()));
+        assert_eq!((&last["phase"], &last["done_bytes"]), (&"read back".into(), &10_000.into()));
+        assert_eq!((&last["total_bytes"], &last["kept_bytes"]), (&10_000.into(), &5_000.into()));
         assert_eq!(out.text(), "");
     }
 

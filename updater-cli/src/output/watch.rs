@@ -11,6 +11,7 @@ use libupdate::loader::Counting;
 use libupdate_linux::Interrupt;
 
 use super::{Output, Progress, Size, Step};
+use crate::history::Record;
 
 /// Tells the progress of one act. To be finished when the act has succeeded; dropped, it says nothing more.
 pub struct Watch<'o> {
@@ -20,17 +21,24 @@ pub struct Watch<'o> {
     since: Instant,
     seconds: Vec<(Phase, f64)>,
     doing: &'static str,
+    record: Option<&'o Record>,
 }
 
 impl<'o> Watch<'o> {
     /// Watches an act.
     pub fn new(output: &'o Output, interrupt: &'o Interrupt) -> Self {
-        Self { output, interrupt, current: None, since: Instant::now(), seconds: Vec::new(), doing: "installing" }
+        let (since, seconds) = (Instant::now(), Vec::new());
+        Self { output, interrupt, current: None, since, seconds, doing: "installing", record: None }
     }
 
     /// The same for an act that is only judged.
     pub fn judging(self) -> Self {
         Self { doing: "judging", ..self }
+    }
+
+    /// The same for an act whose target the history names.
+    pub fn recording(self, record: &'o Record) -> Self {
+        Self { record: Some(record), ..self }
     }
 
     /// The act is over. Gives the seconds that each phase took, in their order.
@@ -83,6 +91,9 @@ impl Listener for Watch<'_> {
             )),
             News::Admitted(admitted, facts) => {
                 let version = admitted.verified().manifest().version();
+                if let Some(record) = self.record {
+                    record.puts(admitted.slot(), &version.to_string());
+                }
                 let booted = facts.booted.map_or("no slot is booted".to_owned(), |slot| {
                     format!("slot {slot} is booted and stays as it is")
                 });

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use super::{Session, settings};
 use crate::cli::Common;
+use crate::history::Record;
 use crate::output::{Captured, Output, ProgressForm, ResultForm, Settings};
 
 impl Session {
@@ -11,7 +12,8 @@ impl Session {
     pub fn inside(&self, common: Common) -> (Self, [Captured; 2]) {
         let settings = Settings { progress: ProgressForm::None, progress_fd: None, ..settings(&common) };
         let (output, kept) = Output::captured(settings);
-        (Self { output, interrupt: self.interrupt.clone(), common, told: Mutex::default() }, kept)
+        let interrupt = self.interrupt.clone();
+        (Self { output, interrupt, record: Record::default(), common, told: Mutex::default() }, kept)
     }
 
     /// Whether the command line says anything of a board or a disk.
@@ -33,6 +35,7 @@ impl Session {
         use clap::Parser;
         let common = crate::cli::Cli::parse_from(["updater-cli", "status"]).common;
         let (output, _) = Output::captured(settings(&common));
-        Self { output, interrupt: libupdate_linux::Interrupt::default(), common, told: Mutex::default() }
+        let interrupt = libupdate_linux::Interrupt::default();
+        Self { output, interrupt, record: Record::default(), common, told: Mutex::default() }
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use libupdate_linux::file;
 use rustix::fs::OFlags;
 
-use super::MAGIC;
+use super::{MAGIC, name};
 use crate::exit::{Exit, Failure};
 
 /// What stands for stdin.
@@ -57,8 +57,14 @@ pub fn unreadable(path: &Path, error: &io::Error) -> Failure {
         let next = "give - in its place and the socket as stdin, or its bytes by a pipe: .. | updater-cli install -";
         return Failure::new(Exit::Io, what(path), "a socket has no name to open it by", next);
     }
-    let code = if error.kind() == ErrorKind::NotFound { Exit::Usage } else { Exit::Io };
-    Failure::new(code, what(path), error, "check the path and its permissions")
+    if error.kind() != ErrorKind::NotFound {
+        return Failure::new(Exit::Io, what(path), error, "check the path and its permissions");
+    }
+    let next = match name::could_be_server(path) {
+        true => "if it is on a server, say how to reach it: http:// or https:// before it; else check the path",
+        false => "check the path and its permissions",
+    };
+    Failure::new(Exit::Usage, what(path), error, next)
 }
 
 /// A file in which there is nothing, or a pipe out of which nothing came.

@@ -7,6 +7,22 @@ pub fn is_url(path: &Path) -> bool {
     path.to_string_lossy().contains("://")
 }
 
+/// Whether what is no file looks like a URL that lacks its scheme: `host:80/x`, `updates.example/x`, `localhost/x`.
+pub fn could_be_server(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let Some((host, _)) = text.split_once('/') else { return has_port(&text) };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    has_port(host)
+        || host == "localhost"
+        || (!host.starts_with('.') && host.contains('.') && host.chars().all(is_name) && !Path::new(host).exists())
+}
+
+/// Whether it ends in a port: digits after a colon.
+fn has_port(host: &str) -> bool {
+    let port = host.rsplit_once(':').map(|(_, port)| port);
+    port.is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// What may be shown of it: a file's path, or a URL without user, password and query.
 pub fn shown(path: &Path) -> String {
     let text = path.to_string_lossy();
@@ -30,6 +46,16 @@ pub fn has_bare_password(rest: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_without_a_scheme_is_recognised() {
+        for server in ["host:80/x", "h:8077", "updates.example/1.bundle", "localhost/x", "192.0.2.1/x", "[::1]:80/x"] {
+            assert!(could_be_server(Path::new(server)), "{server}");
+        }
+        for file in ["update.bundle", "/mnt/x.y/z", "./a.b/c", "../x", "folder/x", "a:b/x", "update-1.2.bundle"] {
+            assert!(!could_be_server(Path::new(file)), "{file}");
+        }
+    }
 
     #[test]
     fn secrets_are_not_shown() {

@@ -89,7 +89,7 @@ struct Verity {
     root_hash: String,
     salt: String,
     data_blocks: u64,
-    hash_offset: u64,
+    hash_offset_bytes: u64,
 }
 
 impl Chosen {
@@ -134,7 +134,7 @@ impl Verity {
             root_hash: payload.root_hash().to_string(),
             salt: payload.salt().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
             data_blocks: payload.data_blocks(),
-            hash_offset: payload.geometry().hash_offset().get(),
+            hash_offset_bytes: payload.geometry().hash_offset().get(),
         }
     }
 }
@@ -159,7 +159,7 @@ impl Report for Chosen {
                 lines.push(format!("UPDATER_{role}_ROOT_HASH={}", verity.root_hash));
                 lines.push(format!("UPDATER_{role}_SALT={}", verity.salt));
                 lines.push(format!("UPDATER_{role}_DATA_BLOCKS={}", verity.data_blocks));
-                lines.push(format!("UPDATER_{role}_HASH_OFFSET={}", verity.hash_offset));
+                lines.push(format!("UPDATER_{role}_HASH_OFFSET={}", verity.hash_offset_bytes));
             }
         }
         lines.join("\n") + "\n"

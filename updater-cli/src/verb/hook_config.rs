@@ -28,8 +28,8 @@ pub fn run(session: &Session, args: &cli::HookConfig) -> Result<(), Failure> {
     let mut new = NewFile::begin(&args.output, Existing::Replaced, &session.interrupt)?;
     new.file().write_all(&bytes).map_err(|error| unwritable(&args.output, &error))?;
     let went = new.commit()?;
-    let keys = anchors.keys().iter().map(|key| key.id().to_string()).collect();
-    let written = Written { file: args.output.display().to_string(), bytes: bytes.len(), keys };
+    let key_ids = anchors.keys().iter().map(|key| key.id().to_string()).collect();
+    let written = Written { file: args.output.display().to_string(), file_bytes: bytes.len(), key_ids };
     session.output.done_after(went, &written);
     Ok(())
 }
@@ -37,15 +37,15 @@ pub fn run(session: &Session, args: &cli::HookConfig) -> Result<(), Failure> {
 #[derive(Serialize)]
 struct Written {
     file: String,
-    bytes: usize,
-    keys: Vec<String>,
+    file_bytes: usize,
+    key_ids: Vec<String>,
 }
 
 impl Report for Written {
     fn human(&self) -> String {
-        let size = u64::try_from(self.bytes).unwrap_or(u64::MAX);
+        let size = u64::try_from(self.file_bytes).unwrap_or(u64::MAX);
         let mut text = format!("{}  {}\n", Printable(&self.file), Size(size));
-        text.extend(self.keys.iter().map(|key| format!("trusts key id  {key}\n")));
+        text.extend(self.key_ids.iter().map(|key| format!("trusts key id  {key}\n")));
         text
     }
 }

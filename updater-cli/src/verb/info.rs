@@ -64,7 +64,7 @@ enum Trust {
 struct Described {
     trust: Trust,
     version: String,
-    compatible: Vec<String>,
+    compatibles: Vec<String>,
     rollback_index: u64,
     build_time: Option<String>,
     manifest_digest: String,
@@ -86,7 +86,7 @@ impl Described {
         Self {
             trust,
             version: manifest.version().to_string(),
-            compatible: manifest.compatibles().iter().map(|name| name.to_string()).collect(),
+            compatibles: manifest.compatibles().iter().map(|name| name.to_string()).collect(),
             rollback_index: manifest.rollback_index(),
             build_time: crate::time::rfc3339(manifest.build_time()),
             manifest_digest: unverified.digest().to_string(),
@@ -116,7 +116,7 @@ impl Report for Described {
             Trust::NotChecked => "NOT VERIFIED: no key was given",
         };
         let mut text = format!("version         {}   ({trust})\n", Printable(&self.version));
-        text += &format!("compatible      {}\n", Printable(&self.compatible.join(", ")));
+        text += &format!("compatible      {}\n", Printable(&self.compatibles.join(", ")));
         text += &format!("rollback index  {}\n", self.rollback_index);
         text += &self.build_time.as_ref().map_or(String::new(), |time| format!("build time      {time}\n"));
         text += &format!("manifest        {}\n", self.manifest_digest);

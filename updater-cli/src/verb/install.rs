@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::cli::{Install, TrialOption};
 use crate::exit::{Exit, Failure};
-use crate::last_result;
+use crate::history;
 use crate::loader_store;
 use crate::open_device::{self, OpenDevice};
 use crate::output::{Printable, Report, Size, Watch};
@@ -25,15 +25,17 @@ pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
         Exit::Usage | Exit::Nothing => failure,
         _ => failure.doing(what),
     });
-    if !args.dry_run {
-        last_result::write(session, &answer);
-    }
     let installed = answer?;
     if args.dry_run {
         return session.output.result(&installed);
     }
     session.output.done(&installed);
-    if args.reboot { reboot(session) } else { Ok(()) }
+    if !args.reboot {
+        return Ok(());
+    }
+    // The system may go down at once. Whether it does is nothing of the installation.
+    history::keep(session, "install", &Ok::<_, Failure>(()));
+    reboot(session)
 }
 
 fn reboot(session: &Session) -> Result<(), Failure> {
@@ -53,13 +55,15 @@ fn install(session: &Session, args: &Install) -> Result<Document, Failure> {
     // Before a server is waited for: `mark-good` of this very boot needs the lock.
     policy::no_trial_runs(&inspection.facts).map_err(Error::<OsError>::from)?;
     let mut source = BundleSource::open(&args.source, &args.fetch, session)?;
-    let watch = Watch::new(&session.output, &session.interrupt);
+    let watch = Watch::new(&session.output, &session.interrupt).recording(&session.record);
     let mut watch = if args.dry_run { watch.judging() } else { watch };
     let request = request(args);
     let installed = opened
         .long_act(|device, room, work| device.install(&mut source, &request, room, work, &mut watch))
-        .map_err(|failure| source.explained(failure))?;
+        .map_err(|failure| source.explained_to(&device, failure))?;
     let seconds = watch.finish();
+    session.record.puts(installed.slot, installed.version.as_ref());
+    session.record.moved(installed.total.get(), installed.kept.get());
     match installed.ending {
         Ending::HeldAlready(state) => Err(held(&installed, state)),
         _ => Ok(Document::of(&installed, asked(args), &seconds)),
@@ -106,8 +110,8 @@ struct Document {
     slot: String,
     version: String,
     manifest_digest: String,
-    bytes_total: u64,
-    bytes_kept: u64,
+    total_bytes: u64,
+    kept_bytes: u64,
     /// Seconds that a person has to confirm the trial.
     confirm_seconds: Option<u32>,
     seconds: Option<Seconds>,
@@ -135,8 +139,8 @@ impl Document {
             slot: installed.slot.to_string(),
             version: installed.version.to_string(),
             manifest_digest: installed.digest.to_string(),
-            bytes_total: installed.total.get(),
-            bytes_kept: installed.kept.get(),
+            total_bytes: installed.total.get(),
+            kept_bytes: installed.kept.get(),
             confirm_seconds: asked.filter(|_| written),
             seconds: written.then_some(seconds),
         }
@@ -146,13 +150,13 @@ impl Document {
 impl Report for Document {
     fn human(&self) -> String {
         let (version, slot) = (Printable(&self.version), &self.slot);
-        let bytes = Size(self.bytes_total);
+        let bytes = Size(self.total_bytes);
         match self.result {
             "would-install" => format!("would install {version} ({bytes}) into slot {slot}; nothing was written\n"),
             "staged" => format!("slot {slot} holds {version} ({bytes}), complete and not armed; `activate` arms it\n"),
             _ => {
-                let kept = if self.bytes_kept > 0 {
-                    format!(", {} of it was there already", Size(self.bytes_kept))
+                let kept = if self.kept_bytes > 0 {
+                    format!(", {} of it was there already", Size(self.kept_bytes))
                 } else {
                     String::new()
                 };

@@ -41,6 +41,7 @@ pub fn run(session: &Session, args: &Provision) -> Result<(), Failure> {
         let why = "a disk that is to be overwritten is never guessed";
         return Err(Failure::new(Exit::Usage, "cannot provision", why, "name it with --disk"));
     };
+    session.record.on(path);
     let what = format!("cannot provision {}", path.display());
     provision(session, args, path).map_err(|failure| match failure.code {
         Exit::Usage => failure,
@@ -55,18 +56,26 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     let mut head = Box::new([0; ENVELOPE_BYTES]);
     let read = Unverified::read(&mut source, &mut head);
     let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
-    let verified = unverified.verify(device.anchors).map_err(Error::<OsError>::Bundle)?;
+    let judged = unverified.verify(device.anchors).map_err(Error::<OsError>::Bundle).and_then(|verified| {
+        policy::compatible(&verified, &device.profile.compatible)?;
+        Ok(verified)
+    });
+    let verified = judged.map_err(|error| source.explained_to(&device, error.into()))?;
     source.expects(&verified);
-    policy::compatible(&verified, &device.profile.compatible).map_err(Error::<OsError>::from)?;
-    let made = file_of_size(args, path, &session.interrupt)?;
-    make(session, args, (&device, path, made), (verified, &mut source))
+    let mut made = file_of_size(args, path, &session.interrupt)?;
+    let answer = make(session, args, (&device, path, &mut made), (verified, &mut source));
+    // Who interrupted it may run it again, and it goes on with the disk that was begun; no other failure leaves a disk image behind.
+    if answer.as_ref().err().is_none_or(|failure| failure.code == Exit::Interrupted) {
+        made.into_iter().for_each(MadeFile::stays);
+    }
+    answer
 }
 
 /// The disk, from its first byte to its first slot.
 fn make(
     session: &Session,
     args: &Provision,
-    (device, path, made): (&Setup, &Path, Option<MadeFile>),
+    (device, path, made): (&Setup, &Path, &mut Option<MadeFile>),
     (verified, source): (Verified<'_>, &mut BundleSource),
 ) -> Result<(), Failure> {
     let sector_size = session.sector_size()?.or_else(|| path.is_file().then_some(BlockSize::B512));
@@ -76,13 +85,17 @@ fn make(
     let claim = opened.disk.claim_all()?;
     let table = NewTable::of(device.profile, &opened.disk)?;
     let slots = slots_of(&table, device.specs)?;
+    if let Some(first) = slots.slots().first() {
+        session.record.puts(first.id, &verified.manifest().version().to_string());
+    }
     images_fit(verified.manifest(), &slots)?;
     refuse_a_running_disk(session, &mut opened)?;
     if !args.danger_overwrite && !was_begun(&mut opened, &table, verified.digest()) {
         refuse_a_used_disk(&mut opened.disk)?;
     }
-    // From here on it is a disk that was begun, and running again goes on with it.
-    made.into_iter().for_each(MadeFile::stays);
+    if let Some(made) = made {
+        made.begins();
+    }
     let mut watch = Watch::new(&session.output, &session.interrupt);
     let fresh = table.fresh();
     opened
@@ -104,15 +117,20 @@ fn tell_the_kernel(session: &Session, disk: &Disk) {
     }
 }
 
-/// A disk image file that this run has made. Dropped before a disk is begun in it, it goes away; no signal ends the process meanwhile.
+/// A disk image file that this run has made. Dropped, it goes away unless it stays; no signal ends the process before a disk is begun in it.
 struct MadeFile {
     path: PathBuf,
     unwanted: bool,
     /// Dropped last: a second signal must not come before the file is removed.
-    _shield: Shield,
+    shield: Option<Shield>,
 }
 
 impl MadeFile {
+    /// From here on it is a disk that was begun: a second signal may end this, and the same command goes on with it.
+    fn begins(&mut self) {
+        self.shield = None;
+    }
+
     fn stays(mut self) {
         self.unwanted = false;
     }
@@ -148,7 +166,7 @@ fn file_of_size(args: &Provision, path: &Path, interrupt: &Interrupt) -> Result<
     let shield = interrupt.shield();
     let path = target(path).map_err(failed)?;
     let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
-    let made = MadeFile { path, unwanted: true, _shield: shield };
+    let made = MadeFile { path, unwanted: true, shield: Some(shield) };
     file.set_len(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
     Ok(Some(made))
 }

@@ -20,6 +20,7 @@ pub fn run(session: &Session) -> Result<(), Failure> {
         Some(path) => path.clone(),
         None => session.disk_path(&session.profile()?)?,
     };
+    session.record.on(&path);
     let how = OpenHow { sector_size: session.sector_size()?, mode: Mode::ReadWrite, ..OpenHow::read_only() };
     let what = |failure: Failure| failure.doing(format!("cannot repair {}", path.display()));
     let disk = Disk::open(&path, how).map_err(|error| what(error.into()))?;

@@ -22,6 +22,9 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
     let (slot, _) = opened
         .act(session, |device, room, watch| device.rollback(args.slot, room, watch))
         .map_err(|failure| failure.doing(WHAT))?;
+    if let Ok(facts) = inspection.facts.slot(slot) {
+        session.record.changes(facts);
+    }
     session.output.note(&format!("slot {slot} boots next"));
     status::after(session, &mut opened, setup.profile)
 }

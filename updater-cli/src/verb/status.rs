@@ -1,5 +1,7 @@
 //! `status`: slots with state, version and tries; what is booted, what boots next, and why something fell back.
 
+use std::ops::Range;
+
 use libupdate::ByteLen;
 use libupdate::boot::Reason;
 use libupdate::device::Next;
@@ -18,10 +20,11 @@ use libupdate_linux::watchdog::Keeper;
 use serde::Serialize;
 
 use crate::exit::Failure;
-use crate::last_result::{self, LastResult};
+use crate::history;
 use crate::open_device::OpenDevice;
-use crate::output::{Printable, Report, Size};
+use crate::output::{Printable, Report, Size, Toned};
 use crate::session::Session;
+use crate::states;
 use crate::verb::choose;
 
 mod store;
@@ -46,6 +49,7 @@ pub fn run(session: &Session) -> Result<(), Failure> {
 #[derive(Serialize)]
 pub struct Status {
     disk: String,
+    disk_guid: String,
     gpt: Copies,
     booted: Option<String>,
     /// Whether nobody said which slot runs, which is not to say that none does.
@@ -56,7 +60,8 @@ pub struct Status {
     passed_over: Vec<String>,
     next: Option<String>,
     slots: Vec<SlotRow>,
-    last_result: Option<LastResult>,
+    /// Of an installation on this very disk.
+    last_result: Option<history::Entry>,
     last_fallback: Option<Fallback>,
     /// Of the machine that runs; `None` for another disk, and where the profile has none.
     watchdog: Option<WatchdogRow>,
@@ -124,13 +129,14 @@ impl Status {
         let rows = survey.slots.slots().iter().map(|slot| SlotRow::of(slot, opened, survey, profile)).collect();
         Self {
             disk: opened.disk.path().display().to_string(),
+            disk_guid: survey.table.header().disk_guid().to_string(),
             gpt: Copies::of(&survey.table),
             booted: opened.view.booted.map(name),
             running: opened.running,
             passed_over,
             next,
             slots: rows,
-            last_result: last_result::read(opened.is_file()),
+            last_result: history::last_installation(opened.disk.path(), survey.table.header().disk_guid()),
             last_fallback: fallback(opened, survey),
             watchdog: keeper(opened, profile).map(|(watchdog, keeper)| WatchdogRow {
                 device: watchdog.device.display().to_string(),
@@ -310,6 +316,10 @@ impl Report for Status {
         for row in &self.slots {
             text += &row.line();
         }
+        let sentences: String = self.slots.iter().filter_map(|row| states::sentence(&row.name, row.state)).collect();
+        if !sentences.is_empty() {
+            text += &format!("\n{sentences}");
+        }
         for line in &self.passed_over {
             text += &format!("\n{line}\n");
         }
@@ -341,7 +351,18 @@ impl Report for Status {
         }
         text
     }
+
+    /// The state in a row of the table: nothing foreign is in that column.
+    fn toned(&self, line: &str) -> Option<Toned> {
+        let word = line.get(STATE_COLUMN)?.trim_end();
+        let is_row = self.slots.iter().any(|row| line.starts_with(&format!("{:<5} {word} ", row.name)));
+        let tone = states::tone(word).filter(|_| is_row)?;
+        Some((STATE_COLUMN.start..STATE_COLUMN.start.saturating_add(word.len()), tone))
+    }
 }
+
+/// Bytes of a row of the table that hold the state.
+const STATE_COLUMN: Range<usize> = 6..17;
 
 impl SlotRow {
     fn line(&self) -> String {

@@ -34,18 +34,22 @@ fn named(failure: Failure, what: &str) -> Failure {
 
 #[derive(Serialize)]
 struct Checked {
-    what: String,
+    /// The bundle; `None` for a slot.
+    file: Option<String>,
+    slot: Option<String>,
     version: String,
     manifest_digest: String,
-    signers: Vec<String>,
-    bytes: u64,
+    signed_by: Vec<String>,
+    checked_bytes: u64,
 }
 
 impl Report for Checked {
     fn human(&self) -> String {
-        let mut text =
-            format!("{}: version {}, {}\n", Printable(&self.what), Printable(&self.version), Size(self.bytes));
-        text += &format!("every block is right, and signed by {}\n", self.signers.join(", "));
+        let slot = self.slot.as_ref().map(|slot| format!("slot {slot}"));
+        let what = slot.or_else(|| self.file.clone()).unwrap_or_default();
+        let (what, version) = (Printable(&what), Printable(&self.version));
+        let mut text = format!("{what}: version {version}, {}\n", Size(self.checked_bytes));
+        text += &format!("every block is right, and signed by {}\n", self.signed_by.join(", "));
         text
     }
 }
@@ -57,7 +61,8 @@ fn bundle(session: &Session, file: &Path, args: &Verify) -> Result<Checked, Fail
     let mut head = Box::new([0; ENVELOPE_BYTES]);
     let read = Unverified::read(&mut source, &mut head);
     let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
-    let verified = unverified.verify(&anchors).map_err(Error::<OsError>::Bundle)?;
+    let refused = |broken| source.signed_by(&anchors, None, Error::<OsError>::Bundle(broken).into());
+    let verified = unverified.verify(&anchors).map_err(refused)?;
     source.expects(&verified);
     let geometries = verified.manifest().payloads().iter().map(|payload| payload.geometry());
     let (mut scratch, extents) = ScratchDisk::for_images(geometries);
@@ -67,7 +72,7 @@ fn bundle(session: &Session, file: &Path, args: &Verify) -> Result<Checked, Fail
     });
     rehearsed.map_err(|failure| source.explained(failure))?;
     watch.finish();
-    Ok(Checked::of(&shown(file), &verified))
+    Ok(Checked { file: Some(shown(file)), ..Checked::of(&verified) })
 }
 
 /// Reads a slot, every byte of image and hash tree.
@@ -94,22 +99,23 @@ fn slot(session: &Session, id: SlotId) -> Result<Checked, Failure> {
         }
     };
     let mut watch = Watch::new(&session.output, &session.interrupt);
-    let checked = Checked::of(&format!("slot {id}"), &verified);
+    let checked = Checked { slot: Some(id.to_string()), ..Checked::of(&verified) };
     let total = opened.long_act(|device, room, work| device.check(id, room, work, &mut watch))?;
     watch.finish();
-    Ok(Checked { bytes: total.get(), ..checked })
+    Ok(Checked { checked_bytes: total.get(), ..checked })
 }
 
 impl Checked {
-    fn of(what: &str, verified: &libupdate::bundle::Verified<'_>) -> Self {
+    fn of(verified: &libupdate::bundle::Verified<'_>) -> Self {
         let manifest = verified.manifest();
         let bytes = manifest.payloads().iter().map(|payload| payload.geometry().image_blocks_bytes());
         Self {
-            what: what.to_owned(),
+            file: None,
+            slot: None,
             version: manifest.version().to_string(),
             manifest_digest: verified.digest().to_string(),
-            signers: verified.signers().iter().map(ToString::to_string).collect(),
-            bytes: bytes.map(ByteLen::get).sum(),
+            signed_by: verified.signers().iter().map(ToString::to_string).collect(),
+            checked_bytes: bytes.map(ByteLen::get).sum(),
         }
     }
 }

@@ -39,7 +39,7 @@ pub struct Ending<'s> {
 #[derive(Serialize)]
 struct Left {
     name: String,
-    bytes: u64,
+    file_bytes: u64,
 }
 
 /// A command to try.
@@ -72,8 +72,8 @@ fn left(folder: &Path) -> Result<Vec<Left>, Failure> {
         let metadata = entry.metadata().map_err(failed)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         // Of a sparse file, what it takes on the medium.
-        let bytes = if name == DISK { metadata.blocks() * 512 } else { metadata.len() };
-        files.push(Left { name, bytes });
+        let file_bytes = if name == DISK { metadata.blocks() * 512 } else { metadata.len() };
+        files.push(Left { name, file_bytes });
     }
     files.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(files)
@@ -111,7 +111,7 @@ fn quoted(path: &OsStr) -> String {
 
 impl Report for Ending<'_> {
     fn human(&self) -> String {
-        let bytes: u64 = self.files.iter().map(|file| file.bytes).sum();
+        let bytes: u64 = self.files.iter().map(|file| file.file_bytes).sum();
         let width =
             self.next.iter().map(|next| next.command.len()).filter(|len| *len <= WIDTH).max().unwrap_or_default();
         let row = |next: &Next| format!("  {:<width$}  # {}\n", Printable(&next.command).to_string(), next.does);

@@ -44,7 +44,7 @@ pub fn run(session: &Session, args: &BundleCreate) -> Result<(), Failure> {
     }
     let created = Created {
         file: out.display().to_string(),
-        bytes: written.len.get(),
+        file_bytes: written.len.get(),
         manifest_digest: written.digest.to_string(),
         signatures: keys.len(),
     };
@@ -197,13 +197,13 @@ fn not_written(error: &writer::WriteError, interrupt: &Interrupt) -> Failure {
 #[derive(Serialize)]
 struct Created {
     file: String,
-    bytes: u64,
+    file_bytes: u64,
     manifest_digest: String,
     signatures: usize,
 }
 
 impl Report for Created {
     fn human(&self) -> String {
-        format!("{}  {}\nmanifest digest  {}\n", Printable(&self.file), Size(self.bytes), self.manifest_digest)
+        format!("{}  {}\nmanifest digest  {}\n", Printable(&self.file), Size(self.file_bytes), self.manifest_digest)
     }
 }

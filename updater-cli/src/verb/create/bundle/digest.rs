@@ -24,7 +24,7 @@ pub fn run(session: &Session, args: &BundleDigest) -> Result<(), Failure> {
     let read = Unverified::read(&mut source, &mut head);
     let named = |fault| Failure::from(Error::<OsError>::from(fault)).doing(what);
     let sealed = Sealed::from(&read.map_err(|fault| source.explained(named(fault)))?);
-    let message = Message { sha256: sealed.digest().to_string(), bytes: sealed.message().len() };
+    let message = Message { sha256: sealed.digest().to_string(), message_bytes: sealed.message().len() };
     let Some(path) = &args.output else { return session.output.result(&message) };
     let mut new = NewFile::begin(path, Existing::Replaced, &session.interrupt)?;
     new.file().write_all(&sealed.message()).map_err(|error| unwritable(path, &error))?;
@@ -35,7 +35,7 @@ pub fn run(session: &Session, args: &BundleDigest) -> Result<(), Failure> {
 #[derive(Serialize)]
 struct Message {
     sha256: String,
-    bytes: usize,
+    message_bytes: usize,
 }
 
 impl Report for Message {

@@ -1,0 +1,128 @@
+//! Examples of each verb, for `--help` and for the manual pages.
+
+/// The verb, as it is typed, and its examples: what is typed, and what it does.
+pub const EXAMPLES: [(&str, &[(&str, &str)]); 12] = [
+    (
+        "",
+        &[
+            ("updater-cli status", "what this device runs, and what boots next"),
+            ("updater-cli install https://updates.example/1.4.bundle", "write 1.4 into the slot that does not run"),
+            ("updater-cli mark-good", "keep what runs, if no service of the system says so"),
+        ],
+    ),
+    (
+        "install",
+        &[
+            ("updater-cli install update-1.4.bundle", "from a file; then reboot, and the new system is on trial"),
+            ("updater-cli install --reboot https://updates.example/1.4.bundle", "from a server, and reboot at once"),
+            ("curl -s URL | updater-cli install -", "from a pipe"),
+            ("updater-cli install --dry-run update-1.4.bundle", "say what would be done, and change nothing"),
+            (
+                "updater-cli install --trial manual --within 600 update-1.4.bundle",
+                "a person confirms, within 10 minutes",
+            ),
+        ],
+    ),
+    (
+        "status",
+        &[
+            ("updater-cli status", "for people"),
+            ("updater-cli status --json", "for programs"),
+            ("updater-cli --profile qemu-x86_64 --disk disk.img status", "of a disk image file"),
+        ],
+    ),
+    (
+        "verify",
+        &[
+            ("updater-cli verify --trust release.pub update-1.4.bundle", "a bundle, every block of it"),
+            ("updater-cli verify --slot b", "what is installed in slot b, every block of it"),
+        ],
+    ),
+    ("info", &[("updater-cli info --trust release.pub update-1.4.bundle", "what is in it, and who signed it")]),
+    ("rollback", &[("updater-cli rollback", "boot the other good slot next")]),
+    (
+        "mark-bad",
+        &[("updater-cli mark-bad --reason 'camera is dead'", "boot the other slot from now on, and say why there")],
+    ),
+    (
+        "provision",
+        &[("updater-cli --profile qemu-x86_64 --disk disk.img provision --size 8G v1.bundle", "a new disk image file")],
+    ),
+    (
+        "keygen",
+        &[(
+            "updater-cli keygen --out keys --name release",
+            "keys/release.key for the signer, keys/release.pub for devices",
+        )],
+    ),
+    (
+        "bundle create",
+        &[
+            (
+                "updater-cli bundle create --image root.erofs --version 1.4 --compatible my-board --key keys/release.key -o 1.4.bundle",
+                "one root image, signed",
+            ),
+            (
+                "updater-cli bundle create --image root.erofs --payload boot=uki.efi --version 1.4 --compatible my-board --key keys/release.key -o 1.4.bundle",
+                "root and kernel, for a profile with both partitions",
+            ),
+        ],
+    ),
+    (
+        "hook-config",
+        &[("updater-cli --profile my-board hook-config -o initramfs/etc/updater/hook.config", "for the boot hook")],
+    ),
+    ("choose", &[("eval \"$(updater-cli choose --spend)\"", "in a boot script: the slot that boots, its try spent")]),
+];
+
+/// The examples of a verb, as `--help` shows them; `None` for a verb whose usage says it all.
+pub fn shown(verb: &str) -> Option<String> {
+    let lines = of(verb)?.iter().map(|(typed, does)| format!("\n  {typed}\n      {does}"));
+    Some(format!("Examples:{}", lines.collect::<String>()))
+}
+
+/// The examples of a verb.
+pub fn of(verb: &str) -> Option<&'static [(&'static str, &'static str)]> {
+    EXAMPLES.iter().find(|(name, _)| *name == verb).map(|(_, examples)| *examples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of a line as a shell would see them, as far as the examples need it; what begins the program, and its arguments.
+    fn arguments(typed: &str) -> Vec<String> {
+        let ours = &typed[typed.find("updater-cli").unwrap()..];
+        let ours = ours.trim_end_matches(")\"");
+        let mut quoted = false;
+        let cut = |c: char| {
+            quoted ^= c == '\'';
+            c == ' ' && !quoted
+        };
+        ours.split(cut).map(|word| word.trim_matches('\'').to_owned()).collect()
+    }
+
+    #[test]
+    fn every_example_is_a_command_line_of_its_verb() {
+        let mut missing = Vec::new();
+        for (verb, examples) in EXAMPLES {
+            for (typed, _) in examples {
+                let Some(first) = verb.split(' ').next() else { continue };
+                let command = crate::cli::command();
+                if !first.is_empty() && command.find_subcommand(first).is_none() {
+                    missing.push(verb);
+                    continue;
+                }
+                let arguments = arguments(typed);
+                let parsed = command.try_get_matches_from(&arguments);
+                assert!(parsed.is_ok(), "{typed}: {}", parsed.unwrap_err());
+                let named = arguments.join(" ");
+                assert!(named.contains(verb), "{typed} is no example of {verb}");
+            }
+        }
+        // A smaller program has fewer verbs.
+        if cfg!(all(feature = "create", feature = "provision")) {
+            assert!(missing.is_empty(), "there are no verbs {missing:?}");
+        }
+    }
+}
