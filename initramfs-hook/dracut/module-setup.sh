@@ -17,9 +17,9 @@ installkernel() {
 
 install() {
   inst_binary /usr/lib/updater/initramfs-hook /sbin/initramfs-hook
-  # What it says is the last that is read: dracut ends where a module fails.
+  # dracut goes on where a module fails, and would make an image that boots nothing: it ends here, and the image before stays.
   # shellcheck disable=SC2154
-  /usr/lib/updater/updater-hook-config "$initdir/etc/updater/hook.config" || return 1
+  /usr/lib/updater/updater-hook-config "$initdir/etc/updater/hook.config" || exit 1
   # shellcheck disable=SC2154
   inst_hook cmdline 95 "$moddir/updater-root.sh"
   # shellcheck disable=SC2154
