@@ -1,38 +1,52 @@
 # A Debian for the recipes: its system, what makes it a device, its releases, and their life.
 # shellcheck shell=bash
 
-# system SUITE FILE: SYSTEM, with the packages that the file lists, and the project's; made once. Its words of no use on a device stay out.
+# system SUITE FILE: SYSTEM, a Debian of the packages that the file lists. It is made once, and kept for each list.
 system() {
-  local path include=() list
-  SYSTEM=$(dirname "$OUT")/system-$1
-  [[ ! -e $SYSTEM/etc/os-release ]] || return 0
+  local list key kept
   list=$(sed 's/#.*//' "$2" | xargs | tr ' ' ,)
-  for path in $(debs); do include+=("--include=$path"); done
-  for path in doc info locale man; do include+=("--dpkgopt=path-exclude=/usr/share/$path/*"); done
+  key=$(echo "$1 $list" | sha256sum | cut -c 1-8)
+  SYSTEM=$(dirname "$OUT")/system-$1-$key
+  [[ ! -e $SYSTEM ]] || return 0
+  # What nobody reads on a device stays out.
+  kept=$(printf -- '--dpkgopt=path-exclude=/usr/share/%s/* ' doc info locale man)
   as_root rm -rf "$SYSTEM.new"
-  as_root mmdebstrap --mode=root --variant=minbase --dpkgopt=force-unsafe-io --hook-dir=/usr/share/mmdebstrap/hooks/file-mirror-automount \
-    "--include=$list" "${include[@]}" "$1" "$SYSTEM.new" >"$OUT/system.log" 2>&1 || { cat "$OUT/system.log" >&2; return 1; }
+  # shellcheck disable=SC2086
+  as_root mmdebstrap --mode=root --variant=minbase --dpkgopt=force-unsafe-io $kept "--include=$list" "$1" "$SYSTEM.new" >"$OUT/system.log" 2>&1 ||
+    { cat "$OUT/system.log" >&2; return 1; }
   as_root mv "$SYSTEM.new" "$SYSTEM"
 }
 
-# device PROFILE FOLDER: DEVICE, a copy of the system with the profile, the keys, and the folder's files.
+# inside COMMAND...: in the device's root.
+inside() {
+  as_root env LC_ALL=C DEBIAN_FRONTEND=noninteractive chroot "$DEVICE" "$@" >>"$OUT/device.log" 2>&1 </dev/null ||
+    { tail -n 40 "$OUT/device.log" >&2; fail "'$*' failed in the device's root"; }
+}
+
+# device PROFILE FOLDER: DEVICE, the system with the profile, the keys, the folder's files, and the project's packages.
 device() {
   DEVICE=$OUT/root
   cp "$1" "$OUT/profile.toml"
+  : >"$OUT/device.log"
   as_root rm -rf "$DEVICE"
   as_root cp -a --reflink=auto "$SYSTEM" "$DEVICE"
   as_root cp -R "$2/." "$DEVICE/"
+  as_root mkdir -p "$DEVICE/etc/updater/trust" "$DEVICE/etc/updater/health.d" "$DEVICE/debs"
   as_root cp "$1" "$DEVICE/etc/updater/profile.toml"
   as_root cp "$OUT/release.pub" "$DEVICE/etc/updater/trust/"
-  as_root install -m 600 -D "$OUT/ssh.pub" "$DEVICE/root/.ssh/authorized_keys"
-  # A check of a boot: nothing has failed.
+  # A check of each boot: nothing has failed.
   as_root ln -s /usr/share/updater/health.d/10-system "$DEVICE/etc/updater/health.d/"
-  # On /var, so that it is the same in each boot, and the journal one.
-  as_root ln -sf /var/lib/machine-id "$DEVICE/etc/machine-id"
   # qemu's PC has no watchdog that Debian's cloud kernel knows; a board's driver is listed in the same way.
   echo softdog | as_root tee -a "$DEVICE/etc/initramfs-tools/modules" >>"$OUT/device.log"
-  as_root chroot "$DEVICE" systemctl --quiet enable app.service systemd-networkd.service
-  as_root chroot "$DEVICE" update-initramfs -u >>"$OUT/device.log" 2>&1 || { cat "$OUT/device.log" >&2; return 1; }
+  # The packages make the initramfs anew, and it has the hook, the profile and the keys.
+  # shellcheck disable=SC2046
+  as_root cp $(debs) "$DEVICE/debs/"
+  inside sh -c 'exec apt-get install --yes --no-download /debs/*.deb'
+  as_root rm -r "$DEVICE/debs"
+  inside systemctl enable app.service systemd-networkd.service
+  # On /var, so that a device is the same in each boot, and its journal one.
+  as_root ln -sf /var/lib/machine-id "$DEVICE/etc/machine-id"
+  as_root install -m 600 -D "$OUT/ssh.pub" "$DEVICE/root/.ssh/authorized_keys"
 }
 
 # release VERSION COMMAND: a bundle of the device's root, in which the device's own program runs that command.
