@@ -10,7 +10,7 @@ system() {
   [[ ! -e $SYSTEM ]] || return 0
   # What nobody reads on a device stays out.
   kept=$(printf -- '--dpkgopt=path-exclude=/usr/share/%s/* ' doc info locale man)
-  as_root rm -rf "$SYSTEM.new"
+  as_root rm -rf --one-file-system "$SYSTEM.new"
   # shellcheck disable=SC2086
   as_root mmdebstrap --mode=root --variant=minbase --dpkgopt=force-unsafe-io $kept "--include=$list" "$1" "$SYSTEM.new" >"$OUT/system.log" 2>&1 ||
     { cat "$OUT/system.log" >&2; return 1; }
@@ -41,7 +41,7 @@ device() {
   # The packages make the initramfs anew, and it has the hook, the profile and the keys.
   # shellcheck disable=SC2046
   as_root cp $(debs) "$DEVICE/debs/"
-  inside sh -c 'exec apt-get install --yes --no-download /debs/*.deb'
+  inside sh -c 'exec dpkg --install /debs/*.deb'
   as_root rm -r "$DEVICE/debs"
   inside systemctl enable app.service systemd-networkd.service
   # On /var, so that a device is the same in each boot, and its journal one.
@@ -54,6 +54,14 @@ release() {
   printf '#!/bin/sh\necho "app %s runs"\n%s\n' "$1" "$2" | as_root tee "$DEVICE/usr/lib/app" >>"$OUT/device.log"
   as_root chmod 755 "$DEVICE/usr/lib/app"
   bundle "$1" "$DEVICE"
+}
+
+# releases: three, which differ in one file; the third one's does not start.
+releases() {
+  release 1.0 'exec sleep infinity'
+  release 2.0 'exec sleep infinity'
+  release 3.0 'exit 1'
+  done_with "three bundles, each $(($(stat -c %s "$OUT/1.0.bundle") >> 20)) MiB"
 }
 
 # life: the first boot; an update that is good; one that is not, and what the old one says about it.

@@ -42,13 +42,17 @@ debs() {
   ls "$folder"/updater-{cli,initramfs}_*_amd64.deb
 }
 
-# updater WORD...: the program of the packages, on this machine; it is unpacked, and not installed.
+# updater WORD...: the program, on this machine.
 updater() {
-  if [[ ! -e $OUT/host/usr/bin/updater-cli ]]; then
-    mkdir -p "$OUT/host"
-    dpkg-deb -x "$(debs | grep /updater-cli_)" "$OUT/host"
-  fi
-  "$OUT/host/usr/bin/updater-cli" --quiet "$@"
+  updater-cli --quiet "$@"
+}
+
+# with_program: the one of the packages is unpacked, and not installed.
+with_program() {
+  rm -rf "$OUT/host"
+  mkdir "$OUT/host"
+  dpkg-deb -x "$(debs | grep /updater-cli_)" "$OUT/host"
+  PATH=$OUT/host/usr/bin:$PATH
 }
 
 # keys: what signs releases, and what opens the device for `on_device`. They stay in $OUT.
@@ -88,8 +92,10 @@ start() {
   SSH=$(free_port)
   : >"$OUT/console"
   qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 -nodefaults -no-user-config -display none \
-    -drive "file=$OUT/disk.img,format=raw,if=virtio" -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$SSH-:22" -device virtio-net-pci,netdev=net \
-    -serial "${SERIAL:-stdio}" -monitor none "$@" </dev/null >"$OUT/console" 2>&1 &
+    -drive "file=$OUT/disk.img,format=raw,if=none,id=disk" -device virtio-blk-pci,drive=disk,bootindex=1 \
+    -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$SSH-:22" \
+    -device virtio-net-pci,netdev=net \
+    -serial stdio -monitor none "$@" <"${TYPED:-/dev/null}" >"$OUT/console" 2>&1 &
   MACHINE=$!
   STARTED+=("$MACHINE")
 }
