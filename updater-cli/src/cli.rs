@@ -23,6 +23,8 @@ pub mod log;
 #[cfg(feature = "man")]
 pub mod man;
 pub mod other_tools;
+#[cfg(feature = "import")]
+pub mod profile;
 #[cfg(feature = "provision")]
 pub mod provision;
 
@@ -111,6 +113,10 @@ pub enum Verb {
     Log(log::Log),
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts
     HookConfig(HookConfig),
+    /// Make profiles
+    #[cfg(feature = "import")]
+    #[command(subcommand)]
+    Profile(profile::Profile),
     /// Play the whole life of a device on a disk file, without root
     #[cfg(feature = "demo")]
     Demo(demo::Demo),

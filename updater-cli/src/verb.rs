@@ -23,6 +23,8 @@ mod log;
 mod man;
 mod mark;
 mod note;
+#[cfg(feature = "import")]
+mod profile;
 #[cfg(feature = "provision")]
 mod provision;
 mod repair;
@@ -62,6 +64,8 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         #[cfg(feature = "history")]
         Verb::Log(args) => log::run(session, &args),
         Verb::HookConfig(args) => hook_config::run(session, &args),
+        #[cfg(feature = "import")]
+        Verb::Profile(verb) => profile::run(session, &verb),
         #[cfg(feature = "demo")]
         Verb::Demo(args) => demo::run(session, &args),
         #[cfg(feature = "man")]
