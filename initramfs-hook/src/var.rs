@@ -9,22 +9,24 @@
 //! 1. Each arrow flushes. A cut leaves the mark, or the folder: what is there is then ours alone, and is made anew.
 //! 2. Only a blank partition is written to: its first and last MiB, where every file system, volume manager and cipher has its
 //!    signature, are zeros, and so is all that is read between. Whatever else is there is left alone.
-//! 3. An empty file system is filled, whoever made it. One that holds anything is the system's.
+//! 3. An empty file system is filled, whoever made it. One that holds anything is the system's, unless it has the folder: then it was half
+//!    filled, or the system asks for a reset (`libupdate_linux::var`), and is emptied.
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use libupdate_linux::var::{self, REQUEST};
 use rustix::fs::OFlags;
 use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
 
 use crate::copy;
 use crate::filesystem;
-use crate::hand_over;
 use crate::kernel;
+use crate::trash;
 use crate::watchdog::Watchdog;
 
 /// The file system that is made.
@@ -34,11 +36,6 @@ const MAKERS: [&str; 4] = ["/sbin/mkfs.ext4", "/usr/sbin/mkfs.ext4", "/sbin/mke2
 /// It takes a second, and the disk may be slow.
 const MAKING: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(50);
-/// Is there while the file system is filled.
-const FILLS: &str = ".updater-fills";
-/// What a new file system holds of its own.
-const OF_ITS_OWN: &str = "lost+found";
-
 const MARK: &[u8; 32] = b"updater: a file system is made.\n";
 /// Bytes of a block, on the partition and in memory.
 const BLOCK: u64 = 4096;
@@ -151,44 +148,35 @@ pub enum Filled {
     Earlier,
 }
 
-/// Fills an empty file system from the image's own `/var`.
+/// Fills an empty file system from the image's own `/var`; one that is to be emptied, or half filled, is emptied first.
 ///
 /// # Errors
 /// What the system says. The next boot begins anew.
 pub fn fill(from: &Path, at: &Path, watchdog: &mut Watchdog) -> io::Result<Filled> {
-    let fills = at.join(FILLS);
-    let half = fills.is_dir();
-    for path in content_of(at)? {
-        if !half {
-            return Ok(Filled::Earlier);
-        }
-        let facts = fs::symlink_metadata(&path)?;
-        if facts.is_dir() {
-            hand_over::remove_below(&path, facts.dev());
-            fs::remove_dir(&path)
-        } else {
-            fs::remove_file(&path)
-        }?;
-    }
-    if !half {
+    let fills = at.join(REQUEST);
+    if var::is_asked(at) {
+        trash::empty(at, &fills, watchdog)?;
+    } else if holds_anything(at)? {
+        return Ok(Filled::Earlier);
+    } else {
         fs::create_dir(&fills)?;
     }
-    flush(at)?;
+    var::flush(at)?;
     copy::content(from, at, watchdog)?;
-    flush(at)?;
+    var::flush(at)?;
     fs::remove_dir(&fills)?;
-    flush(at)?;
+    var::flush(at)?;
     Ok(Filled::Now)
 }
 
-/// What somebody has put there.
-fn content_of(at: &Path) -> io::Result<Vec<PathBuf>> {
-    let paths = fs::read_dir(at)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?;
-    Ok(paths.into_iter().filter(|path| !path.ends_with(FILLS) && !path.ends_with(OF_ITS_OWN)).collect())
-}
-
-fn flush(at: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(File::open(at)?)?)
+/// Whether somebody has put something there.
+fn holds_anything(at: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(at)? {
+        if entry?.file_name() != trash::OF_ITS_OWN {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// First byte of the mark, which is the file system's end; `None` where there is no room for both.
@@ -200,6 +188,7 @@ fn mark_at(size: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trash::OF_ITS_OWN;
 
     const SIZE: u64 = (8 << 20) + 512;
 
@@ -255,12 +244,12 @@ mod tests {
         assert_eq!(fill(), Filled::Now);
         fs::write(at.join("lib/state"), "the system's").unwrap();
         assert_eq!(fill(), Filled::Earlier);
-        assert!(at.join("lib/state").exists() && !at.join(FILLS).exists());
+        assert!(at.join("lib/state").exists() && !at.join(REQUEST).exists());
         // As a cut leaves it: the folder, and a part.
-        fs::create_dir(at.join(FILLS)).unwrap();
+        fs::create_dir(at.join(REQUEST)).unwrap();
         fs::write(at.join("torn"), "").unwrap();
         assert_eq!(fill(), Filled::Now);
         assert!(at.join("lib").is_dir() && !at.join("lib/state").exists() && !at.join("torn").exists());
-        assert!(at.join(OF_ITS_OWN).exists() && !at.join(FILLS).exists());
+        assert!(at.join(OF_ITS_OWN).exists() && !at.join(REQUEST).exists());
     }
 }

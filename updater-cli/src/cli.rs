@@ -17,6 +17,8 @@ mod fetch;
 pub mod man;
 #[cfg(feature = "provision")]
 pub mod provision;
+#[cfg(feature = "reset")]
+pub mod reset;
 
 pub use fetch::Fetch;
 
@@ -37,7 +39,8 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 2 usage, 3 refused by policy, 4 bundle not authentic or corrupt, 5 no space, 6 busy, 7 nothing to do,
-8 I/O error, 9 interrupted (run it again: an installation resumes), 10 network, 11 disk or GPT not usable.";
+8 I/O error, 9 interrupted (run it again: an installation resumes), 10 network, 11 disk or GPT not usable,
+12 `doctor` found an error.";
 
 /// Options of every verb.
 #[derive(Args, Debug)]
@@ -140,11 +143,17 @@ pub enum Verb {
     Note(Note),
     /// Make both copies of the partition table valid and equal, the backup at the disk's end
     Repair,
+    /// Have the next boot remove everything in /var, and put the image's own files there
+    #[cfg(feature = "reset")]
+    Reset(reset::Reset),
     /// Show the slot that boots next and its partitions, as a boot script needs them
     Choose(Choose),
     /// Show slots, their state and versions, what boots next, and whether somebody feeds the watchdog; bring the store of a boot loader
     /// that chooses by itself up to date
     Status,
+    /// Check what this device needs to update and to fall back, row by row; reads only
+    #[cfg(feature = "doctor")]
+    Doctor,
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts
     HookConfig(HookConfig),
     /// Play the whole life of a device on a disk file, without root

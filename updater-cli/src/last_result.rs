@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 
-const FOLDER: &str = "/var/lib/updater";
+/// Where it is.
+pub const FOLDER: &str = "/var/lib/updater";
 const FILE: &str = "last-result.json";
 
 /// The end of an installation.

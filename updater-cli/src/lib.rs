@@ -22,5 +22,7 @@ mod session;
 mod source;
 mod time;
 mod unusable;
+#[cfg(any(feature = "doctor", feature = "reset"))]
+mod var;
 mod verb;
 mod zstd;

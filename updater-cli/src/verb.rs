@@ -1,7 +1,7 @@
 //! The verbs, one file each.
 
 use crate::cli::Verb;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::session::Session;
 
 mod activate;
@@ -11,6 +11,8 @@ mod choose;
 mod create;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "doctor")]
+mod doctor;
 mod hook_config;
 mod info;
 mod install;
@@ -21,14 +23,21 @@ mod note;
 #[cfg(feature = "provision")]
 mod provision;
 mod repair;
+#[cfg(feature = "reset")]
+mod reset;
 mod rollback;
 mod status;
 mod verify;
 
-/// Runs one verb.
-pub fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+/// Runs one verb, and says how the program ends.
+pub fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
+    #[cfg(feature = "doctor")]
+    if let Verb::Doctor = verb {
+        return doctor::run(session);
+    }
     let on_slots = verb.works_on_slots();
-    act(session, verb).map_err(|failure| if on_slots { failure.on_slots() } else { failure })
+    let done = act(session, verb).map(|()| Exit::Done);
+    done.map_err(|failure| if on_slots { failure.on_slots() } else { failure })
 }
 
 fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
@@ -47,9 +56,14 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::MarkBad(args) => mark::bad(session, &args),
         Verb::Note(args) => note::run(session, &args),
         Verb::Repair => repair::run(session),
+        #[cfg(feature = "reset")]
+        Verb::Reset(args) => reset::run(session, &args),
         Verb::Choose(args) => choose::run(session, &args),
         Verb::Status => status::run(session),
         Verb::HookConfig(args) => hook_config::run(session, &args),
+        // `run` has seen to it.
+        #[cfg(feature = "doctor")]
+        Verb::Doctor => Ok(()),
         #[cfg(feature = "demo")]
         Verb::Demo(args) => demo::run(session, &args),
         #[cfg(feature = "man")]

@@ -16,6 +16,7 @@ mod create_durable;
 mod create_interrupted;
 mod create_memory;
 mod demo;
+mod doctor;
 mod health;
 mod install_again;
 mod install_device;

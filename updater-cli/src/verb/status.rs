@@ -1,5 +1,7 @@
 //! `status`: slots with state, version and tries; what is booted, what boots next, and why something fell back.
 
+use std::path::Path;
+
 use libupdate::ByteLen;
 use libupdate::boot::Reason;
 use libupdate::device::Next;
@@ -14,6 +16,7 @@ use libupdate_linux::booted::PassedOver;
 use libupdate_linux::profile::Profile;
 use libupdate_linux::profile::boot::Watchdog;
 use libupdate_linux::running::Running;
+use libupdate_linux::var::{self, VAR};
 use libupdate_linux::watchdog::Keeper;
 use serde::Serialize;
 
@@ -60,6 +63,8 @@ pub struct Status {
     last_fallback: Option<Fallback>,
     /// Of the machine that runs; `None` for another disk, and where the profile has none.
     watchdog: Option<WatchdogRow>,
+    /// Whether the next boot makes `/var` anew; `None` for another disk, and where the profile has none.
+    reset_waits: Option<bool>,
     /// `None` where it does not choose by itself, and where its store is not here.
     boot_loader: Option<StoreRow>,
 }
@@ -137,6 +142,7 @@ impl Status {
                 state: word_for(keeper),
                 timeout_seconds: watchdog.timeout.as_secs(),
             }),
+            reset_waits: (opened.runs_here && profile.boot.var.is_some()).then(|| var::is_asked(Path::new(VAR))),
             boot_loader: None,
         }
     }
@@ -332,6 +338,11 @@ impl Report for Status {
         }
         if let Some(WatchdogRow { device, state, .. }) = &self.watchdog {
             text += &format!("\nwatchdog       {} is {state}\n", Printable(device));
+        }
+        if self.reset_waits == Some(true) {
+            text += &format!(
+                "\nreset          everything in {VAR} is removed in the next boot; `reset --cancel` takes it back\n"
+            );
         }
         if let Some(store) = &self.boot_loader {
             text += &format!("\nboot loader    {}\n", store.in_words());
