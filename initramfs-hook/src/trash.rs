@@ -68,8 +68,8 @@ impl Trash<'_> {
             let to = self.bin.join(self.number.to_string());
             self.number = self.number.wrapping_add(1);
             match insist(path, || fs::rename(path, &to)) {
-                // Of an earlier boot.
-                Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+                // The name is taken, by an earlier boot or by the system.
+                Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotADirectory) => {}
                 answer => return answer,
             }
         }
@@ -162,7 +162,9 @@ mod tests {
             fs::create_dir_all(at.join(folder)).unwrap();
             fs::write(at.join(folder).join("file"), "").unwrap();
         }
-        fs::write(at.join("bin/file"), "").unwrap();
+        for name in ["bin/file", "bin/2"] {
+            fs::write(at.join(name), "").unwrap();
+        }
         for link in ["link", "lib/a/link", "bin/link", "lost+found/link"] {
             symlink(&beside, at.join(link)).unwrap();
         }

@@ -41,6 +41,12 @@ const MARK: &[u8; 32] = b"updater: a file system is made.\n";
 const BLOCK: u64 = 4096;
 const PIECE: usize = 4096;
 const RESERVED: u64 = 64 << 10;
+/// The superblock of ext4, and its magic.
+const SUPERBLOCK: usize = 1024;
+const EXT4: [u8; 2] = 0xef53_u16.to_le_bytes();
+/// The one file system whose first 64 KiB are not used, and its magic.
+const BTRFS: &[u8; 8] = b"_BHRfS_M";
+const BTRFS_AT: u64 = 65_600;
 /// Read at both ends, in full.
 const EDGE: u64 = 1 << 20;
 /// Blocks read between them, in even steps.
@@ -66,7 +72,7 @@ pub fn state(file: &File, size: u64) -> io::Result<State> {
     let mut block = [0; PIECE];
     file.read_exact_at(&mut block, mark)?;
     if block.starts_with(MARK) {
-        return Ok(State::HalfMade);
+        return Ok(if is_covered(file, mark)? { State::Used } else { State::HalfMade });
     }
     let last = size.saturating_sub(EDGE);
     let edges = [0, last].into_iter().flat_map(|from| (from..from + EDGE).step_by(PIECE));
@@ -80,6 +86,25 @@ pub fn state(file: &File, size: u64) -> io::Result<State> {
         }
     }
     Ok(State::Blank)
+}
+
+/// Whether a file system of another maker reaches over the mark, which is a piece of somebody's file then. What `mkfs.ext4` leaves of its
+/// first KiB and a half at any moment is zeros, or a superblock that ends before the mark: one sector, so never a part of one.
+fn is_covered(file: &File, mark: u64) -> io::Result<bool> {
+    let (mut head, mut btrfs) = ([0; 1536], [0; BTRFS.len()]);
+    file.read_exact_at(&mut head, 0)?;
+    file.read_exact_at(&mut btrfs, BTRFS_AT)?;
+    let (boot, superblock) = head.split_at(SUPERBLOCK);
+    let number = |at: usize| superblock[at..].first_chunk().map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
+    if boot.iter().chain(superblock).all(|byte| *byte == 0) {
+        return Ok(btrfs == *BTRFS);
+    }
+    // Bytes of its blocks: `s_blocks_count_lo`, `s_log_block_size`, `s_blocks_count_hi` of the kernel's ext4 documentation.
+    let blocks = (number(0x150) << 32) | number(4);
+    let bytes =
+        1024_u64.checked_shl(u32::try_from(number(0x18)).unwrap_or(u32::MAX)).and_then(|size| size.checked_mul(blocks));
+    let is_ours = boot.iter().all(|byte| *byte == 0) && superblock[0x38..].starts_with(&EXT4);
+    Ok(!is_ours || bytes.is_none_or(|bytes| bytes > mark))
 }
 
 /// Makes the file system on a partition that is blank or half made.
@@ -216,7 +241,7 @@ mod tests {
         assert_eq!(mark, (8 << 20) - (64 << 10));
         let file = partition();
         file.write_all_at(MARK, mark).unwrap();
-        file.write_all_at(b"half an ext4", 1080).unwrap();
+        file.write_all_at(b"half an ext4", 1536).unwrap();
         assert_eq!(state(&file, SIZE).unwrap(), State::HalfMade);
         let file = partition();
         file.write_all_at(&MARK[..7], mark).unwrap();
@@ -224,6 +249,28 @@ mod tests {
         // With it torn and something else there, it is somebody's.
         file.write_all_at(b"x", 0).unwrap();
         assert_eq!(state(&file, SIZE).unwrap(), State::Used);
+    }
+
+    /// Who may write files could else have the partition made anew: a file system that was not made here has file content there.
+    #[test]
+    fn a_mark_inside_somebodys_file_system_is_a_piece_of_a_file() {
+        let mark = mark_at(SIZE).unwrap();
+        let with = |pieces: &[(u64, &[u8])]| {
+            let file = partition();
+            file.write_all_at(MARK, mark).unwrap();
+            pieces.iter().for_each(|(at, bytes)| file.write_all_at(bytes, *at).unwrap());
+            state(&file, SIZE).unwrap()
+        };
+        let ext4 = |blocks: u64| {
+            let blocks = u32::try_from(blocks).unwrap().to_le_bytes();
+            with(&[(1028, &blocks), (1048, &[2]), (1080, &EXT4)])
+        };
+        assert_eq!(ext4(mark / 4096), State::HalfMade);
+        assert_eq!(ext4(mark / 4096 + 1), State::Used);
+        assert_eq!(with(&[(1048, &[200]), (1080, &EXT4)]), State::Used);
+        assert_eq!(with(&[(0, b"XFSB")]), State::Used);
+        assert_eq!(with(&[(1024, &[0x10, 0x20, 0xf5, 0xf2])]), State::Used, "f2fs");
+        assert_eq!(with(&[(65_600, BTRFS)]), State::Used);
     }
 
     #[test]
