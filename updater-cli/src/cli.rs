@@ -173,6 +173,8 @@ impl Verb {
             Self::MarkGood(args) => !args.unattended,
             Self::Install(_) | Self::Activate(_) | Self::Rollback(_) | Self::Cancel(_) | Self::MarkBad(_) => true,
             Self::Note(_) | Self::Repair | Self::Choose(_) | Self::Status => true,
+            #[cfg(feature = "reset")]
+            Self::Reset(_) => true,
             _ => false,
         }
     }

@@ -6,7 +6,6 @@ use serde_json::Value;
 use tests::answer::Exit;
 use tests::device::Device;
 use tests::loop_device::LoopDevice;
-use tests::superuser;
 
 /// The row of a check.
 fn row<'d>(document: &'d Value, name: &str) -> &'d Value {
@@ -94,14 +93,15 @@ fn without_a_profile_or_a_key_the_rest_is_skipped() {
 
 #[test]
 fn a_block_device_that_is_read_only_is_an_error() {
-    let device = Device::new();
-    let node = LoopDevice::over(device.disk(), BlockSize::B512);
-    let device = device.on(node.text().as_ref());
+    let writable = Device::new();
+    let node = LoopDevice::over(writable.disk(), BlockSize::B512);
+    let device = writable.on(node.text().as_ref());
     let unknown = device.cli(&["--json", "doctor"]).run().exits(Exit::Unfit).json();
     assert_eq!(state(&unknown, "boot-report"), "error", "{unknown}");
     let named = device.cli(&["--json", "doctor", "--booted", "a"]).run().exits(Exit::Done).json();
     assert_eq!((state(&named, "boot-report"), state(&named, "write-protection")), ("warning", "ok"), "{named}");
-    superuser::run("blockdev", &["--setro", node.text()]);
+    let protected_node = LoopDevice::read_only(writable.disk());
+    let device = writable.on(protected_node.text().as_ref());
     let protected = device.cli(&["--json", "doctor", "--booted", "a"]).run().exits(Exit::Unfit).json();
     assert_eq!(state(&protected, "write-protection"), "error", "{protected}");
 }
