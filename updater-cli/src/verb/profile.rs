@@ -49,7 +49,8 @@ fn imported(text: &str) -> Result<Board, String> {
 }
 
 fn unusable(path: &Path, why: &str) -> Failure {
-    let next = "see docs/MIGRATING.md for what is read of it, or write the profile by hand: hardware-profiles/README.md";
+    let next =
+        "see docs/MIGRATING.md for what is read of it, or write the profile by hand: hardware-profiles/README.md";
     Failure::new(Exit::Usage, format!("cannot import {}", path.display()), why, next)
 }
 
@@ -62,7 +63,10 @@ struct Imported {
 impl Report for Imported {
     fn human(&self) -> String {
         let remarks: String = self.remarks.iter().map(|remark| format!("  {}\n", Printable(remark))).collect();
-        format!("{}: a profile, with these remarks in it, which somebody has to judge:\n{remarks}", Printable(&self.file))
+        format!(
+            "{}: a profile, with these remarks in it, which somebody has to judge:\n{remarks}",
+            Printable(&self.file)
+        )
     }
 }
 

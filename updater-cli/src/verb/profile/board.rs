@@ -55,7 +55,9 @@ impl Board {
         for class in other_classes(rauc, &booted) {
             match of_class(rauc, &class, &booted) {
                 Some(slots) => partitions.push(partition(&slots, &letters, &mut remarks)?),
-                None => remarks.push(format!("slots of {class} belong to no slot that boots: they are not updated here")),
+                None => {
+                    remarks.push(format!("slots of {class} belong to no slot that boots: they are not updated here"))
+                }
             }
         }
         if rauc.has_keyring {
@@ -156,7 +158,9 @@ fn loader(rauc: &Rauc, remarks: &mut Vec<String>) -> Option<Loader> {
         }
         other => {
             let other = if other.is_empty() { "none" } else { other };
-            remarks.push(format!("bootloader={other} has no counterpart: the boot hook in the initramfs chooses the slot"));
+            remarks.push(format!(
+                "bootloader={other} has no counterpart: the boot hook in the initramfs chooses the slot"
+            ));
             return None;
         }
     };
@@ -168,7 +172,10 @@ fn loader(rauc: &Rauc, remarks: &mut Vec<String>) -> Option<Loader> {
 
 impl fmt::Display for Board {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "# Made of RAUC's system.conf by `updater-cli profile import`. To be judged by who knows the board:")?;
+        writeln!(
+            f,
+            "# Made of RAUC's system.conf by `updater-cli profile import`. To be judged by who knows the board:"
+        )?;
         for remark in &self.remarks {
             writeln!(f, "#  - {}", remark.replace(char::is_control, " "))?;
         }

@@ -40,7 +40,8 @@ impl Rauc {
     /// The rule that it breaks, in words.
     pub fn read(text: &str) -> Result<Self, String> {
         let how = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
-        let file = Ini::load_from_str_opt(text, how).map_err(|error| format!("it is not read as a key file: {error}"))?;
+        let file =
+            Ini::load_from_str_opt(text, how).map_err(|error| format!("it is not read as a key file: {error}"))?;
         let sections = file.iter().filter_map(|(name, section)| Some((name?.strip_prefix("slot.")?, section)));
         let slots = sections.map(|(name, section)| slot(name, section)).collect::<Result<_, _>>()?;
         let system = file.section(Some("system")).ok_or("there is no [system] in it")?;
