@@ -1,10 +1,10 @@
 #!/bin/bash
-# dracut: what the image needs. Installed with its scripts as /usr/lib/dracut/modules.d/95updater; `dracut --add updater`.
+# dracut: what the image needs. Installed with its scripts as /usr/lib/dracut/modules.d/95updater. A machine with a profile gets it;
+# without one it is `dracut --add updater`, and then a hook.config has to be there.
 
 check() {
   require_binaries /usr/lib/updater/initramfs-hook || return 1
-  # Only where it is asked for.
-  return 255
+  [[ -e /etc/updater/profile.toml || -e /etc/updater/hook.config ]] || return 255
 }
 
 depends() {
@@ -16,8 +16,10 @@ installkernel() {
 }
 
 install() {
-  inst_simple /usr/lib/updater/initramfs-hook /sbin/initramfs-hook
-  inst_simple /etc/updater/hook.config
+  inst_binary /usr/lib/updater/initramfs-hook /sbin/initramfs-hook
+  # dracut goes on where a module fails, and would make an image that boots nothing: it ends here, and the image before stays.
+  # shellcheck disable=SC2154
+  /usr/lib/updater/updater-hook-config "$initdir/etc/updater/hook.config" || exit 1
   # shellcheck disable=SC2154
   inst_hook cmdline 95 "$moddir/updater-root.sh"
   # shellcheck disable=SC2154

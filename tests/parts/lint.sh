@@ -9,9 +9,9 @@ part() {
   check "clippy, what the hook has of Linux" cargo clippy --locked -p libupdate-linux --no-default-features -- -D warnings
   check "clippy, the program without features" cargo clippy --locked -p updater-cli --no-default-features --all-targets -- -D warnings
   check "clippy, the boot application" initramfs-hook/uefi/build lint
-  check "shellcheck" shellcheck -x .ci/run fuzz/count-edges fuzz/run libupdate/c/build tests/run tests/firmware/build tests/guest/build initramfs-hook/uefi/build tests/shell/*.sh tests/parts/*.sh \
-    initramfs-hook/health/{updater-*,mark-good.sh} initramfs-hook/health/samples/* initramfs-hook/{initramfs-tools,mkinitcpio}/*/updater initramfs-hook/dracut/*.sh initramfs-hook/busybox/init \
+  check "shellcheck" shellcheck -x .ci/run fuzz/count-edges fuzz/run libupdate/c/build tests/run tests/firmware/build tests/guest/build initramfs-hook/build initramfs-hook/uefi/build updater-cli/package/build-deb tests/shell/*.sh tests/parts/*.sh \
+    initramfs-hook/health/{updater-*,mark-good.sh} initramfs-hook/health/samples/* initramfs-hook/{initramfs-tools,mkinitcpio}/*/updater initramfs-hook/dracut/*.sh initramfs-hook/busybox/init initramfs-hook/updater-hook-config updater-cli/package/debian/updater-cli.postrm \
     tests/guest/root/init tests/guest/debian/{build,guest} tests/guest/u-boot/build tests/guest/debian/health.d/* \
     tests/bench/{run,timed,streams,limited,durable} tests/bench/*.sh \
-    tests/bench/boot/{run,tell,verity-init,tools-hook,tools-local-top} tests/bench/boot/*.sh
+    tests/bench/boot/{run,tell,verity-init,tools-hook,tools-local-top} tests/bench/boot/*.sh tests/packages/*
 }

@@ -41,7 +41,7 @@ with_debians_tree() {
 by_makers() {
   local files=$WORK/files
   mkdir -p "$files"/{lib/updater,lib/dracut/modules.d/95updater,etc/updater} "$files/etc/initramfs-tools"/{hooks,scripts/local-top}
-  cp "$PROGRAMS/initramfs-hook" "$files/lib/updater/"
+  cp "$PROGRAMS/initramfs-hook" "$ROOT/initramfs-hook/updater-hook-config" "$files/lib/updater/"
   cp "$WORK/hook.initramfs.tree/etc/updater/hook.config" "$files/etc/updater/"
   cp "$ROOT"/initramfs-hook/dracut/* "$files/lib/dracut/modules.d/95updater/"
   printf 'MODULES=list\nBUSYBOX=auto\nCOMPRESS=zstd\nFSTYPE=auto\nRUNSIZE=10%%\n' >"$files/etc/initramfs-tools/initramfs.conf"

@@ -66,7 +66,11 @@ fn made(maker: &Maker, board: &Board) -> PathBuf {
     let kit = Kit::shared();
     let [folder, image] = ["files", "image"].map(|what| kit.path(&format!("{}.{what}", maker.name)));
     let glue = maker.files.iter().map(|(from, to)| (tree::root().join("initramfs-hook").join(from), *to));
-    for (from, to) in glue.chain([(kit.program("initramfs-hook"), "lib/updater/initramfs-hook")]) {
+    let hook = [
+        (kit.program("initramfs-hook"), "lib/updater/initramfs-hook"),
+        (tree::root().join("initramfs-hook/updater-hook-config"), "lib/updater/updater-hook-config"),
+    ];
+    for (from, to) in glue.chain(hook) {
         let to = folder.join(to);
         fs::create_dir_all(to.parent().expect("it is in the folder")).expect("the folder can be written");
         fs::copy(from, to).expect("the folder can be written");

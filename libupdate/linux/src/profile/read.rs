@@ -18,11 +18,11 @@ const FOLDERS: [&str; 2] = ["/etc/updater/profiles", "/usr/share/updater/profile
 pub(super) const BUILT_IN_BASE: &str = "/etc/updater";
 /// Profiles inside the program.
 pub(super) const BUILT_IN: [(&str, &str); 5] = [
-    ("qemu-x86_64", include_str!("../../../../hardware-profiles/qemu-x86_64.toml")),
-    ("generic-x86_64-uefi", include_str!("../../../../hardware-profiles/generic-x86_64-uefi.toml")),
-    ("qemu-aarch64", include_str!("../../../../hardware-profiles/qemu-aarch64.toml")),
-    ("raspberrypi4", include_str!("../../../../hardware-profiles/raspberrypi4.toml")),
-    ("chromebook", include_str!("../../../../hardware-profiles/chromebook.toml")),
+    ("qemu-x86_64", include_str!("../../profiles/qemu-x86_64.toml")),
+    ("generic-x86_64-uefi", include_str!("../../profiles/generic-x86_64-uefi.toml")),
+    ("qemu-aarch64", include_str!("../../profiles/qemu-aarch64.toml")),
+    ("raspberrypi4", include_str!("../../profiles/raspberrypi4.toml")),
+    ("chromebook", include_str!("../../profiles/chromebook.toml")),
 ];
 
 impl Profile {
