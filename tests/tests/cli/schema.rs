@@ -165,7 +165,8 @@ fn every_document_is_as_the_schema_says() {
     // Of each document that the schema describes there was one.
     let schema = schema::read();
     let named = |part: &Value| part["$ref"].as_str().unwrap().trim_start_matches("#/$defs/").to_owned();
-    let described: BTreeSet<String> = schema["$defs"]["document"]["anyOf"].as_array().unwrap().iter().map(named).collect();
+    let described: BTreeSet<String> =
+        schema["$defs"]["document"]["anyOf"].as_array().unwrap().iter().map(named).collect();
     let mut seen: BTreeSet<String> = cases.names().into_iter().map(str::to_owned).collect();
     seen.remove("entry");
     let verbs: BTreeSet<String> = verbs(&[]);
