@@ -8,13 +8,13 @@ use libupdate::SlotId;
 use crate::exit::words;
 use crate::export::Export;
 
-mod common;
 #[cfg(feature = "completions")]
 pub mod completions;
 #[cfg(feature = "create")]
 pub mod create;
 #[cfg(feature = "demo")]
 pub mod demo;
+mod every_verb;
 pub mod examples;
 #[cfg_attr(not(feature = "http"), path = "cli/no_fetch.rs")]
 mod fetch;
@@ -30,7 +30,7 @@ pub mod provision;
 #[cfg(feature = "reset")]
 pub mod reset;
 
-pub use common::{BootedOption, Common, ProgressOption};
+pub use every_verb::{BootedOption, Common, ProgressOption};
 pub use fetch::Fetch;
 
 /// A/B image updates that never brick.
