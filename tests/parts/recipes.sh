@@ -6,7 +6,6 @@ packages=(apt binutils build-essential busybox-static cargo-web cpio debhelper d
 part() {
   # What docs has built stays built.
   export PROGRAM_TARGET=$TARGET/tmp/readme/target
-  check "packages" updater-cli/package/build-deb amd64
-  check "docs/START.md, a Debian 12 by its kernel; and busybox" tests/shell/beside.sh "tests/shell/document.sh docs/START.md" hardware-profiles/recipes/busybox/run
-  check "Debian 12 by UEFI" hardware-profiles/recipes/debian-uefi/run bookworm
+  check "docs/START.md: packages, and a Debian 12 by its kernel" tests/shell/document.sh docs/START.md
+  check "Debian 12 by UEFI, and busybox" tests/shell/beside.sh "hardware-profiles/recipes/debian-uefi/run bookworm" hardware-profiles/recipes/busybox/run
 }
