@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::Duration;
 
+use libupdate::Digest;
 use libupdate::boot::{Reason, Setback};
 use libupdate::device::{self, BootRules, Booted, Boots, Start};
 use libupdate::gpt::Guid;
@@ -47,14 +48,14 @@ pub fn run(called: &Called) -> ExitCode {
     let line = CommandLine::new(file::read(Path::new(command_line::PATH), SYSTEM_BYTES).unwrap_or_default());
     modules::load(&line);
     phases.end("modules");
-    let config = match file::read(Path::new(hook_config::PATH), HOOK_CONFIG_BYTES) {
+    let bytes = match file::read(Path::new(hook_config::PATH), HOOK_CONFIG_BYTES) {
         Ok(bytes) => bytes,
         Err(error) => {
             say!("{}: {error}", hook_config::PATH);
             return give_up(called, PANIC);
         }
     };
-    let config = match HookConfig::decode(&config) {
+    let config = match HookConfig::decode(&bytes) {
         Ok(config) => config,
         Err(why) => {
             say!("{}: {why}", hook_config::PATH);
@@ -68,6 +69,7 @@ pub fn run(called: &Called) -> ExitCode {
         root: called.root(),
         next: next(&config, &line, named),
         named,
+        hook_config: Digest::of(&[&bytes]),
         watchdog: Watchdog::arm(config.boot.watchdog.as_ref()),
         phases,
         line,
@@ -117,6 +119,7 @@ struct Course<'c> {
     called: &'c Called,
     line: CommandLine,
     named: Named,
+    hook_config: Digest,
     root: PathBuf,
     next: Next,
     watchdog: Watchdog,
@@ -172,6 +175,7 @@ impl Course<'_> {
     fn starter<'s>(&'s mut self, machine: &Machine<'s>) -> SlotStarter<'s> {
         SlotStarter {
             config: machine.config,
+            hook_config: self.hook_config,
             node: machine.node.clone(),
             disk_name: machine.disk_name().display().to_string(),
             disk_guid: Guid::ZERO,

@@ -106,7 +106,7 @@ fn empty_initramfs() {
 }
 
 /// Removes what is on one file system. What cannot be removed only takes memory.
-pub fn remove_below(folder: &Path, device: u64) {
+fn remove_below(folder: &Path, device: u64) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         let Ok(facts) = fs::symlink_metadata(&path) else { continue };

@@ -6,7 +6,7 @@
 //!   └ course            the boot from its first mount to its hand-over or its reboot
 //!      ├ told, command_line, report                               pure: what is asked, in which words
 //!      ├ machine, boot_disk, starter, nodes, filesystem, slot_kernel    the disk, and how a slot starts
-//!      ├ writable, var, copy, recovery                       what is mounted beside or instead of a slot
+//!      ├ writable, var, trash, copy, recovery                what is mounted beside or instead of a slot
 //!      ├ early, modules, watchdog, hand_over                 what a first process does for its machine
 //!      ├ say                                                 what is said, and never waited for
 //!      └ kernel                                              the calls without a safe form: all `unsafe` of this crate
@@ -34,6 +34,7 @@ mod say;
 mod slot_kernel;
 mod starter;
 mod told;
+mod trash;
 mod var;
 mod watchdog;
 mod writable;

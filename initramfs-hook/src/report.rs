@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use libupdate::SlotId;
 use libupdate::boot::Setback;
+use libupdate::{Digest, SlotId};
 use libupdate_linux::file;
 
 /// Where it is read.
 pub const PATH: &str = "/run/updater/boot.json";
+/// The hook's.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What is known of a boot that is handed over.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub struct Report {
     pub disk_guid: String,
     /// The profile's compatible.
     pub compatible: String,
+    /// SHA-256 of the hook's configuration, as it was read.
+    pub hook_config: Digest,
     /// How it came to boot.
     pub kind: &'static str,
     /// Its version.
@@ -54,7 +58,7 @@ pub enum Trial {
 impl Report {
     /// The file's text.
     pub fn json(&self) -> String {
-        let Self { slot, disk, disk_guid, compatible, kind, version, root_hash, .. } = self;
+        let Self { slot, disk, disk_guid, compatible, hook_config, kind, version, root_hash, .. } = self;
         let Self { tries_left, trial, devices, passed_over, confirm_seconds, earlier, .. } = self;
         let trial = *trial == Trial::Yes;
         let devices: Vec<String> =
@@ -66,8 +70,10 @@ impl Report {
         let head = format!(
             r#""schema":1,"slot":"{slot}","kind":"{kind}","version":{version},"root_hash":"{root_hash}",{whose}"#
         );
-        let tail =
-            format!(r#""tries_left":{tries_left},"trial":{trial},"devices":{{{devices}}},"passed_over":[{passed}]"#);
+        let hook = format!(r#""hook_config":"{hook_config}","hook_version":"{VERSION}""#);
+        let tail = format!(
+            r#"{hook},"tries_left":{tries_left},"trial":{trial},"devices":{{{devices}}},"passed_over":[{passed}]"#
+        );
         let confirm = confirm_seconds.map(|seconds| format!(r#","confirm_seconds":{seconds}"#)).unwrap_or_default();
         let earlier = earlier.as_ref().map(|one| format!(r#","earlier":{{{}}}"#, reason(one))).unwrap_or_default();
         format!("{{{head},{tail}{confirm}{earlier}}}\n")
@@ -116,6 +122,7 @@ mod tests {
             disk: "/dev/vda".into(),
             disk_guid: "fe3a2a5d-4f32-41a7-b725-accc3285a309".into(),
             compatible: "test-box".into(),
+            hook_config: Digest::of(&[b"hello"]),
             kind: "counted",
             version: "1.4".into(),
             root_hash: "ab".repeat(32),
@@ -147,6 +154,8 @@ mod tests {
         assert_eq!(json["compatible"], "test-box");
         assert_eq!((&json["version"], &json["tries_left"], &json["trial"]), (&"1.4".into(), &2.into(), &false.into()));
         assert_eq!((&json["disk"], &json["devices"]["root"]), (&"/dev/vda".into(), &"/dev/dm-0".into()));
+        let digest = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+        assert_eq!((&json["hook_config"], &json["hook_version"]), (&digest.into(), &VERSION.into()));
         assert_eq!(json["passed_over"][0]["reason"], "mount");
         assert_eq!(json["passed_over"][0]["detail"], "a \"quote\" and a \\");
         assert_eq!((&json["confirm_seconds"], &json["earlier"]["reason"]), (&600.into(), &"health-check".into()));

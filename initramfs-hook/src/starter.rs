@@ -13,7 +13,7 @@ use libupdate::device::{Listener, News, Sound, Start, Starter};
 use libupdate::gpt::{Guid, Table};
 use libupdate::install::progress::{Flow, Observer, Progress};
 use libupdate::slot::{Slot, SlotTable};
-use libupdate::{SlotId, UnixSeconds};
+use libupdate::{Digest, SlotId, UnixSeconds};
 use libupdate_linux::device_mapper::Mapping;
 use libupdate_linux::hook_config::HookConfig;
 use libupdate_linux::node::Node;
@@ -33,6 +33,8 @@ use crate::watchdog::Watchdog;
 pub struct SlotStarter<'s> {
     /// The board.
     pub config: &'s HookConfig<'s>,
+    /// SHA-256 of its configuration.
+    pub hook_config: Digest,
     /// The kernel's view of the disk.
     pub node: Node,
     /// The kernel's own name of it.
@@ -180,6 +182,7 @@ impl SlotStarter<'_> {
             disk: self.disk_name.clone(),
             disk_guid: self.disk_guid.to_string(),
             compatible: self.config.compatible.to_owned(),
+            hook_config: self.hook_config,
             kind: sound.step.word(),
             version: manifest.version().to_string(),
             root_hash: root_hash.unwrap_or_default(),

@@ -9,22 +9,24 @@
 //! 1. Each arrow flushes. A cut leaves the mark, or the folder: what is there is then ours alone, and is made anew.
 //! 2. Only a blank partition is written to: its first and last MiB, where every file system, volume manager and cipher has its
 //!    signature, are zeros, and so is all that is read between. Whatever else is there is left alone.
-//! 3. An empty file system is filled, whoever made it. One that holds anything is the system's.
+//! 3. An empty file system is filled, whoever made it. One that holds anything is the system's, unless it has the folder: then it was half
+//!    filled, or the system asks for a reset (`libupdate_linux::var`), and is emptied.
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use libupdate_linux::var::{self, REQUEST};
 use rustix::fs::OFlags;
 use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
 
 use crate::copy;
 use crate::filesystem;
-use crate::hand_over;
 use crate::kernel;
+use crate::trash;
 use crate::watchdog::Watchdog;
 
 /// The file system that is made.
@@ -34,16 +36,17 @@ const MAKERS: [&str; 4] = ["/sbin/mkfs.ext4", "/usr/sbin/mkfs.ext4", "/sbin/mke2
 /// It takes a second, and the disk may be slow.
 const MAKING: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(50);
-/// Is there while the file system is filled.
-const FILLS: &str = ".updater-fills";
-/// What a new file system holds of its own.
-const OF_ITS_OWN: &str = "lost+found";
-
 const MARK: &[u8; 32] = b"updater: a file system is made.\n";
 /// Bytes of a block, on the partition and in memory.
 const BLOCK: u64 = 4096;
 const PIECE: usize = 4096;
 const RESERVED: u64 = 64 << 10;
+/// The superblock of ext4, and its magic.
+const SUPERBLOCK: usize = 1024;
+const EXT4: [u8; 2] = 0xef53_u16.to_le_bytes();
+/// The one file system whose first 64 KiB are not used, and its magic.
+const BTRFS: &[u8; 8] = b"_BHRfS_M";
+const BTRFS_AT: u64 = 65_600;
 /// Read at both ends, in full.
 const EDGE: u64 = 1 << 20;
 /// Blocks read between them, in even steps.
@@ -69,7 +72,7 @@ pub fn state(file: &File, size: u64) -> io::Result<State> {
     let mut block = [0; PIECE];
     file.read_exact_at(&mut block, mark)?;
     if block.starts_with(MARK) {
-        return Ok(State::HalfMade);
+        return Ok(if is_covered(file, mark)? { State::Used } else { State::HalfMade });
     }
     let last = size.saturating_sub(EDGE);
     let edges = [0, last].into_iter().flat_map(|from| (from..from + EDGE).step_by(PIECE));
@@ -83,6 +86,25 @@ pub fn state(file: &File, size: u64) -> io::Result<State> {
         }
     }
     Ok(State::Blank)
+}
+
+/// Whether a file system of another maker reaches over the mark, which is a piece of somebody's file then. What `mkfs.ext4` leaves of its
+/// first KiB and a half at any moment is zeros, or a superblock that ends before the mark: one sector, so never a part of one.
+fn is_covered(file: &File, mark: u64) -> io::Result<bool> {
+    let (mut head, mut btrfs) = ([0; 1536], [0; BTRFS.len()]);
+    file.read_exact_at(&mut head, 0)?;
+    file.read_exact_at(&mut btrfs, BTRFS_AT)?;
+    let (boot, superblock) = head.split_at(SUPERBLOCK);
+    let number = |at: usize| superblock[at..].first_chunk().map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
+    if boot.iter().chain(superblock).all(|byte| *byte == 0) {
+        return Ok(btrfs == *BTRFS);
+    }
+    // Bytes of its blocks: `s_blocks_count_lo`, `s_log_block_size`, `s_blocks_count_hi` of the kernel's ext4 documentation.
+    let blocks = (number(0x150) << 32) | number(4);
+    let bytes =
+        1024_u64.checked_shl(u32::try_from(number(0x18)).unwrap_or(u32::MAX)).and_then(|size| size.checked_mul(blocks));
+    let is_ours = boot.iter().all(|byte| *byte == 0) && superblock[0x38..].starts_with(&EXT4);
+    Ok(!is_ours || bytes.is_none_or(|bytes| bytes > mark))
 }
 
 /// Makes the file system on a partition that is blank or half made.
@@ -151,44 +173,35 @@ pub enum Filled {
     Earlier,
 }
 
-/// Fills an empty file system from the image's own `/var`.
+/// Fills an empty file system from the image's own `/var`; one that is to be emptied, or half filled, is emptied first.
 ///
 /// # Errors
 /// What the system says. The next boot begins anew.
 pub fn fill(from: &Path, at: &Path, watchdog: &mut Watchdog) -> io::Result<Filled> {
-    let fills = at.join(FILLS);
-    let half = fills.is_dir();
-    for path in content_of(at)? {
-        if !half {
-            return Ok(Filled::Earlier);
-        }
-        let facts = fs::symlink_metadata(&path)?;
-        if facts.is_dir() {
-            hand_over::remove_below(&path, facts.dev());
-            fs::remove_dir(&path)
-        } else {
-            fs::remove_file(&path)
-        }?;
-    }
-    if !half {
+    let fills = at.join(REQUEST);
+    if var::is_asked(at) {
+        trash::empty(at, &fills, watchdog)?;
+    } else if holds_anything(at)? {
+        return Ok(Filled::Earlier);
+    } else {
         fs::create_dir(&fills)?;
     }
-    flush(at)?;
+    var::flush(at)?;
     copy::content(from, at, watchdog)?;
-    flush(at)?;
+    var::flush(at)?;
     fs::remove_dir(&fills)?;
-    flush(at)?;
+    var::flush(at)?;
     Ok(Filled::Now)
 }
 
-/// What somebody has put there.
-fn content_of(at: &Path) -> io::Result<Vec<PathBuf>> {
-    let paths = fs::read_dir(at)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?;
-    Ok(paths.into_iter().filter(|path| !path.ends_with(FILLS) && !path.ends_with(OF_ITS_OWN)).collect())
-}
-
-fn flush(at: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(File::open(at)?)?)
+/// Whether somebody has put something there.
+fn holds_anything(at: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(at)? {
+        if entry?.file_name() != trash::OF_ITS_OWN {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// First byte of the mark, which is the file system's end; `None` where there is no room for both.
@@ -200,6 +213,7 @@ fn mark_at(size: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trash::OF_ITS_OWN;
 
     const SIZE: u64 = (8 << 20) + 512;
 
@@ -227,7 +241,7 @@ mod tests {
         assert_eq!(mark, (8 << 20) - (64 << 10));
         let file = partition();
         file.write_all_at(MARK, mark).unwrap();
-        file.write_all_at(b"half an ext4", 1080).unwrap();
+        file.write_all_at(b"half an ext4", 1536).unwrap();
         assert_eq!(state(&file, SIZE).unwrap(), State::HalfMade);
         let file = partition();
         file.write_all_at(&MARK[..7], mark).unwrap();
@@ -235,6 +249,28 @@ mod tests {
         // With it torn and something else there, it is somebody's.
         file.write_all_at(b"x", 0).unwrap();
         assert_eq!(state(&file, SIZE).unwrap(), State::Used);
+    }
+
+    /// Who may write files could else have the partition made anew: a file system that was not made here has file content there.
+    #[test]
+    fn a_mark_inside_somebodys_file_system_is_a_piece_of_a_file() {
+        let mark = mark_at(SIZE).unwrap();
+        let with = |pieces: &[(u64, &[u8])]| {
+            let file = partition();
+            file.write_all_at(MARK, mark).unwrap();
+            pieces.iter().for_each(|(at, bytes)| file.write_all_at(bytes, *at).unwrap());
+            state(&file, SIZE).unwrap()
+        };
+        let ext4 = |blocks: u64| {
+            let blocks = u32::try_from(blocks).unwrap().to_le_bytes();
+            with(&[(1028, &blocks), (1048, &[2]), (1080, &EXT4)])
+        };
+        assert_eq!(ext4(mark / 4096), State::HalfMade);
+        assert_eq!(ext4(mark / 4096 + 1), State::Used);
+        assert_eq!(with(&[(1048, &[200]), (1080, &EXT4)]), State::Used);
+        assert_eq!(with(&[(0, b"XFSB")]), State::Used);
+        assert_eq!(with(&[(1024, &[0x10, 0x20, 0xf5, 0xf2])]), State::Used, "f2fs");
+        assert_eq!(with(&[(65_600, BTRFS)]), State::Used);
     }
 
     #[test]
@@ -255,12 +291,12 @@ mod tests {
         assert_eq!(fill(), Filled::Now);
         fs::write(at.join("lib/state"), "the system's").unwrap();
         assert_eq!(fill(), Filled::Earlier);
-        assert!(at.join("lib/state").exists() && !at.join(FILLS).exists());
+        assert!(at.join("lib/state").exists() && !at.join(REQUEST).exists());
         // As a cut leaves it: the folder, and a part.
-        fs::create_dir(at.join(FILLS)).unwrap();
+        fs::create_dir(at.join(REQUEST)).unwrap();
         fs::write(at.join("torn"), "").unwrap();
         assert_eq!(fill(), Filled::Now);
         assert!(at.join("lib").is_dir() && !at.join("lib/state").exists() && !at.join("torn").exists());
-        assert!(at.join(OF_ITS_OWN).exists() && !at.join(FILLS).exists());
+        assert!(at.join(OF_ITS_OWN).exists() && !at.join(REQUEST).exists());
     }
 }

@@ -110,6 +110,11 @@ fn partition(node: &Node, root: &Path, at: &Path, from: &Path, watchdog: &mut Wa
         say!("/var: {} has a new file system", node.path().display());
     }
     mount_any(node.path(), at, &kinds)?;
+    if libupdate_linux::var::is_asked(at) {
+        say!(
+            "/var: everything in it is removed: a reset was asked for, or an earlier boot was cut short as it filled it"
+        );
+    }
     var::fill(from, at, watchdog).map_err(|error| {
         filesystem::unmount(at);
         format!("it cannot be filled from the image's /var: {error}")

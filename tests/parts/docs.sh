@@ -4,7 +4,8 @@ packages=(cgpt cryptsetup-bin erofs-utils gdisk git openssl python3 squashfs-too
 
 part() {
   check "rustdoc" env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps --all-features
-  check "what crates.io gets: each crate builds from its own package" cargo publish --locked --allow-dirty --workspace --dry-run --quiet
+  check "each crate as crates.io would get it" cargo publish --locked --allow-dirty --workspace --dry-run --no-verify --quiet
+  check "libupdate builds from its package" cargo package --locked --allow-dirty --offline --quiet -p libupdate -p libupdate-host-crypto
   cargo_tests "README and links" "${WHOLE[@]}" --test docs
   # Built by the README's first command, and beside it, where most of what it stands on is compiled.
   check "updater-cli fits, stripped, with TLS and zstd" tests/shell/fits.sh "$TARGET/tmp/readme/target/release/updater-cli" $((6 << 20))

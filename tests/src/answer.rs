@@ -31,6 +31,8 @@ pub enum Exit {
     Network,
     /// Disk or table not usable.
     Disk,
+    /// `doctor` found an error.
+    Unfit,
 }
 
 impl Exit {
@@ -49,6 +51,7 @@ impl Exit {
             Self::Interrupted => 9,
             Self::Network => 10,
             Self::Disk => 11,
+            Self::Unfit => 12,
         }
     }
 
@@ -65,6 +68,7 @@ impl Exit {
             Self::Interrupted => "interrupted",
             Self::Network => "network",
             Self::Disk => "disk",
+            Self::Unfit => "unfit",
         }
     }
 }

@@ -26,9 +26,21 @@ impl LoopDevice {
     /// As [`LoopDevice::over`].
     #[must_use]
     pub fn with_sector_bytes(file: &Path, bytes: usize) -> Self {
-        let size = bytes.to_string();
+        Self::with(&["--sector-size", &bytes.to_string()], file)
+    }
+
+    /// The file as a disk of 512-byte sectors that nobody can write to, as if its switch were on.
+    ///
+    /// # Panics
+    /// As [`LoopDevice::over`].
+    #[must_use]
+    pub fn read_only(file: &Path) -> Self {
+        Self::with(&["--read-only"], file)
+    }
+
+    fn with(options: &[&str], file: &Path) -> Self {
         let file = file.to_str().expect("paths of tests are UTF-8");
-        let node = superuser::run("losetup", &["--sector-size", &size, "--find", "--show", file]);
+        let node = superuser::run("losetup", &[options, &["--find", "--show", file]].concat());
         if !superuser::is_root() {
             superuser::run("chmod", &["666", &node]);
         }

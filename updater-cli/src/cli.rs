@@ -8,13 +8,13 @@ use libupdate::SlotId;
 use crate::exit::words;
 use crate::export::Export;
 
-mod common;
 #[cfg(feature = "completions")]
 pub mod completions;
 #[cfg(feature = "create")]
 pub mod create;
 #[cfg(feature = "demo")]
 pub mod demo;
+mod every_verb;
 pub mod examples;
 #[cfg_attr(not(feature = "http"), path = "cli/no_fetch.rs")]
 mod fetch;
@@ -23,10 +23,14 @@ pub mod log;
 #[cfg(feature = "man")]
 pub mod man;
 pub mod other_tools;
+#[cfg(feature = "import")]
+pub mod profile;
 #[cfg(feature = "provision")]
 pub mod provision;
+#[cfg(feature = "reset")]
+pub mod reset;
 
-pub use common::{BootedOption, Common, ProgressOption};
+pub use every_verb::{BootedOption, Common, ProgressOption};
 pub use fetch::Fetch;
 
 /// A/B image updates that never brick.
@@ -97,12 +101,18 @@ pub enum Verb {
     Note(Note),
     /// Make both copies of the partition table valid and equal, the backup at the disk's end
     Repair,
+    /// Have the next boot remove everything in /var, and put the image's own files there
+    #[cfg(feature = "reset")]
+    Reset(reset::Reset),
     /// Show the slot that boots next and its partitions, as a boot script needs them
     Choose(Choose),
     /// Show slots, their state and versions, what boots next, and whether somebody feeds the watchdog; bring the store of a boot loader
     /// that chooses by itself up to date
     #[command(visible_alias = "list")]
     Status,
+    /// Check what this device needs to update and to fall back, row by row; reads only
+    #[cfg(feature = "doctor")]
+    Doctor,
     /// Show the acts on the disk that are recorded on this machine, the newest last
     ///
     /// They are in /var/lib/updater/history.jsonl, at most 64 KiB: the oldest go first. It is a cache: what it lacks was perhaps done all
@@ -111,6 +121,10 @@ pub enum Verb {
     Log(log::Log),
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts
     HookConfig(HookConfig),
+    /// Make profiles
+    #[cfg(feature = "import")]
+    #[command(subcommand)]
+    Profile(profile::Profile),
     /// Play the whole life of a device on a disk file, without root
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
@@ -133,6 +147,8 @@ impl Verb {
             Self::MarkGood(args) => !args.unattended,
             Self::Install(_) | Self::Activate(_) | Self::Rollback(_) | Self::Cancel(_) | Self::MarkBad(_) => true,
             Self::Note(_) | Self::Repair | Self::Choose(_) | Self::Status => true,
+            #[cfg(feature = "reset")]
+            Self::Reset(_) => true,
             _ => false,
         }
     }
@@ -147,6 +163,8 @@ impl Verb {
             Self::MarkGood(_) => Some("mark-good"),
             Self::MarkBad(_) => Some("mark-bad"),
             Self::Repair => Some("repair"),
+            #[cfg(feature = "reset")]
+            Self::Reset(_) => Some("reset"),
             #[cfg(feature = "provision")]
             Self::Provision(_) => Some("provision"),
             _ => None,

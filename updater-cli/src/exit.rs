@@ -38,11 +38,13 @@ pub enum Exit {
     Network,
     /// The disk, or its partition table, cannot be used.
     Disk,
+    /// A check of `doctor` is an error: the device may not update, or not fall back.
+    Unfit,
 }
 
 impl Exit {
     /// Every code.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Done,
         Self::Usage,
         Self::Refused,
@@ -54,6 +56,7 @@ impl Exit {
         Self::Interrupted,
         Self::Network,
         Self::Disk,
+        Self::Unfit,
     ];
 
     /// The number for the shell. 1 is nobody's: it is what a crash of something else looks like.
@@ -70,6 +73,7 @@ impl Exit {
             Self::Interrupted => 9,
             Self::Network => 10,
             Self::Disk => 11,
+            Self::Unfit => 12,
         }
     }
 
@@ -87,6 +91,7 @@ impl Exit {
             Self::Interrupted => "interrupted",
             Self::Network => "network",
             Self::Disk => "disk",
+            Self::Unfit => "unfit",
         }
     }
 }
@@ -303,7 +308,7 @@ mod tests {
 
     #[test]
     fn every_code_is_the_contracts() {
-        assert_eq!(Exit::ALL.map(Exit::code), [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        assert_eq!(Exit::ALL.map(Exit::code), [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     }
 
     #[test]

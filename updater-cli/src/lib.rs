@@ -24,5 +24,7 @@ mod source;
 mod states;
 mod time;
 mod unusable;
+#[cfg(any(feature = "doctor", feature = "reset"))]
+mod var;
 mod verb;
 mod zstd;

@@ -23,7 +23,7 @@ impl Entry {
 
 /// What is known of the act of this run: nothing is asked of it.
 #[derive(Default)]
-pub struct Record;
+pub struct Record(());
 
 impl Record {
     /// The disk that it works on.

@@ -26,7 +26,7 @@ pub fn run() -> ExitCode {
         Err(failure) => return early(&failure),
     };
     match verb::run(&session, verb) {
-        Ok(()) => Exit::Done.into(),
+        Ok(exit) => exit.into(),
         Err(failure) => {
             session.output.failure(&failure);
             failure.code.into()

@@ -138,6 +138,13 @@ impl Session {
         }
     }
 
+    /// The same keys, and what lies beside them and is none.
+    #[cfg(feature = "doctor")]
+    pub fn trust(&self, profile: &Profile) -> Result<(Anchors, Vec<keys::Skipped>), Failure> {
+        let files = if self.common.trust.is_empty() { profile.trust.files()? } else { self.trusted_by_name() };
+        Ok(keys::anchors(&files, profile.trust.threshold)?)
+    }
+
     fn trusted_by_name(&self) -> TrustFiles {
         TrustFiles { named: self.common.trust.clone(), gathered: Vec::new() }
     }

@@ -1,7 +1,7 @@
 //! The verbs, one file each.
 
 use crate::cli::Verb;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::history;
 use crate::session::Session;
 
@@ -14,6 +14,8 @@ mod completions;
 mod create;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "doctor")]
+mod doctor;
 mod hook_config;
 mod info;
 mod install;
@@ -23,22 +25,30 @@ mod log;
 mod man;
 mod mark;
 mod note;
+#[cfg(feature = "import")]
+mod profile;
 #[cfg(feature = "provision")]
 mod provision;
 mod repair;
+#[cfg(feature = "reset")]
+mod reset;
 mod rollback;
 mod status;
 mod verify;
 mod version;
 
-/// Runs one verb.
-pub fn run(session: &Session, verb: Verb) -> Result<(), Failure> {
+/// Runs one verb, and says how the program ends.
+pub fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
+    #[cfg(feature = "doctor")]
+    if let Verb::Doctor = verb {
+        return doctor::run(session);
+    }
     let (on_slots, recorded) = (verb.works_on_slots(), verb.recorded());
     let answer = act(session, verb).map_err(|failure| if on_slots { failure.on_slots() } else { failure });
     if let Some(word) = recorded {
         history::keep(session, word, &answer);
     }
-    answer
+    answer.map(|()| Exit::Done)
 }
 
 fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
@@ -57,11 +67,18 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::MarkBad(args) => mark::bad(session, &args),
         Verb::Note(args) => note::run(session, &args),
         Verb::Repair => repair::run(session),
+        #[cfg(feature = "reset")]
+        Verb::Reset(args) => reset::run(session, &args),
         Verb::Choose(args) => choose::run(session, &args),
         Verb::Status => status::run(session),
         #[cfg(feature = "history")]
         Verb::Log(args) => log::run(session, &args),
         Verb::HookConfig(args) => hook_config::run(session, &args),
+        // `run` has seen to it.
+        #[cfg(feature = "doctor")]
+        Verb::Doctor => Ok(()),
+        #[cfg(feature = "import")]
+        Verb::Profile(verb) => profile::run(session, &verb),
         #[cfg(feature = "demo")]
         Verb::Demo(args) => demo::run(session, &args),
         #[cfg(feature = "man")]

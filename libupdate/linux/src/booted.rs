@@ -67,6 +67,12 @@ pub struct BootReport {
     /// Whether the slot is on trial.
     #[serde(default)]
     pub trial: bool,
+    /// SHA-256 of the `hook.config` that the hook had, lower-case hex.
+    #[serde(default)]
+    pub hook_config: Option<String>,
+    /// Version of the hook.
+    #[serde(default)]
+    pub hook_version: Option<String>,
     /// Slots that the hook would have booted before this one, and why it did not.
     #[serde(default)]
     pub passed_over: Vec<PassedOver>,

@@ -7,7 +7,7 @@
 //! ```text
 //!  for one board   profile  keys  hook_config  new_table             data of a device, read and judged
 //!  boot loaders    boot_loader  emmc                                 the stores of those that choose by themselves; where one is
-//!  this boot       booted  running  watchdog                         which slot runs, by whose word; who feeds the watchdog
+//!  this boot       booted  running  watchdog  var                    which slot runs, by whose word; who feeds the watchdog; a reset
 //!  a whole disk    find  drive  used_disk  lock  program             which one it is, whose it is, who may change it
 //!  its blocks      disk                                              a `BlockIo` around the page cache, with accesses in flight
 //!  devices         device_mapper  partitions                         what the kernel makes of a disk's blocks
@@ -57,6 +57,7 @@ pub mod running;
 mod signal;
 pub mod time;
 pub mod used_disk;
+pub mod var;
 pub mod watchdog;
 
 pub use aligned::AlignedBuf;

@@ -48,6 +48,13 @@ impl Lock {
         }
     }
 
+    /// Who works on this device, in words; `None` if nobody is known to. Nothing is locked.
+    #[must_use]
+    pub fn holder_on_device() -> Option<String> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW;
+        holder(&medium::open(Path::new(DEVICE_LOCK), flags).ok()?)
+    }
+
     /// Keeps udev from reading the table while it is written. To be dropped right after the commit.
     ///
     /// # Errors

@@ -9,8 +9,13 @@ const FIRST: u64 = 1_767_225_600;
 
 /// Now; unknown where the clock was never set.
 pub fn now() -> UnixSeconds {
+    believed(clock())
+}
+
+/// What the clock says, believed or not.
+pub fn clock() -> UnixSeconds {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    believed(since.map_or(UnixSeconds::UNKNOWN, |since| UnixSeconds::new(since.as_secs())))
+    since.map_or(UnixSeconds::UNKNOWN, |since| UnixSeconds::new(since.as_secs()))
 }
 
 /// A moment that such a clock told; unknown where it was never set.

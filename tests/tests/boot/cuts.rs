@@ -32,7 +32,7 @@ const LIFE: [(&str, [Step; 4]); 3] = [
 ];
 
 /// Kills of each of two guests.
-const KILLS: usize = 15;
+const KILLS: usize = 10;
 /// They fall at most so many milliseconds after the console has said something so many times.
 const MOMENTS: [(&str, usize, usize); 4] = [
     (" boots: version ", 1, 800),

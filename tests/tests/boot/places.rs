@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-use tests::guest::Machine;
+use tests::guest::{Machine, in_order};
 use tests::guest_disk::GuestDisk;
 use tests::guest_kit::{Board, Cargo, Release};
 use tests::tool;
@@ -80,6 +80,7 @@ fn cut_as_it_is_filled(disk: &GuestDisk) {
 }
 
 const NEW: &str = "has a new file system";
+const EMPTIED: &str = "updater: /var: everything in it is removed";
 const FILLED: &str = "updater: /var: data was empty and holds the image's /var now";
 
 #[test]
@@ -115,6 +116,48 @@ fn a_blank_var_gets_a_file_system_with_the_images_files_whatever_cuts_it_short()
         drop(guest.cut());
         let said = run("var,off");
         assert!(!said.contains("in memory") && said.contains("the image's: of the image"), "{said}");
+    }
+}
+
+#[test]
+fn a_reset_empties_var_once_whatever_cuts_it_short() {
+    let disk = GuestDisk::provisioned(PLACES, &Release::of("1.0").with_cargo(Cargo::Maker));
+    let run = |acts| {
+        disk.set_bits('a', [1, 3, 1]);
+        Machine::does(acts).run(&disk)
+    };
+    // Taken back, nothing happens; and one that waits is told.
+    let said = run("clutter,write,mark-good,reset,reset,json,doctor,reset-cancel,reset-cancel,json,off");
+    in_order(
+        &said,
+        &[
+            r#"guest: reset ended with 0 and said {"schema":1,"waits":true,"partition":"data""#,
+            "guest: reset ended with 7",
+            r#""reset_waits":true"#,
+            r#"{"name":"var","state":"warning","detail":"a reset waits"#,
+            r#"guest: reset-cancel ended with 0 and said {"schema":1,"waits":false"#,
+            "guest: reset-cancel ended with 7",
+            r#""reset_waits":false"#,
+        ],
+    );
+    let said = run("var,written,reset,off");
+    assert!(!said.contains(EMPTIED) && said.contains("guest: /var: kept"), "{said}");
+    // qemu is killed as it is emptied, or right behind it.
+    for pause in [0, 30, 200] {
+        let before = disk.copy();
+        disk.set_bits('a', [1, 3, 1]);
+        let guest = Machine::does("off").start(&disk);
+        guest.says(EMPTIED, 1);
+        std::thread::sleep(Duration::from_millis(pause));
+        drop(guest.cut());
+        let said = run("var,off");
+        assert!(!said.contains("in memory") && said.contains("the image's: of the image"), "{said}");
+        let there = said.lines().find(|line| line.starts_with("guest: /var: ")).expect("it lists them");
+        assert!(["kept", "app", "tmp", ".updater"].iter().all(|gone| !there.contains(gone)), "{said}");
+        // It happens once.
+        let said = run("write,var,off");
+        assert!(!said.contains(EMPTIED) && !said.contains(FILLED) && said.contains("kept"), "{said}");
+        std::fs::copy(before.path(), disk.path()).expect("the folder can be written");
     }
 }
 

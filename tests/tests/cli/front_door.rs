@@ -193,3 +193,35 @@ fn status_explains_a_state_in_a_sentence() {
     device.does(&["mark-bad", "--slot", "b"]);
     assert!(told(&device).contains("slot b is failed: a check or `mark-bad` found it bad"));
 }
+
+/// The configuration in docs/MIGRATING.md becomes what stands below it there, and a hook's configuration after that.
+#[test]
+fn the_configuration_of_rauc_in_the_documents_becomes_a_profile() {
+    let document = fs::read_to_string(tests::tree::root().join("docs/MIGRATING.md")).unwrap();
+    let block = document.split("```ini\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (rauc, profile, config) = (place("system.conf"), place("profile.toml"), place("hook.config"));
+    fs::write(&rauc, block).unwrap();
+    let import = ["profile", "import", "--rauc", &rauc, "-o", &profile];
+    let told = Cli::new(&import).and(&["--json"]).run().exits(Exit::Done);
+    let remarks = told.json()["remarks"].to_string();
+    assert!(remarks.contains("/dev/mmcblk0p4 appfs-a, /dev/mmcblk0p5 appfs-b"), "{remarks}");
+    let made = fs::read_to_string(&profile).unwrap();
+    let told: Vec<&str> =
+        document.split("```text\n").nth(1).unwrap().split("```").next().unwrap().split("  ").collect();
+    let settings =
+        told.iter().map(|word| word.trim().trim_start_matches("rootfs: ").trim_start_matches("appfs:").trim());
+    let settings: Vec<&str> = settings.filter(|word| word.contains(" = \"") || word.contains(" = 3")).collect();
+    assert_eq!(settings.len(), 6, "{settings:?}");
+    for setting in settings {
+        assert!(made.contains(setting), "{setting}: {made}");
+    }
+    // It is there: it is not replaced. With a key it is whole.
+    Cli::new(&import).run().exits(Exit::Usage).says("it exists");
+    fs::create_dir(folder.path().join("trust")).unwrap();
+    Cli::new(&["keygen", "--out", &place("trust"), "--name", "release"]).run().exits(Exit::Done);
+    Cli::new(&["--profile", &profile, "hook-config", "-o", &config]).run().exits(Exit::Done);
+    fs::write(&rauc, "[system]\ncompatible=x\n").unwrap();
+    Cli::new(&["profile", "import", "--rauc", &rauc]).run().exits(Exit::Usage).says("no slot has a bootname");
+}

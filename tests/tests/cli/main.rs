@@ -16,6 +16,7 @@ mod create_durable;
 mod create_interrupted;
 mod create_memory;
 mod demo;
+mod doctor;
 mod front_door;
 mod health;
 mod history;

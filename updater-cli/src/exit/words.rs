@@ -17,6 +17,7 @@ impl Exit {
             Self::Interrupted => "interrupted: run it again, an installation resumes",
             Self::Network => "network: the server, or the way to it",
             Self::Disk => "disk or partition table not usable",
+            Self::Unfit => "`doctor` found an error",
         }
     }
 }

@@ -1,12 +1,11 @@
 //! `status`: slots with state, version and tries; what is booted, what boots next, and why something fell back.
 
 use std::ops::Range;
+use std::path::Path;
 
-use libupdate::ByteLen;
 use libupdate::boot::Reason;
 use libupdate::device::Next;
-use libupdate::gpt::write;
-use libupdate::gpt::{CopyState, Successful, Table};
+use libupdate::gpt::Successful;
 use libupdate::inspect::Inspection;
 use libupdate::policy::SlotFacts;
 use libupdate::region::{boot_note, confirmation};
@@ -16,6 +15,7 @@ use libupdate_linux::booted::PassedOver;
 use libupdate_linux::profile::Profile;
 use libupdate_linux::profile::boot::Watchdog;
 use libupdate_linux::running::Running;
+use libupdate_linux::var::{self, VAR};
 use libupdate_linux::watchdog::Keeper;
 use serde::Serialize;
 
@@ -27,8 +27,10 @@ use crate::session::Session;
 use crate::states;
 use crate::verb::choose;
 
+mod copies;
 mod store;
 
+use copies::Copies;
 use store::StoreRow;
 
 /// Shows what is on the disk. Reads only, but for the store of a boot loader that fell behind.
@@ -65,6 +67,8 @@ pub struct Status {
     last_fallback: Option<Fallback>,
     /// Of the machine that runs; `None` for another disk, and where the profile has none.
     watchdog: Option<WatchdogRow>,
+    /// Whether the next boot makes `/var` anew; `None` for another disk, and where the profile has none.
+    reset_waits: Option<bool>,
     /// `None` where it does not choose by itself, and where its store is not here.
     boot_loader: Option<StoreRow>,
 }
@@ -74,14 +78,6 @@ struct WatchdogRow {
     device: String,
     state: &'static str,
     timeout_seconds: u64,
-}
-
-#[derive(Serialize)]
-struct Copies {
-    primary: &'static str,
-    backup: &'static str,
-    /// 0 where it stands where it belongs; null where there is no whole one.
-    backup_bytes_before_end: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -143,32 +139,9 @@ impl Status {
                 state: word_for(keeper),
                 timeout_seconds: watchdog.timeout.as_secs(),
             }),
+            reset_waits: (opened.runs_here && profile.boot.var.is_some()).then(|| var::is_asked(Path::new(VAR))),
             boot_loader: None,
         }
-    }
-}
-
-impl Copies {
-    fn of(table: &Table) -> Self {
-        Self {
-            primary: copy(table.primary().state()),
-            backup: copy(table.backup().state()),
-            backup_bytes_before_end: write::bytes_before_end(table).map(ByteLen::get),
-        }
-    }
-
-    /// What the disk's line says of them.
-    fn in_words(&self) -> String {
-        let place = match self.backup_bytes_before_end {
-            None | Some(0) => String::new(),
-            Some(bytes) => {
-                format!(
-                    ", but {} before the disk's end: `repair` moves it there, and so does the next act",
-                    Size(bytes)
-                )
-            }
-        };
-        format!("primary {}, backup {}{place}", self.primary, self.backup)
     }
 }
 
@@ -201,17 +174,6 @@ pub fn warn_of_watchdog(session: &Session, opened: &OpenDevice, profile: &Profil
             "the watchdog {node} of the profile does not run: a system that hangs is not reset. Check its driver, and `device` in [boot.watchdog]"
         )),
         Keeper::Fed | Keeper::Unknown => {}
-    }
-}
-
-/// A copy in the word of the contract.
-const fn copy(state: CopyState) -> &'static str {
-    match state {
-        CopyState::Valid => "valid",
-        CopyState::Faulty(libupdate::error::TableFault::Signature) => "missing",
-        CopyState::Differs => "differs",
-        CopyState::Ignored => "ignored",
-        CopyState::Faulty(_) => "corrupt",
     }
 }
 
@@ -302,6 +264,22 @@ fn version(facts: &SlotFacts) -> Option<String> {
     facts.installed.as_ref().map(|installed| installed.version.to_string())
 }
 
+impl Status {
+    /// Slots that wait for a person.
+    fn waiting(&self) -> String {
+        let mut text = String::new();
+        for row in &self.slots {
+            if let Some(seconds) = row.confirm_seconds {
+                text += &format!(
+                    "\nslot {} waits for a person: `mark-good` from it within {seconds} s, else the old slot boots\n",
+                    row.name
+                );
+            }
+        }
+        text
+    }
+}
+
 impl Report for Status {
     fn human(&self) -> String {
         let mut text = format!("disk    {}   GPT {}\n", Printable(&self.disk), self.gpt.in_words());
@@ -323,14 +301,7 @@ impl Report for Status {
         for line in &self.passed_over {
             text += &format!("\n{line}\n");
         }
-        for row in &self.slots {
-            if let Some(seconds) = row.confirm_seconds {
-                text += &format!(
-                    "\nslot {} waits for a person: `mark-good` from it within {seconds} s, else the old slot boots\n",
-                    row.name
-                );
-            }
-        }
+        text += &self.waiting();
         if let Some(fallback) = &self.last_fallback {
             text += &format!("\nlast fallback  from slot {}", fallback.slot);
             text +=
@@ -342,6 +313,11 @@ impl Report for Status {
         }
         if let Some(WatchdogRow { device, state, .. }) = &self.watchdog {
             text += &format!("\nwatchdog       {} is {state}\n", Printable(device));
+        }
+        if self.reset_waits == Some(true) {
+            text += &format!(
+                "\nreset          everything in {VAR} is removed in the next boot; `reset --cancel` takes it back\n"
+            );
         }
         if let Some(store) = &self.boot_loader {
             text += &format!("\nboot loader    {}\n", store.in_words());

@@ -70,7 +70,9 @@ impl LineLog {
             return at_end(&mut file, len, &line);
         }
         // The lock stays until the new file has the name: who waits for it finds another file there, and begins again.
-        write_state(&self.path, (keep(&last_lines(&file, self.most)?) + &line).as_bytes())
+        let kept = keep(&last_lines(&file, self.most)?);
+        let room = self.most.saturating_sub(added);
+        write_state(&self.path, (fitting(&kept, room).to_owned() + &line).as_bytes())
     }
 
     /// The file that has the name, locked.
@@ -103,6 +105,14 @@ impl LineLog {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The last lines that fit.
+fn fitting(mut lines: &str, room: u64) -> &str {
+    while u64::try_from(lines.len()).is_ok_and(|len| len > room) {
+        lines = lines.split_once('\n').map_or("", |(_, rest)| rest);
+    }
+    lines
 }
 
 /// Writes a line at the end, or leaves the file as long as it was.
@@ -159,7 +169,7 @@ mod tests {
             assert!(fs::metadata(&log.path).unwrap().len() <= 40);
             assert!(log.tail().unwrap().ends_with(&format!("line {number}\n")));
         }
-        assert!(log.tail().unwrap().starts_with("line 7"), "{}", log.tail().unwrap());
+        assert!(log.tail().unwrap().contains("line 97\n"), "{}", log.tail().unwrap());
         assert_eq!(fs::metadata(&log.path).unwrap().permissions().mode() & 0o777, 0o644);
     }
 

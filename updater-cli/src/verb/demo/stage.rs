@@ -134,11 +134,11 @@ impl<'s> Stage<'s> {
         if let Err(failure) = &answer {
             session.output.failure(failure);
         }
-        let code = answer.as_ref().map_or_else(|failure| failure.code, |()| Exit::Done);
+        let code = answer.as_ref().map_or_else(|failure| failure.code, |exit| *exit);
         match answer {
             _ if code == expected => Ok(Ran::of(line, code, [&out.text(), &err.text()], shown)),
             Err(failure) => Err(stopped(line, failure)),
-            Ok(()) => {
+            Ok(_) => {
                 let why = format!("it was done, and should have been refused ({})", expected.class());
                 Err(stopped(line, Failure::new(Exit::Io, "", why, FAULT)))
             }
