@@ -23,30 +23,35 @@ inside() {
     { tail -n 40 "$OUT/device.log" >&2; fail "'$*' failed in the device's root"; }
 }
 
-# device PROFILE FOLDER: DEVICE, the system with the profile, the keys, the folder's files, and the project's packages.
-device() {
-  DEVICE=$OUT/root
-  cp "$1" "$OUT/profile.toml"
-  : >"$OUT/device.log"
-  as_root rm -rf "$DEVICE"
-  as_root cp -a --reflink=auto "$SYSTEM" "$DEVICE"
-  as_root cp -R "$2/." "$DEVICE/"
-  as_root mkdir -p "$DEVICE/etc/updater/trust" "$DEVICE/etc/updater/health.d" "$DEVICE/debs"
-  as_root cp "$1" "$DEVICE/etc/updater/profile.toml"
+# own_files FOLDER: into DEVICE, before the project's packages: the profile, the keys, the folder's files.
+own_files() {
+  as_root cp -R "$1/." "$DEVICE/"
+  as_root mkdir -p "$DEVICE/etc/updater/trust" "$DEVICE/etc/updater/health.d" "$DEVICE/etc/initramfs-tools"
+  as_root cp "$OUT/profile.toml" "$DEVICE/etc/updater/"
   as_root cp "$OUT/release.pub" "$DEVICE/etc/updater/trust/"
+  as_root install -m 600 -D "$OUT/ssh.pub" "$DEVICE/root/.ssh/authorized_keys"
   # A check of each boot: nothing has failed.
   as_root ln -s /usr/share/updater/health.d/10-system "$DEVICE/etc/updater/health.d/"
   # qemu's PC has no watchdog that Debian's cloud kernel knows; a board's driver is listed in the same way.
   echo softdog | as_root tee -a "$DEVICE/etc/initramfs-tools/modules" >>"$OUT/device.log"
-  # The packages make the initramfs anew, and it has the hook, the profile and the keys.
+  # On /var, so that a device is the same in each boot, and its journal one.
+  as_root ln -sf /var/lib/machine-id "$DEVICE/etc/machine-id"
+}
+
+# device PROFILE FOLDER: DEVICE, the system with what is the device's own, and then the project's packages: they make its initramfs anew.
+device() {
+  DEVICE=$OUT/root
+  cp "$1" "$OUT/profile.toml"
+  : >"$OUT/device.log"
+  as_root rm -rf --one-file-system "$DEVICE"
+  as_root cp -a --reflink=auto "$SYSTEM" "$DEVICE"
+  own_files "$2"
+  as_root mkdir "$DEVICE/debs"
   # shellcheck disable=SC2046
   as_root cp $(debs) "$DEVICE/debs/"
   inside sh -c 'exec dpkg --install /debs/*.deb'
   as_root rm -r "$DEVICE/debs"
   inside systemctl enable app.service systemd-networkd.service
-  # On /var, so that a device is the same in each boot, and its journal one.
-  as_root ln -sf /var/lib/machine-id "$DEVICE/etc/machine-id"
-  as_root install -m 600 -D "$OUT/ssh.pub" "$DEVICE/root/.ssh/authorized_keys"
 }
 
 # release VERSION COMMAND: a bundle of the device's root, in which the device's own program runs that command.
@@ -67,13 +72,13 @@ releases() {
 # life: the first boot; an update that is good; one that is not, and what the old one says about it.
 life() {
   console_says 1 "updater: slot a boots: version 1.0"
-  shows '(^|\n)a +good +1\.0' updater-cli status >>"$OUT/life.log"
+  shows 'a +good +1\.0' updater-cli status >>"$OUT/life.log"
   done_with "1.0 is up"
   on_device updater-cli --quiet install "http://10.0.2.2:$HTTP/2.0.bundle" || fail "2.0 is not installed"
   done_with "2.0 is installed"
   on_device reboot || true
   console_says 1 "updater: slot b boots: version 2.0, trial, 1 tries left"
-  shows '(^|\n)b +good +2\.0' updater-cli status >>"$OUT/life.log"
+  shows 'b +good +2\.0' updater-cli status >>"$OUT/life.log"
   done_with "2.0 is up, and marked good"
   shows 'app 1\.0 runs' journalctl --boot -1 --unit app >>"$OUT/life.log"
   shows 'fed' updater-cli --json status >>"$OUT/life.log"
@@ -81,7 +86,7 @@ life() {
   console_says 1 "updater: slot a boots: version 3.0, trial, 1 tries left"
   done_with "3.0 is installed, and restarts"
   console_says 1 "updater: slot b boots: version 2.0, counted"
-  shows '(^|\n)a +exhausted +3\.0' updater-cli status
+  shows 'a +exhausted +3\.0' updater-cli status
   done_with "2.0 is back"
   on_device poweroff || true
   wait "$MACHINE" || fail "the machine did not power off"
