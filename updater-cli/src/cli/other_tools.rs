@@ -41,7 +41,7 @@ const WORDS: [(&str, &str); 41] = [
     ("update", INSTALL),
     ("update-apply", INSTALL),
     ("upgrade", INSTALL),
-    ("vacuum", "nothing is left to remove: an installation takes the slot that does not run"),
+    ("vacuum", "nothing is left to remove: `install` takes the slot that does not run"),
     ("write", INSTALL),
 ];
 

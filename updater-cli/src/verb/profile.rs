@@ -121,7 +121,7 @@ device=/dev/mmcblk0p1
         for line in ["label = \"system-{slot}\"", "label = \"appfs-{slot}\"", "loader = \"u-boot-env\"", "tries = 4"] {
             assert!(text.contains(line), "{line}: {text}");
         }
-        for remark in ["/dev/mmcblk0p4", "rescue.0", "keyring", "Acme Widget 3"] {
+        for remark in ["/dev/mmcblk0p4", "slots of rescue", "keyring", "Acme Widget 3"] {
             assert!(remarks.iter().any(|said| said.contains(remark)), "{remark}: {remarks:?}");
         }
     }
