@@ -83,6 +83,7 @@ pub mod strace;
 pub mod superuser;
 pub mod table_oracle;
 pub mod tally;
+pub mod timeline;
 pub mod tinyproxy;
 pub mod tool;
 pub mod tree;
