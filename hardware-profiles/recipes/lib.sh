@@ -91,7 +91,7 @@ serve() {
 start() {
   SSH=$(free_port)
   : >"$OUT/console"
-  qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 -nodefaults -no-user-config -display none \
+  qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 1 -m 1024 -nodefaults -no-user-config -display none \
     -drive "file=$OUT/disk.img,format=raw,if=none,id=disk" -device virtio-blk-pci,drive=disk,bootindex=1 \
     -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$SSH-:22" \
     -device virtio-net-pci,netdev=net \

@@ -13,5 +13,7 @@ part() {
     initramfs-hook/health/{updater-*,mark-good.sh} initramfs-hook/health/samples/* initramfs-hook/{initramfs-tools,mkinitcpio}/*/updater initramfs-hook/dracut/*.sh initramfs-hook/busybox/init initramfs-hook/updater-hook-config updater-cli/package/debian/updater-cli.postrm \
     tests/guest/root/init tests/guest/debian/{build,guest} tests/guest/u-boot/build tests/guest/debian/health.d/* \
     tests/bench/{run,timed,streams,limited,durable} tests/bench/*.sh \
-    tests/bench/boot/{run,tell,verity-init,tools-hook,tools-local-top} tests/bench/boot/*.sh tests/packages/*
+    tests/bench/boot/{run,tell,verity-init,tools-hook,tools-local-top} tests/bench/boot/*.sh tests/packages/* tests/recipes/* \
+    hardware-profiles/recipes/*.sh hardware-profiles/recipes/*/run hardware-profiles/recipes/busybox/{console.sh,root/etc/start,root/etc/updater/health.d/*} \
+    hardware-profiles/recipes/mkosi/mkosi.postinst.chroot hardware-profiles/recipes/buildroot/board/*/*.sh
 }
