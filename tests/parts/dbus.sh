@@ -1,6 +1,6 @@
 # the D-Bus service: RAUC's own client and GLib's, on a bus of their own
 # shellcheck shell=bash disable=SC2034
-packages=(cgpt dbus-daemon erofs-utils libglib2.0-bin libxml2-utils mount openssl rauc rauc-service squashfs-tools systemd util-linux)
+packages=(cgpt dbus-daemon erofs-utils libglib2.0-bin libxml2-utils mount openssl polkitd procps rauc rauc-service squashfs-tools systemd util-linux)
 
 part() {
   # The tests see to it themselves; here its time is not taken for theirs.

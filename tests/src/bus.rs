@@ -38,11 +38,15 @@ const RULES: &str = r#"
 </policy>
 "#;
 
+/// What lets polkit own its name.
+const OF_POLKIT: &str = "/usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf";
+
 /// A bus, with a service for one device.
 #[derive(Debug)]
 pub struct Bus {
     folder: TempDir,
-    daemon: Child,
+    /// The bus, and perhaps polkit.
+    daemons: Vec<Child>,
 }
 
 /// What a client came to.
@@ -94,19 +98,32 @@ impl Bus {
         let policy = tree::root().join(DATA).join("org.libupdate.Updater1.conf");
         let text = format!(
             "<busconfig><type>system</type><listen>unix:path={at}/bus</listen><auth>EXTERNAL</auth>\n\
-             <servicedir>{at}/services</servicedir>{RULES}<include>{}</include></busconfig>\n",
+             <servicedir>{at}/services</servicedir>{RULES}<include>{}</include>\
+             <include ignore_missing=\"yes\">{OF_POLKIT}</include></busconfig>\n",
             policy.display()
         );
         fs::write(folder.path().join("bus.conf"), text).expect("the folder can be written");
-        let mut line: Vec<String> = if superuser::is_root() { vec![] } else { vec!["sudo".into(), "-n".into()] };
-        line.extend(["dbus-daemon".into(), "--nofork".into(), format!("--config-file={at}/bus.conf")]);
-        let daemon = Command::new(&line[0])
-            .args(&line[1..])
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("dbus-daemon can be run: install dbus-daemon, this test needs it");
-        let bus = Self { folder, daemon };
+        let config = format!("--config-file={at}/bus.conf");
+        let bus = Self { folder, daemons: vec![as_root(&["dbus-daemon", "--nofork", &config])] };
         eventually("the bus listens", || bus.folder.path().join("bus").exists());
+        bus
+    }
+
+    /// The same with the real polkit, which knows only these actions.
+    ///
+    /// # Panics
+    /// Where a tool is missing.
+    #[must_use]
+    pub fn with_polkit(device: &Device, actions: &str) -> Self {
+        let mut bus = Self::for_device(device);
+        let folder = bus.folder.path().join("actions");
+        fs::create_dir(&folder).expect("it is not there yet");
+        fs::write(folder.join("test.policy"), actions).expect("the folder can be written");
+        let script =
+            "mount --bind \"$1\" /usr/share/polkit-1/actions && exec env \"$2\" /usr/lib/polkit-1/polkitd --no-debug";
+        let (folder, address) = (folder.display().to_string(), bus.address());
+        bus.daemons.push(as_root(&["unshare", "--mount", "sh", "-c", script, "sh", &folder, &address]));
+        eventually("polkit owns its name", || bus.owned("org.freedesktop.PolicyKit1"));
         bus
     }
 
@@ -135,12 +152,7 @@ impl Bus {
     /// Where it cannot be started.
     #[must_use]
     pub fn starts(&self, line: &[&str]) -> Child {
-        let mut whole = if superuser::is_root() { vec![] } else { vec!["sudo", "-n"] };
-        let address = self.address();
-        whole.extend(["env", "LC_ALL=C", &address]);
-        whole.extend(line);
-        let (program, arguments) = whole.split_first().expect("a program");
-        Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().expect("it can be started")
+        as_root(&[&["env", "LC_ALL=C", &self.address()], line].concat())
     }
 
     /// Whether somebody owns the name.
@@ -156,12 +168,14 @@ impl Bus {
 impl Drop for Bus {
     fn drop(&mut self) {
         // The service ends by itself once its bus is gone.
-        if superuser::is_root() {
-            self.daemon.kill().unwrap_or_default();
-        } else {
-            superuser::run("pkill", &["-P", &self.daemon.id().to_string()]);
+        for daemon in self.daemons.iter_mut().rev() {
+            if superuser::is_root() {
+                daemon.kill().unwrap_or_default();
+            } else {
+                superuser::run("pkill", &["-P", &daemon.id().to_string()]);
+            }
+            drop(daemon.wait());
         }
-        drop(self.daemon.wait());
     }
 }
 
@@ -209,6 +223,18 @@ pub fn shipped(name: &str) -> String {
 fn service() -> &'static Path {
     static SERVICE: OnceLock<PathBuf> = OnceLock::new();
     SERVICE.get_or_init(|| cli::built("updater-dbus"))
+}
+
+/// Starts a program as root, with its stdout kept.
+fn as_root(line: &[&str]) -> Child {
+    let sudo: &[&str] = if superuser::is_root() { &[] } else { &["sudo", "-n"] };
+    let whole = [sudo, line].concat();
+    Command::new(whole[0])
+        .args(&whole[1..])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{} cannot be run ({error}): install it, this test needs it", whole[0]))
 }
 
 fn said(output: Output) -> Said {

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod interface;
+mod polkit;
 mod rauc_client;
 mod shipped;
 mod updater;
