@@ -134,7 +134,8 @@ impl Bus {
     /// Runs a client as root to its end.
     #[must_use]
     pub fn client(&self, line: &[&str]) -> Said {
-        let whole = [&["LC_ALL=C", &self.address()], line].concat();
+        let address = self.address();
+        let whole = [&["LC_ALL=C", &address], line].concat();
         said(superuser::output("env", &whole))
     }
 
@@ -152,7 +153,8 @@ impl Bus {
     /// Where it cannot be started.
     #[must_use]
     pub fn starts(&self, line: &[&str]) -> Child {
-        as_root(&[&["env", "LC_ALL=C", &self.address()], line].concat())
+        let address = self.address();
+        as_root(&[&["env", "LC_ALL=C", &address], line].concat())
     }
 
     /// Whether somebody owns the name.

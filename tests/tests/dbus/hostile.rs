@@ -73,7 +73,7 @@ fn an_installation_can_be_stopped() {
     eventually("it has stopped", || {
         let get = ["org.freedesktop.DBus.Properties.Get", "de.pengutronix.rauc.Installer", "LastError"];
         let line = ["gdbus", "call", "--system", "-d", "de.pengutronix.rauc", "-o", "/", "-m"];
-        bus.client(&[&line[..], &get].concat()).well().contains("interrupted")
+        bus.client(&[&line[..], &get].concat()).well().contains("Interrupted")
     });
     drop(writer);
     assert_eq!(device.next(), "a");

@@ -57,6 +57,12 @@ impl Desk {
         Call(self.clone())
     }
 
+    /// Somebody asks what is kept here, which is a call as well.
+    pub fn asked(&self) -> &Self {
+        drop(self.call());
+        self
+    }
+
     /// Somebody wants to install.
     ///
     /// # Errors

@@ -147,17 +147,17 @@ impl Installer {
 
     #[zbus(property)]
     fn operation(&self) -> &str {
-        if self.0.desk.installing() { "installing" } else { "idle" }
+        if self.0.desk.asked().installing() { "installing" } else { "idle" }
     }
 
     #[zbus(property)]
     fn last_error(&self) -> String {
-        self.0.desk.last_error()
+        self.0.desk.asked().last_error()
     }
 
     #[zbus(property)]
     fn progress(&self) -> (i32, String, i32) {
-        self.0.desk.progress()
+        self.0.desk.asked().progress()
     }
 
     #[zbus(property(emits_changed_signal = "false"))]

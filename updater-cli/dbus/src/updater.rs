@@ -1,5 +1,5 @@
 //! The project's own interface, `org.libupdate.Updater1`, for what RAUC's cannot say: documents and lines of progress as the command line
-//! prints them, and every act. An empty slot is the one that the program chooses.
+//! prints them, and every act. Comments of members are in the introspection, where XML allows no two hyphens. An empty slot is the one that the program chooses.
 
 use zbus::message::Header;
 use zbus::object_server::{InterfaceRef, SignalEmitter};
@@ -38,7 +38,7 @@ impl Updater {
 
 #[interface(name = "org.libupdate.Updater1")]
 impl Updater {
-    /// The document of `status --json`.
+    /// The document of `status`.
     #[zbus(out_args("document"))]
     async fn status(
         &self,
@@ -48,7 +48,7 @@ impl Updater {
         self.act(Right::Read, vec!["status".to_owned()], (connection, &call)).await
     }
 
-    /// That of `log --json`.
+    /// That of `log`.
     #[zbus(out_args("document"))]
     async fn log(
         &self,
@@ -58,7 +58,7 @@ impl Updater {
         self.act(Right::Read, vec!["log".to_owned()], (connection, &call)).await
     }
 
-    /// That of `doctor --json`, whatever it finds.
+    /// That of `doctor`, whatever it finds.
     #[zbus(out_args("document"))]
     async fn doctor(
         &self,
@@ -121,11 +121,11 @@ impl Updater {
         self.on_slot(Right::Mark, "rollback", &slot, (connection, &call)).await
     }
 
-    /// A line of `--progress json`.
+    /// A line of progress, as JSON.
     #[zbus(signal)]
     async fn progress(emitter: &SignalEmitter<'_>, line: &str) -> zbus::Result<()>;
 
-    /// The document of `install --json`.
+    /// The document of `install`.
     #[zbus(signal)]
     async fn installed(emitter: &SignalEmitter<'_>, document: &str) -> zbus::Result<()>;
 
