@@ -28,10 +28,11 @@ const POLL: Duration = Duration::from_millis(2);
 #[must_use]
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| std::env::var_os("UPDATER_CLI").map_or_else(built, PathBuf::from))
+    BINARY.get_or_init(|| std::env::var_os("UPDATER_CLI").map_or_else(|| built("updater-cli"), PathBuf::from))
 }
 
-fn built() -> PathBuf {
+/// A program of the workspace, brought up to date.
+pub(crate) fn built(program: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a running test has a path");
     let folder = test.parent().and_then(Path::parent).expect("it stands in TARGET/PROFILE/deps");
     let target = folder.parent().expect("it stands in TARGET/PROFILE/deps");
@@ -43,14 +44,14 @@ fn built() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let done = tool::outside_cargo(cargo)
         // As tests/shell/tally.sh does, so that neither builds it anew for the other.
-        .args(["build", "--locked", "--quiet", "--workspace", "--all-features", "--bin", "updater-cli"])
+        .args(["build", "--locked", "--quiet", "--workspace", "--all-features", "--bin", program])
         .args(["--test", "layers", "--profile", profile, "--target-dir"])
         .arg(target)
         .current_dir(tree::root())
         .status()
         .expect("cargo can be run");
-    assert!(done.success(), "updater-cli does not build: {done}");
-    folder.join("updater-cli")
+    assert!(done.success(), "{program} does not build: {done}");
+    folder.join(program)
 }
 
 /// Variables that name a proxy.

@@ -12,6 +12,7 @@
 //! - [`device`]: a disk with a booted slot; [`loop_board`]: the same as a block device; [`schema`]: what documents must be; [`witness`]: what must hold after every failure.
 //! - [`nginx`]: a server, its [`certificates`], and a [`relay`] before it that fails; [`tinyproxy`]; [`odd_server`]: what they never say.
 //! - [`kill_site`]: an installation that something happens to; [`strace`]: what makes it happen.
+//! - [`bus`]: a message bus of its own, with the service on it and clients.
 //!
 //! The boot, on real kernels in qemu:
 //!
@@ -37,6 +38,7 @@ pub mod acts;
 pub mod answer;
 pub mod board;
 pub mod bundle_parts;
+pub mod bus;
 pub mod certificates;
 pub mod chance;
 pub mod cli;
@@ -83,6 +85,7 @@ pub mod strace;
 pub mod superuser;
 pub mod table_oracle;
 pub mod tally;
+pub mod timeline;
 pub mod tinyproxy;
 pub mod tool;
 pub mod tree;

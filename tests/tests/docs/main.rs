@@ -1,4 +1,5 @@
 //! What the documents say is so.
 
 mod links;
+mod picture;
 mod readme;
