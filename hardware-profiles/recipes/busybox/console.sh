@@ -21,8 +21,8 @@ asks() {
   shift
   while :; do
     ASKED=$((ASKED + 1))
-    # The shell puts the number in: the line itself, which the console repeats, has none.
-    types "n=$ASKED; echo begin-\$n; $*; echo end-\$n"
+    # The shell puts the number in: the line itself, which the console repeats, has none. Through a pipe, the answer has no colours.
+    types "n=$ASKED; echo begin-\$n; { $*; } 2>&1 | cat; echo end-\$n"
     until tr -d '\r' <"$OUT/console" | grep -q "end-$ASKED\$"; do
       [[ $SECONDS -lt $until ]] || fail "'$*' has no answer in $PATIENCE s"
       sleep 0.3
