@@ -13,7 +13,7 @@ profile=$(chosen PROFILE) trust=$(chosen TRUST)
 rm -rf "$images/initramfs"
 mkdir -p "$images/initramfs/etc/updater"
 cp "$images/initramfs-hook" "$images/initramfs/init"
-"$program" --quiet --profile "$profile" --trust "$trust" hook-config --force -o "$images/initramfs/etc/updater/hook.config"
+"$program" --quiet --profile "$profile" --trust "$trust" hook-config -o "$images/initramfs/etc/updater/hook.config"
 (cd "$images/initramfs" && find . | cpio --quiet -o -H newc -R 0:0) >"$images/initramfs.cpio"
 "$program" --quiet bundle create --force --image "$images/rootfs.erofs" --version "$(chosen RELEASE)" \
   --compatible "$(sed -n 's/^compatible = "\(.*\)"$/\1/p' "$profile")" --key "$(chosen KEY)" -o "$images/release.bundle"

@@ -12,6 +12,6 @@ DEPENDS += "updater-cli-native"
 hook_as_init() {
     ln -sf ${nonarch_libdir}/updater/initramfs-hook ${IMAGE_ROOTFS}/init
     install -d ${IMAGE_ROOTFS}${sysconfdir}/updater
-    updater-cli --quiet --profile ${UPDATER_PROFILE} --trust ${UPDATER_TRUST} hook-config --force -o ${IMAGE_ROOTFS}${sysconfdir}/updater/hook.config
+    updater-cli --quiet --profile ${UPDATER_PROFILE} --trust ${UPDATER_TRUST} hook-config -o ${IMAGE_ROOTFS}${sysconfdir}/updater/hook.config
 }
 ROOTFS_POSTPROCESS_COMMAND += "hook_as_init"
