@@ -70,7 +70,8 @@ pub fn svg(moments: &[Moment]) -> String {
     }
     for (at, held) in moments.first().iter().flat_map(|moment| moment.slots.iter().enumerate()) {
         let y = TOP + ROW * at + ROW / 2;
-        writeln!(text, "<text x=\"8\" y=\"{y}\" fill=\"#222222\">slot {}</text>", held.slot).expect("a string takes it");
+        writeln!(text, "<text x=\"8\" y=\"{y}\" fill=\"#222222\">slot {}</text>", held.slot)
+            .expect("a string takes it");
     }
     let y = height - 18;
     writeln!(

@@ -26,7 +26,6 @@ pub struct Slot {
 pub struct Partition {
     pub role: String,
     pub label: String,
-    pub size_bytes: u64,
 }
 
 /// `info`.

@@ -167,11 +167,7 @@ mod tests {
     use super::*;
 
     fn status(booted: Option<&str>) -> Status {
-        let partition = |role: &str, slot: &str| Partition {
-            role: role.to_owned(),
-            label: format!("{role}-{slot}"),
-            size_bytes: 1,
-        };
+        let partition = |role: &str, slot: &str| Partition { role: role.to_owned(), label: format!("{role}-{slot}") };
         let slot = |name: &str, bootable, state: &str| Slot {
             name: name.to_owned(),
             bootable,
