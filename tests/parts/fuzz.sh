@@ -1,4 +1,4 @@
-# fuzz targets, 20 s each or FUZZ_SECONDS=N: random bytes, and random lives against the rules
+# fuzz targets, 12 s each or FUZZ_SECONDS=N: random bytes, and random lives against the rules
 # shellcheck shell=bash disable=SC2034
 packages=(g++)
 
@@ -10,7 +10,7 @@ part() {
   # Each takes one processor.
   for name in gpt superblock_geometry manifest bundle_stream profile c acts; do
     [[ $(jobs -rp | wc -l) -lt $(nproc) ]] || wait -n || true
-    check "$name" fuzz/run "$name" "${FUZZ_SECONDS:-20}" &
+    check "$name" fuzz/run "$name" "${FUZZ_SECONDS:-12}" &
   done
   wait
 }
