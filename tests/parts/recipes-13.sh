@@ -1,4 +1,4 @@
-# only where it is named: the recipes with Debian 13; 10 minutes
+# only where it is named: the recipes with Debian 13; how long it takes was not measured yet
 # shellcheck shell=bash disable=SC2034
 . tests/parts/recipes.sh
 
