@@ -208,11 +208,10 @@ fn the_configuration_of_rauc_in_the_documents_becomes_a_profile() {
     let remarks = told.json()["remarks"].to_string();
     assert!(remarks.contains("/dev/mmcblk0p4 appfs-a, /dev/mmcblk0p5 appfs-b"), "{remarks}");
     let made = fs::read_to_string(&profile).unwrap();
-    let told: Vec<&str> =
-        document.split("```text\n").nth(1).unwrap().split("```").next().unwrap().split("  ").collect();
-    let settings =
-        told.iter().map(|word| word.trim().trim_start_matches("rootfs: ").trim_start_matches("appfs:").trim());
-    let settings: Vec<&str> = settings.filter(|word| word.contains(" = \"") || word.contains(" = 3")).collect();
+    let told = document.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    let words = told.lines().flat_map(|line| line.split("  ")).map(str::trim);
+    let words = words.map(|word| word.trim_start_matches("rootfs: ").trim_start_matches("appfs: "));
+    let settings: Vec<&str> = words.filter(|word| word.contains(" = ")).collect();
     assert_eq!(settings.len(), 6, "{settings:?}");
     for setting in settings {
         assert!(made.contains(setting), "{setting}: {made}");

@@ -28,8 +28,10 @@ fn every_verb_has_its_page() {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let verb: Vec<&str> = match name.strip_prefix("updater-cli").unwrap().trim_start_matches('-') {
             "" => vec![],
-            below if below.starts_with("bundle-") => vec!["bundle", below.trim_start_matches("bundle-")],
-            verb => vec![verb],
+            verb => match verb.split_once('-') {
+                Some((group @ ("bundle" | "profile"), below)) => vec![group, below],
+                _ => vec![verb],
+            },
         };
         let help = Cli::new(&verb).and(&["--help"]).run().exits(Exit::Done);
         let (said, paged) = (options(help.stdout()), options(&fs::read_to_string(&path).unwrap()));

@@ -117,7 +117,9 @@ fn of_a_device(cases: &mut Cases) {
     let bundle = board.device.workshop.bundle_text(2);
     let mut take = |name: &str, line: &[&str]| {
         let answer = board.run(&[line, &["--json"]].concat());
-        cases.add(if answer.code() == Some(0) { name } else { "error" }, answer.json());
+        // `doctor` says of a device that is not in order what it says of every other.
+        let told = answer.code() == Some(0) || answer.code() == Some(Exit::Unfit.code());
+        cases.add(if told { name } else { "error" }, answer.json());
     };
     take("install", &["install", &bundle, "--booted", "a"]);
     take("install", &["install", "/nowhere", "--booted", "a"]);
@@ -145,7 +147,12 @@ fn of_the_hook(cases: &mut Cases) {
     let text = fs::read_to_string(tree::root().join("docs/FORMAT.md")).unwrap();
     let (_, rest) = text.split_once("```json\n").unwrap();
     let (example, _) = rest.split_once("```").unwrap();
-    cases.add("boot-report", serde_json::from_str(&example.replace("5bc482d8..", &"5b".repeat(32))).unwrap());
+    cases.add("boot-report", serde_json::from_str(&whole(example)).unwrap());
+}
+
+/// The example with digests as long as they are.
+fn whole(example: &str) -> String {
+    example.replace("5bc482d8..", &"5b".repeat(32)).replace("9f86d081..", &"9f".repeat(32))
 }
 
 /// The words that `--help` lists as verbs.
