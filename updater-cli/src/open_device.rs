@@ -1,7 +1,10 @@
 //! A disk under work: opened, locked, its slots known, the booted one protected. Every act of a verb is one call of the core's device.
 
+use std::thread;
+use std::time::Duration;
+
 use libupdate::device::{Board, Device, Next, OnGrown, Room, Work};
-use libupdate::error::Medium;
+use libupdate::error::{Medium, TableFault};
 use libupdate::inspect::{Inspection, Memory, View};
 use libupdate::install::{Buffers, Tools};
 use libupdate::policy::Compression;
@@ -49,6 +52,10 @@ pub struct OpenDevice {
     long: Long,
     small: Small,
 }
+
+/// A commit is over in milliseconds.
+const LOOKS_AGAIN: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why slots are looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -194,9 +201,18 @@ impl OpenDevice {
         self.routed = true;
     }
 
-    /// Reads what is on the disk now.
+    /// Reads what is on the disk now. Who only looks, looks again while an act of somebody else changes the table under it.
     pub fn look(&mut self) -> Result<Inspection<'static>, Failure> {
-        self.with_device(|device, room| device.inspect(room))
+        let again = if self.purpose == Purpose::Look { LOOKS_AGAIN } else { 0 };
+        self.with_device(|device, room| {
+            for _ in 0..again {
+                match device.inspect(room) {
+                    Err(Error::Table(TableFault::ChangedUnderUs)) => thread::sleep(PAUSE),
+                    answer => return answer,
+                }
+            }
+            device.inspect(room)
+        })
     }
 
     /// Why a slot cannot be read, where it cannot. What stands there is not judged.
