@@ -1,6 +1,6 @@
 # no warning of clippy, none of shellcheck
 # shellcheck shell=bash disable=SC2034
-packages=(cargo-web rust-web-clippy rust-web-src rustc-web shellcheck)
+packages=(cargo-web initramfs-tools-core rust-web-clippy rust-web-src rustc-web shellcheck)
 
 part() {
   check "clippy, all targets and features" cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
