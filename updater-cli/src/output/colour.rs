@@ -31,6 +31,8 @@ impl Tone {
 pub type Toned = (Range<usize>, Tone);
 
 /// Whether a stream gets colour: a terminal that knows any, and nobody who has asked for none (`NO_COLOR`).
+///
+/// `TERM=linux` says nothing: the kernel gives it to its first process, whatever the console is, and what boots says it to a serial line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Colour {
     On,
@@ -45,7 +47,7 @@ impl Colour {
 
     fn judged(terminal: bool, no_color: Option<OsString>, term: Option<OsString>) -> Self {
         let unwanted = no_color.is_some_and(|value| !value.is_empty());
-        let able = term.is_some_and(|name| name != "dumb");
+        let able = term.is_some_and(|name| name != "dumb" && name != "linux");
         if terminal && able && !unwanted { Self::On } else { Self::Off }
     }
 
@@ -80,7 +82,8 @@ mod tests {
             Colour::judged(terminal, no_color.map(OsString::from), term.map(OsString::from))
         };
         assert_eq!(of(true, None, Some("xterm")), Colour::On);
-        assert_eq!(of(true, Some(""), Some("linux")), Colour::On);
+        assert_eq!(of(true, Some(""), Some("vt220")), Colour::On);
+        assert_eq!(of(true, None, Some("linux")), Colour::Off);
         assert_eq!(of(true, Some("1"), Some("xterm")), Colour::Off);
         assert_eq!(of(false, None, Some("xterm")), Colour::Off);
         assert_eq!(of(true, None, Some("dumb")), Colour::Off);
