@@ -30,13 +30,16 @@ pub fn is_asked(at: &Path) -> bool {
 /// Asks that it is emptied.
 ///
 /// # Durability
-/// The request is on the medium when it returns.
+/// The request is on the medium when it returns. If that fails it is taken back, as far as the medium still lets it: the next boot may find it
+/// all the same.
 ///
 /// # Errors
 /// What the system says; [`io::ErrorKind::AlreadyExists`] also for something else of that name.
 pub fn ask(at: &Path) -> io::Result<()> {
-    DirBuilder::new().mode(MODE).create(at.join(REQUEST))?;
-    flush(at)
+    let request = at.join(REQUEST);
+    DirBuilder::new().mode(MODE).create(&request)?;
+    // The flush's own error is the one to be told.
+    flush(at).inspect_err(|_| fs::remove_dir(&request).unwrap_or_default())
 }
 
 /// Takes the request back.

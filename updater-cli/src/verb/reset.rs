@@ -15,6 +15,8 @@ use crate::session::Session;
 use crate::var::Var;
 
 const WHAT: &str = "cannot reset";
+/// After a write that failed, the medium may have the request or not.
+const UNSURE: &str = "see the kernel log (dmesg); before the restart `status` says whether a reset waits, and `reset --cancel` takes it back";
 
 /// Asks, or takes the request back. The lock of acts is held: an installation that runs is not restarted under.
 pub fn run(session: &Session, args: &Reset) -> Result<(), Failure> {
@@ -29,7 +31,7 @@ pub fn run(session: &Session, args: &Reset) -> Result<(), Failure> {
         statvfs(at).map_or(0, |facts| facts.f_frsize.saturating_mul(facts.f_blocks.saturating_sub(facts.f_bfree)));
     let label = judge(Var::of(setup.profile, &mut opened), asked, args, used)?;
     let done = if args.cancel { var::take_back(at) } else { var::ask(at) };
-    done.map_err(|error| Failure::new(Exit::Io, WHAT, format!("{VAR}/{}: {error}", var::REQUEST), "see dmesg"))?;
+    done.map_err(|error| Failure::new(Exit::Io, WHAT, format!("{VAR}/{}: {error}", var::REQUEST), UNSURE))?;
     session.output.done(&Answer { waits: !args.cancel, partition: label, used_bytes: used });
     if args.reboot { reboot() } else { Ok(()) }
 }
@@ -54,7 +56,7 @@ fn judge(var: Var, asked: bool, args: &Reset, used: u64) -> Result<String, Failu
             Err(Failure::new(Exit::Nothing, "nothing to do", why, "reboot, or take it back with `reset --cancel`"))
         }
         (false, Reset { cancel: true, .. }) => {
-            Err(Failure::new(Exit::Nothing, "nothing to cancel", "no reset was asked for", ""))
+            Err(Failure::new(Exit::Nothing, "nothing to cancel", "no reset was asked for", "`reset --yes` asks"))
         }
         (_, Reset { cancel: false, yes: false, .. }) => {
             let why = format!("everything in {VAR} would be lost: {} on the partition {label}", Size(used));
