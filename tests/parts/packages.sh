@@ -5,8 +5,8 @@ packages=(apt binutils cargo-web cpio debhelper dpkg-dev gcc git kmod lintian ma
 # Each check goes on where the one before has ended. What is packaged is the commit, without what is not committed.
 part() {
   local debs=$TARGET/deb root=$TARGET/packages/root
-  # What docs has built stays built.
-  export PROGRAM_TARGET=$TARGET/tmp/readme/target
+  # What docs and the first check here have built stays built.
+  export CARGO_TARGET_DIR=$TARGET PROGRAM_TARGET=$TARGET/tmp/readme/target
   mkdir -p "$TARGET/packages"
   check "packages for amd64" updater-cli/package/build-deb amd64
   check "lintian" lintian --allow-root --fail-on error,warning "$debs"/updater_*_amd64.changes
