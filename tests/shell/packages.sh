@@ -11,7 +11,8 @@ install_packages() {
     return 0
   fi
   echo "installing ${missing[*]}"
-  apt_get update && apt_get install --no-install-recommends --no-remove "${missing[@]}" && return
+  apt_get update && mapfile -t -O "${#missing[@]}" missing < <(in_the_way "${missing[@]}")
+  apt_get install --no-install-recommends --no-remove --allow-downgrades "${missing[@]}" && return
   echo "tests/run: could not install them; as root: apt-get update && apt-get install ${missing[*]}" >&2
   return 1
 }
@@ -20,6 +21,16 @@ missing_packages() {
   local name
   for name in $(printf '%s\n' "$@" | sort -u); do
     [[ $(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null) == installed ]] || echo "$name"
+  done
+}
+
+# in_the_way NAME...: installed packages that apt would remove for these, each with the release whose version goes beside them: one of
+# backports asks for more of backports (qemu-utils).
+in_the_way() {
+  local name
+  for name in $(apt-get install -s --no-install-recommends "$@" 2>/dev/null | sed -n 's/^Remv \([^ ]*\) .*/\1/p'); do
+    echo "   $name is of another release; that of this one takes its place" >&2
+    echo "$name/$(. /etc/os-release && echo "$VERSION_CODENAME")"
   done
 }
 
