@@ -37,7 +37,8 @@ fn install<D: BlockIo, S: Source>(
     bundle: &mut S,
 ) -> Result<Installed, Error<D::Error>> {
     let (data, carried) = (&mut [0; 4096], &mut []);
-    let mut work = Work { data, carried, hasher: &mut SoftHasher, decompressor: &mut NoDecompressor };
+    let mut work =
+        Work { data, carried, reference: &mut [], hasher: &mut SoftHasher, decompressor: &mut NoDecompressor };
     let mut scratch = [0; 4096];
     Device::new(disk, board, &mut scratch).install(
         bundle,

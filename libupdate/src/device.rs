@@ -118,6 +118,8 @@ pub struct Work<'w, H, Z> {
     pub data: &'w mut [u8],
     /// Carried bytes of compressed chunks, see [`Buffers::carried`].
     pub carried: &'w mut [u8],
+    /// Bytes of an old image, see [`Buffers::reference`].
+    pub reference: &'w mut [u8],
     /// Hashes blocks.
     pub hasher: &'w mut H,
     /// Decompresses chunks.
@@ -273,9 +275,9 @@ fn read_back<'v, D: BlockIo, H: BlockHasher, Z: Decompressor, O: Observer>(
     (work, blocks): (&mut Work<'_, H, Z>, &mut Blocks<'_>),
     observer: &mut O,
 ) -> Result<Staged<'v>, Error<D::Error>> {
-    let Work { data, carried, hasher, decompressor } = work;
+    let Work { data, carried, reference, hasher, decompressor } = work;
     let [leaf, block, page] = blocks;
-    let mut buffers = Buffers { data, carried, leaf, block, page };
+    let mut buffers = Buffers { data, carried, reference, leaf, block, page };
     let mut tools = Tools { hasher: *hasher, decompressor: *decompressor, observer };
     let total = io::section(disk, Section::Images, |disk| {
         install::check_all(disk, (&verified, extents), &mut buffers, &mut tools)

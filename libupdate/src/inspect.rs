@@ -4,15 +4,15 @@ use heapless::Vec;
 
 use crate::boot::Unfit;
 use crate::bundle::{Anchors, Unverified, Verified};
-use crate::error::{Corrupt, Error, Rule};
+use crate::error::{Corrupt, Error, Rejected, Rule};
 use crate::gpt::Table;
 use crate::io::{BlockIo, Window};
-use crate::policy::{self, Compression, Facts, Installed, SlotFacts};
+use crate::policy::{self, Compression, Facts, Installed, OldImage, SlotFacts};
 use crate::region::trailer::{Record, TRAILER_BYTES};
 use crate::region::{self, Block};
 use crate::slot::{PartitionSpec, Slot, SlotFinder, SlotState, SlotTable, Standing, TrailerSeen};
 use crate::units::block::Extent;
-use crate::units::digest::Digest;
+use crate::units::digest::{Digest, RootHash};
 use crate::units::limits::PAYLOADS;
 use crate::units::slot_id::SlotId;
 
@@ -172,7 +172,7 @@ pub(crate) fn facts_into<'p, D: BlockIo>(
     facts.slots.clear();
     for slot in slots.slots() {
         let row = slot_facts(disk, slot, view, memory)?;
-        facts.slots.push(row).map_err(|_| crate::error::Rejected::NoSuchSlot { slot: slot.id })?;
+        facts.slots.push(row).map_err(|_| Rejected::NoSuchSlot { slot: slot.id })?;
     }
     Ok(())
 }
@@ -239,6 +239,31 @@ fn judge<'b>(unverified: Unverified<'b>, slot: &Slot<'_>, view: &View<'_>) -> Sl
         Ok(extents) => SlotTrailer::Valid(verified, extents),
         Err(_) => SlotTrailer::NotAuthentic(Corrupt(Rule::Roles)),
     }
+}
+
+/// Where an image with the root hash `root` is, by the trailers of the slots that are not `target`.
+///
+/// # Errors
+/// [`Rejected::NoOldImage`].
+// Not inlined: what one slot needs is given back.
+#[inline(never)]
+pub(crate) fn old_image<D: BlockIo>(
+    disk: &mut D,
+    (slots, target): (&SlotTable<'_>, SlotId),
+    view: &View<'_>,
+    root: RootHash,
+    memory: &mut Memory<'_>,
+) -> Result<OldImage, Error<D::Error>> {
+    for slot in slots.slots().iter().filter(|slot| slot.id != target) {
+        let found = trailer(disk, slot, view, memory.trailer, [&mut *memory.block, &mut *memory.other])?;
+        let SlotTrailer::Valid(verified, extents) = found else { continue };
+        for (payload, extent) in verified.manifest().payloads().iter().zip(extents) {
+            if payload.root_hash() == root {
+                return Ok(OldImage { extent, blocks: payload.data_blocks() });
+            }
+        }
+    }
+    Err(Rejected::NoOldImage { root }.into())
 }
 
 /// A partition whose trailer is not the first one's: where an installation is under way it has a mark.

@@ -25,6 +25,7 @@ use crate::gpt::EntryNumber;
 use crate::install::progress::{Meter, Observer, Phase};
 use crate::io::{self, BlockIo, Window};
 use crate::manifest::Payload;
+use crate::policy::{self, Old, Olds};
 use crate::region::{self, Resume};
 use crate::transition::Disarmed;
 use crate::transition::Staged;
@@ -36,6 +37,7 @@ use crate::verity::Tree;
 pub(crate) mod first_blocks;
 pub mod progress;
 pub mod read_back;
+mod rebuild;
 mod skip;
 mod stream;
 
@@ -89,7 +91,7 @@ where
     let resume =
         region::begin(disk, admitted.extents(), (digest, envelope), [&mut *buffers.leaf, &mut *buffers.block])?;
     let images = (admitted.verified(), admitted.extents());
-    let sizes = stream_all(disk, images, resume, (source, Phase::Write), buffers, tools)?;
+    let sizes = stream_all(disk, (images, admitted.olds()), resume, (source, Phase::Write), buffers, tools)?;
     let [_, total] = sizes;
     let mut flushed = Meter::new(Phase::Flush, total);
     flushed.done(tools.observer, 0, 0)?;
@@ -108,7 +110,7 @@ type Images<'i, 'v> = (&'i Verified<'v>, &'i [Extent]);
 #[inline(never)]
 fn stream_all<D, R, H, Z, O>(
     disk: &mut D,
-    images: Images<'_, '_>,
+    (images, olds): (Images<'_, '_>, &Olds),
     resume: Resume,
     (source, phase): (&mut R, Phase),
     buffers: &mut Buffers<'_>,
@@ -123,7 +125,8 @@ where
 {
     let total = total(images.0);
     let mut meter = Meter::new(phase, total);
-    for place in places(images).map_err(Error::Bundle)? {
+    for (number, place) in places(images).map_err(Error::Bundle)?.enumerate() {
+        let place = Place { old: olds.get(number).copied().unwrap_or(Old::None), ..place };
         stream::write(disk, &place, resume, source, buffers, tools, &mut meter)?;
     }
     end_of_bundle(source)?;
@@ -162,7 +165,8 @@ pub(crate) fn held<'a, E>(
     Ok(Staged::new(verified, (slot, entry), kept_extents(extents).map_err(Error::Slot)?, [total, total]))
 }
 
-/// Reads a bundle to its end and checks every byte of it, as an installation does, without a slot: `disk` is scratch space that keeps what is
+/// Reads a bundle to its end and checks every byte of it, as an installation does, without a slot (of chunks that are made from an old
+/// image, what is carried): `disk` is scratch space that keeps what is
 /// written to the hash areas of `extents`, and may forget the rest.
 ///
 /// # Errors
@@ -182,7 +186,8 @@ where
     Z: Decompressor,
     O: Observer,
 {
-    stream_all(disk, (verified, extents), Resume::Fresh, (source, Phase::Check), buffers, tools).map(|_| ())
+    let olds = policy::elsewhere(verified).map_err(Error::Bundle)?;
+    stream_all(disk, ((verified, extents), &olds), Resume::Fresh, (source, Phase::Check), buffers, tools).map(|_| ())
 }
 
 /// One payload, the tree that checks it, and the partition it goes to.
@@ -191,6 +196,7 @@ pub(crate) struct Place<'m> {
     payload: Payload<'m>,
     tree: Tree<'m>,
     extent: Extent,
+    old: Old,
 }
 
 /// One payload after the other, each made when it is its turn: all of them at once would be kilobytes of stack.
@@ -202,7 +208,12 @@ fn places<'i>((verified, extents): Images<'i, '_>) -> Result<impl Iterator<Item 
     if payloads.len() != extents.len() {
         return Err(Corrupt(Rule::Roles));
     }
-    let place = |(payload, extent): (Payload<'i>, &Extent)| Place { payload, tree: payload.tree(), extent: *extent };
+    let place = |(payload, extent): (Payload<'i>, &Extent)| Place {
+        payload,
+        tree: payload.tree(),
+        extent: *extent,
+        old: Old::None,
+    };
     Ok(payloads.iter().zip(extents).map(place))
 }
 

@@ -218,6 +218,11 @@ impl<'d, D: BlockIo> Window<'d, D> {
         Self { disk, extent }
     }
 
+    /// Another partition of the same disk.
+    pub(crate) const fn elsewhere(&mut self, extent: Extent) -> Window<'_, D> {
+        Window { disk: &mut *self.disk, extent }
+    }
+
     /// The partition's place.
     #[must_use]
     pub const fn extent(&self) -> Extent {

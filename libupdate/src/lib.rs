@@ -63,7 +63,7 @@
 //!     room: &mut Room<'p>,
 //! ) -> Result<Installed, Error<D::Error>> {
 //!     let (data, carried) = (&mut [0; 4096], &mut []);
-//!     let mut work = Work { data, carried, hasher: &mut SoftHasher, decompressor: &mut NoDecompressor };
+//!     let mut work = Work { data, carried, reference: &mut [], hasher: &mut SoftHasher, decompressor: &mut NoDecompressor };
 //!     let mut scratch = [0; 4096];
 //!     Device::new(disk, board, &mut scratch).install(bundle, &Request::default(), room, &mut work, &mut Silent)
 //! }

@@ -14,6 +14,7 @@
 
 use heapless::Vec;
 
+use crate::bundle::delta::OldImages;
 use crate::bundle::{Features, Verified};
 use crate::error::{Corrupt, Error, Incompatible, Needed, NoSpace, Rejected, Rule};
 use crate::gpt::{EntryNumber, SlotBits};
@@ -28,8 +29,10 @@ use crate::units::version;
 use crate::verity::Geometry;
 
 mod facts;
+mod old;
 
 pub use facts::{Compression, Facts, Installed, SlotFacts};
+pub use old::{Old, OldImage, Olds, elsewhere};
 
 /// What to do about a version lower than the booted one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -73,6 +76,7 @@ pub struct Admitted<'a> {
     entry: EntryNumber,
     bits: SlotBits,
     extents: Vec<Extent, PAYLOADS>,
+    olds: Olds,
 }
 
 impl<'a> Admitted<'a> {
@@ -107,6 +111,15 @@ impl<'a> Admitted<'a> {
     #[must_use]
     pub fn extents(&self) -> &[Extent] {
         &self.extents
+    }
+
+    /// What each payload is made from.
+    pub(crate) const fn olds(&self) -> &Olds {
+        &self.olds
+    }
+
+    pub(crate) fn made_from(self, olds: Olds) -> Self {
+        Self { olds, ..self }
     }
 }
 
@@ -152,6 +165,9 @@ pub(crate) fn admit_first<'a, E>(
 ) -> Result<Admitted<'a>, Error<E>> {
     compatible(&verified, facts.compatible)?;
     readable(&verified, facts)?;
+    if let Some(root) = OldImages::of(&verified).map_err(Error::Bundle)?.roots().flatten().next() {
+        return Err(Rejected::NoOldImage { root }.into());
+    }
     if let Some(armed) = facts.slots.iter().find(|facts| facts.bits != SlotBits::default()) {
         return Err(Rejected::SlotState { slot: armed.slot, needed: Needed::Empty }.into());
     }
@@ -172,6 +188,10 @@ fn readable(verified: &Verified<'_>, facts: &Facts<'_>) -> Result<(), Incompatib
     let compressed = verified.manifest().payloads().iter().any(|payload| payload.encoding() != Encoding::Raw);
     if compressed && facts.compression == Compression::None {
         return Err(Incompatible::RequiredFeatures { unknown: Features::ZSTD.get() });
+    }
+    let delta = OldImages::named(verified.manifest()).is_ok_and(|old| !old.is_empty());
+    if delta && facts.compression != Compression::Delta {
+        return Err(Incompatible::RequiredFeatures { unknown: Features::DELTA.get() });
     }
     Ok(())
 }
@@ -211,7 +231,7 @@ fn failed_before(facts: &Facts<'_>, new: &Installed) -> Option<SlotId> {
 fn fit<'a, E>(verified: Verified<'a>, table: &SlotTable<'_>, slot: SlotId) -> Result<Admitted<'a>, Error<E>> {
     let target = table.get(slot)?;
     let extents = extents(verified.manifest(), target)?;
-    Ok(Admitted { verified, slot, entry: target.control, bits: target.bits(), extents })
+    Ok(Admitted { verified, slot, entry: target.control, bits: target.bits(), extents, olds: Olds::new() })
 }
 
 /// The partition of each payload, in the manifest's order.

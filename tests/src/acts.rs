@@ -174,7 +174,7 @@ impl<'b> Updater<'b> {
         let rules = self.rules();
         let Self { data, scratch, room, store, .. } = self;
         let (hasher, decompressor) = (&mut SoftHasher, &mut NoDecompressor);
-        let mut work = Work { data, carried: &mut [], hasher, decompressor };
+        let mut work = Work { data, carried: &mut [], reference: &mut [], hasher, decompressor };
         let loader: Option<&mut dyn Loader<D>> = match store {
             Some(store) => Some(store),
             None => None,

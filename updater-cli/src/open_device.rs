@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use libupdate::bundle::delta::MEMORY_BYTES;
 use libupdate::device::{Board, Device, Next, OnGrown, Room, Work};
 use libupdate::error::{Medium, TableFault};
 use libupdate::inspect::{Inspection, Memory, View};
@@ -71,6 +72,7 @@ pub enum Purpose {
 struct Long {
     data: AlignedBuf,
     carried: Vec<u8>,
+    reference: AlignedBuf,
 }
 
 /// Memory for reading one slot's records.
@@ -85,17 +87,19 @@ const SCRATCH: usize = 64 << 10;
 
 impl Long {
     fn new() -> Self {
-        Self { data: AlignedBuf::new(0), carried: Vec::new() }
+        Self { data: AlignedBuf::new(0), carried: Vec::new(), reference: AlignedBuf::new(0) }
     }
 
     fn with_work<T>(&mut self, act: impl FnOnce(&mut Work<'_, Hasher, Unpacker>) -> T) -> T {
         if self.data.is_empty() {
             self.data = AlignedBuf::new(crate::zstd::at_once() * CHUNK_BYTES);
             self.carried = vec![0; self.data.len()];
+            // Whole bundles never touch it, and then it takes no memory.
+            self.reference = AlignedBuf::new(MEMORY_BYTES);
         }
         let (mut hasher, mut decompressor) = (cores::hasher(), Unpacker::new());
-        let Self { data, carried } = self;
-        act(&mut Work { data, carried, hasher: &mut hasher, decompressor: &mut decompressor })
+        let Self { data, carried, reference } = self;
+        act(&mut Work { data, carried, reference, hasher: &mut hasher, decompressor: &mut decompressor })
     }
 }
 
@@ -142,7 +146,7 @@ impl OpenDevice {
     fn with(session: &Session, disk: Disk, lock: Option<Lock>, setup: &Setup, purpose: Purpose) -> Self {
         let Setup { profile, specs, anchors } = *setup;
         let compatible = profile.compatible.as_str();
-        let view = View { compatible, specs, anchors, booted: None, compression: Compression::Zstd };
+        let view = View { compatible, specs, anchors, booted: None, compression: Compression::Delta };
         Self {
             disk: GuardedDisk::new(disk, session.interrupt.clone()),
             view,
@@ -338,8 +342,8 @@ pub fn with_tools<T>(
     act: impl FnOnce(&mut Buffers<'_>, &mut Tools<'_, Hasher, Unpacker, Watch<'_>>) -> Result<T, Error<OsError>>,
 ) -> Result<T, Failure> {
     let [mut leaf, mut block, mut page] = [(); 3].map(|()| Box::new([0; BLOCK_BYTES]));
-    let done = Long::new().with_work(|Work { data, carried, hasher, decompressor }| {
-        let mut buffers = Buffers { data, carried, leaf: &mut leaf, block: &mut block, page: &mut page };
+    let done = Long::new().with_work(|Work { data, carried, reference, hasher, decompressor }| {
+        let mut buffers = Buffers { data, carried, reference, leaf: &mut leaf, block: &mut block, page: &mut page };
         act(&mut buffers, &mut Tools { hasher, decompressor, observer: watch })
     });
     Ok(done?)

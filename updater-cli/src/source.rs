@@ -15,6 +15,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use embedded_io::{ErrorKind, ErrorType, ReadExactError};
+use libupdate::bundle::delta::full_bundle;
 use libupdate::bundle::{Anchors, Verified};
 use libupdate::install::Source;
 use libupdate::units::bytes::len_u64;
@@ -61,6 +62,8 @@ pub struct BundleSource {
     fault: Option<String>,
     came: Came,
     front: Front,
+    /// The file beside it that holds the whole images, if it is a delta bundle and names one.
+    full: Option<String>,
 }
 
 /// Whether anything was read.
@@ -129,7 +132,13 @@ impl BundleSource {
             fault: None,
             came: Came::Nothing,
             front: Front::default(),
+            full: None,
         })
+    }
+
+    /// The bundle of whole images beside `path`, which this was opened as, if its signed head names one.
+    pub fn full(&self, path: &Path) -> Option<PathBuf> {
+        self.full.as_deref().filter(|_| path != Path::new("-")).map(|name| name::beside(path, name))
     }
 
     /// A failure of the act, in the words of the server, or of the system, where a read is what failed.
@@ -317,6 +326,7 @@ fn within(buf: &mut [u8], left: u64) -> &mut [u8] {
 impl Source for BundleSource {
     /// What the signed head says about the files that follow it on a server: one that ends before that was cut.
     fn expects(&mut self, verified: &Verified<'_>) {
+        self.full = full_bundle(verified.manifest()).map(|name| name.to_string());
         let [Part::Remote(head), Part::Remote(image), Part::Zeros(zeros)] = self.parts.as_mut_slice() else { return };
         let Some(payload) = verified.manifest().payloads().first() else { return };
         let levels = payload.geometry().shipped_blocks().saturating_mul(len_u64(&[0; BLOCK_BYTES]));

@@ -10,6 +10,8 @@ pub mod pack;
 
 /// The base-2 logarithm of the largest window: a chunk.
 const WINDOW_LOG: u32 = 19;
+/// The same of a frame with a prefix: the largest prefix and a chunk.
+const PREFIX_WINDOW_LOG: u32 = 21;
 
 /// Decompresses chunks, several side by side.
 pub struct Unpacker(Vec<DCtx<'static>>);
@@ -26,33 +28,32 @@ impl Unpacker {
     }
 }
 
-fn unpack(context: &mut DCtx<'_>, carried: &[u8], chunk: &mut [u8]) -> Option<()> {
+fn unpack(context: &mut DCtx<'_>, window_log: u32, carried: &[u8], chunk: &mut [u8]) -> Option<()> {
     let wanted = chunk.len();
     // One frame and nothing behind it, which names its size.
     let one_frame = zstd::zstd_safe::find_frame_compressed_size(carried).ok() == Some(carried.len());
     let says = zstd::zstd_safe::get_frame_content_size(carried).ok().flatten();
-    if !one_frame || says != u64::try_from(wanted).ok() || !is_within_bounds(carried) {
+    if !one_frame || says != u64::try_from(wanted).ok() || !is_within_bounds(carried, window_log) {
         return None;
     }
     (context.decompress(chunk, carried).ok()? == wanted).then_some(())
 }
 
-/// Whether a frame does without a dictionary and with a window of at most 2^19 bytes, by its header (RFC 8878, section 3.1.1.1):
+/// Whether a frame does without a dictionary and with a window of at most 2^`log` bytes, by its header (RFC 8878, section 3.1.1.1):
 /// the library has a bound only for streams, and here the whole chunk is its memory.
 ///
 /// ```text
 ///  magic 4 | descriptor 1 | window 1 | dictionary id | content size       the window byte: exponent 5 bits, mantissa 3 bits
 /// ```
 /// A single segment has no window byte: its window is its content.
-fn is_within_bounds(frame: &[u8]) -> bool {
+fn is_within_bounds(frame: &[u8], log: u32) -> bool {
     const SINGLE_SEGMENT: u8 = 0x20;
     const DICTIONARY_ID: u8 = 0x03;
-    /// Of a window of 2^19 bytes: its exponent counts from 2^10, and its mantissa is zero.
-    const LARGEST: u8 = 9 << 3;
-    const _: () = assert!(WINDOW_LOG == 19);
+    // Its exponent counts from 2^10, and its mantissa is zero.
+    let largest = log.saturating_sub(10) << 3;
     match frame {
         [0x28, 0xb5, 0x2f, 0xfd, descriptor, window, ..] => {
-            descriptor & DICTIONARY_ID == 0 && (descriptor & SINGLE_SEGMENT != 0 || *window <= LARGEST)
+            descriptor & DICTIONARY_ID == 0 && (descriptor & SINGLE_SEGMENT != 0 || u32::from(*window) <= largest)
         }
         _ => false,
     }
@@ -60,11 +61,19 @@ fn is_within_bounds(frame: &[u8]) -> bool {
 
 impl Decompressor for Unpacker {
     fn decompress(&mut self, carried: &[u8], chunk: &mut [u8]) -> Option<()> {
-        unpack(self.0.first_mut()?, carried, chunk)
+        unpack(self.0.first_mut()?, WINDOW_LOG, carried, chunk)
+    }
+
+    /// In a context of its own, which ends with the prefix that it refers to.
+    fn decompress_after(&mut self, prefix: &[u8], carried: &[u8], out: &mut [u8]) -> Option<()> {
+        let mut context = DCtx::create();
+        context.ref_prefix(prefix).ok()?;
+        unpack(&mut context, PREFIX_WINDOW_LOG, carried, out)
     }
 
     fn decompress_each(&mut self, packed: &mut [Packed<'_>]) -> Result<(), usize> {
-        let done = cores::share(packed, &mut self.0, |context, one| unpack(context, one.carried, one.chunk));
+        let done =
+            cores::share(packed, &mut self.0, |context, one| unpack(context, WINDOW_LOG, one.carried, one.chunk));
         done.iter().position(Option::is_none).map_or(Ok(()), Err)
     }
 }

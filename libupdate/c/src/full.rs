@@ -168,7 +168,8 @@ pub(crate) fn install(
 ) -> Answer {
     let request = wishes(request)?;
     let (mut device, room, data) = open.device();
-    let mut work = Work { data, carried: &mut [], hasher: &mut SoftHasher, decompressor: &mut NoDecompressor };
+    let mut work =
+        Work { data, carried: &mut [], reference: &mut [], hasher: &mut SoftHasher, decompressor: &mut NoDecompressor };
     let installed = device.install(source, &request, room, &mut work, &mut hearer)?;
     (out.slot, out.kept, out.total) = (chooser::number(installed.slot), installed.kept.get(), installed.total.get());
     version(&mut out.version, &installed.version);

@@ -71,7 +71,7 @@ impl<'a> Unverified<'a> {
     /// [`Manifest::decode`]'s; `ManifestFeatures`.
     pub fn danger_manifest(&self) -> Result<Manifest<'a>, Corrupt> {
         let manifest = Manifest::decode(self.signed.get(PREFIX_BYTES..).unwrap_or_default())?;
-        if required_features(&manifest) != self.prefix.features() {
+        if required_features(&manifest) != self.prefix.features().of_images() {
             return Err(Corrupt(Rule::ManifestFeatures));
         }
         Ok(manifest)
@@ -107,7 +107,7 @@ impl<'a> Unverified<'a> {
     }
 }
 
-/// The feature bits that a bundle with this manifest has, no more and no fewer.
+/// The feature bits that the images of this manifest need, no more and no fewer; [`delta`](crate::bundle::delta) has one more.
 #[must_use]
 pub fn required_features(manifest: &Manifest<'_>) -> Features {
     let zstd = manifest.payloads().iter().any(|payload| matches!(payload.encoding(), Encoding::Zstd { .. }));
@@ -180,8 +180,8 @@ mod tests {
 
     #[test]
     fn an_unknown_feature_bit_is_too_new_not_corrupt() {
-        let expected = Incompatible::RequiredFeatures { unknown: 0x8000_0000_0000_0002 };
-        let found = with(|bytes| put(bytes, 16, 0x8000_0000_0000_0003_u64.to_le_bytes()));
+        let expected = Incompatible::RequiredFeatures { unknown: 0x8000_0000_0000_0004 };
+        let found = with(|bytes| put(bytes, 16, 0x8000_0000_0000_0007_u64.to_le_bytes()));
         assert_eq!(found, Some(BundleFault::Incompatible(expected)));
     }
 
@@ -284,7 +284,7 @@ mod tests {
         let newer = |kind| Some(BundleFault::Incompatible(kind));
         mend(0..8, corrupt(Corrupt(Rule::EnvelopeMagic)));
         mend(8..10, newer(Incompatible::FormatVersion { found: 0 }));
-        mend(16..24, newer(Incompatible::RequiredFeatures { unknown: 0xffff_fffe }));
+        mend(16..24, newer(Incompatible::RequiredFeatures { unknown: 0xffff_fffc }));
         mend(24..30, newer(Incompatible::UpdaterTooOld { needed: [u16::MAX; 3] }));
         mend(10..12, corrupt(Corrupt(Rule::EnvelopePrefixLength { found: 0 })));
         mend(30..40, corrupt(Corrupt(Rule::EnvelopeReserved)));

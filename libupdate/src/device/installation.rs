@@ -3,13 +3,14 @@
 use heapless::String;
 
 use super::{Device, Listener, News, Room, Work, is_damage, read_back};
+use crate::bundle::delta::OldImages;
 use crate::bundle::{Unverified, Verified};
 use crate::error::{Corrupt, Error, Needed, Rejected, Rule};
 use crate::gpt::write::Outcome;
-use crate::inspect::{self, SlotTrailer};
+use crate::inspect::{self, Memory, SlotTrailer};
 use crate::install::{self, Buffers, Decompressor, Source, Tools};
 use crate::io::{self, BlockIo, Section};
-use crate::policy::{self, Admitted, Facts, Wishes};
+use crate::policy::{self, Admitted, Facts, Old, Olds, Wishes};
 use crate::region::Block;
 use crate::region::confirmation;
 use crate::slot::{SlotState, SlotTable};
@@ -125,7 +126,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
             Reach::JudgeOnly => self.look(room)?,
         }
         policy::no_trial_runs(&room.facts)?;
-        let Room { slots, facts, envelope, leaf, block, page, .. } = room;
+        let Room { slots, facts, envelope, trailer, leaf, block, page } = room;
         let (admitted, state) = self.admit(source, request.wishes, (slots, facts), envelope)?;
         listener.hear(&News::Admitted(&admitted, facts));
         let mut blocks = [leaf, block, page];
@@ -134,6 +135,8 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         {
             return self.held_already(&staged, state, request, (slots, blocks), listener);
         }
+        let [_, block, page] = &mut blocks;
+        let admitted = self.with_old_images(admitted, slots, &mut Memory { trailer, block, other: page })?;
         if request.reach == Reach::JudgeOnly {
             return Ok(Installed::judged(&admitted));
         }
@@ -158,6 +161,28 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         let same = known.installed.as_ref().map(|known| known.digest) == Some(admitted.verified().digest());
         let complete = matches!(known.state, SlotState::Staged | SlotState::Trial | SlotState::Good);
         Ok((admitted, (same && complete).then_some(known.state)))
+    }
+
+    /// Finds the images that a delta bundle is made from: without them it is refused before anything of it is fetched.
+    #[inline(never)]
+    fn with_old_images<'e>(
+        &mut self,
+        admitted: Admitted<'e>,
+        slots: &SlotTable<'_>,
+        memory: &mut Memory<'_>,
+    ) -> Result<Admitted<'e>, Error<D::Error>> {
+        let (named, target) = (OldImages::of(admitted.verified()).map_err(Error::Bundle)?, admitted.slot());
+        let mut olds = Olds::new();
+        for root in named.roots() {
+            let old = match root {
+                Some(root) => {
+                    Old::Here(inspect::old_image(self.disk, (slots, target), &self.board.view, root, memory)?)
+                }
+                None => Old::None,
+            };
+            olds.push(old).map_err(|_| Error::Bundle(Corrupt(Rule::DeltaBases)))?;
+        }
+        Ok(admitted.made_from(olds))
     }
 
     #[inline(never)]
@@ -261,9 +286,9 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         blocks: &mut super::Blocks<'_>,
         listener: &mut L,
     ) -> Result<Staged<'v>, Error<D::Error>> {
-        let Work { data, carried, hasher, decompressor } = work;
+        let Work { data, carried, reference, hasher, decompressor } = work;
         let [leaf, block, page] = blocks;
-        let mut buffers = Buffers { data, carried, leaf, block, page };
+        let mut buffers = Buffers { data, carried, reference, leaf, block, page };
         let mut tools = Tools { hasher: *hasher, decompressor: *decompressor, observer: listener };
         let sizes = io::section(&mut *self.disk, Section::Images, |disk| {
             install::fill(disk, &disarmed, source, &mut buffers, &mut tools)

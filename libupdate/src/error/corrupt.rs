@@ -24,6 +24,12 @@ impl Corrupt {
         matches!(self.0, Rule::TrailerUnreadable)
     }
 
+    /// Whether the old image that a delta bundle is made from is at fault, or may be: another bundle of the release helps.
+    #[must_use]
+    pub const fn is_of_an_old_image(&self) -> bool {
+        matches!(self.0, Rule::OldImageUnreadable { .. } | Rule::OldImageDiffers { .. })
+    }
+
     /// Whether the bytes are of a hash tree or its superblock.
     pub(crate) const fn is_of_the_tree(&self) -> bool {
         matches!(self.0, Rule::HashBlock { .. } | Rule::Superblock(_))
@@ -165,6 +171,23 @@ pub(crate) enum Rule {
         /// Number of the chunk.
         chunk: u64,
     },
+    /// The extension that names old images is not a root hash for each payload, or the feature bit does not go with it.
+    DeltaBases,
+    /// The carried bytes of a chunk that is made from an old image break a rule of their layout.
+    DeltaBody {
+        /// Number of the chunk.
+        chunk: u64,
+    },
+    /// Blocks of the old image that a chunk is made from cannot be read.
+    OldImageUnreadable {
+        /// Number of the chunk.
+        chunk: u64,
+    },
+    /// A chunk that was made from an old image does not have the digest of the tree.
+    OldImageDiffers {
+        /// Number of the chunk.
+        chunk: u64,
+    },
     /// A shipped hash block does not have the digest its parent holds.
     HashBlock {
         /// Level, 0 being the digests of data blocks.
@@ -258,6 +281,10 @@ impl Rule {
             Self::PageRow { .. } => "PageRow",
             Self::CarriedDigest { .. } => "CarriedDigest",
             Self::Decompress { .. } => "Decompress",
+            Self::DeltaBases => "DeltaBases",
+            Self::DeltaBody { .. } => "DeltaBody",
+            Self::OldImageUnreadable { .. } => "OldImageUnreadable",
+            Self::OldImageDiffers { .. } => "OldImageDiffers",
             Self::HashBlock { .. } => "HashBlock",
             Self::Chunk { .. } => "Chunk",
             Self::ReadBack { .. } => "ReadBack",
@@ -327,6 +354,16 @@ impl fmt::Display for Rule {
             Self::PageRow { page, row } => write!(f, "row {row} of index page {page} contradicts itself"),
             Self::CarriedDigest { chunk } => write!(f, "the carried bytes of chunk {chunk} are damaged"),
             Self::Decompress { chunk } => write!(f, "chunk {chunk} does not decompress to its length"),
+            Self::DeltaBases => {
+                f.write_str("the manifest does not name an old image for each payload of a delta bundle")
+            }
+            Self::DeltaBody { chunk } => write!(f, "the delta of chunk {chunk} breaks its layout"),
+            Self::OldImageUnreadable { chunk } => {
+                write!(f, "the old image in another slot, which chunk {chunk} is made from, cannot be read")
+            }
+            Self::OldImageDiffers { chunk } => {
+                write!(f, "chunk {chunk}, made from the old image in another slot, does not match the hash tree")
+            }
             Self::HashBlock { level, index } => {
                 write!(f, "hash block {index} of level {level} does not match the tree")
             }

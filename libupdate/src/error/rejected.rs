@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::units::digest::RootHash;
 use crate::units::slot_id::SlotId;
 
 /// A bundle made for a newer updater. Judged before anything else of it, so that "too old" is never told as "corrupt".
@@ -78,6 +79,11 @@ pub enum Rejected {
     NothingStaged,
     /// No other slot can be written or raised.
     NoTarget,
+    /// No slot beside the target holds the image that the delta bundle is made from.
+    NoOldImage {
+        /// Root hash of that image.
+        root: RootHash,
+    },
     /// The slot is not in the profile.
     NoSuchSlot {
         /// The slot.
@@ -149,6 +155,9 @@ impl fmt::Display for Rejected {
             }
             Self::NothingStaged => f.write_str("no slot is staged"),
             Self::NoTarget => f.write_str("no other slot is fit for it"),
+            Self::NoOldImage { root } => {
+                write!(f, "no other slot holds the old image {} that this delta bundle is made from", root.digest())
+            }
             Self::NoSuchSlot { slot } => write!(f, "the profile has no slot {slot}"),
         }
     }

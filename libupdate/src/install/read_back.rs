@@ -23,6 +23,9 @@ pub struct Buffers<'b> {
     pub data: &'b mut [u8],
     /// Carried bytes of compressed chunks: 512 KiB for each that is decompressed at once, or nothing where there is no decompressor.
     pub carried: &'b mut [u8],
+    /// Bytes of an old image, and of what is built with them: [`MEMORY_BYTES`](crate::bundle::delta::MEMORY_BYTES), or nothing if no
+    /// chunk is made from an old image.
+    pub reference: &'b mut [u8],
     /// A level-0 hash block that is being built.
     pub leaf: &'b mut [u8; BLOCK_BYTES],
     /// Any other block.
@@ -36,7 +39,7 @@ impl Buffers<'_> {
     pub(crate) fn nth_chunk(&mut self, place: usize) -> Buffers<'_> {
         let data = self.data.chunks_mut(CHUNK_BYTES).nth(place).unwrap_or_default();
         let carried = self.carried.chunks_mut(CHUNK_BYTES).nth(place).unwrap_or_default();
-        Buffers { data, carried, leaf: self.leaf, block: self.block, page: self.page }
+        Buffers { data, carried, reference: &mut *self.reference, leaf: self.leaf, block: self.block, page: self.page }
     }
 }
 

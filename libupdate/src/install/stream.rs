@@ -13,9 +13,11 @@ use crate::error::{Corrupt, Error, Medium, Misuse, Rule};
 use crate::install::Buffers;
 use crate::install::progress::{Meter, Observer};
 use crate::install::read_back;
+use crate::install::rebuild;
 use crate::install::skip::{Found, Looks, look};
 use crate::install::{Place, Tools, not_kept};
 use crate::io::{BlockIo, Window};
+use crate::policy::Old;
 use crate::region::Resume;
 use crate::units::block::ByteOffset;
 use crate::units::bytes::len_u64;
@@ -60,7 +62,13 @@ pub trait Decompressor {
     /// `None` if the frame is anything else.
     fn decompress(&mut self, carried: &[u8], chunk: &mut [u8]) -> Option<()>;
 
-    /// The same for several chunks, which a caller with more than one processor does side by side.
+    /// The same with a `prefix` that the frame refers to, as if it had been decompressed right before: for chunks that are made from an old
+    /// image. The window may have 2^21 bytes. `None` also if that is not possible here: such bundles are then not admitted.
+    fn decompress_after(&mut self, _prefix: &[u8], _carried: &[u8], _out: &mut [u8]) -> Option<()> {
+        None
+    }
+
+    /// As [`Decompressor::decompress`] for several chunks, which a caller with more than one processor does side by side.
     ///
     /// # Errors
     /// The place in `packed` of one that did not.
@@ -134,10 +142,12 @@ where
         let expected = parents.expected_chunk(&mut window, chunk, tools.hasher).map_err(not_kept)?;
         let len = read_back::chunk_len(&place.tree, chunk);
         let mut kept = len;
-        if resume == Resume::Rehash && holds(&mut window, place, chunk, expected, buffers, tools.hasher)? {
+        if place.old == Old::Elsewhere && is_made(carried) {
+            carried_bytes((chunk, carried), source, buffers.carried)?;
+        } else if resume == Resume::Rehash && holds(&mut window, place, chunk, expected, buffers, tools.hasher)? {
             source.skip(u64::try_from(carried.carried_len()).unwrap_or(u64::MAX), buffers.data).map_err(lost)?;
         } else {
-            unpack((chunk, carried), place.tree.geometry.chunk_len(chunk), source, buffers, tools.decompressor)?;
+            take(&mut window, place, (chunk, carried), source, buffers, tools.decompressor)?;
             kept = settle(&mut window, place, (chunk, carried, expected), source, (buffers, &mut looks), tools)?;
         }
         meter.done(tools.observer, len, kept)?;
@@ -238,9 +248,10 @@ where
             let data = match carried {
                 Row::Raw { .. } => source.lend(data).map_err(lost)?,
                 Row::Zero => zeros(data),
-                Row::Zstd { .. } => data,
+                Row::Zstd { .. } | Row::Prefix { .. } | Row::Patch { .. } => data,
             };
-            check_whole(place, (chunk, expected), data, buffers.leaf, tools.hasher).map_err(Error::Bundle)?;
+            check_whole(place, (chunk, expected), data, buffers.leaf, tools.hasher)
+                .map_err(|kind| Error::Bundle(rebuild::differs(carried, kind)))?;
             match look(window, (start, data), looks, [&mut *buffers.block, &mut *buffers.carried])? {
                 Found::Same => kept = len_u64(data),
                 Found::Other => window.write(start, data)?,
@@ -282,7 +293,7 @@ fn settle_in_pieces<D: BlockIo, R: Source, H: BlockHasher>(
         let piece = match carried {
             Row::Raw { .. } => source.lend(piece).map_err(lost)?,
             Row::Zero => zeros(piece),
-            Row::Zstd { .. } => piece,
+            Row::Zstd { .. } | Row::Prefix { .. } | Row::Patch { .. } => piece,
         };
         hasher.hash_blocks(place.tree.salt, piece, digests);
         window.write(start.plus(offset).ok_or(Error::Bundle(wrong))?, piece)
@@ -295,22 +306,58 @@ fn zeros(bytes: &mut [u8]) -> &[u8] {
     bytes
 }
 
-/// Reads the carried bytes of a compressed chunk, checks their digest, and only then decompresses them into the data buffer.
+/// Whether the chunk is made from an old image.
+const fn is_made(row: Row) -> bool {
+    matches!(row, Row::Prefix { .. } | Row::Patch { .. })
+}
+
+/// Brings a chunk that is not carried as it is into the data buffer.
+fn take<D: BlockIo, R: Source, Z: Decompressor>(
+    window: &mut Window<'_, D>,
+    place: &Place<'_>,
+    (chunk, row): (u64, Row),
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    decompressor: &mut Z,
+) -> Result<(), Error<D::Error>> {
+    let len = place.tree.geometry.chunk_len(chunk);
+    match (row, place.old) {
+        (Row::Zero | Row::Raw { .. }, _) => Ok(()),
+        (Row::Zstd { .. }, _) => unpack((chunk, row), len, source, buffers, decompressor),
+        (_, Old::Here(old)) => rebuild::chunk(window, (chunk, row, len), old, source, buffers, decompressor),
+        // A row that no old image was named for.
+        (_, Old::None | Old::Elsewhere) => Err(Error::Bundle(Corrupt(Rule::DeltaBody { chunk }))),
+    }
+}
+
+/// Reads the carried bytes of a chunk and checks their digest.
+pub(super) fn carried_bytes<'b, R: Source, E>(
+    (chunk, row): (u64, Row),
+    source: &mut R,
+    buffer: &'b mut [u8],
+) -> Result<&'b [u8], Error<E>> {
+    let (Row::Zstd { digest, .. } | Row::Prefix { digest, .. } | Row::Patch { digest, .. }) = row else {
+        return Ok(&[]);
+    };
+    let got = buffer.len();
+    let carried = buffer.get_mut(..row.carried_len()).ok_or(Misuse::Buffer { needed: CHUNK_BYTES, got })?;
+    source.read_exact(carried).map_err(lost)?;
+    if Digest::of(&[carried]) == digest {
+        Ok(carried)
+    } else {
+        Err(Error::Bundle(Corrupt(Rule::CarriedDigest { chunk })))
+    }
+}
+
+/// Reads the carried bytes of a compressed chunk, and only then decompresses them into the data buffer.
 fn unpack<R: Source, Z: Decompressor, E>(
-    (chunk, carried): (u64, Row),
+    (chunk, row): (u64, Row),
     whole: usize,
     source: &mut R,
     buffers: &mut Buffers<'_>,
     decompressor: &mut Z,
 ) -> Result<(), Error<E>> {
-    let Row::Zstd { carried_len, digest } = carried else { return Ok(()) };
-    let got = buffers.carried.len();
-    let len = usize::try_from(carried_len).unwrap_or(usize::MAX);
-    let packed = buffers.carried.get_mut(..len).ok_or(Misuse::Buffer { needed: CHUNK_BYTES, got })?;
-    source.read_exact(packed).map_err(lost)?;
-    if Digest::of(&[packed]) != digest {
-        return Err(Error::Bundle(Corrupt(Rule::CarriedDigest { chunk })));
-    }
+    let packed = carried_bytes((chunk, row), source, buffers.carried)?;
     let got = buffers.data.len();
     let data = buffers.data.get_mut(..whole).ok_or(Misuse::Buffer { needed: whole, got })?;
     decompressor.decompress(packed, data).ok_or(Error::Bundle(Corrupt(Rule::Decompress { chunk })))?;
@@ -344,16 +391,8 @@ fn unpack_each<R: Source, Z: Decompressor, E>(
     let places = buffers.carried.chunks_mut(CHUNK_BYTES).zip(buffers.data.chunks_mut(CHUNK_BYTES));
     for (chunk, (carried, data)) in chunks.zip(places) {
         let wrong = Corrupt(Rule::Chunk { chunk });
-        let Some(Row::Zstd { carried_len, digest }) = page::row(buffers.page, place.payload, chunk) else {
-            return Err(Error::Bundle(wrong));
-        };
-        let carried = carried
-            .get_mut(..usize::try_from(carried_len).map_err(|_| Error::Bundle(wrong))?)
-            .ok_or(Error::Bundle(wrong))?;
-        source.read_exact(carried).map_err(lost)?;
-        if Digest::of(&[carried]) != digest {
-            return Err(Error::Bundle(Corrupt(Rule::CarriedDigest { chunk })));
-        }
+        let row = page::row(buffers.page, place.payload, chunk).ok_or(Error::Bundle(wrong))?;
+        let carried = carried_bytes((chunk, row), source, carried)?;
         let data = data.get_mut(..place.tree.geometry.chunk_len(chunk)).ok_or(Error::Bundle(wrong))?;
         packed.push(Packed { carried, chunk: data }).map_err(|_| Error::Bundle(wrong))?;
     }

@@ -85,6 +85,8 @@ pub enum Compression {
     None,
     /// It decompresses zstd.
     Zstd,
+    /// The same, also with a prefix, and it has the memory for chunks that are made from an old image.
+    Delta,
 }
 
 /// What policy knows of the device.

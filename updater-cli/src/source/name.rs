@@ -1,6 +1,6 @@
 //! What the user calls a bundle: a file's path, or a URL, whose secrets are not shown.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Whether what the user named is a URL, and no file. A file of such a name is reached as `./NAME`.
 pub fn is_url(path: &Path) -> bool {
@@ -36,6 +36,15 @@ pub fn shown(path: &Path) -> String {
     path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
 }
 
+/// The file `name` beside what the user named: in the same folder, or at the same place of the server, without query.
+pub fn beside(path: &Path, name: &str) -> PathBuf {
+    let text = path.to_string_lossy();
+    let Some((scheme, rest)) = text.split_once("://") else { return path.with_file_name(name) };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let folder = rest.rsplit_once('/').map_or(rest, |(folder, _)| folder);
+    format!("{scheme}://{folder}/{name}").into()
+}
+
 /// Whether what follows `://` may hold a password that is not percent-encoded: `u:pa/ss@h/x` would be the port `pa` of a host `u`.
 pub fn has_bare_password(rest: &str) -> bool {
     let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -54,6 +63,20 @@ mod tests {
         }
         for file in ["update.bundle", "/mnt/x.y/z", "./a.b/c", "../x", "folder/x", "a:b/x", "update-1.2.bundle"] {
             assert!(!could_be_server(Path::new(file)), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_file_beside_is_in_the_same_folder_or_on_the_same_server() {
+        for (given, expected) in [
+            ("https://u:p@h:8443/a/b.delta?token=1#x", "https://u:p@h:8443/a/n"),
+            ("https://h/b.delta", "https://h/n"),
+            ("http://h", "http://h/n"),
+            ("a/b.delta", "a/n"),
+            ("b.delta", "n"),
+            ("/b.delta", "/n"),
+        ] {
+            assert_eq!(beside(Path::new(given), "n"), Path::new(expected), "{given}");
         }
     }
 

@@ -1,9 +1,10 @@
 //! `info`: a bundle's manifest and who signed it; what is not verified is called so.
 
-use libupdate::Error;
+use libupdate::bundle::delta::{self, OldImages};
 use libupdate::bundle::{Anchors, Unverified};
 use libupdate::manifest::{Encoding, Manifest, Payload};
 use libupdate::units::limits::ENVELOPE_BYTES;
+use libupdate::{Error, RootHash};
 use libupdate_linux::OsError;
 use serde::Serialize;
 
@@ -69,6 +70,8 @@ struct Described {
     build_time: Option<String>,
     manifest_digest: String,
     signed_by: Vec<String>,
+    /// The file beside it that holds the whole images.
+    full_bundle: Option<String>,
     payloads: Vec<Image>,
 }
 
@@ -79,10 +82,15 @@ struct Image {
     root_hash: String,
     salt: String,
     compression: &'static str,
+    /// Root hash of the old image that it is made from.
+    old_image: Option<String>,
 }
 
 impl Described {
     fn of(manifest: &Manifest<'_>, unverified: &Unverified<'_>, signed_by: Vec<String>, trust: Trust) -> Self {
+        // What breaks its rule is refused by who installs it.
+        let old = OldImages::named(manifest).ok();
+        let old = old.into_iter().flat_map(|old| old.roots().collect::<Vec<_>>()).chain(std::iter::repeat(None));
         Self {
             trust,
             version: manifest.version().to_string(),
@@ -91,19 +99,21 @@ impl Described {
             build_time: crate::time::rfc3339(manifest.build_time()),
             manifest_digest: unverified.digest().to_string(),
             signed_by,
-            payloads: manifest.payloads().iter().map(|payload| Image::of(&payload)).collect(),
+            full_bundle: delta::full_bundle(manifest).map(|name| name.to_string()),
+            payloads: manifest.payloads().iter().zip(old).map(|(payload, old)| Image::of(&payload, old)).collect(),
         }
     }
 }
 
 impl Image {
-    fn of(payload: &Payload<'_>) -> Self {
+    fn of(payload: &Payload<'_>, old: Option<RootHash>) -> Self {
         Self {
             role: payload.role().to_string(),
             image_bytes: payload.image_len().get(),
             root_hash: payload.root_hash().to_string(),
             salt: payload.salt().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
             compression: if payload.encoding() == Encoding::Raw { "none" } else { "zstd" },
+            old_image: old.map(|root| root.to_string()),
         }
     }
 }
@@ -121,10 +131,13 @@ impl Report for Described {
         text += &self.build_time.as_ref().map_or(String::new(), |time| format!("build time      {time}\n"));
         text += &format!("manifest        {}\n", self.manifest_digest);
         text += &self.signed_by.iter().map(|key| format!("signed by       {key}\n")).collect::<String>();
+        let full = self.full_bundle.as_ref().map(|name| format!("whole images    {}\n", Printable(name)));
+        text += &full.unwrap_or_default();
         for image in &self.payloads {
             let (role, size) = (Printable(&image.role), Size(image.image_bytes));
             text += &format!("payload         {role}: {size}, compression {}\n", image.compression);
             text += &format!("  root hash     {}\n  salt          {}\n", image.root_hash, image.salt);
+            text += &image.old_image.as_ref().map_or(String::new(), |root| format!("  made from     {root}\n"));
         }
         text
     }

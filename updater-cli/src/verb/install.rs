@@ -1,5 +1,7 @@
 //! `install`: a bundle into the slot that is not booted.
 
+use std::path::{Path, PathBuf};
+
 use libupdate::device::{Ending, Installed, Reach, Request, Then};
 use libupdate::error::Rejected;
 use libupdate::install::progress::Phase;
@@ -15,7 +17,7 @@ use crate::history;
 use crate::loader_store;
 use crate::open_device::{self, OpenDevice};
 use crate::output::{Printable, Report, Size, Watch};
-use crate::session::Session;
+use crate::session::{Session, Setup};
 use crate::source::{BundleSource, shown};
 
 /// Installs, and remembers how it ended.
@@ -54,19 +56,61 @@ fn install(session: &Session, args: &Install) -> Result<Document, Failure> {
     let inspection = opened.inspect(session)?;
     // Before a server is waited for: `mark-good` of this very boot needs the lock.
     policy::no_trial_runs(&inspection.facts).map_err(Error::<OsError>::from)?;
-    let mut source = BundleSource::open(&args.source, &args.fetch, session)?;
-    let watch = Watch::new(&session.output, &session.interrupt).recording(&session.record);
-    let mut watch = if args.dry_run { watch.judging() } else { watch };
-    let request = request(args);
-    let installed = opened
-        .long_act(|device, room, work| device.install(&mut source, &request, room, work, &mut watch))
-        .map_err(|failure| source.explained_to(&device, failure))?;
-    let seconds = watch.finish();
+    let (installed, seconds) = match attempt(session, args, (&args.source, &device), &mut opened)? {
+        Attempt::Ended(installed, seconds) => (installed, seconds),
+        Attempt::NeedsWhole(full, failure) => {
+            session.output.note(&format!("{}; going on with {}", failure.why, shown(&full)));
+            match attempt(session, args, (&full, &device), &mut opened)? {
+                Attempt::Ended(installed, seconds) => (installed, seconds),
+                Attempt::NeedsWhole(_, failure) => return Err(failure),
+            }
+        }
+    };
     session.record.puts(installed.slot, installed.version.as_ref());
     session.record.moved(installed.total.get(), installed.kept.get());
     match installed.ending {
         Ending::HeldAlready(state) => Err(held(&installed, state)),
         _ => Ok(Document::of(&installed, asked(args), &seconds)),
+    }
+}
+
+/// How an installation from one bundle went.
+enum Attempt {
+    /// To its end.
+    Ended(Installed, Vec<(Phase, f64)>),
+    /// It is made from an old image that the device does not have, or not whole; the bundle of whole images is here.
+    NeedsWhole(PathBuf, Failure),
+}
+
+fn attempt(
+    session: &Session,
+    args: &Install,
+    (from, device): (&Path, &Setup),
+    opened: &mut OpenDevice,
+) -> Result<Attempt, Failure> {
+    let mut source = BundleSource::open(from, &args.fetch, session)?;
+    let watch = Watch::new(&session.output, &session.interrupt).recording(&session.record);
+    let mut watch = if args.dry_run { watch.judging() } else { watch };
+    let request = request(args);
+    let mut of_old_image = false;
+    let installed = opened.long_act(|device, room, work| {
+        let installed = device.install(&mut source, &request, room, work, &mut watch);
+        of_old_image = installed.as_ref().is_err_and(is_of_an_old_image);
+        installed
+    });
+    match (installed, source.full(from).filter(|_| of_old_image)) {
+        (Ok(installed), _) => Ok(Attempt::Ended(installed, watch.finish())),
+        (Err(failure), Some(full)) => Ok(Attempt::NeedsWhole(full, failure)),
+        (Err(failure), None) => Err(source.explained_to(device, failure)),
+    }
+}
+
+/// Whether the bundle of whole images helps.
+fn is_of_an_old_image(error: &Error<OsError>) -> bool {
+    match error {
+        Error::Rejected(rejected) => matches!(rejected, Rejected::NoOldImage { .. }),
+        Error::Bundle(broken) => broken.is_of_an_old_image(),
+        _ => false,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use libupdate::bundle::Unverified;
+use libupdate::bundle::delta::OldImages;
 use libupdate::inspect::{self, SlotTrailer};
 use libupdate::install::{self, Source as _};
 use libupdate::units::limits::ENVELOPE_BYTES;
@@ -41,6 +42,8 @@ struct Checked {
     manifest_digest: String,
     signed_by: Vec<String>,
     checked_bytes: u64,
+    /// Whether some chunks are made from an old image, and are checked when they are installed; of those, what is carried is right.
+    delta: bool,
 }
 
 impl Report for Checked {
@@ -49,7 +52,12 @@ impl Report for Checked {
         let what = slot.or_else(|| self.file.clone()).unwrap_or_default();
         let (what, version) = (Printable(&what), Printable(&self.version));
         let mut text = format!("{what}: version {version}, {}\n", Size(self.checked_bytes));
-        text += &format!("every block is right, and signed by {}\n", self.signed_by.join(", "));
+        let right = if self.delta {
+            "every byte that it carries is right; chunks that are made from the old image are checked when they are installed\nit is"
+        } else {
+            "every block is right, and"
+        };
+        text += &format!("{right} signed by {}\n", self.signed_by.join(", "));
         text
     }
 }
@@ -72,7 +80,8 @@ fn bundle(session: &Session, file: &Path, args: &Verify) -> Result<Checked, Fail
     });
     rehearsed.map_err(|failure| source.explained(failure))?;
     watch.finish();
-    Ok(Checked { file: Some(shown(file)), ..Checked::of(&verified) })
+    let delta = OldImages::named(verified.manifest()).is_ok_and(|old| !old.is_empty());
+    Ok(Checked { file: Some(shown(file)), delta, ..Checked::of(&verified) })
 }
 
 /// Reads a slot, every byte of image and hash tree.
@@ -116,6 +125,7 @@ impl Checked {
             manifest_digest: verified.digest().to_string(),
             signed_by: verified.signers().iter().map(ToString::to_string).collect(),
             checked_bytes: bytes.map(ByteLen::get).sum(),
+            delta: false,
         }
     }
 }

@@ -125,6 +125,7 @@ fn carried_chunks(source: &mut &[u8], payload: &Payload<'_>) -> Vec<u8> {
                     assert_eq!(Digest::of(&[carried]), digest);
                     image.resize(image.len() + len, carried[0]);
                 }
+                Row::Prefix { .. } | Row::Patch { .. } => panic!("nothing here is made from an old image"),
             }
         }
     }

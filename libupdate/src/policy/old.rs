@@ -1,0 +1,45 @@
+//! Where the old images are that a delta bundle is made from.
+
+use heapless::Vec;
+
+use crate::bundle::Verified;
+use crate::bundle::delta::OldImages;
+use crate::error::{Corrupt, Rule};
+use crate::units::block::Extent;
+use crate::units::limits::PAYLOADS;
+
+/// Where an old image is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OldImage {
+    /// The partition that holds it.
+    pub extent: Extent,
+    /// Its data blocks.
+    pub blocks: u64,
+}
+
+/// What the chunks of a payload may be made from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Old {
+    /// Nothing: they are whole.
+    None,
+    /// An image.
+    Here(OldImage),
+    /// An image that is not here: what is carried is checked, and the chunk is not made.
+    Elsewhere,
+}
+
+/// The same for each payload, in the manifest's order; none for a bundle of whole images.
+pub type Olds = Vec<Old, PAYLOADS>;
+
+/// For who has no slots: the old images of a bundle are elsewhere.
+///
+/// # Errors
+/// `DeltaBases`.
+pub fn elsewhere(verified: &Verified<'_>) -> Result<Olds, Corrupt> {
+    let old = OldImages::of(verified)?.roots().map(|root| root.map_or(Old::None, |_| Old::Elsewhere));
+    let mut olds = Olds::new();
+    for one in old {
+        olds.push(one).map_err(|_| Corrupt(Rule::DeltaBases))?;
+    }
+    Ok(olds)
+}
