@@ -263,7 +263,7 @@ pub(crate) fn old_image<D: BlockIo>(
             }
         }
     }
-    Err(Rejected::NoOldImage { root }.into())
+    Err(policy::no_old_image(root).into())
 }
 
 /// A partition whose trailer is not the first one's: where an installation is under way it has a mark.

@@ -38,11 +38,12 @@ pub(crate) mod first_blocks;
 pub mod progress;
 pub mod read_back;
 mod rebuild;
+mod seam;
 mod skip;
 mod stream;
 
 pub use read_back::Buffers;
-pub use stream::{Decompressor, NoDecompressor, Packed, Source};
+pub use seam::{Decompressor, NoDecompressor, Packed, Source};
 
 /// What a caller brings to a long act besides disk and memory.
 #[derive(Debug)]

@@ -32,6 +32,7 @@ mod facts;
 mod old;
 
 pub use facts::{Compression, Facts, Installed, SlotFacts};
+pub(crate) use old::no_old_image;
 pub use old::{Old, OldImage, Olds, elsewhere};
 
 /// What to do about a version lower than the booted one.
@@ -166,7 +167,7 @@ pub(crate) fn admit_first<'a, E>(
     compatible(&verified, facts.compatible)?;
     readable(&verified, facts)?;
     if let Some(root) = OldImages::of(&verified).map_err(Error::Bundle)?.roots().flatten().next() {
-        return Err(Rejected::NoOldImage { root }.into());
+        return Err(no_old_image(root).into());
     }
     if let Some(armed) = facts.slots.iter().find(|facts| facts.bits != SlotBits::default()) {
         return Err(Rejected::SlotState { slot: armed.slot, needed: Needed::Empty }.into());

@@ -71,7 +71,8 @@ impl<'a> Unverified<'a> {
     /// [`Manifest::decode`]'s; `ManifestFeatures`.
     pub fn danger_manifest(&self) -> Result<Manifest<'a>, Corrupt> {
         let manifest = Manifest::decode(self.signed.get(PREFIX_BYTES..).unwrap_or_default())?;
-        if required_features(&manifest) != self.prefix.features().of_images() {
+        // The other bit matters only to who installs: a slot holds whole images, however they came.
+        if is_compressed(&manifest) != self.prefix.features().has(Features::ZSTD) {
             return Err(Corrupt(Rule::ManifestFeatures));
         }
         Ok(manifest)
@@ -110,8 +111,11 @@ impl<'a> Unverified<'a> {
 /// The feature bits that the images of this manifest need, no more and no fewer; [`delta`](crate::bundle::delta) has one more.
 #[must_use]
 pub fn required_features(manifest: &Manifest<'_>) -> Features {
-    let zstd = manifest.payloads().iter().any(|payload| matches!(payload.encoding(), Encoding::Zstd { .. }));
-    if zstd { Features::ZSTD } else { Features::NONE }
+    if is_compressed(manifest) { Features::ZSTD } else { Features::NONE }
+}
+
+fn is_compressed(manifest: &Manifest<'_>) -> bool {
+    manifest.payloads().iter().any(|payload| matches!(payload.encoding(), Encoding::Zstd { .. }))
 }
 
 fn envelope_len(prefix: &Prefix, block: &[u8]) -> Result<usize, Corrupt> {

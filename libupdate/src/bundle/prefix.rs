@@ -57,11 +57,6 @@ impl Features {
         Self(self.0 | others.0)
     }
 
-    /// Without those that matter only to who installs: a slot holds whole images, however they came.
-    pub(crate) const fn of_images(self) -> Self {
-        Self(self.0 & !Self::DELTA.0)
-    }
-
     pub(crate) const fn has(self, others: Self) -> bool {
         self.0 & others.0 == others.0
     }

@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use crate::units::digest::RootHash;
 use crate::units::slot_id::SlotId;
 
 /// A bundle made for a newer updater. Judged before anything else of it, so that "too old" is never told as "corrupt".
@@ -81,8 +80,8 @@ pub enum Rejected {
     NoTarget,
     /// No slot beside the target holds the image that the delta bundle is made from.
     NoOldImage {
-        /// Root hash of that image.
-        root: RootHash,
+        /// The first bytes of that image's root hash.
+        root: [u8; 8],
     },
     /// The slot is not in the profile.
     NoSuchSlot {
@@ -156,7 +155,8 @@ impl fmt::Display for Rejected {
             Self::NothingStaged => f.write_str("no slot is staged"),
             Self::NoTarget => f.write_str("no other slot is fit for it"),
             Self::NoOldImage { root } => {
-                write!(f, "no other slot holds the old image {} that this delta bundle is made from", root.digest())
+                let root = u64::from_be_bytes(*root);
+                write!(f, "no other slot holds the old image {root:016x}.. that this delta bundle is made from")
             }
             Self::NoSuchSlot { slot } => write!(f, "the profile has no slot {slot}"),
         }

@@ -5,15 +5,15 @@
 //!  target   | chunk 0 | chunk 1 | .. | superblock | levels >= 1 | level 0 |
 //! ```
 
-use embedded_io::{Read, ReadExactError};
+use embedded_io::ReadExactError;
 
-use crate::bundle::Verified;
 use crate::bundle::page::{self, PageChain, Row};
 use crate::error::{Corrupt, Error, Medium, Misuse, Rule};
 use crate::install::Buffers;
 use crate::install::progress::{Meter, Observer};
 use crate::install::read_back;
 use crate::install::rebuild;
+use crate::install::seam::{Decompressor, Packed, Source};
 use crate::install::skip::{Found, Looks, look};
 use crate::install::{Place, Tools, not_kept};
 use crate::io::{BlockIo, Window};
@@ -24,83 +24,8 @@ use crate::units::bytes::len_u64;
 use crate::units::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest};
 use crate::verity::{CHUNK_BYTES, ParentCache, Superblock};
 
-/// A bundle's bytes, from front to end.
-pub trait Source: Read {
-    /// Hears the authentic head: how many bytes follow, and what they must be. Before it, a source fetches no more than the head.
-    fn expects(&mut self, _head: &Verified<'_>) {}
-
-    /// The next `buf.len()` bytes: in `buf`, or in memory of the source's own, which then leaves `buf` alone and spares the copy.
-    ///
-    /// # Errors
-    /// As [`Read::read_exact`].
-    fn lend<'a>(&'a mut self, buf: &'a mut [u8]) -> Result<&'a [u8], ReadExactError<Self::Error>> {
-        self.read_exact(buf).map(|()| &*buf)
-    }
-
-    /// Leaves out the next `bytes` bytes. `scratch` is memory to read them into where the source cannot seek.
-    ///
-    /// # Errors
-    /// As [`Read::read_exact`].
-    fn skip(&mut self, bytes: u64, scratch: &mut [u8]) -> Result<(), ReadExactError<Self::Error>> {
-        let mut left = bytes;
-        while left > 0 {
-            let len = usize::try_from(left).map_or(scratch.len(), |left| left.min(scratch.len()));
-            let piece = scratch.get_mut(..len).unwrap_or_default();
-            self.read_exact(piece)?;
-            left = left.saturating_sub(len_u64(piece).max(1));
-        }
-        Ok(())
-    }
-}
-
-impl Source for &[u8] {}
-
-/// Decompresses one chunk: the seam for zstd. Called only with carried bytes whose digest is authenticated.
-pub trait Decompressor {
-    /// Fills `chunk` from `carried`: one frame, exactly `chunk.len()` bytes, whose header says this size, no dictionary id and a window
-    /// of at most 2^19 bytes. A library's bound of the window may hold for streams alone: then the caller looks at the header itself.
-    /// `None` if the frame is anything else.
-    fn decompress(&mut self, carried: &[u8], chunk: &mut [u8]) -> Option<()>;
-
-    /// The same with a `prefix` that the frame refers to, as if it had been decompressed right before: for chunks that are made from an old
-    /// image. The window may have 2^21 bytes. `None` also if that is not possible here: such bundles are then not admitted.
-    fn decompress_after(&mut self, _prefix: &[u8], _carried: &[u8], _out: &mut [u8]) -> Option<()> {
-        None
-    }
-
-    /// As [`Decompressor::decompress`] for several chunks, which a caller with more than one processor does side by side.
-    ///
-    /// # Errors
-    /// The place in `packed` of one that did not.
-    fn decompress_each(&mut self, packed: &mut [Packed<'_>]) -> Result<(), usize> {
-        for (place, one) in packed.iter_mut().enumerate() {
-            self.decompress(one.carried, one.chunk).ok_or(place)?;
-        }
-        Ok(())
-    }
-}
-
-/// A chunk that is to be decompressed.
-#[derive(Debug)]
-pub struct Packed<'p> {
-    /// Its carried bytes.
-    pub carried: &'p [u8],
-    /// Where it goes.
-    pub chunk: &'p mut [u8],
-}
-
 /// Chunks that are decompressed side by side, at most; what the buffers hold decides.
 const AT_ONCE: usize = 8;
-
-/// For callers that install only uncompressed bundles.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct NoDecompressor;
-
-impl Decompressor for NoDecompressor {
-    fn decompress(&mut self, _: &[u8], _: &mut [u8]) -> Option<()> {
-        None
-    }
-}
 
 /// Streams one payload into its partition. Durable after the caller's flush.
 pub(super) fn write<D, R, H, Z, O>(

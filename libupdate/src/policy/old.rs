@@ -4,8 +4,9 @@ use heapless::Vec;
 
 use crate::bundle::Verified;
 use crate::bundle::delta::OldImages;
-use crate::error::{Corrupt, Rule};
+use crate::error::{Corrupt, Rejected, Rule};
 use crate::units::block::Extent;
+use crate::units::digest::RootHash;
 use crate::units::limits::PAYLOADS;
 
 /// Where an old image is.
@@ -42,4 +43,10 @@ pub fn elsewhere(verified: &Verified<'_>) -> Result<Olds, Corrupt> {
         olds.push(one).map_err(|_| Corrupt(Rule::DeltaBases))?;
     }
     Ok(olds)
+}
+
+/// That no slot holds the image with this root hash.
+pub(crate) fn no_old_image(root: RootHash) -> Rejected {
+    let [a, b, c, d, e, f, g, h, ..] = *root.digest().as_bytes();
+    Rejected::NoOldImage { root: [a, b, c, d, e, f, g, h] }
 }

@@ -31,7 +31,8 @@ impl<'b> Numbers<'b> {
     /// The next number, as a step: 0, -1, 1, -2, 2, ..
     pub(super) fn step(&mut self) -> Option<i64> {
         let number = i64::from(self.word()?);
-        Some(if number & 1 == 0 { number >> 1 } else { -(number >> 1) - 1 })
+        let size = number >> 1;
+        Some(if number & 1 == 0 { size } else { !size })
     }
 
     fn word(&mut self) -> Option<u32> {
