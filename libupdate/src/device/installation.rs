@@ -3,9 +3,9 @@
 use heapless::String;
 
 use super::{Device, Listener, News, Room, Work, is_damage, read_back};
-use crate::bundle::delta::OldImages;
+use crate::bundle::delta::{MEMORY_BYTES, OldImages};
 use crate::bundle::{Unverified, Verified};
-use crate::error::{Corrupt, Error, Needed, Rejected, Rule};
+use crate::error::{Corrupt, Error, Misuse, Needed, Rejected, Rule};
 use crate::gpt::write::Outcome;
 use crate::inspect::{self, Memory, SlotTrailer};
 use crate::install::{self, Buffers, Decompressor, Source, Tools};
@@ -19,6 +19,7 @@ use crate::units::block::ByteLen;
 use crate::units::digest::{BlockHasher, Digest};
 use crate::units::limits::{ENVELOPE_BYTES, NAME_BYTES};
 use crate::units::slot_id::SlotId;
+use crate::verity::CHUNK_BYTES;
 
 /// What becomes of the slot once the bundle is in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -51,6 +52,17 @@ pub struct Request {
     pub reach: Reach,
     /// Seconds within which a person confirms the trial; `None` if nobody is asked.
     pub confirm_within: Option<u32>,
+}
+
+/// Whether the caller's memory is enough for chunks that are made from an old image: before the slot is written.
+fn has_room<H, Z>(admitted: &Admitted<'_>, work: &Work<'_, H, Z>) -> Result<(), Misuse> {
+    let made = admitted.olds().iter().any(|old| *old != Old::None);
+    for (memory, needed) in [(&work.data, CHUNK_BYTES), (&work.carried, CHUNK_BYTES), (&work.reference, MEMORY_BYTES)] {
+        if made && memory.len() < needed {
+            return Err(Misuse::Buffer { needed, got: memory.len() });
+        }
+    }
+    Ok(())
 }
 
 /// How an installation ended.
@@ -137,6 +149,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         }
         let [_, block, page] = &mut blocks;
         let admitted = self.with_old_images(admitted, slots, &mut Memory { trailer, block, other: page })?;
+        has_room(&admitted, work)?;
         if request.reach == Reach::JudgeOnly {
             return Ok(Installed::judged(&admitted));
         }

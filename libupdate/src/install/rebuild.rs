@@ -7,7 +7,7 @@
 //! ```
 //! The old image is only read, and nothing of it is believed: the chunk is checked against the new tree like any other.
 
-use crate::bundle::delta::{Body, MEMORY_BYTES, REFERENCE_BYTES, Recipe};
+use crate::bundle::delta::{Body, MEMORY_BYTES, Recipe};
 use crate::bundle::page::Row;
 use crate::error::{Corrupt, Error, Medium, Misuse, Rule};
 use crate::install::Buffers;
@@ -28,12 +28,10 @@ pub(super) fn chunk<D: BlockIo, R: Source, Z: Decompressor>(
     decompressor: &mut Z,
 ) -> Result<(), Error<D::Error>> {
     let wrong = Error::Bundle(Corrupt(Rule::DeltaBody { chunk: number }));
-    let got = buffers.reference.len();
-    let (reference, streams) =
-        buffers.reference.split_at_mut_checked(REFERENCE_BYTES).ok_or(Misuse::Buffer { needed: MEMORY_BYTES, got })?;
     let body = stream::carried_bytes((number, row), source, buffers.carried)?;
     let Some(body) = Body::parse(&row, body, len, old.blocks) else { return Err(wrong) };
-    let Some(reference) = reference.get_mut(..body.reference_bytes()) else { return Err(wrong) };
+    let small = Misuse::Buffer { needed: MEMORY_BYTES, got: buffers.reference.len() };
+    let (reference, streams) = buffers.reference.split_at_mut_checked(body.reference_bytes()).ok_or(small)?;
     gather(&mut window.elsewhere(old.extent), &body, reference).map_err(|error| unreadable(number, error))?;
     let got = buffers.data.len();
     let data = buffers.data.get_mut(..len).ok_or(Misuse::Buffer { needed: len, got })?;
@@ -43,10 +41,11 @@ pub(super) fn chunk<D: BlockIo, R: Source, Z: Decompressor>(
             Some(())
         }
         Recipe::Prefix(frame) => decompressor.decompress_after(reference, frame, data),
-        Recipe::Patch(lengths, frame) => streams.get_mut(..lengths.total()).and_then(|streams| {
-            decompressor.decompress_after(reference, frame, streams)?;
-            lengths.build(reference, streams, data)
-        }),
+        Recipe::Patch(lengths, frame) => {
+            let streams = streams.get_mut(..lengths.total()).ok_or(small)?;
+            let unpacked = decompressor.decompress_after(reference, frame, streams);
+            unpacked.and_then(|()| lengths.build(reference, streams, data))
+        }
     };
     made.ok_or(wrong)
 }

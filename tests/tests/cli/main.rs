@@ -15,6 +15,7 @@ mod bad_table;
 mod create_durable;
 mod create_interrupted;
 mod create_memory;
+mod delta;
 mod demo;
 mod doctor;
 mod front_door;
