@@ -5,7 +5,8 @@ use embedded_io::{Read, ReadExactError};
 use crate::bundle::prefix::{BLOCK_HEADER_BYTES, PREFIX_BYTES};
 use crate::bundle::{Anchors, Features, Prefix, Signature, Verified, signature};
 use crate::error::{BundleFault, Corrupt, Rule};
-use crate::manifest::{Encoding, Manifest};
+use crate::manifest::{Encoding, ExtensionId, Manifest};
+use crate::units::bytes;
 use crate::units::digest::Digest;
 use crate::units::limits::ENVELOPE_BYTES;
 
@@ -111,7 +112,12 @@ impl<'a> Unverified<'a> {
 #[must_use]
 pub fn required_features(manifest: &Manifest<'_>) -> Features {
     let zstd = manifest.payloads().iter().any(|payload| matches!(payload.encoding(), Encoding::Zstd { .. }));
-    if zstd { Features::ZSTD } else { Features::NONE }
+    let zstd = if zstd { Features::ZSTD } else { Features::NONE };
+    let bases = manifest.extensions().iter().find(|extension| extension.id() == ExtensionId::DELTA_BASE);
+    match bases {
+        Some(bases) if !bytes::all_zero(bases.bytes()) => zstd.and(Features::DELTA),
+        _ => zstd,
+    }
 }
 
 fn envelope_len(prefix: &Prefix, block: &[u8]) -> Result<usize, Corrupt> {
@@ -180,8 +186,8 @@ mod tests {
 
     #[test]
     fn an_unknown_feature_bit_is_too_new_not_corrupt() {
-        let expected = Incompatible::RequiredFeatures { unknown: 0x8000_0000_0000_0002 };
-        let found = with(|bytes| put(bytes, 16, 0x8000_0000_0000_0003_u64.to_le_bytes()));
+        let expected = Incompatible::RequiredFeatures { unknown: 0x8000_0000_0000_0004 };
+        let found = with(|bytes| put(bytes, 16, 0x8000_0000_0000_0005_u64.to_le_bytes()));
         assert_eq!(found, Some(BundleFault::Incompatible(expected)));
     }
 
@@ -284,7 +290,7 @@ mod tests {
         let newer = |kind| Some(BundleFault::Incompatible(kind));
         mend(0..8, corrupt(Corrupt(Rule::EnvelopeMagic)));
         mend(8..10, newer(Incompatible::FormatVersion { found: 0 }));
-        mend(16..24, newer(Incompatible::RequiredFeatures { unknown: 0xffff_fffe }));
+        mend(16..24, newer(Incompatible::RequiredFeatures { unknown: 0xffff_fffc }));
         mend(24..30, newer(Incompatible::UpdaterTooOld { needed: [u16::MAX; 3] }));
         mend(10..12, corrupt(Corrupt(Rule::EnvelopePrefixLength { found: 0 })));
         mend(30..40, corrupt(Corrupt(Rule::EnvelopeReserved)));

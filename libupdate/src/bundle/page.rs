@@ -13,6 +13,8 @@
 //!  0 zero    0                         zero      a chunk of zeros; nothing is carried
 //!  1 raw     the chunk's bytes         zero      the hash tree checks it, as it does without pages
 //!  2 zstd    1 .. the chunk's bytes-1  of the carried bytes, checked before they are decompressed
+//!  3 prefix  the same                  the same      a zstd frame that refers to blocks of an older image
+//!  4 patch   the same                  the same      copies of such blocks with differences
 //! ```
 //!
 //! 1. The manifest names the digest of page 0, each page that of the next: one page in memory authenticates the next one.
@@ -49,6 +51,20 @@ pub enum Row {
         /// SHA-256 of the frame.
         digest: Digest,
     },
+    /// Extents of the old image, and one zstd frame made with their bytes as prefix.
+    Prefix {
+        /// Bytes of the body, fewer than the chunk has.
+        carried_len: u32,
+        /// SHA-256 of the body.
+        digest: Digest,
+    },
+    /// Extents of the old image, and how the chunk is copied from their bytes and added to.
+    Patch {
+        /// Bytes of the body, fewer than the chunk has.
+        carried_len: u32,
+        /// SHA-256 of the body.
+        digest: Digest,
+    },
 }
 
 impl Row {
@@ -58,7 +74,9 @@ impl Row {
         let len = match self {
             Self::Zero => 0,
             Self::Raw { len } => *len,
-            Self::Zstd { carried_len, .. } => *carried_len,
+            Self::Zstd { carried_len, .. } | Self::Prefix { carried_len, .. } | Self::Patch { carried_len, .. } => {
+                *carried_len
+            }
         };
         // At most a chunk, 512 KiB: fits any target that can hold one.
         usize::try_from(len).unwrap_or(usize::MAX)
@@ -75,7 +93,14 @@ impl Row {
         match codec {
             0 if carried_len == 0 && digest == NONE => Some(Self::Zero),
             1 if carried_len == chunk_len && digest == NONE => Some(Self::Raw { len: chunk_len }),
-            2 if (1..chunk_len).contains(&carried_len) => Some(Self::Zstd { carried_len, digest: Digest::new(digest) }),
+            2..=4 if (1..chunk_len).contains(&carried_len) => {
+                let digest = Digest::new(digest);
+                Some(match codec {
+                    2 => Self::Zstd { carried_len, digest },
+                    3 => Self::Prefix { carried_len, digest },
+                    _ => Self::Patch { carried_len, digest },
+                })
+            }
             _ => None,
         }
     }
@@ -85,6 +110,8 @@ impl Row {
             Self::Zero => (0, 0, NONE),
             Self::Raw { len } => (1, *len, NONE),
             Self::Zstd { carried_len, digest } => (2, *carried_len, *digest.as_bytes()),
+            Self::Prefix { carried_len, digest } => (3, *carried_len, *digest.as_bytes()),
+            Self::Patch { carried_len, digest } => (4, *carried_len, *digest.as_bytes()),
         }
     }
 }
@@ -243,7 +270,9 @@ mod tests {
 
     fn rows(count: usize) -> Vec<Row> {
         let digest = Digest::new([6; 32]);
-        let kinds = [Row::Zero, Row::Raw { len: CHUNK }, Row::Zstd { carried_len: CHUNK - 1, digest }];
+        let carried_len = CHUNK - 1;
+        let (prefix, patch) = (Row::Prefix { carried_len, digest }, Row::Patch { carried_len, digest });
+        let kinds = [Row::Zero, Row::Raw { len: CHUNK }, Row::Zstd { carried_len, digest }, prefix, patch];
         kinds.into_iter().cycle().take(count).collect()
     }
 
@@ -351,7 +380,7 @@ mod tests {
         };
         let bad = |row| Some(Corrupt(Rule::PageRow { page: 0, row }));
         // Codec, and its three zeros.
-        assert_eq!(row(0, 0, &[3]), bad(0));
+        assert_eq!(row(0, 0, &[5]), bad(0));
         assert_eq!(row(1, 1, &[1]), bad(1));
         assert_eq!(row(2, 3, &[1]), bad(2));
         // Zero carries nothing.
@@ -368,6 +397,13 @@ mod tests {
         assert_eq!(row(2, 0, &zstd(0)), bad(2));
         assert_eq!(row(2, 0, &zstd(LAST)), bad(2));
         assert_eq!(row(1, 0, &zstd(CHUNK)), bad(1));
+        // So do both codecs of a delta.
+        for codec in [3, 4] {
+            let delta = |carried_len: u32| [&[codec, 0, 0, 0], &carried_len.to_le_bytes()[..], &[7; 32]].concat();
+            assert_eq!(row(2, 0, &delta(LAST - 1)), None);
+            assert_eq!(row(2, 0, &delta(0)), bad(2));
+            assert_eq!(row(2, 0, &delta(LAST)), bad(2));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!   8  format version             2   1
 //!  10  prefix length              2   40
 //!  12  manifest length            4
-//!  16  required-feature bits      8   bit 0: some payload is zstd-encoded
+//!  16  required-feature bits      8   bit 0: some payload is zstd-encoded; bit 1: some payload is a delta
 //!  24  minimum updater version    6   major, minor, patch
 //!  30  zero                       2
 //!  32  zero                       8
@@ -40,13 +40,21 @@ impl Features {
     pub const NONE: Self = Self(0);
     /// Some payload is zstd-encoded.
     pub const ZSTD: Self = Self(1);
+    /// Some payload refers to an older image.
+    pub const DELTA: Self = Self(2);
     /// All that this version knows.
-    const KNOWN: Self = Self::ZSTD;
+    const KNOWN: Self = Self::ZSTD.and(Self::DELTA);
 
     /// The word.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
+    }
+
+    /// The bits of both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     const fn unknown(self) -> u64 {

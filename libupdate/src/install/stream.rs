@@ -185,7 +185,10 @@ fn carried<R: Source, E>(
         source.read_exact(&mut buffers.page[..]).map_err(lost)?;
         pages.accept(buffers.page).map_err(Error::Bundle)?;
     }
-    page::row(buffers.page, place.payload, chunk).ok_or(Error::Bundle(wrong))
+    match page::row(buffers.page, place.payload, chunk) {
+        Some(Row::Prefix { .. } | Row::Patch { .. }) => Err(Error::Bundle(Corrupt(Rule::Decompress { chunk }))),
+        row => row.ok_or(Error::Bundle(wrong)),
+    }
 }
 
 /// Whether the target holds the chunk and its level-0 block already. A target that cannot be read does not.
@@ -238,7 +241,7 @@ where
             let data = match carried {
                 Row::Raw { .. } => source.lend(data).map_err(lost)?,
                 Row::Zero => zeros(data),
-                Row::Zstd { .. } => data,
+                Row::Zstd { .. } | Row::Prefix { .. } | Row::Patch { .. } => data,
             };
             check_whole(place, (chunk, expected), data, buffers.leaf, tools.hasher).map_err(Error::Bundle)?;
             match look(window, (start, data), looks, [&mut *buffers.block, &mut *buffers.carried])? {
@@ -282,7 +285,7 @@ fn settle_in_pieces<D: BlockIo, R: Source, H: BlockHasher>(
         let piece = match carried {
             Row::Raw { .. } => source.lend(piece).map_err(lost)?,
             Row::Zero => zeros(piece),
-            Row::Zstd { .. } => piece,
+            Row::Zstd { .. } | Row::Prefix { .. } | Row::Patch { .. } => piece,
         };
         hasher.hash_blocks(place.tree.salt, piece, digests);
         window.write(start.plus(offset).ok_or(Error::Bundle(wrong))?, piece)
