@@ -7,6 +7,8 @@
 mod cli;
 #[cfg_attr(not(feature = "parallel"), path = "one_core.rs")]
 mod cores;
+#[cfg(feature = "create")]
+mod delta;
 mod exit;
 #[cfg_attr(not(feature = "create"), path = "no_export.rs")]
 mod export;

@@ -40,6 +40,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::vec::Vec;
 
 use crate::bundle::UpdaterVersion;
+use crate::bundle::delta::OLD_IMAGES;
 use crate::manifest::{Encoding, Extension, Manifest, Name, Payload, Statement};
 use crate::units::block::ByteLen;
 use crate::units::bytes::len_u64;
@@ -48,6 +49,7 @@ use crate::units::limits::ENVELOPE_BYTES;
 use crate::units::time::UnixSeconds;
 
 mod carry;
+mod delta;
 mod der;
 mod error;
 mod seal;
@@ -56,6 +58,7 @@ mod source;
 mod tree;
 
 pub use carry::Compressor;
+pub use delta::{Body, Codec, DeltaCompressor};
 pub use der::{from_der, to_der};
 pub use error::WriteError;
 pub use seal::Sealed;
@@ -104,6 +107,13 @@ pub enum Carriage<'c> {
     Raw,
     /// Each as the shortest of zero, raw and zstd.
     Zstd(&'c mut dyn Compressor),
+    /// Each as the shortest of these and of what refers to an older image. The manifest then names that image.
+    Delta {
+        /// Its root hash.
+        base: RootHash,
+        /// What knows its bytes.
+        compressor: &'c mut dyn DeltaCompressor,
+    },
 }
 
 /// What the writer works with.
@@ -187,7 +197,7 @@ where
     W: Write,
     H: BlockHasher,
 {
-    if matches!(image.carriage, Carriage::Zstd(_)) {
+    if !matches!(image.carriage, Carriage::Raw) {
         return Err(WriteError::DetachedIsRaw);
     }
     let images = core::slice::from_mut(image);
@@ -229,13 +239,16 @@ impl<'a> BundleSpec<'a> {
             let root_hash = known.map_or(RootHash::new(unknown), |carried| carried.root_hash());
             let encoding = match image.carriage {
                 Carriage::Raw => Encoding::Raw,
-                Carriage::Zstd(_) => {
+                Carriage::Zstd(_) | Carriage::Delta { .. } => {
                     Encoding::Zstd { first_page: known.and_then(Carried::first_page).unwrap_or(unknown) }
                 }
             };
             let salt = image.salt.unwrap_or(Salt::from(default));
             Payload::new(image.role, image.len, salt, root_hash, encoding)
         };
+        let bases = delta::bases(images);
+        let bases = bases.as_deref().map(|bases| Extension::new(OLD_IMAGES, bases)).transpose();
+        let extensions = bases.map_err(WriteError::Statement)?.into_iter().chain(self.extensions.iter().copied());
         let payloads = images.iter().zip(salts).enumerate().map(payload).collect::<Result<Vec<_>, _>>();
         let statement = Statement {
             compatibles: &self.compatibles,
@@ -243,7 +256,7 @@ impl<'a> BundleSpec<'a> {
             rollback_index: self.rollback_index,
             build_time: self.build_time,
             payloads: &payloads.map_err(WriteError::Statement)?,
-            extensions: &self.extensions,
+            extensions: &extensions.collect::<Vec<_>>(),
         };
         Manifest::new(&statement, out).map_err(WriteError::Statement)
     }

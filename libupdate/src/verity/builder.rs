@@ -80,7 +80,7 @@ impl<'a> TreeBuilder<'a> {
     /// Takes the next data blocks, 4096 bytes each, any number of them; the tail of the image's last one is zero.
     ///
     /// # Errors
-    /// As `TreeBuilder::push_digests`.
+    /// As [`TreeBuilder::push_digests`].
     pub fn push_blocks<H: BlockHasher, E>(
         &mut self,
         blocks: &[u8],
@@ -103,7 +103,7 @@ impl<'a> TreeBuilder<'a> {
     ///
     /// # Errors
     /// [`BuildError`], in the order of its kinds from the second on, or the sink's.
-    pub(crate) fn push_digests<H: BlockHasher, E>(
+    pub fn push_digests<H: BlockHasher, E>(
         &mut self,
         digests: &[u8],
         hasher: &mut H,

@@ -43,15 +43,27 @@ impl fmt::Debug for Packer<'_> {
 
 impl Compressor for Packer<'_> {
     fn compress(&mut self, chunks: &[&[u8]], frames: &mut [Vec<u8>]) -> io::Result<()> {
+        let mut pairs: Vec<_> = chunks.iter().zip(frames).collect();
+        self.contexts.share(&mut pairs, |context, (chunk, frame)| self.pack(context, chunk, frame))
+    }
+}
+
+impl Contexts {
+    /// Does `act` to every item, side by side.
+    ///
+    /// # Errors
+    /// The first of the items'; the library's where it makes no context.
+    pub fn share<I: Send>(
+        &self,
+        items: &mut [I],
+        act: impl Fn(&mut CCtx<'static>, &mut I) -> io::Result<()> + Sync,
+    ) -> io::Result<()> {
         // A poisoned lock means that a compression panicked; each begins its context anew.
-        let mut contexts = self.contexts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contexts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while contexts.len() < at_once() {
             contexts.push(context()?);
         }
-        let mut pairs: Vec<_> = chunks.iter().zip(frames).collect();
-        cores::share(&mut pairs, &mut contexts, |context, (chunk, frame)| self.pack(context, chunk, frame))
-            .into_iter()
-            .collect()
+        cores::share(items, &mut contexts, act).into_iter().collect()
     }
 }
 
@@ -75,7 +87,8 @@ fn context() -> io::Result<CCtx<'static>> {
     Ok(context)
 }
 
-fn refused(code: usize) -> io::Error {
+/// The library's words.
+pub fn refused(code: usize) -> io::Error {
     io::Error::other(get_error_name(code))
 }
 

@@ -7,7 +7,7 @@ use std::vec::Vec;
 use crate::bundle::page::{self, ROWS, Row};
 use crate::bundle::writer::source::Source;
 use crate::bundle::writer::tree::{HashedImage, levels_len};
-use crate::bundle::writer::{Carriage, Tools, WriteError};
+use crate::bundle::writer::{Body, Carriage, Codec, Tools, WriteError};
 use crate::error::{Corrupt, Rule};
 use crate::units::bytes;
 use crate::units::digest::{BLOCK_BYTES, BlockHasher, Digest, RootHash, Salt};
@@ -74,7 +74,15 @@ pub(super) fn carry<W: Write + Seek, H: BlockHasher>(
     let mut groups = Groups::new();
     let hashed = HashedImage::of(source, salt, tools, |batch| match carriage {
         Carriage::Raw => out.write_all(batch).map_err(WriteError::Output),
-        Carriage::Zstd(compressor) => groups.compress(batch, *compressor, out),
+        Carriage::Zstd(compressor) => groups.compress(batch, out, |chunks, bodies| {
+            let mut frames: Vec<_> = bodies.iter_mut().map(|body| core::mem::take(&mut body.bytes)).collect();
+            let done = compressor.compress(chunks, &mut frames);
+            bodies.iter_mut().zip(frames).for_each(|(body, bytes)| *body = Body { codec: Codec::Zstd, bytes });
+            done
+        }),
+        Carriage::Delta { compressor, .. } => {
+            groups.compress(batch, out, |chunks, bodies| compressor.compress(chunks, bodies))
+        }
     })?;
     Ok(Carried { hashed, levels_at, pages: groups.into_pages()? })
 }
@@ -83,35 +91,36 @@ pub(super) fn carry<W: Write + Seek, H: BlockHasher>(
 struct Groups {
     /// Place and rows of each page.
     pages: Vec<(u64, Vec<Row>)>,
-    frames: Vec<Vec<u8>>,
+    /// Memory for those of a batch.
+    bodies: Vec<Body>,
 }
 
 impl Groups {
     const fn new() -> Self {
-        Self { pages: Vec::new(), frames: Vec::new() }
+        Self { pages: Vec::new(), bodies: Vec::new() }
     }
 
     fn compress<W: Write + Seek>(
         &mut self,
         batch: &[u8],
-        compressor: &mut dyn Compressor,
         out: &mut W,
+        compress: impl FnOnce(&[&[u8]], &mut [Body]) -> io::Result<()>,
     ) -> Result<(), WriteError> {
         let chunks: Vec<&[u8]> = batch.chunks(CHUNK_BYTES).collect();
         let full: Vec<&[u8]> = chunks.iter().copied().filter(|chunk| !bytes::all_zero(chunk)).collect();
-        self.frames.resize(full.len().max(self.frames.len()), Vec::new());
-        let (frames, _) = self.frames.split_at_mut(full.len());
-        compressor.compress(&full, frames).map_err(WriteError::Compressor)?;
-        let mut frames = core::mem::take(&mut self.frames);
-        let mut next = frames.iter();
+        self.bodies.resize(full.len().max(self.bodies.len()), Body::default());
+        let (bodies, _) = self.bodies.split_at_mut(full.len());
+        compress(&full, bodies).map_err(WriteError::Compressor)?;
+        let mut bodies = core::mem::take(&mut self.bodies);
+        let mut next = bodies.iter();
         for chunk in chunks {
-            let frame = if bytes::all_zero(chunk) { None } else { next.next() };
-            let (row, carried) = shortest(chunk, frame.map(Vec::as_slice));
+            let body = if bytes::all_zero(chunk) { None } else { next.next() };
+            let (row, carried) = shortest(chunk, body);
             self.place(row, out)?;
             out.write_all(carried).map_err(WriteError::Output)?;
         }
-        frames.iter_mut().for_each(Vec::clear);
-        self.frames = frames;
+        bodies.iter_mut().for_each(|body| body.bytes.clear());
+        self.bodies = bodies;
         Ok(())
     }
 
@@ -143,16 +152,13 @@ impl Groups {
     }
 }
 
-/// The shortest way to carry a chunk; without a frame it is zeros.
-fn shortest<'c>(chunk: &'c [u8], frame: Option<&'c [u8]>) -> (Row, &'c [u8]) {
-    // A chunk has at most 2^19 bytes.
-    let len = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    match frame {
+/// The shortest way to carry a chunk; without a body it is zeros.
+fn shortest<'c>(chunk: &'c [u8], body: Option<&'c Body>) -> (Row, &'c [u8]) {
+    match body {
         None => (Row::Zero, &[]),
-        Some(frame) if !frame.is_empty() && frame.len() < chunk.len() => {
-            (Row::Zstd { carried_len: len(frame), digest: Digest::of(&[frame]) }, frame)
-        }
-        Some(_) => (Row::Raw { len: len(chunk) }, chunk),
+        Some(body) if !body.bytes.is_empty() && body.bytes.len() < chunk.len() => (body.row(), &body.bytes),
+        // A chunk has at most 2^19 bytes.
+        Some(_) => (Row::Raw { len: u32::try_from(chunk.len()).unwrap_or(u32::MAX) }, chunk),
     }
 }
 

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Two releases of one device, as root folders: the pair that deltas are measured on.
+#
+#   tests/bench/delta/roots.sh DIR        needs mmdebstrap, root, and a Debian mirror
+#
+#   DIR/a      bookworm as it was released last
+#   DIR/m      the same packages with security and other updates: weeks of a distribution's life
+#   DIR/s      a with the newer openssl alone: one security fix
+#   DIR/*.packages   what is in each
+#
+#   MIRROR=URL SECURITY=URL   where the packages come from
+set -euo pipefail
+
+DIR=${1:?a folder for the roots}
+MIRROR=${MIRROR:-http://deb.debian.org/debian}
+SECURITY=${SECURITY:-http://deb.debian.org/debian-security}
+# Every file of both has this time.
+MOMENT=1700000000
+PACKAGES=systemd,systemd-sysv,systemd-timesyncd,udev,dbus,libpam-systemd,openssh-server,openssh-client,python3,python3-yaml
+PACKAGES+=,python3-requests,nginx-light,network-manager,wpasupplicant,ca-certificates,curl,wget,iproute2,iputils-ping,nftables
+PACKAGES+=,iptables,linux-image-cloud-amd64,e2fsprogs,dosfstools,parted,cryptsetup-bin,mtd-utils,usbutils,pciutils,i2c-tools
+PACKAGES+=,can-utils,modemmanager,bluez,avahi-daemon,mosquitto,sqlite3,jq,rsync,less,vim-tiny,nano,tmux,htop,strace,tcpdump
+PACKAGES+=,ethtool,socat,openssl,gnupg,sudo,tzdata,logrotate,cron,rsyslog,kmod,procps,psmisc,lsof,file,xz-utils,zstd,gdbserver
+PACKAGES+=,locales,iw,wireless-regdb,isc-dhcp-client,bash-completion,libgpiod2,gpiod,dnsutils,libdrm2
+UPDATES=("deb $MIRROR bookworm-updates main" "deb $SECURITY bookworm-security main")
+
+# root NAME PIN SOURCE..: a root of these package sources, of which PIN may prefer some.
+root() {
+  local name=$1 pin=$2
+  shift 2
+  printf '%s\n' "$pin" >"$DIR/$name.pin"
+  printf '%s\n' "$@" >"$DIR/$name.list"
+  SOURCE_DATE_EPOCH=$MOMENT mmdebstrap --quiet --variant=minbase --mode=root --format=tar \
+    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-include=/usr/share/locale/locale.alias' \
+    --setup-hook="cp $DIR/$name.pin \"\$1\"/etc/apt/preferences.d/pin" \
+    --essential-hook='mkdir -p "$1"/etc/initramfs-tools "$1"/etc/kernel/postinst.d' \
+    --include="$PACKAGES" bookworm - "$DIR/$name.list" >"$DIR/$name.tar"
+  rm -rf "${DIR:?}/$name"
+  mkdir "$DIR/$name"
+  tar -xpf "$DIR/$name.tar" -C "$DIR/$name" --numeric-owner
+  rm "$DIR/$name.tar"
+  (cd "$DIR/$name" && steady)
+  dpkg-query --admindir="$DIR/$name/var/lib/dpkg" -W -f '${Package} ${Version}\n' | LC_ALL=C sort >"$DIR/$name.packages"
+}
+
+# Takes out of the current folder what differs from build to build.
+steady() {
+  rm -rf dev/* proc/* sys/* run/* tmp/* var/cache/* var/log/* var/lib/apt/lists/* var/tmp/* etc/ssh/ssh_host_* etc/machine-id \
+    var/lib/dbus/machine-id var/lib/systemd/random-seed etc/apt/preferences.d/pin etc/hostname etc/resolv.conf etc/*- \
+    var/lib/dpkg/*-old var/backups/* boot/initrd* initrd.img*
+  : >etc/machine-id
+  find . -name __pycache__ -type d -prune -exec rm -rf {} +
+  find . -name '*.pyc' -delete
+  echo "deb $MIRROR stable main" >etc/apt/sources.list
+  rm -f etc/apt/sources.list.d/* etc/apt/apt.conf.d/99mmdebstrap etc/dpkg/dpkg.cfg.d/99mmdebstrap
+  find . -exec touch -h -d "@$MOMENT" {} +
+}
+
+mkdir -p "$DIR"
+DIR=$(realpath "$DIR")
+MAIN="deb $MIRROR bookworm main"
+OPENSSL_ONLY=$'Package: *\nPin: release l=Debian-Security\nPin-Priority: -1\n\nPackage: src:openssl\nPin: release l=Debian-Security\nPin-Priority: 600'
+root a '' "$MAIN"
+root m '' "$MAIN" "${UPDATES[@]}"
+root s "$OPENSSL_ONLY" "$MAIN" "deb $SECURITY bookworm-security main"
+wc -l "$DIR"/*.packages >&2
