@@ -75,7 +75,7 @@ pub(crate) fn filled<E>(disarmed: Disarmed<'_>, sizes: [ByteLen; 2]) -> Result<S
 /// `TreeReadBack` are the medium's fault.
 pub(crate) fn fill<D, R, H, Z, O>(
     disk: &mut D,
-    disarmed: &Disarmed<'_>,
+    (disarmed, olds): (&Disarmed<'_>, &Olds),
     source: &mut R,
     buffers: &mut Buffers<'_>,
     tools: &mut Tools<'_, H, Z, O>,
@@ -92,7 +92,7 @@ where
     let resume =
         region::begin(disk, admitted.extents(), (digest, envelope), [&mut *buffers.leaf, &mut *buffers.block])?;
     let images = (admitted.verified(), admitted.extents());
-    let sizes = stream_all(disk, (images, admitted.olds()), resume, (source, Phase::Write), buffers, tools)?;
+    let sizes = stream_all(disk, (images, olds), resume, (source, Phase::Write), buffers, tools)?;
     let [_, total] = sizes;
     let mut flushed = Meter::new(Phase::Flush, total);
     flushed.done(tools.observer, 0, 0)?;
@@ -137,7 +137,7 @@ where
 /// Reads every byte of a slot that claims to hold `verified`, and makes it staged again.
 ///
 /// The caller has the trailers' bundle from [`inspect`](crate::inspect) and the slot's extents from
-/// [`policy::extents`](crate::policy::extents). Touches memory only.
+/// [`policy::extents`]. Touches memory only.
 ///
 /// # Errors
 /// [`Error::Slot`] names the chunk or hash block; [`Error::Medium`]; [`Error::Interrupted`].

@@ -77,7 +77,6 @@ pub struct Admitted<'a> {
     entry: EntryNumber,
     bits: SlotBits,
     extents: Vec<Extent, PAYLOADS>,
-    olds: Olds,
 }
 
 impl<'a> Admitted<'a> {
@@ -112,15 +111,6 @@ impl<'a> Admitted<'a> {
     #[must_use]
     pub fn extents(&self) -> &[Extent] {
         &self.extents
-    }
-
-    /// What each payload is made from.
-    pub(crate) const fn olds(&self) -> &Olds {
-        &self.olds
-    }
-
-    pub(crate) fn made_from(self, olds: Olds) -> Self {
-        Self { olds, ..self }
     }
 }
 
@@ -166,9 +156,6 @@ pub(crate) fn admit_first<'a, E>(
 ) -> Result<Admitted<'a>, Error<E>> {
     compatible(&verified, facts.compatible)?;
     readable(&verified, facts)?;
-    if let Some(root) = OldImages::of(&verified).map_err(Error::Bundle)?.roots().flatten().next() {
-        return Err(no_old_image(root).into());
-    }
     if let Some(armed) = facts.slots.iter().find(|facts| facts.bits != SlotBits::default()) {
         return Err(Rejected::SlotState { slot: armed.slot, needed: Needed::Empty }.into());
     }
@@ -183,6 +170,17 @@ pub(crate) fn admit_first<'a, E>(
 pub fn compatible(verified: &Verified<'_>, device: &str) -> Result<(), Rejected> {
     let matches = verified.manifest().compatibles().iter().any(|name| name.as_str() == device);
     if matches { Ok(()) } else { Err(Rejected::Compatible) }
+}
+
+/// Whether the bundle carries whole images: a disk that is provisioned has no other.
+///
+/// # Errors
+/// [`Rejected::NoOldImage`]; `DeltaBases`.
+pub(crate) fn whole<E>(verified: &Verified<'_>) -> Result<(), Error<E>> {
+    match OldImages::of(verified).map_err(Error::Bundle)?.roots().flatten().next() {
+        Some(root) => Err(no_old_image(root).into()),
+        None => Ok(()),
+    }
 }
 
 fn readable(verified: &Verified<'_>, facts: &Facts<'_>) -> Result<(), Incompatible> {
@@ -232,7 +230,7 @@ fn failed_before(facts: &Facts<'_>, new: &Installed) -> Option<SlotId> {
 fn fit<'a, E>(verified: Verified<'a>, table: &SlotTable<'_>, slot: SlotId) -> Result<Admitted<'a>, Error<E>> {
     let target = table.get(slot)?;
     let extents = extents(verified.manifest(), target)?;
-    Ok(Admitted { verified, slot, entry: target.control, bits: target.bits(), extents, olds: Olds::new() })
+    Ok(Admitted { verified, slot, entry: target.control, bits: target.bits(), extents })
 }
 
 /// The partition of each payload, in the manifest's order.

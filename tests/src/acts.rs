@@ -1,6 +1,7 @@
 //! The acts that the laboratory cuts: for each, the call of [`Device`] and its operands. The order of what happens is the device's.
 
 use libupdate::boot::{Detail, Guard, Reason, Setback};
+use libupdate::bundle::delta::MEMORY_BYTES;
 use libupdate::device::{
     self, Board as Rules, BootRules, Claim, Device, Ending as Installation, Listener, Note, OnGrown, Request, Room,
     Sound, Start, Starter, Then, Work,
@@ -14,9 +15,10 @@ use libupdate::loader::{Loader, Put};
 use libupdate::policy::{self, Compression, Wishes};
 use libupdate::region::confirmation;
 use libupdate::slot::{Slot, SlotState};
+use libupdate::verity::CHUNK_BYTES;
 use libupdate::{BlockIo, Error, Lba, SlotId, SoftHasher, UnixSeconds};
 
-use crate::board::{Board, COMPATIBLE, slot_id};
+use crate::board::{Board, COMPATIBLE, DELTA, slot_id};
 use crate::loader_store::Store;
 
 /// What the laboratory cuts.
@@ -90,6 +92,9 @@ pub struct Updater<'b> {
     /// The booted slot.
     pub booted: Option<SlotId>,
     data: Vec<u8>,
+    /// For carried bytes and an old image: empty until a delta comes.
+    carried: Vec<u8>,
+    reference: Vec<u8>,
     scratch: Vec<u8>,
     room: Box<Room<'b>>,
     /// The store of the board's boot loader, if that chooses by itself.
@@ -101,7 +106,8 @@ impl<'b> Updater<'b> {
     #[must_use]
     pub fn new(board: &'b Board, booted: Option<SlotId>) -> Self {
         let (data, scratch) = (vec![0; board.model.buffer], vec![0; board.model.scratch]);
-        Self { board, booted, data, scratch, room: Box::default(), store: None }
+        let (carried, reference) = (Vec::new(), Vec::new());
+        Self { board, booted, data, carried, reference, scratch, room: Box::default(), store: None }
     }
 
     /// Does one act.
@@ -158,7 +164,7 @@ impl<'b> Updater<'b> {
             specs: self.board.specs,
             anchors: &self.board.anchors,
             booted: self.booted,
-            compression: Compression::None,
+            compression: Compression::Delta,
         };
         let tries = |tries| TriesLeft::new(tries).unwrap_or(TriesLeft::MAX);
         let guard = Guard::new(tries(self.board.tries.guard));
@@ -172,9 +178,9 @@ impl<'b> Updater<'b> {
         act: impl FnOnce(&mut Device<'_, 'b, D>, &mut Room<'b>, &mut Work<'_, SoftHasher, NoDecompressor>) -> T,
     ) -> T {
         let rules = self.rules();
-        let Self { data, scratch, room, store, .. } = self;
+        let Self { data, carried, reference, scratch, room, store, .. } = self;
         let (hasher, decompressor) = (&mut SoftHasher, &mut NoDecompressor);
-        let mut work = Work { data, carried: &mut [], reference: &mut [], hasher, decompressor };
+        let mut work = Work { data, carried, reference, hasher, decompressor };
         let loader: Option<&mut dyn Loader<D>> = match store {
             Some(store) => Some(store),
             None => None,
@@ -220,6 +226,10 @@ impl<'b> Updater<'b> {
 
     fn install<D: BlockIo>(&mut self, disk: &mut D, release: usize, request: Request) -> Result<Ending, Failure<D>> {
         let mut source = self.board.releases[release].bundle;
+        if release == DELTA {
+            self.carried.resize(CHUNK_BYTES, 0);
+            self.reference.resize(MEMORY_BYTES, 0);
+        }
         let installed =
             self.with(disk, |device, room, work| device.install(&mut source, &request, room, work, &mut Silent))?;
         Ok(if matches!(installed.ending, Installation::HeldAlready(_)) { Ending::NothingToDo } else { Ending::Done })

@@ -6,15 +6,19 @@
 //! Entries have gaps between their numbers, so that slots lie in different sectors of the array; every entry has foreign attribute
 //! bits; partitions have a length that is no multiple of 4096; the last block of an image is not full.
 
+use std::collections::VecDeque;
+use std::io;
 use std::num::NonZeroUsize;
 
-use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Signer as _};
+use libupdate::bundle::writer::{
+    self, Body, BundleSpec, Carriage, Codec, DeltaCompressor, Image, LocalKey, Signer as _,
+};
 use libupdate::bundle::{Anchors, Unverified, UpdaterVersion, Verified};
 use libupdate::gpt::Guid;
 use libupdate::manifest::Name;
 use libupdate::slot::{Duty, PartitionSpec};
-use libupdate::verity::Geometry;
-use libupdate::{BlockCount, BlockSize, ByteLen, SlotId, SoftHasher, UnixSeconds};
+use libupdate::verity::{CHUNK_BYTES, Geometry};
+use libupdate::{BlockCount, BlockSize, ByteLen, RootHash, SlotId, SoftHasher, UnixSeconds};
 
 use crate::chance::Chance;
 use crate::gpt_maker::{GptMaker, Partition};
@@ -23,8 +27,10 @@ use crate::rules::{Bits, Tries};
 
 /// What the boards' bundles are for.
 pub const COMPATIBLE: &str = "lab-board";
-/// Releases of a board, oldest first.
+/// Releases of a board that are whole, oldest first.
 pub const RELEASES: usize = 4;
+/// The release after them, which comes as a delta from release 1.
+pub const DELTA: usize = RELEASES;
 /// Foreign attribute bits of every entry: all that are not the slot's.
 const FOREIGN: u64 = 0xfe00_a5a5_5a5a_0005;
 const TRAILER_REGION: u64 = 65536;
@@ -93,10 +99,18 @@ impl Board {
     pub fn new(model: Model) -> Self {
         let key = LocalKey::from_scalar(&[7; 32]).expect("seven is a secret number");
         let anchors = Anchors::new(&[*key.public_key()], NonZeroUsize::MIN).expect("one key, one signature");
-        let releases = (0..RELEASES).map(|number| release(&model, number, &key, &anchors)).collect();
+        let mut releases: Vec<_> = (0..RELEASES).map(|number| release(&model, number, &key, &anchors)).collect();
+        let roots = releases[1].verified.manifest().payloads().iter().map(|payload| payload.root_hash()).collect();
+        releases.push(delta(&model, roots, &key, &anchors));
         let specs = specs(&model).leak();
         let table = table(&model, specs);
         Self { model, specs, anchors, tries: Tries { trial: 6, guard: 3 }, releases, table }
+    }
+
+    /// Whether an updater of this board has the memory for a delta bundle, and one of its images comes as one.
+    #[must_use]
+    pub fn takes_deltas(&self) -> bool {
+        self.model.buffer >= CHUNK_BYTES && self.model.roles.iter().any(|(_, blocks)| *blocks > 1)
     }
 
     /// The disk with a table that has these bits, and nothing in its slots. Foreign partitions are not empty.
@@ -207,14 +221,68 @@ fn block(release: usize, role: usize, number: u64) -> Vec<u8> {
     (0..512).flat_map(|_| words.next().to_le_bytes()).collect()
 }
 
+/// An image of a release. Its tail is no whole block.
+fn image(model: &Model, release: usize, role: usize) -> Vec<u8> {
+    let blocks = (0..model.roles[role].1).flat_map(|at| block(release, role, at));
+    let mut image: Vec<u8> = blocks.collect();
+    image.truncate(image.len() - 100);
+    image
+}
+
 fn release(model: &Model, number: usize, key: &LocalKey, anchors: &Anchors) -> Release {
-    let images: Vec<(Name<'_>, Vec<u8>)> = (model.roles.iter().enumerate())
-        .map(|(role, (name, blocks))| {
-            let mut image: Vec<u8> = (0..*blocks).flat_map(|at| block(number, role, at)).collect();
-            image.truncate(image.len() - 100);
-            (Name::new(name).expect("a role"), image)
-        })
-        .collect();
+    let images = (0..model.roles.len()).map(|role| (image(model, number, role), Carriage::Raw)).collect();
+    bundled(model, number, images, (key, anchors))
+}
+
+/// Release [`DELTA`]: blocks of release 1, without some, and so each at another place; all of it is carried as runs of that release. An
+/// image of one block is whole.
+fn delta(model: &Model, roots: Vec<RootHash>, key: &LocalKey, anchors: &Anchors) -> Release {
+    let mut makers: Vec<_> = model.roles.iter().map(|(_, blocks)| Runs { left: kept(*blocks) }).collect();
+    let images = makers.iter_mut().zip(roots).enumerate().map(|(role, (maker, base))| {
+        let new: Vec<u8> = maker.left.iter().flat_map(|at| block(1, role, *at)).collect();
+        match maker.left.len() {
+            0 => (image(model, DELTA, role), Carriage::Raw),
+            _ => (new, Carriage::Delta { base, compressor: maker }),
+        }
+    });
+    bundled(model, DELTA, images.collect(), (key, anchors))
+}
+
+/// The blocks of an old image that are in the new one: every seventh is left out, and the last, which is not full.
+fn kept(blocks: u64) -> VecDeque<u64> {
+    (0..blocks - 1).filter(|at| at % 7 != 3).collect()
+}
+
+/// Carries each chunk as the runs of old blocks that it is made of.
+#[derive(Debug)]
+struct Runs {
+    left: VecDeque<u64>,
+}
+
+impl DeltaCompressor for Runs {
+    fn compress(&mut self, chunks: &[&[u8]], bodies: &mut [Body]) -> io::Result<()> {
+        for (chunk, body) in chunks.iter().zip(bodies) {
+            let blocks: Vec<u64> = self.left.drain(..chunk.len() / 4096).collect();
+            let runs: Vec<&[u64]> = blocks.chunk_by(|one, next| one + 1 == *next).collect();
+            let mut bytes = vec![u8::try_from(runs.len()).expect("runs of six blocks")];
+            let mut end = 0;
+            for run in runs {
+                let len = u64::try_from(run.len()).expect("a chunk");
+                bytes.extend([run[0] - end, len].map(|number| u8::try_from(number).expect("a short way")));
+                end = run[0] + len;
+            }
+            *body = Body { codec: Codec::Patch, bytes };
+        }
+        Ok(())
+    }
+}
+
+fn bundled(
+    model: &Model,
+    number: usize,
+    images: Vec<(Vec<u8>, Carriage<'_>)>,
+    (key, anchors): (&LocalKey, &Anchors),
+) -> Release {
     let version = format!("{}.0", number + 1);
     let spec = BundleSpec {
         compatibles: vec![Name::new(COMPATIBLE).expect("a name")],
@@ -224,12 +292,12 @@ fn release(model: &Model, number: usize, key: &LocalKey, anchors: &Anchors) -> R
         extensions: vec![],
         minimum_updater: UpdaterVersion::OLDEST,
     };
-    let image = |(role, bytes): &'_ (Name<'static>, Vec<u8>)| {
+    let named = images.into_iter().zip(model.roles).map(|((bytes, carriage), (role, _))| {
         let len = ByteLen::new(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        let source = std::io::Cursor::new(bytes.clone());
-        Image { role: *role, len, source, salt: None, carriage: Carriage::Raw }
-    };
-    let mut images: Vec<_> = images.iter().map(image).collect();
+        let role = Name::new(role).expect("a role");
+        Image { role, len, source: std::io::Cursor::new(bytes), salt: None, carriage }
+    });
+    let mut images: Vec<_> = named.collect();
     let mut out = std::io::Cursor::new(Vec::new());
     let mut tools = writer::Tools { hasher: SoftHasher, progress: &mut |_| {} };
     let written = writer::write(&spec, &mut images, &[key], &mut out, &mut tools).expect("a bundle in memory");

@@ -1,7 +1,7 @@
 //! What the laboratory cuts: for every act, disks on which it begins.
 
 use crate::acts::{Act, Updater};
-use crate::board::{Board, slot_id};
+use crate::board::{Board, DELTA, RELEASES, slot_id};
 use crate::crash::{Tears, Window, windows};
 use crate::medium::{Medium, Sector, Sectors};
 use crate::rules::{Bits, Step};
@@ -43,7 +43,7 @@ impl<'b> Stage<'b> {
     #[must_use]
     pub fn new(board: &'b Board) -> Self {
         let slots = 0..board.model.slots;
-        let full = slots.map(|slot| (0..board.releases.len()).map(|release| filled(board, slot, release)).collect());
+        let full = slots.map(|slot| (0..RELEASES).map(|release| filled(board, slot, release)).collect());
         Self { board, full: full.collect() }
     }
 
@@ -124,7 +124,7 @@ impl<'b> Stage<'b> {
         let staged = self.usual(GOOD_A, Bits(0, 2, 0), Some(2));
         let first: Vec<u64> = self.board.slot_sectors(B).take(1).collect();
         let damaged = self.damaged(&staged, &first);
-        vec![
+        let mut all = vec![
             scenario("install, fresh", self.usual(GOOD_A, NONE, None), two, &[disarm, arm]),
             scenario("install over older", self.usual(GOOD_A, older, Some(0)), two, &[disarm, arm]),
             scenario("install over exhausted", self.usual(GOOD_A, Bits(5, 0, 0), Some(0)), two, &[clear, disarm, arm]),
@@ -137,7 +137,13 @@ impl<'b> Stage<'b> {
             scenario("install over damage", damaged, two, &[disarm, arm]),
             scenario("activate", staged, Act::Activate, &[arm]),
             scenario("activate at 15", self.usual(Bits(15, 3, 1), Bits(0, 2, 0), Some(2)), Act::Activate, &[arm]),
-        ]
+        ];
+        if self.board.takes_deltas() {
+            let delta = Act::Install(DELTA);
+            all.push(scenario("install a delta", self.usual(GOOD_A, older, Some(0)), delta, &[disarm, arm]));
+            all.push(scenario("install a delta, resumed", self.half_written(DELTA), delta, &[arm]));
+        }
+        all
     }
 
     fn boots(&self) -> Vec<Scenario> {

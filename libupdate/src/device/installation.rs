@@ -3,14 +3,13 @@
 use heapless::String;
 
 use super::{Device, Listener, News, Room, Work, is_damage, read_back};
-use crate::bundle::delta::{MEMORY_BYTES, OldImages};
 use crate::bundle::{Unverified, Verified};
-use crate::error::{Corrupt, Error, Misuse, Needed, Rejected, Rule};
+use crate::error::{Corrupt, Error, Needed, Rejected, Rule};
 use crate::gpt::write::Outcome;
 use crate::inspect::{self, Memory, SlotTrailer};
 use crate::install::{self, Buffers, Decompressor, Source, Tools};
 use crate::io::{self, BlockIo, Section};
-use crate::policy::{self, Admitted, Facts, Old, Olds, Wishes};
+use crate::policy::{self, Admitted, Facts, Olds, Wishes};
 use crate::region::Block;
 use crate::region::confirmation;
 use crate::slot::{SlotState, SlotTable};
@@ -19,7 +18,6 @@ use crate::units::block::ByteLen;
 use crate::units::digest::{BlockHasher, Digest};
 use crate::units::limits::{ENVELOPE_BYTES, NAME_BYTES};
 use crate::units::slot_id::SlotId;
-use crate::verity::CHUNK_BYTES;
 
 /// What becomes of the slot once the bundle is in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -52,17 +50,6 @@ pub struct Request {
     pub reach: Reach,
     /// Seconds within which a person confirms the trial; `None` if nobody is asked.
     pub confirm_within: Option<u32>,
-}
-
-/// Whether the caller's memory is enough for chunks that are made from an old image: before the slot is written.
-fn has_room<H, Z>(admitted: &Admitted<'_>, work: &Work<'_, H, Z>) -> Result<(), Misuse> {
-    let made = admitted.olds().iter().any(|old| *old != Old::None);
-    for (memory, needed) in [(&work.data, CHUNK_BYTES), (&work.carried, CHUNK_BYTES), (&work.reference, MEMORY_BYTES)] {
-        if made && memory.len() < needed {
-            return Err(Misuse::Buffer { needed, got: memory.len() });
-        }
-    }
-    Ok(())
 }
 
 /// How an installation ended.
@@ -138,7 +125,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
             Reach::JudgeOnly => self.look(room)?,
         }
         policy::no_trial_runs(&room.facts)?;
-        let Room { slots, facts, envelope, trailer, leaf, block, page } = room;
+        let Room { slots, facts, olds, envelope, trailer, leaf, block, page } = room;
         let (admitted, state) = self.admit(source, request.wishes, (slots, facts), envelope)?;
         listener.hear(&News::Admitted(&admitted, facts));
         let mut blocks = [leaf, block, page];
@@ -148,12 +135,11 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
             return self.held_already(&staged, state, request, (slots, blocks), listener);
         }
         let [_, block, page] = &mut blocks;
-        let admitted = self.with_old_images(admitted, slots, &mut Memory { trailer, block, other: page })?;
-        has_room(&admitted, work)?;
+        self.find_old_images(&admitted, (slots, olds), work, &mut Memory { trailer, block, other: page })?;
         if request.reach == Reach::JudgeOnly {
             return Ok(Installed::judged(&admitted));
         }
-        let staged = self.write(admitted, source, work, &mut blocks, listener)?;
+        let staged = self.write(admitted, source, (work, olds), &mut blocks, listener)?;
         self.finish(&staged, request, (slots, blocks), listener)
     }
 
@@ -176,34 +162,12 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         Ok((admitted, (same && complete).then_some(known.state)))
     }
 
-    /// Finds the images that a delta bundle is made from: without them it is refused before anything of it is fetched.
-    #[inline(never)]
-    fn with_old_images<'e>(
-        &mut self,
-        admitted: Admitted<'e>,
-        slots: &SlotTable<'_>,
-        memory: &mut Memory<'_>,
-    ) -> Result<Admitted<'e>, Error<D::Error>> {
-        let (named, target) = (OldImages::of(admitted.verified()).map_err(Error::Bundle)?, admitted.slot());
-        let mut olds = Olds::new();
-        for root in named.roots() {
-            let old = match root {
-                Some(root) => {
-                    Old::Here(inspect::old_image(self.disk, (slots, target), &self.board.view, root, memory)?)
-                }
-                None => Old::None,
-            };
-            olds.push(old).map_err(|_| Error::Bundle(Corrupt(Rule::DeltaBases)))?;
-        }
-        Ok(admitted.made_from(olds))
-    }
-
     #[inline(never)]
     fn write<'v, R: Source, H: BlockHasher, Z: Decompressor, L: Listener>(
         &mut self,
         admitted: Admitted<'v>,
         source: &mut R,
-        work: &mut Work<'_, H, Z>,
+        work: (&mut Work<'_, H, Z>, &Olds),
         blocks: &mut super::Blocks<'_>,
         listener: &mut L,
     ) -> Result<Staged<'v>, Error<D::Error>> {
@@ -295,7 +259,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         &mut self,
         disarmed: Disarmed<'v>,
         source: &mut R,
-        work: &mut Work<'_, H, Z>,
+        (work, olds): (&mut Work<'_, H, Z>, &Olds),
         blocks: &mut super::Blocks<'_>,
         listener: &mut L,
     ) -> Result<Staged<'v>, Error<D::Error>> {
@@ -304,7 +268,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         let mut buffers = Buffers { data, carried, reference, leaf, block, page };
         let mut tools = Tools { hasher: *hasher, decompressor: *decompressor, observer: listener };
         let sizes = io::section(&mut *self.disk, Section::Images, |disk| {
-            install::fill(disk, &disarmed, source, &mut buffers, &mut tools)
+            install::fill(disk, (&disarmed, olds), source, &mut buffers, &mut tools)
         })?;
         install::filled(disarmed, sizes)
     }

@@ -1,0 +1,55 @@
+//! The images that a delta bundle is made from, and the memory for them: judged before anything of it is fetched or written.
+
+use super::{Device, Work};
+use crate::bundle::delta::{MEMORY_BYTES, OldImages};
+use crate::error::{Corrupt, Error, Misuse, Rule};
+use crate::inspect::{self, Memory};
+use crate::io::BlockIo;
+use crate::policy::{Admitted, Old, Olds};
+use crate::slot::SlotTable;
+use crate::units::digest::RootHash;
+use crate::units::slot_id::SlotId;
+use crate::verity::CHUNK_BYTES;
+
+impl<'p, D: BlockIo> Device<'_, 'p, D> {
+    /// Puts into `olds` where each of them is.
+    ///
+    /// # Errors
+    /// `DeltaBases`; [`Rejected::NoOldImage`](crate::error::Rejected::NoOldImage); [`Misuse::Buffer`].
+    #[inline(never)]
+    pub(super) fn find_old_images<H, Z>(
+        &mut self,
+        admitted: &Admitted<'_>,
+        (slots, olds): (&SlotTable<'p>, &mut Olds),
+        work: &Work<'_, H, Z>,
+        memory: &mut Memory<'_>,
+    ) -> Result<(), Error<D::Error>> {
+        olds.clear();
+        for root in OldImages::of(admitted.verified()).map_err(Error::Bundle)?.roots() {
+            let old = self.old_image((slots, admitted.slot()), root, memory)?;
+            olds.push(old).map_err(|_| Error::Bundle(Corrupt(Rule::DeltaBases)))?;
+        }
+        Ok(has_room(olds, work)?)
+    }
+
+    fn old_image(
+        &mut self,
+        slots: (&SlotTable<'p>, SlotId),
+        root: Option<RootHash>,
+        memory: &mut Memory<'_>,
+    ) -> Result<Old, Error<D::Error>> {
+        let Some(root) = root else { return Ok(Old::None) };
+        inspect::old_image(self.disk, slots, &self.board.view, root, memory).map(Old::Here)
+    }
+}
+
+/// Whether the caller's memory is enough for chunks that are made from an old image.
+fn has_room<H, Z>(olds: &Olds, work: &Work<'_, H, Z>) -> Result<(), Misuse> {
+    let made = olds.iter().any(|old| *old != Old::None);
+    for (memory, needed) in [(&work.data, CHUNK_BYTES), (&work.carried, CHUNK_BYTES), (&work.reference, MEMORY_BYTES)] {
+        if made && memory.len() < needed {
+            return Err(Misuse::Buffer { needed, got: memory.len() });
+        }
+    }
+    Ok(())
+}
