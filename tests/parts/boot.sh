@@ -2,6 +2,11 @@
 # shellcheck shell=bash disable=SC2034
 packages=(apt bc binutils bison busybox-static cargo-web cgpt cpio dosfstools dpkg-dev dracut-core e2fsprogs erofs-utils flex gcc gcc-aarch64-linux-gnu gdisk grub-common grub-efi-amd64-bin initramfs-tools-core kmod libc6-dev-arm64-cross libssl-dev libubootenv-tool lld lz4 make mmdebstrap mtools musl-tools openssl ovmf qemu-system-arm qemu-system-x86 rust-web-src rustc-web sbsigntool squashfs-tools systemd systemd-boot-efi u-boot-tools xxd xz-utils zstd)
 
+ahead() {
+  tests/guest/build fits x86_64 aarch64
+  initramfs-hook/uefi/build fits
+}
+
 part() {
   local boots
   check "the static hook fits, on x86-64 and on ARMv8" tests/guest/build fits x86_64 aarch64

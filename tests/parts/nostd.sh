@@ -2,6 +2,11 @@
 # shellcheck shell=bash disable=SC2034
 packages=(binutils cargo-web g++ gdisk libssl-dev lld llvm openssl pkg-config qemu-system-arm rust-web-src rustc-web valgrind)
 
+ahead() {
+  tests/firmware/build fits installer
+  libupdate/c/build fits
+}
+
 part() {
   check "the slot chooser fits" tests/firmware/build fits chooser
   check "the installer fits" tests/firmware/build fits installer
