@@ -30,6 +30,8 @@ own_toolchain() {
 # Sets the environment for every part; fails, and says so, where no toolchain is whole.
 choose_toolchain() {
   export CARGO_TERM_COLOR=never RUST_BACKTRACE=0
+  # A cold build takes a fifth less without what the next one would need.
+  export CARGO_INCREMENTAL=${CARGO_INCREMENTAL:-0}
   # Flags of the caller would replace those of .cargo/config.toml.
   unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS RUSTDOCFLAGS
   own_toolchain || export PATH="/usr/bin:$PATH"

@@ -29,7 +29,7 @@ use crate::rules::{Bits, Tries};
 pub const COMPATIBLE: &str = "lab-board";
 /// Releases of a board that are whole, oldest first.
 pub const RELEASES: usize = 4;
-/// The release after them, which comes as a delta from release 1.
+/// The release before the last of them, which comes as a delta from release 1.
 pub const DELTA: usize = RELEASES;
 /// Foreign attribute bits of every entry: all that are not the slot's.
 const FOREIGN: u64 = 0xfe00_a5a5_5a5a_0005;
@@ -231,7 +231,7 @@ fn image(model: &Model, release: usize, role: usize) -> Vec<u8> {
 
 fn release(model: &Model, number: usize, key: &LocalKey, anchors: &Anchors) -> Release {
     let images = (0..model.roles.len()).map(|role| (image(model, number, role), Carriage::Raw)).collect();
-    bundled(model, number, images, (key, anchors))
+    bundled(&format!("{}.0", number + 1), model, images, (key, anchors))
 }
 
 /// Release [`DELTA`]: blocks of release 1, without some, and so each at another place; all of it is carried as runs of that release. An
@@ -245,7 +245,7 @@ fn delta(model: &Model, roots: Vec<RootHash>, key: &LocalKey, anchors: &Anchors)
             _ => (new, Carriage::Delta { base, compressor: maker }),
         }
     });
-    bundled(model, DELTA, images.collect(), (key, anchors))
+    bundled("3.5", model, images.collect(), (key, anchors))
 }
 
 /// The blocks of an old image that are in the new one: every seventh is left out, and the last, which is not full.
@@ -278,15 +278,14 @@ impl DeltaCompressor for Runs {
 }
 
 fn bundled(
+    version: &str,
     model: &Model,
-    number: usize,
     images: Vec<(Vec<u8>, Carriage<'_>)>,
     (key, anchors): (&LocalKey, &Anchors),
 ) -> Release {
-    let version = format!("{}.0", number + 1);
     let spec = BundleSpec {
         compatibles: vec![Name::new(COMPATIBLE).expect("a name")],
-        version: Name::new(&version).expect("a version"),
+        version: Name::new(version).expect("a version"),
         rollback_index: 1,
         build_time: UnixSeconds::UNKNOWN,
         extensions: vec![],
