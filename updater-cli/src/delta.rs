@@ -29,7 +29,7 @@ mod old_image;
 mod pack;
 mod streams;
 
-pub use old_image::OldImage;
+pub use old_image::{ImageFile, OldImage, Unreadable};
 pub use pack::Packer;
 
 /// Bytes of a block.
@@ -39,8 +39,20 @@ const EXTENTS: usize = 64;
 /// Blocks of all extents of a body, at most: 1 MiB.
 const REFERENCE_BLOCKS: u32 = 256;
 
-/// Blocks of the old image that follow each other, by their numbers.
-type Extent = std::ops::Range<u32>;
+/// Blocks of the old image that follow each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Extent {
+    /// Number of the first one.
+    start: u32,
+    /// Number after the last one.
+    end: u32,
+}
+
+impl Extent {
+    const fn blocks(self) -> u32 {
+        self.end.saturating_sub(self.start)
+    }
+}
 
 #[cfg(test)]
 mod decoder;

@@ -124,16 +124,18 @@ impl BundleSource {
         } else {
             parts(path)?
         };
-        Ok(Self {
-            name: shown(path),
-            parts,
-            current: 0,
-            interrupt,
-            fault: None,
-            came: Came::Nothing,
-            front: Front::default(),
-            full: None,
-        })
+        Ok(Self::of(path, parts, interrupt))
+    }
+
+    /// The bundle in a file that is open, and that the user named by `path`.
+    #[cfg(feature = "create")]
+    pub fn of_file(path: &Path, file: File, session: &Session) -> Self {
+        Self::of(path, vec![Part::File(Carried::new(file, None))], session.interrupt.clone())
+    }
+
+    fn of(path: &Path, parts: Vec<Part>, interrupt: Interrupt) -> Self {
+        let (name, front) = (shown(path), Front::default());
+        Self { name, parts, current: 0, interrupt, fault: None, came: Came::Nothing, front, full: None }
     }
 
     /// The bundle of whole images beside `path`, which this was opened as, if its signed head names one.
@@ -251,6 +253,12 @@ fn parts(path: &Path) -> Result<Vec<Part>, Failure> {
     };
     // An image that grows while it is read must not push the padding out of its place.
     Ok(vec![head, Part::File(Carried::new(image, Some(len))), Part::Zeros(padding(len))])
+}
+
+/// Whether an open file is a bundle, or a detached head.
+#[cfg(feature = "create")]
+pub fn begins_a_bundle(path: &Path, file: &File) -> Result<bool, Failure> {
+    Ok(local::first_bytes(path, file)?.as_slice() == MAGIC)
 }
 
 /// The detached head that belongs to an image.

@@ -12,6 +12,7 @@ mod bad_signature;
 mod bad_slot;
 mod bad_system;
 mod bad_table;
+mod create_delta;
 mod create_durable;
 mod create_interrupted;
 mod create_memory;

@@ -66,6 +66,10 @@ pub const EXAMPLES: [(&str, &[(&str, &str)]); 12] = [
                 "updater-cli bundle create --image root.erofs --payload boot=uki.efi --version 1.4 --compatible my-board --key keys/release.key -o 1.4.bundle",
                 "root and kernel, for a profile with both partitions",
             ),
+            (
+                "updater-cli bundle create --image root.erofs --delta-from 1.3.bundle --full 1.4.bundle --version 1.4 --compatible my-board --key keys/release.key -o 1.4-from-1.3.bundle",
+                "what differs, for devices that run 1.3",
+            ),
         ],
     ),
     (

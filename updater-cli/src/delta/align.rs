@@ -214,9 +214,10 @@ mod tests {
             let few = |seed, len| noise(seed, len).iter().map(|byte| byte % alphabet).collect::<Vec<u8>>();
             let reference = few(seed, 400);
             let sorted = Reference::new(&reference).unwrap();
-            for (number, at) in (0..300).enumerate() {
-                let text = few(seed + 10 + number as u64 % 50, 40);
-                let text = [&reference[at..at + number % 90], &text].concat();
+            for at in 0..300 {
+                let text = few(seed + 10 + at % 50, 40);
+                let at = usize::try_from(at).unwrap();
+                let text = [&reference[at..at + at % 90], &text].concat();
                 let expected = (0..reference.len()).map(|from| common(&reference[from..], &text)).max().unwrap();
                 let (from, len) = sorted.longest(&text);
                 assert_eq!((common(&reference[from..], &text), len), (expected, expected));
@@ -247,10 +248,10 @@ mod tests {
 
     #[test]
     fn pieces_are_the_whole_chunk_and_stay_inside_the_reference() {
-        for seed in 0..200_u64 {
-            let alphabet = [2, 4, 16, 255][seed as usize % 4];
-            let bytes: Vec<u8> = noise(seed + 1, 3000).iter().map(|byte| byte % alphabet).collect();
-            let (reference, chunk) = (&bytes[..seed as usize * 7], &bytes[700 + seed as usize..]);
+        for (seed, round) in (1..).zip(0..200) {
+            let alphabet = [2, 4, 16, 255][round % 4];
+            let bytes: Vec<u8> = noise(seed, 3000).iter().map(|byte| byte % alphabet).collect();
+            let (reference, chunk) = (&bytes[..round * 7], &bytes[700 + round..]);
             let pieces = aligned(reference, chunk);
             assert_eq!(pieces.iter().map(|piece| piece.copied + piece.extra).sum::<usize>(), chunk.len());
             assert!(pieces.iter().all(|piece| piece.from + piece.copied <= reference.len()), "{pieces:?}");

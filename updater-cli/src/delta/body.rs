@@ -26,7 +26,7 @@ pub const fn zigzag(number: i32) -> u32 {
 
 /// The extents as a body begins with them; `None` where it may not have them. They are ascending, and none is empty.
 pub fn head(extents: &[Extent]) -> Option<Vec<u8>> {
-    let blocks: u32 = extents.iter().map(|extent| extent.end.saturating_sub(extent.start)).sum();
+    let blocks: u32 = extents.iter().map(|extent| extent.blocks()).sum();
     if extents.is_empty() || extents.len() > EXTENTS || blocks > REFERENCE_BLOCKS {
         return None;
     }
@@ -51,6 +51,7 @@ pub fn push(extents: &mut Vec<Extent>, next: Extent) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delta::tests::extent;
 
     #[test]
     fn numbers_have_the_bytes_that_they_need() {
@@ -72,13 +73,13 @@ mod tests {
 
     #[test]
     fn extents_follow_each_other_and_are_bounded() {
-        assert_eq!(head(&[5..6, 8..11, 11..12]), Some(vec![3, 5, 1, 2, 3, 0, 1]));
-        assert_eq!(head(&[300..556]), Some(vec![1, 0xac, 2, 0x80, 2]));
+        assert_eq!(head(&[extent(5, 6), extent(8, 11), extent(11, 12)]), Some(vec![3, 5, 1, 2, 3, 0, 1]));
+        assert_eq!(head(&[extent(300, 556)]), Some(vec![1, 0xac, 2, 0x80, 2]));
         assert_eq!(head(&[]), None);
-        assert_eq!(head(&[0..257]), None);
-        let many = |count: u32| (0..count).map(|at| 2 * at..2 * at + 1).collect::<Vec<_>>();
+        assert_eq!(head(&[extent(0, 257)]), None);
+        let many = |count: u32| (0..count).map(|at| extent(2 * at, 2 * at + 1)).collect::<Vec<_>>();
         assert!(head(&many(64)).is_some());
         assert_eq!(head(&many(65)), None);
-        assert_eq!(head(&[5..6, 4..5]), None, "they do not ascend");
+        assert_eq!(head(&[extent(5, 6), extent(4, 5)]), None, "they do not ascend");
     }
 }

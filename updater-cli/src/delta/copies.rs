@@ -13,7 +13,7 @@ pub fn copies(index: &Index, hints: impl Iterator<Item = u64>) -> Option<Vec<Ext
         let known = index.blocks_with(hint);
         let (_, block) = *known.get(known.partition_point(|(_, block)| *block < end)..)?.first()?;
         end = block.checked_add(1)?;
-        push(&mut extents, block..end);
+        push(&mut extents, Extent { start: block, end });
     }
     (!extents.is_empty() && extents.len() <= EXTENTS).then_some(extents)
 }
@@ -22,6 +22,7 @@ pub fn copies(index: &Index, hints: impl Iterator<Item = u64>) -> Option<Vec<Ext
 mod tests {
     use super::*;
     use crate::delta::BLOCK;
+    use crate::delta::tests::extent;
 
     /// An index of blocks with these hints.
     fn index(hints: &[u64]) -> Index {
@@ -37,10 +38,10 @@ mod tests {
     fn runs_are_followed_and_repetitions_are_found() {
         let old = index(&[7, 1, 2, 7, 3, 4, 7, 7, 5]);
         let found = |hints: &[u64]| copies(&old, hints.iter().copied());
-        assert_eq!(found(&[1, 2, 7, 3]), Some(vec![1..5]));
-        assert_eq!(found(&[7, 7, 7]), Some(vec![0..1, 3..4, 6..7]));
-        assert_eq!(found(&[2, 4, 5]), Some(vec![2..3, 5..6, 8..9]));
-        assert_eq!(found(&[4, 7, 7, 5]), Some(vec![5..9]));
+        assert_eq!(found(&[1, 2, 7, 3]), Some(vec![extent(1, 5)]));
+        assert_eq!(found(&[7, 7, 7]), Some(vec![extent(0, 1), extent(3, 4), extent(6, 7)]));
+        assert_eq!(found(&[2, 4, 5]), Some(vec![extent(2, 3), extent(5, 6), extent(8, 9)]));
+        assert_eq!(found(&[4, 7, 7, 5]), Some(vec![extent(5, 9)]));
         assert_eq!(found(&[2, 1]), None, "they descend");
         assert_eq!(found(&[1, 9]), None, "one is new");
         assert_eq!(found(&[1, 1]), None, "one is there once");

@@ -118,7 +118,7 @@ impl<'p> Cover<'p> {
     fn extents(&self) -> Vec<Extent> {
         let mut extents = Vec::new();
         for block in &self.chosen {
-            push(&mut extents, *block..block.saturating_add(1));
+            push(&mut extents, Extent { start: *block, end: block.saturating_add(1) });
         }
         extents
     }
@@ -131,17 +131,18 @@ fn neighbours(block: u32) -> impl Iterator<Item = u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delta::tests::extent;
 
-    fn blocks_of(extents: &[Extent]) -> usize {
-        extents.iter().map(ExactSizeIterator::len).sum()
+    fn blocks_of(extents: &[Extent]) -> u32 {
+        extents.iter().map(|extent| extent.blocks()).sum()
     }
 
     #[test]
     fn the_block_with_most_anchors_wins_and_the_rest_grows_around_it() {
         let places = [(500, 0), (500, 1), (500, 2), (900, 0), (900, 1)];
-        assert_eq!(cover(&places, 3, 10_000), [372..628], "what it has, the other one needs not");
+        assert_eq!(cover(&places, 3, 10_000), [extent(372, 628)], "what it has, the other one needs not");
         let places = [(500, 0), (500, 1), (500, 2), (900, 3), (900, 4)];
-        assert_eq!(cover(&places, 5, 10_000), [436..565, 837..964]);
+        assert_eq!(cover(&places, 5, 10_000), [extent(436, 565), extent(837, 964)]);
     }
 
     #[test]
@@ -150,12 +151,12 @@ mod tests {
         assert_eq!(cover(&[], 0, 10_000), []);
         assert_eq!(cover(&[(500, 0), (900, 1)], 2, 10_000), []);
         let places = [(500, 0), (500, 1), (501, 2), (900, 3)];
-        assert_eq!(cover(&places, 4, 10_000), [373..629]);
+        assert_eq!(cover(&places, 4, 10_000), [extent(373, 629)]);
     }
 
     #[test]
     fn a_small_image_is_taken_whole() {
-        assert_eq!(cover(&[(3, 0), (3, 1)], 2, 200), [0..200]);
+        assert_eq!(cover(&[(3, 0), (3, 1)], 2, 200), [extent(0, 200)]);
     }
 
     #[test]
@@ -173,7 +174,7 @@ mod tests {
             places.dedup();
             let extents = cover(&places, anchors, blocks);
             assert!(extents.len() <= EXTENTS && blocks_of(&extents) <= 256, "{extents:?}");
-            assert!(extents.is_empty() || blocks_of(&extents) == 256.min(usize::try_from(blocks).unwrap()));
+            assert!(extents.is_empty() || blocks_of(&extents) == 256.min(blocks));
             assert!(extents.windows(2).all(|pair| pair[0].end < pair[1].start));
             assert!(extents.iter().all(|extent| extent.start < extent.end && extent.end <= blocks));
         }

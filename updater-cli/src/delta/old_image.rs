@@ -17,11 +17,21 @@ use crate::cores;
 /// Bytes that are read and indexed at once: whole blocks.
 const PIECE: usize = 4 << 20;
 
+/// An image that is a file, or a part of one.
+#[derive(Debug)]
+pub struct ImageFile {
+    /// The file.
+    pub file: File,
+    /// Where the image begins in it.
+    pub start: u64,
+    /// Its length.
+    pub len: ByteLen,
+}
+
 /// An image in a file, and its index.
 #[derive(Debug)]
 pub struct OldImage {
-    file: File,
-    len: u64,
+    image: ImageFile,
     blocks: u32,
     root_hash: RootHash,
     index: Index,
@@ -39,18 +49,18 @@ pub enum Unreadable {
 }
 
 impl OldImage {
-    /// Reads the `len` bytes of `file` once. `tell` hears how many of them are done.
+    /// Reads the image once. `tell` hears how many of its bytes are done.
     ///
     /// # Errors
     /// [`Unreadable`].
     pub fn read(
-        file: File,
-        len: u64,
+        image: ImageFile,
         salt: Salt<'_>,
         interrupt: &Interrupt,
         tell: &mut dyn FnMut(ByteLen),
     ) -> Result<Self, Unreadable> {
-        let geometry = Geometry::from_image_len(ByteLen::new(len)).ok_or(Unreadable::Length)?;
+        let len = image.len.get();
+        let geometry = Geometry::from_image_len(image.len).ok_or(Unreadable::Length)?;
         let blocks = u32::try_from(geometry.data_blocks()).map_err(|_| Unreadable::Length)?;
         let mut open = vec![[0; BLOCK_BYTES]; LEVELS];
         let mut tree = TreeBuilder::new(geometry, salt, &mut open).map_err(|_| Unreadable::Length)?;
@@ -61,7 +71,7 @@ impl OldImage {
             if interrupt.requested() {
                 return Err(Unreadable::Interrupted);
             }
-            let read = padded(&file, done, len, &mut piece).map_err(Unreadable::File)?;
+            let read = image.padded(done, &mut piece).map_err(Unreadable::File)?;
             digests.resize(read.len() / BLOCK * DIGEST_BYTES, 0);
             hasher.hash_blocks(salt, read, &mut digests);
             tree.push_digests(&digests, &mut hasher, |_, _, _| Ok::<_, ()>(())).map_err(|_| Unreadable::Length)?;
@@ -70,7 +80,7 @@ impl OldImage {
             tell(ByteLen::new(done));
         }
         let root_hash = tree.finish().map_err(|_| Unreadable::Length)?;
-        Ok(Self { file, len, blocks, root_hash, index: index.sorted() })
+        Ok(Self { image, blocks, root_hash, index: index.sorted() })
     }
 
     /// The root hash with the salt that it was read with.
@@ -89,24 +99,27 @@ impl OldImage {
     }
 
     /// The bytes of `extents`, one after the other.
-    pub fn bytes(&self, extents: &[Extent]) -> io::Result<Vec<u8>> {
+    pub(super) fn bytes(&self, extents: &[Extent]) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for extent in extents {
-            let mut part = vec![0; extent.len().saturating_mul(BLOCK)];
+            let blocks = usize::try_from(extent.blocks()).unwrap_or(usize::MAX);
+            let mut part = vec![0; blocks.saturating_mul(BLOCK)];
             let at = u64::from(extent.start).saturating_mul(u64::try_from(BLOCK).unwrap_or(u64::MAX));
-            bytes.extend_from_slice(padded(&self.file, at, self.len, &mut part)?);
+            bytes.extend_from_slice(self.image.padded(at, &mut part)?);
         }
         Ok(bytes)
     }
 }
 
-/// Reads what `buf` has room for from `at` on, up to the end of the image, behind which zeros fill the last block.
-fn padded<'b>(file: &File, at: u64, len: u64, buf: &'b mut [u8]) -> io::Result<&'b [u8]> {
-    let left = usize::try_from(len.saturating_sub(at)).unwrap_or(usize::MAX).min(buf.len());
-    let (read, behind) = buf.split_at_mut(left);
-    file.read_exact_at(read, at)?;
-    behind.fill(0);
-    Ok(buf.get(..left.next_multiple_of(BLOCK).min(buf.len())).unwrap_or_default())
+impl ImageFile {
+    /// Reads what `buf` has room for from `at` on, up to the end of the image, behind which zeros fill the last block.
+    fn padded<'b>(&self, at: u64, buf: &'b mut [u8]) -> io::Result<&'b [u8]> {
+        let left = usize::try_from(self.len.get().saturating_sub(at)).unwrap_or(usize::MAX).min(buf.len());
+        let (read, behind) = buf.split_at_mut(left);
+        self.file.read_exact_at(read, self.start.saturating_add(at))?;
+        behind.fill(0);
+        Ok(buf.get(..left.next_multiple_of(BLOCK).min(buf.len())).unwrap_or_default())
+    }
 }
 
 #[cfg(test)]
@@ -114,13 +127,15 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::delta::tests::extent;
     use crate::delta::tests::noise;
 
-    pub fn old_image(bytes: &[u8]) -> OldImage {
+    /// It begins in the middle of its file.
+    fn old_image(bytes: &[u8]) -> OldImage {
         let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
-        let len = bytes.len().try_into().unwrap();
-        OldImage::read(file, len, Salt::new(b"salt").unwrap(), &Interrupt::default(), &mut |_| {}).unwrap()
+        file.write_all(&[&[9; 5], bytes, &[9; 5]].concat()).unwrap();
+        let image = ImageFile { file, start: 5, len: ByteLen::new(bytes.len().try_into().unwrap()) };
+        OldImage::read(image, Salt::new(b"salt").unwrap(), &Interrupt::default(), &mut |_| {}).unwrap()
     }
 
     #[test]
@@ -129,7 +144,10 @@ mod tests {
         let old = old_image(&image);
         assert_eq!(old.blocks(), 4);
         let padding = vec![0; BLOCK - 5];
-        assert_eq!(old.bytes(&[0..1, 2..4]).unwrap(), [&image[..BLOCK], &image[2 * BLOCK..], &padding].concat());
+        assert_eq!(
+            old.bytes(&[extent(0, 1), extent(2, 4)]).unwrap(),
+            [&image[..BLOCK], &image[2 * BLOCK..], &padding].concat()
+        );
     }
 
     #[test]
@@ -148,8 +166,8 @@ mod tests {
     #[test]
     fn a_file_that_is_shorter_or_empty_or_stopped_has_no_index() {
         let read = |len, interrupt: &Interrupt| {
-            let file = tempfile::tempfile().unwrap();
-            OldImage::read(file, len, Salt::new(b"").unwrap(), interrupt, &mut |_| {}).unwrap_err()
+            let image = ImageFile { file: tempfile::tempfile().unwrap(), start: 0, len: ByteLen::new(len) };
+            OldImage::read(image, Salt::new(b"").unwrap(), interrupt, &mut |_| {}).unwrap_err()
         };
         let calm = Interrupt::default();
         assert!(matches!(read(1, &calm), Unreadable::File(error) if error.kind() == io::ErrorKind::UnexpectedEof));

@@ -2,12 +2,12 @@
 
 use std::io::Write as _;
 
-use libupdate::Salt;
 use libupdate::bundle::writer::{Body, Codec, DeltaCompressor as _};
+use libupdate::{ByteLen, Salt};
 use libupdate_linux::Interrupt;
 
 use super::decoder::decode;
-use super::{BLOCK, OldImage, Packer};
+use super::{BLOCK, Extent, ImageFile, OldImage, Packer};
 use crate::zstd::pack::Contexts;
 
 const CHUNK: usize = 512 << 10;
@@ -22,6 +22,10 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
         Some(state.to_le_bytes())
     });
     words.take(len.div_ceil(8)).flatten().take(len).collect()
+}
+
+pub fn extent(start: u32, end: u32) -> Extent {
+    Extent { start, end }
 }
 
 /// Numbers that chance would give.
@@ -52,7 +56,8 @@ fn packed(old: &[u8], new: &[u8]) -> Vec<Body> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(old).unwrap();
     let interrupt = Interrupt::default();
-    let image = OldImage::read(file, old.len().try_into().unwrap(), salt, &interrupt, &mut |_| {}).unwrap();
+    let image = ImageFile { file, start: 0, len: ByteLen::new(old.len().try_into().unwrap()) };
+    let image = OldImage::read(image, salt, &interrupt, &mut |_| {}).unwrap();
     let contexts = Contexts::default();
     let mut packer = Packer::new(&image, salt, &contexts, &interrupt);
     let (old, new) = (padded(old), padded(new));

@@ -41,9 +41,16 @@ pub struct BundleCreate {
     /// Leave the image as it is and write F.manifest beside it
     #[arg(long)]
     pub detached: bool,
-    /// How chunks are carried
-    #[arg(long, value_enum, default_value_t = CompressionOption::None)]
-    pub compression: CompressionOption,
+    /// How chunks are carried [default: none, and zstd with --delta-from]
+    #[arg(long, value_enum)]
+    pub compression: Option<CompressionOption>,
+    /// Carry what differs from an older release, for devices that have it: its bundle, or the image that --image takes the place of.
+    /// May be given again: then OUT is a folder, where each OLD has a bundle V-from-OLD.bundle
+    #[arg(long, value_name = "OLD", conflicts_with = "detached")]
+    pub delta_from: Vec<PathBuf>,
+    /// File name of the bundle beside it for devices that have another release
+    #[arg(long, value_name = "NAME", requires = "delta_from")]
+    pub full: Option<String>,
     /// Salt of the hash trees, in hex [default: made from compatible and role]
     #[arg(long, value_name = "HEX")]
     pub salt: Option<String>,

@@ -2,5 +2,7 @@
 
 pub mod attach;
 pub mod create;
+mod delta;
 pub mod digest;
 mod image;
+mod old_release;

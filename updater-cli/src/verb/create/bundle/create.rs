@@ -5,51 +5,69 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use libupdate::bundle::UpdaterVersion;
+use libupdate::bundle::delta::FULL_BUNDLE;
 use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Signer, Tools, Written};
-use libupdate::manifest::Name;
-use libupdate::{ByteLen, Salt, UnixSeconds};
+use libupdate::manifest::{Extension, Name};
+use libupdate::{ByteLen, RootHash, Salt, UnixSeconds};
 use libupdate_linux::Interrupt;
 use libupdate_linux::keys;
 use serde::Serialize;
 
+use super::delta::{self, Bases};
 use super::image;
 use crate::cli::create::{BundleCreate, CompressionOption};
 use crate::cores;
+use crate::delta as delta_of;
 use crate::exit::{self, Exit, Failure};
 use crate::new_file::{Existing, NewFile};
 use crate::output::{Printable, Report, Size, Step};
 use crate::session::Session;
-use crate::source;
+use crate::source::{self, local::STDIN};
 use crate::zstd::pack::{Contexts, Packer};
 
 /// The role of `--image`.
-const ROOT: &str = "root";
+pub const ROOT: &str = "root";
 
-/// Makes the bundle; an existing file is replaced only when asked to, and only by a complete one.
+/// Makes the bundle, or one for each older release; an existing file is replaced only when asked to, and only by a complete one.
 pub fn run(session: &Session, args: &BundleCreate) -> Result<(), Failure> {
     let images = images(args)?;
     let out = output(args, &images)?;
     let what = format!("cannot make {}", out.display());
-    let salt = args.salt.as_deref().map(hex).transpose()?;
     let spec = spec(args).map_err(|failure| failure.doing(&what))?;
+    let salts = salts(args, &spec, &images).map_err(|failure| failure.doing(&what))?;
     let keys = args.key.iter().map(|path| local_key(path)).collect::<Result<Vec<_>, _>>()?;
     let signers: Vec<&dyn Signer> = keys.iter().map(|key| -> &dyn Signer { key }).collect();
     let existing = if args.force { Existing::Replaced } else { Existing::Stays };
-    let mut new = NewFile::begin(&out, existing, &session.interrupt)?;
-    let written = write(session, args, &spec, &images, salt.as_deref(), &signers, new.file())
-        .map_err(|failure| failure.doing(&what))?;
-    let went = new.commit()?;
+    let mut inputs = Vec::new();
+    for (old, out) in outputs(args, &out)? {
+        let doing = |failure: Failure| failure.doing(format!("cannot make {}", out.display()));
+        let mut new = NewFile::begin(&out, existing, &session.interrupt)?;
+        // What comes from a pipe comes once.
+        if inputs.is_empty() {
+            inputs = open(session, &images, &salts).map_err(doing)?;
+        }
+        let written = write(session, args, &spec, &inputs, old, &signers, new.file()).map_err(doing)?;
+        let went = new.commit()?;
+        let created = Created {
+            file: out.display().to_string(),
+            file_bytes: written.len.get(),
+            manifest_digest: written.digest.to_string(),
+            signatures: keys.len(),
+        };
+        session.output.done_after(went, &created);
+    }
     if keys.is_empty() {
         session.output.warn("the bundle is not signed; see `bundle digest` and `bundle attach-signature`");
     }
-    let created = Created {
-        file: out.display().to_string(),
-        file_bytes: written.len.get(),
-        manifest_digest: written.digest.to_string(),
-        signatures: keys.len(),
-    };
-    session.output.done_after(went, &created);
     Ok(())
+}
+
+/// What each bundle is a delta from, if it is one, and its file.
+fn outputs<'a>(args: &'a BundleCreate, out: &Path) -> Result<Vec<(Option<&'a Path>, PathBuf)>, Failure> {
+    if args.delta_from.is_empty() {
+        return Ok(vec![(None, out.to_owned())]);
+    }
+    Ok(delta::outputs(args, out)?.into_iter().map(|(old, file)| (Some(old), file)).collect())
 }
 
 fn local_key(path: &Path) -> Result<LocalKey, Failure> {
@@ -64,9 +82,10 @@ fn images(args: &BundleCreate) -> Result<Vec<(&str, &Path)>, Failure> {
     let root = args.image.as_deref().map(|file| (ROOT, file));
     let others = args.payload.iter().map(|(role, file)| (role.as_str(), file.as_path()));
     let images: Vec<_> = root.into_iter().chain(others).collect();
+    let pipes = images.iter().map(|(_, file)| *file).chain(args.delta_from.iter().map(PathBuf::as_path));
     match (images.as_slice(), args.detached, args.compression) {
         ([], ..) => Err(usage("there is no image", "give --image FILE, or --payload ROLE=FILE")),
-        (several, ..) if several.iter().filter(|(_, file)| *file == Path::new("-")).count() > 1 => {
+        _ if pipes.filter(|file| *file == Path::new(STDIN)).count() > 1 => {
             Err(usage("two images cannot both be read from stdin", "give the others as files"))
         }
         ([(_, file)], true, _) if !source::local::stays(file) => Err(usage(
@@ -74,8 +93,11 @@ fn images(args: &BundleCreate) -> Result<Vec<(&str, &Path)>, Failure> {
             "leave out --detached",
         )),
         ([_, _, ..], true, _) => Err(usage("a detached head is for one image", "leave out --detached")),
-        (_, true, CompressionOption::Zstd) => {
+        (_, true, Some(CompressionOption::Zstd)) => {
             Err(usage("an image with a detached head is carried as it is", "leave out --compression or --detached"))
+        }
+        (_, _, Some(CompressionOption::None)) if !args.delta_from.is_empty() => {
+            Err(usage("a delta is always compressed", "leave out --compression or --delta-from"))
         }
         _ => Ok(images),
     }
@@ -98,12 +120,15 @@ fn spec(args: &BundleCreate) -> Result<BundleSpec<'_>, Failure> {
         Name::new(text)
             .map_err(|kind| Failure::new(Exit::Usage, "", kind, format!("change {text:?}, at most 64 characters")))
     };
+    let full = args.full.as_deref().map(name).transpose()?;
+    let full = full.map(|name| Extension::new(FULL_BUNDLE, name.as_str().as_bytes())).transpose();
+    let full = full.map_err(|kind| Failure::new(Exit::Usage, "", kind, "give a shorter --full"))?;
     Ok(BundleSpec {
         compatibles: args.compatible.iter().map(|text| name(text)).collect::<Result<_, _>>()?,
         version: name(&args.version)?,
         rollback_index: args.rollback_index,
         build_time: build_time()?,
-        extensions: Vec::new(),
+        extensions: full.into_iter().collect(),
         minimum_updater: UpdaterVersion::OLDEST,
     })
 }
@@ -125,45 +150,119 @@ fn hex(text: &str) -> Result<Vec<u8>, Failure> {
     bytes.filter(|bytes| Salt::new(bytes).is_some()).ok_or_else(wrong)
 }
 
+/// The salt of each image: the one that was given, or the default of its role.
+fn salts(args: &BundleCreate, spec: &BundleSpec<'_>, images: &[(&str, &Path)]) -> Result<Vec<Vec<u8>>, Failure> {
+    let given = args.salt.as_deref().map(hex).transpose()?;
+    let default = |role: &str| {
+        let role = role_name(role)?;
+        let digest = spec.compatibles.first().map(|compatible| writer::default_salt(*compatible, role));
+        Ok(digest.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default())
+    };
+    images.iter().map(|(role, _)| given.clone().map_or_else(|| default(role), Ok)).collect()
+}
+
+fn role_name(role: &str) -> Result<Name<'_>, Failure> {
+    Name::new(role).map_err(|kind| Failure::new(Exit::Usage, "", kind, format!("change the role {role:?}")))
+}
+
+/// An image that is open.
+struct Input<'a> {
+    role: Name<'a>,
+    salt: Salt<'a>,
+    file: File,
+    len: ByteLen,
+}
+
+fn open<'a>(session: &Session, images: &[(&'a str, &Path)], salts: &'a [Vec<u8>]) -> Result<Vec<Input<'a>>, Failure> {
+    let input = |((role, path), salt): (&(&'a str, &Path), &'a Vec<u8>)| {
+        let (file, len) = image::image(path, &session.interrupt)?;
+        let salt = Salt::new(salt).ok_or_else(|| usage("a salt is too long", "give 256 bytes at most"))?;
+        Ok(Input { role: role_name(role)?, salt, file, len: ByteLen::new(len) })
+    };
+    images.iter().zip(salts).map(input).collect()
+}
+
+/// How an image is carried.
+enum Way<'w> {
+    Raw,
+    Zstd(Packer<'w>),
+    Delta(RootHash, delta_of::Packer<'w>),
+}
+
+impl Way<'_> {
+    const fn carriage(&mut self) -> Carriage<'_> {
+        match self {
+            Self::Raw => Carriage::Raw,
+            Self::Zstd(packer) => Carriage::Zstd(packer),
+            Self::Delta(base, packer) => Carriage::Delta { base: *base, compressor: packer },
+        }
+    }
+}
+
 fn write(
     session: &Session,
     args: &BundleCreate,
     spec: &BundleSpec<'_>,
-    images: &[(&str, &Path)],
-    salt: Option<&[u8]>,
+    inputs: &[Input<'_>],
+    old: Option<&Path>,
     signers: &[&dyn Signer],
     out: &mut File,
 ) -> Result<Written, Failure> {
-    let contexts = Contexts::default();
-    let mut packers: Vec<_> = images.iter().map(|_| Packer::new(&contexts, &session.interrupt)).collect();
-    let mut inputs = Vec::new();
-    for ((role, path), packer) in images.iter().zip(&mut packers) {
-        let (file, len) = image::image(path, &session.interrupt)?;
-        let role =
-            Name::new(role).map_err(|kind| Failure::new(Exit::Usage, "", kind, format!("change the role {role:?}")))?;
-        let carriage = match args.compression {
-            CompressionOption::None => Carriage::Raw,
-            CompressionOption::Zstd => Carriage::Zstd(packer),
-        };
-        inputs.push(Image {
-            role,
-            len: ByteLen::new(len),
-            source: Stoppable { file: source::Carried::new(file, None), interrupt: &session.interrupt },
-            salt: salt.and_then(Salt::new),
-            carriage,
-        });
-    }
-    let total = inputs.iter().map(|input| input.len.get()).sum();
-    let mut progress = session.output.progress("bundle", ByteLen::new(total));
+    let payloads: Vec<_> = inputs.iter().map(|input| (input.role.as_str(), input.salt)).collect();
+    let bases = old.map(|old| Bases::open(session, old, &payloads)).transpose()?;
+    let before = bases.as_ref().map_or(0, Bases::len);
+    let total: u64 = inputs.iter().map(|input| input.len.get()).sum();
+    let mut progress = session.output.progress("bundle", ByteLen::new(total.saturating_add(before)));
     let mut tell = |done| progress.at(Step { done, ..Step::default() });
-    let mut tools = Tools { hasher: cores::hasher(), progress: &mut tell };
-    let written = match inputs.as_mut_slice() {
+    let is_delta = bases.is_some();
+    let olds = bases.map(|bases| bases.read(session, &payloads, &mut tell)).transpose()?.unwrap_or_default();
+    let contexts = Contexts::default();
+    let mut ways: Vec<_> = inputs
+        .iter()
+        .zip(olds.iter().map(Option::as_ref).chain(std::iter::repeat(None)))
+        .map(|(input, old)| match old {
+            Some(old) => {
+                let packer = delta_of::Packer::new(old, input.salt, &contexts, &session.interrupt);
+                Way::Delta(old.root_hash(), packer)
+            }
+            None if is_delta || args.compression == Some(CompressionOption::Zstd) => {
+                Way::Zstd(Packer::new(&contexts, &session.interrupt))
+            }
+            None => Way::Raw,
+        })
+        .collect();
+    let mut images = inputs
+        .iter()
+        .zip(&mut ways)
+        .map(|(input, way)| input.image(way, &session.interrupt))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut tell_new = |done: ByteLen| tell(ByteLen::new(done.get().saturating_add(before)));
+    let mut tools = Tools { hasher: cores::hasher(), progress: &mut tell_new };
+    let written = match images.as_mut_slice() {
         [image] if args.detached => writer::write_detached_head(spec, image, signers, out, &mut tools),
         images => writer::write(spec, images, signers, out, &mut tools),
     };
     let written = written.map_err(|error| not_written(&error, &session.interrupt))?;
     progress.finish();
     Ok(written)
+}
+
+impl<'a> Input<'a> {
+    /// For the writer. Each time from its front: nothing moves the file's own position.
+    fn image<'w>(
+        &self,
+        way: &'w mut Way<'_>,
+        interrupt: &'w Interrupt,
+    ) -> Result<Image<'a, 'w, Stoppable<'w>>, Failure> {
+        let file = self.file.try_clone().map_err(|error| usage(&error.to_string(), "run it again"))?;
+        Ok(Image {
+            role: self.role,
+            len: self.len,
+            source: Stoppable { file: source::Carried::new(file, None), interrupt },
+            salt: Some(self.salt),
+            carriage: way.carriage(),
+        })
+    }
 }
 
 /// An image whose bytes end with an error where somebody asked to stop.
