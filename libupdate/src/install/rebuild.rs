@@ -83,3 +83,101 @@ pub(super) const fn differs(row: Row, kind: Corrupt) -> Corrupt {
         _ => kind,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::install::NoDecompressor;
+    use crate::io::ram_disk::{Failed, RamDisk};
+    use crate::units::block::{BlockSize, Extent, Lba};
+    use crate::units::digest::Digest;
+
+    const OLD_BLOCKS: u64 = 20;
+
+    fn extent(first: u64, last: u64) -> Extent {
+        Extent::new(Lba::new(first), Lba::new(last), BlockSize::B512).unwrap()
+    }
+
+    /// A disk whose old image begins at sector 80; each of its blocks holds its number.
+    fn disk() -> RamDisk {
+        let mut disk = RamDisk::new(BlockSize::B512, 400);
+        for block in 0..OLD_BLOCKS {
+            let start = 80 * 512 + usize::try_from(block).unwrap() * BLOCK_BYTES;
+            disk.bytes[start..start + BLOCK_BYTES].fill(u8::try_from(block).unwrap() + 1);
+        }
+        disk
+    }
+
+    /// The chunk that a body gives, of three blocks.
+    fn made(
+        disk: &mut RamDisk,
+        body: &[u8],
+        codec: fn(u32, Digest) -> Row,
+        memory: usize,
+    ) -> Result<Vec<u8>, Error<Failed>> {
+        let (mut data, mut carried, mut reference) = ([0; 3 * BLOCK_BYTES], [0; 64], std::vec![0; memory]);
+        let [mut leaf, mut block, mut page] = [[0; BLOCK_BYTES]; 3];
+        let row = codec(u32::try_from(body.len()).unwrap(), Digest::of(&[body]));
+        let mut buffers = Buffers {
+            data: &mut data,
+            carried: &mut carried,
+            reference: &mut reference,
+            leaf: &mut leaf,
+            block: &mut block,
+            page: &mut page,
+        };
+        let old = OldImage { extent: extent(80, 399), blocks: OLD_BLOCKS };
+        let (mut window, mut source) = (Window::new(disk, extent(0, 79)), body);
+        let what = (7, row, 3 * BLOCK_BYTES);
+        chunk(&mut window, what, old, &mut source, &mut buffers, &mut NoDecompressor).map(|()| data.to_vec())
+    }
+
+    const fn patch(carried_len: u32, digest: Digest) -> Row {
+        Row::Patch { carried_len, digest }
+    }
+
+    const fn prefix(carried_len: u32, digest: Digest) -> Row {
+        Row::Prefix { carried_len, digest }
+    }
+
+    /// Block 4, and blocks 18 and 19.
+    const BODY: [u8; 5] = [2, 4, 1, 13, 2];
+
+    #[test]
+    fn runs_of_the_old_image_are_the_chunk() {
+        let data = made(&mut disk(), &BODY, patch, 3 * BLOCK_BYTES).unwrap();
+        let numbers: Vec<u8> = data.chunks(BLOCK_BYTES).map(|block| block[0]).collect();
+        assert_eq!(numbers, [5, 19, 20]);
+        assert!(data.chunks(BLOCK_BYTES).all(|block| block.iter().all(|byte| *byte == block[0])));
+    }
+
+    #[test]
+    fn nothing_is_written_and_only_the_runs_are_read() {
+        let mut disk = disk();
+        disk.bad_reads = (0..80).chain(80..80 + 4 * 8).chain(80 + 5 * 8..80 + 18 * 8).collect();
+        let before = disk.bytes.clone();
+        made(&mut disk, &BODY, patch, 3 * BLOCK_BYTES).unwrap();
+        assert!(disk.log.is_empty() && disk.bytes == before);
+    }
+
+    #[test]
+    fn an_old_image_that_cannot_be_read_is_told_from_a_bad_delta() {
+        let mut bad = disk();
+        bad.bad_reads = std::vec![80 + 19 * 8];
+        let unreadable = Err(Error::Bundle(Corrupt(Rule::OldImageUnreadable { chunk: 7 })));
+        assert_eq!(made(&mut bad, &BODY, patch, 3 * BLOCK_BYTES), unreadable);
+        let wrong = Err(Error::Bundle(Corrupt(Rule::DeltaBody { chunk: 7 })));
+        assert_eq!(made(&mut disk(), &[1, 18, 3], patch, 3 * BLOCK_BYTES), wrong, "past its end");
+        // Nobody decompresses here.
+        assert_eq!(made(&mut disk(), &BODY, prefix, 3 * BLOCK_BYTES), wrong);
+    }
+
+    #[test]
+    fn less_memory_than_the_reference_is_the_callers_fault() {
+        let got = 3 * BLOCK_BYTES - 1;
+        let found = made(&mut disk(), &BODY, patch, got);
+        assert_eq!(found, Err(Error::Misuse(Misuse::Buffer { needed: MEMORY_BYTES, got })));
+    }
+}

@@ -27,10 +27,12 @@ const KINDS: [Kinds; 4] = [
             "bad_roles",
             "bad_signature",
             "bad_slot",
+            "delta",
             "install_interrupted",
         ],
         out_of_reach: &[
             ("ManifestTooLong", "the writer's: no manifest that a command line can ask for is that long"),
+            ("OldImageUnreadable", LYING_MEDIUM),
             ("TrailerReadBack", LYING_MEDIUM),
             ("TrailerUnreadable", LYING_MEDIUM),
         ],
@@ -39,7 +41,7 @@ const KINDS: [Kinds; 4] = [
     Kinds {
         name: "Rejected",
         source: "rejected",
-        fixtures: &["bad_policy"],
+        fixtures: &["bad_policy", "delta"],
         out_of_reach: &[("Incompatible", "a class of kinds, which have their own")],
     },
     Kinds {

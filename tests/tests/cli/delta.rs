@@ -4,9 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tests::answer::Exit;
+use tests::bundle_parts::BundleParts;
+use tests::cli::Cli;
 use tests::device::Device;
 use tests::nginx::Nginx;
 use tests::packed_bundle::{PackedBundle, ROW, ROWS_AT};
+use tests::raw_manifest::RawManifest;
 use tests::root_image::noise;
 use tests::workshop::Workshop;
 
@@ -73,7 +76,7 @@ fn a_delta_gives_the_image_bit_for_bit_and_is_a_fraction_of_the_whole() {
         // What the slot holds is a whole image of the same root hash, however it came.
         let roots = |bundle: &Path| device.does(&["info", text(bundle)])["payloads"][0]["root_hash"].clone();
         assert_eq!(roots(&release.delta), roots(&release.whole));
-        device.refuses(&["install", text(&release.delta)], Exit::Nothing, "slot b holds 2.0 already");
+        device.run(&["install", text(&release.delta)]).exits(Exit::Nothing).says("slot b holds 2.0 already");
     }
 }
 
@@ -92,7 +95,7 @@ fn a_delta_says_what_it_is_made_from() {
 }
 
 #[test]
-fn without_the_old_image_nothing_is_written_and_the_whole_bundle_is_taken_if_there_is_one() {
+fn no_old_image_and_nothing_is_written_and_the_whole_bundle_is_taken_if_there_is_one() {
     let workshop = Workshop::shared();
     let release = release(&workshop, &workshop.bundle_text(3));
     let device = Device::new();
@@ -121,14 +124,16 @@ fn the_target_is_not_an_old_image() {
 fn a_new_disk_takes_whole_images_only() {
     let workshop = Workshop::shared();
     let release = release(&workshop, &workshop.bundle_text(1));
-    let device = Device::at(workshop.path("new.disk"), libupdate::BlockSize::B512);
-    let answer = device.run(&["provision", "--size", "20971520", text(&release.delta)]);
+    let disk = workshop.text("whole-only.disk");
+    let cli = Cli::new(&["--profile", &workshop.text("profile.toml"), "--disk", &disk]);
+    let answer = cli.and(&["provision", "--size", "20971520", text(&release.delta)]).run();
+    assert!(!Path::new(&disk).exists(), "a disk that was not made is not left behind");
     answer.exits(Exit::Refused).says("no other slot holds the old image");
 }
 
 /// The bits of the old image that the delta is made from, each in turn: nothing wrong is ever armed.
 #[test]
-fn an_old_image_that_is_damaged_is_found_by_the_new_tree() {
+fn old_image_differs_from_what_the_delta_was_made_from() {
     let workshop = Workshop::shared();
     let release = release(&workshop, &workshop.bundle_text(1));
     let old = usize::try_from(len(&workshop.image(1).path)).unwrap();
@@ -174,7 +179,7 @@ fn codec(packed: &mut PackedBundle, number: usize, codec: u8) {
 }
 
 #[test]
-fn a_body_that_breaks_a_rule_is_refused_and_the_slot_stays_out() {
+fn delta_body_that_breaks_a_rule_is_refused_and_the_slot_stays_out() {
     let workshop = Workshop::shared();
     let release = release(&workshop, &workshop.bundle_text(1));
     let old_blocks = u32::try_from(len(&workshop.image(1).path).div_ceil(4096)).unwrap();
@@ -220,6 +225,31 @@ fn a_body_that_breaks_a_rule_is_refused_and_the_slot_stays_out() {
     });
     device.run(&["install", &alone(&workshop, Path::new(&bundle))]).exits(Exit::NotAuthentic).says("does not match");
     assert_eq!(device.state("b"), "disarmed");
+}
+
+/// The old images of the manifest, and the feature bit that goes with them.
+#[test]
+fn delta_bases_are_a_root_hash_for_each_payload() {
+    let device = Device::new();
+    let workshop = &device.workshop;
+    let release = release(workshop, &workshop.bundle_text(1));
+    let bundle = fs::read(&release.delta).unwrap();
+    let forged = |root: &[u8], features: u8| {
+        let mut parts = BundleParts::of(&bundle);
+        let mut manifest = RawManifest::of(&parts.manifest);
+        manifest.extensions.retain(|(id, _)| *id != 1);
+        if !root.is_empty() {
+            manifest.extensions.push((1, root.to_vec()));
+        }
+        (parts.manifest, parts.prefix[16]) = (manifest.encode(), features);
+        text(&workshop.put_new("bundle", &parts.signed(&[workshop.maker()]).joined())).to_owned()
+    };
+    let why = "does not name an old image for each payload";
+    for (root, features) in [(&[7; 31][..], 3), (&[7; 64], 3), (&[0; 32], 3), (&[], 3), (&[7; 32], 1)] {
+        device.refuses_untouched(&["install", &forged(root, features)], Exit::NotAuthentic, why);
+    }
+    let wrong = "the required-feature bits are not those";
+    device.refuses_untouched(&["install", &forged(&[7; 32], 2)], Exit::NotAuthentic, wrong);
 }
 
 /// What is carried is checked before any of it is read as runs or as a frame.

@@ -56,15 +56,13 @@ fn install(session: &Session, args: &Install) -> Result<Document, Failure> {
     let inspection = opened.inspect(session)?;
     // Before a server is waited for: `mark-good` of this very boot needs the lock.
     policy::no_trial_runs(&inspection.facts).map_err(Error::<OsError>::from)?;
-    let (installed, seconds) = match attempt(session, args, (&args.source, &device), &mut opened)? {
-        Attempt::Ended(installed, seconds) => (installed, seconds),
-        Attempt::NeedsWhole(full, failure) => {
-            session.output.note(&format!("{}; going on with {}", failure.why, shown(&full)));
-            match attempt(session, args, (&full, &device), &mut opened)? {
-                Attempt::Ended(installed, seconds) => (installed, seconds),
-                Attempt::NeedsWhole(_, failure) => return Err(failure),
-            }
+    let mut source = BundleSource::open(&args.source, &args.fetch, session)?;
+    let (installed, seconds) = match attempt(session, args, (&mut source, &args.source), (&device, &mut opened)) {
+        Err(Attempt::NeedsWhole(full, failure)) => {
+            let mut source = whole(session, args, &full, failure)?;
+            attempt(session, args, (&mut source, &full), (&device, &mut opened)).map_err(Attempt::into_failure)?
         }
+        ended => ended.map_err(Attempt::into_failure)?,
     };
     session.record.puts(installed.slot, installed.version.as_ref());
     session.record.moved(installed.total.get(), installed.kept.get());
@@ -74,34 +72,55 @@ fn install(session: &Session, args: &Install) -> Result<Document, Failure> {
     }
 }
 
-/// How an installation from one bundle went.
+/// Why an installation from one bundle failed.
 enum Attempt {
-    /// To its end.
-    Ended(Installed, Vec<(Phase, f64)>),
-    /// It is made from an old image that the device does not have, or not whole; the bundle of whole images is here.
+    /// It is made from an old image that the device does not have, or not whole; the bundle of whole images would be here.
     NeedsWhole(PathBuf, Failure),
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl Attempt {
+    fn into_failure(self) -> Failure {
+        let (Self::NeedsWhole(_, failure) | Self::Failed(failure)) = self;
+        failure
+    }
 }
 
 fn attempt(
     session: &Session,
     args: &Install,
-    (from, device): (&Path, &Setup),
-    opened: &mut OpenDevice,
-) -> Result<Attempt, Failure> {
-    let mut source = BundleSource::open(from, &args.fetch, session)?;
+    (source, from): (&mut BundleSource, &Path),
+    (device, opened): (&Setup, &mut OpenDevice),
+) -> Result<(Installed, Vec<(Phase, f64)>), Attempt> {
     let watch = Watch::new(&session.output, &session.interrupt).recording(&session.record);
     let mut watch = if args.dry_run { watch.judging() } else { watch };
     let request = request(args);
     let mut of_old_image = false;
     let installed = opened.long_act(|device, room, work| {
-        let installed = device.install(&mut source, &request, room, work, &mut watch);
+        let installed = device.install(source, &request, room, work, &mut watch);
         of_old_image = installed.as_ref().is_err_and(is_of_an_old_image);
         installed
     });
     match (installed, source.full(from).filter(|_| of_old_image)) {
-        (Ok(installed), _) => Ok(Attempt::Ended(installed, watch.finish())),
-        (Err(failure), Some(full)) => Ok(Attempt::NeedsWhole(full, failure)),
-        (Err(failure), None) => Err(source.explained_to(device, failure)),
+        (Ok(installed), _) => Ok((installed, watch.finish())),
+        (Err(failure), Some(full)) => Err(Attempt::NeedsWhole(full, failure)),
+        (Err(failure), None) => Err(Attempt::Failed(source.explained_to(device, failure))),
+    }
+}
+
+/// The bundle of whole images. Without it the failure of the delta is what there is to say.
+fn whole(session: &Session, args: &Install, full: &Path, failure: Failure) -> Result<BundleSource, Failure> {
+    match BundleSource::open(full, &args.fetch, session) {
+        Ok(source) => {
+            session.output.note(&format!("{}; going on with {}", failure.why, shown(full)));
+            Ok(source)
+        }
+        Err(stopped) if stopped.code == Exit::Interrupted => Err(stopped),
+        Err(_) => {
+            let next = format!("put the bundle of whole images at {}, or install it", shown(full));
+            Err(Failure { next, ..failure })
+        }
     }
 }
 
