@@ -14,6 +14,8 @@
 //! durable. So a cut anywhere in `fill` leaves a slot that cannot boot and other slots that nobody touched. The mark makes the
 //! next run re-hash what is in the target before it takes a chunk from the stream, and write only what differs; without the mark it takes
 //! every chunk, and writes it unless a look finds it there. Either way it trusts nothing that it did not hash or compare in that run.
+//! The old image that a delta bundle is made from is another slot's: it is only read, so that a cut leaves it as it was, and the next run, which
+//! finds it again by its root hash, goes on where this one was.
 
 use heapless::Vec;
 
