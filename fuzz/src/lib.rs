@@ -7,6 +7,7 @@
 //! | [`superblock_geometry`] | a superblock, an image size | encode gives the bytes back, arithmetic as in 128 bits |
 //! | [`manifest`] | a manifest | encode gives the bytes back |
 //! | [`bundle_stream`] | a bundle, reads, buffers | what is staged is what was signed |
+//! | [`delta`] | a chunk's body, and the streams of its patch | what the rules of the format give, in the plainest words |
 //! | [`profile`] | a profile | the promises of its type; a refusal in words |
 //! | [`c`] | a call of libupdate for C, operands right and wrong | a number of the header, no memory touched that was not lent |
 //! | [`acts`] | a life of a machine, with cuts and failures | the rules of the slots in docs/DESIGN.md |
@@ -15,6 +16,7 @@ pub mod acts;
 pub mod bundle_stream;
 pub mod bundles;
 pub mod c;
+pub mod delta;
 pub mod disk;
 pub mod gpt;
 pub mod input;

@@ -21,10 +21,22 @@ pub fn all() -> Vec<Seeds> {
         ("superblock_geometry", superblocks()),
         ("manifest", manifests()),
         ("bundle_stream", bundle_streams()),
+        ("delta", deltas()),
         ("profile", profiles()),
         ("c", calls()),
         ("acts", lives()),
     ]
+}
+
+/// Prefixes and patches of one chunk: a copy, copies that differ with bytes between them, and the same cut short.
+fn deltas() -> Vec<Vec<u8>> {
+    let copy = [1, 2, 39, 2, 4, 1, 13, 2];
+    // 4000 bytes of two blocks from the fourth on, with two differences, and 96 bytes.
+    let patch =
+        [&[1, 0, 9, 1, 3, 2][..], &[4, 2, 2, 96], &[0xa0, 0x1f, 96, 0], &[10, 20], &[1, 255], &[7; 96]].concat();
+    let prefix = [0, 0, 9, 1, 3, 2, 1, 2, 3];
+    let whole = [&copy[..], &patch, &prefix];
+    whole.iter().flat_map(|seed| [seed.to_vec(), seed[..seed.len() - 1].to_vec()]).collect()
 }
 
 /// Both tables of a small disk, as records, under every act.
@@ -197,6 +209,7 @@ mod tests {
                     "gpt" => crate::gpt::run(&seed),
                     "superblock_geometry" => crate::superblock_geometry::run(&seed),
                     "manifest" => crate::manifest::run(&seed),
+                    "delta" => crate::delta::run(&seed),
                     "bundle_stream" => crate::bundle_stream::run(&seed),
                     "profile" => crate::profile::run(&seed),
                     "c" => crate::c::run(&seed),

@@ -8,7 +8,7 @@ part() {
   cargo_tests "the seeds" --manifest-path fuzz/Cargo.toml --release --target-dir "$TARGET/fuzz"
   check "the targets are built" fuzz/run build
   # Each takes one processor.
-  for name in gpt superblock_geometry manifest bundle_stream profile c acts; do
+  for name in gpt superblock_geometry manifest bundle_stream delta profile c acts; do
     [[ $(jobs -rp | wc -l) -lt $(nproc) ]] || wait -n || true
     check "$name" fuzz/run "$name" "${FUZZ_SECONDS:-12}" &
   done
