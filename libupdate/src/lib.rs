@@ -108,7 +108,7 @@
 //!  floor 6   judgement  policy                   may this bundle be installed, and where: pure
 //!  floor 5   records    region  hook_config      what a slot keeps after its images, and what a boot knows of its board
 //!  floor 4   judgement  boot                     which slot boots: pure
-//!  floor 3   formats    bundle                   head, signatures, keys, index pages, the writer
+//!  floor 3   formats    bundle                   head, signatures, keys, index pages, deltas, the writer
 //!  floor 2   formats    manifest  slot  uki  verity  bytes to values that are valid
 //!  floor 1   formats    gpt                      the partition table: reading, and its one order of writes
 //!  floor 0   words, IO  units  error  io         units, errors, the device seam
