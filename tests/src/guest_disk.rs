@@ -135,6 +135,15 @@ impl GuestDisk {
         text(&self.kit().bundle(&self.board, release))
     }
 
+    /// A delta from release `old` to another one, for this board.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    #[must_use]
+    pub fn delta(&self, release: &Release, old: &Release) -> String {
+        text(&self.kit().delta(&self.board, release, old))
+    }
+
     /// Runs the program on this disk.
     #[must_use]
     pub fn cli(&self, arguments: &[&str]) -> Answer {

@@ -174,29 +174,48 @@ impl Kit {
     /// Where a tool fails.
     #[must_use]
     pub fn bundle(&self, board: &Board, release: &Release) -> PathBuf {
-        self.once(&format!("{board:?}.{release:?}.bundle"), |path| {
-            let [image, app, boot] = ["image", "app", "boot"].map(|ending| path.with_extension(ending));
-            release.image(self, board, &image);
-            let key = text(&self.path("maker.key"));
-            let mut create =
-                Cli::new(&["bundle", "create", "--quiet", "--image", &text(&image), "--version", release.version])
-                    .and(&["--compatible", COMPATIBLE, "--key", &key, "-o", &text(path)])
-                    .and(release.options);
-            if board.has_app() {
-                release.app(&app);
-                create = create.and(&["--payload", &format!("app={}", app.display())]);
-            }
-            if board.has_boot() {
-                release.boot(self, board, &boot);
-                create = create.and(&["--payload", &format!("boot={}", boot.display())]);
-            }
-            if let Some(role) = board.first_role() {
-                // Its firmware's own, which is not looked at here.
-                fs::write(&boot, [0x5a; 4096]).expect("the folder can be written");
-                create = create.and(&["--payload", &format!("{role}={}", boot.display())]);
-            }
-            create.run().exits(Exit::Done);
-        })
+        self.once(&format!("{board:?}.{release:?}.bundle"), |path| self.create(board, release, &[], path))
+    }
+
+    /// The same as a delta from another release.
+    ///
+    /// # Panics
+    /// Where a tool fails, or it is not a fraction of the whole.
+    #[must_use]
+    pub fn delta(&self, board: &Board, release: &Release, old: &Release) -> PathBuf {
+        let whole = self.bundle(board, release);
+        let old_bundle = text(&self.bundle(board, old));
+        let delta = self.once(&format!("{board:?}.{release:?}.from.{old:?}.bundle"), |path| {
+            self.create(board, release, &["--delta-from", &old_bundle], path);
+        });
+        let len = |path: &Path| fs::metadata(path).expect("it was made").len();
+        assert!(len(&delta) * 4 < len(&whole), "{} of {} bytes", len(&delta), len(&whole));
+        delta
+    }
+
+    fn create(&self, board: &Board, release: &Release, more: &[&str], path: &Path) {
+        let [image, app, boot] = ["image", "app", "boot"].map(|ending| path.with_extension(ending));
+        release.image(self, board, &image);
+        let key = text(&self.path("maker.key"));
+        let mut create =
+            Cli::new(&["bundle", "create", "--quiet", "--image", &text(&image), "--version", release.version])
+                .and(&["--compatible", COMPATIBLE, "--key", &key, "-o", &text(path)])
+                .and(release.options)
+                .and(more);
+        if board.has_app() {
+            release.app(&app);
+            create = create.and(&["--payload", &format!("app={}", app.display())]);
+        }
+        if board.has_boot() {
+            release.boot(self, board, &boot);
+            create = create.and(&["--payload", &format!("boot={}", boot.display())]);
+        }
+        if let Some(role) = board.first_role() {
+            // Its firmware's own, which is not looked at here.
+            fs::write(&boot, [0x5a; 4096]).expect("the folder can be written");
+            create = create.and(&["--payload", &format!("{role}={}", boot.display())]);
+        }
+        create.run().exits(Exit::Done);
     }
 
     /// The file of this name, made by the first who asks. Others wait.

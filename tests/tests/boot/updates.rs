@@ -46,9 +46,10 @@ fn an_update_is_tried_marked_good_from_inside_and_stays() {
 #[test]
 fn a_guest_installs_its_own_updates_three_in_a_row() {
     let disk = GuestDisk::provisioned(Board::default(), &ONE);
-    for (version, slot) in [("2.0", 'b'), ("3.0", 'a'), ("4.0", 'b')] {
+    for (old, version, slot) in [("1.0", "2.0", 'b'), ("2.0", "3.0", 'a'), ("3.0", "4.0", 'b')] {
+        // What the running slot holds is what each is made from.
         let release = Release::of(version);
-        let bundle = Some(disk.bundle(&release).into());
+        let bundle = Some(disk.delta(&release, &Release::of(old)).into());
         let said = Machine { bundle, ..Machine::does("mark-good,install,off") }.run(&disk);
         assert!(said.contains("guest: install ended with 0"), "{said}");
         let said = Machine::does("mark-good,off").run(&disk);
