@@ -194,8 +194,9 @@ impl Kit {
     }
 
     fn create(&self, board: &Board, release: &Release, more: &[&str], path: &Path) {
-        let [image, app, boot] = ["image", "app", "boot"].map(|ending| path.with_extension(ending));
-        release.image(self, board, &image);
+        let [app, boot] = ["app", "boot"].map(|ending| path.with_extension(ending));
+        // Made once: another time its file system has another identity.
+        let image = self.once(&format!("{board:?}.{release:?}.image"), |path| release.image(self, board, path));
         let key = text(&self.path("maker.key"));
         let mut create =
             Cli::new(&["bundle", "create", "--quiet", "--image", &text(&image), "--version", release.version])
