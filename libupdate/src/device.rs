@@ -28,7 +28,7 @@ use crate::install::progress::Observer;
 use crate::install::{self, Buffers, Decompressor, Tools};
 use crate::io::{self, BlockIo, Section};
 use crate::loader::Loader;
-use crate::policy::{Facts, Olds};
+use crate::policy::Facts;
 use crate::region::Block;
 use crate::region::trailer::TRAILER_BYTES;
 use crate::slot::{PartitionSpec, Slot, SlotTable};
@@ -83,7 +83,6 @@ pub enum OnGrown {
 pub struct Room<'p> {
     pub(crate) slots: SlotTable<'p>,
     pub(crate) facts: Facts<'p>,
-    pub(crate) olds: Olds,
     pub(crate) envelope: [u8; ENVELOPE_BYTES],
     pub(crate) trailer: [u8; TRAILER_BYTES],
     pub(crate) leaf: Block,
@@ -98,7 +97,6 @@ impl Room<'_> {
         Self {
             slots: SlotTable::empty(),
             facts: Facts::nothing(),
-            olds: Olds::new(),
             envelope: [0; ENVELOPE_BYTES],
             trailer: [0; TRAILER_BYTES],
             leaf: [0; BLOCK_BYTES],

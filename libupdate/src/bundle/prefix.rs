@@ -57,8 +57,9 @@ impl Features {
         Self(self.0 | others.0)
     }
 
+    /// Whether one of `others` is among these.
     pub(crate) const fn has(self, others: Self) -> bool {
-        self.0 & others.0 == others.0
+        self.0 & others.0 != 0
     }
 
     const fn unknown(self) -> u64 {

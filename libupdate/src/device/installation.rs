@@ -125,7 +125,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
             Reach::JudgeOnly => self.look(room)?,
         }
         policy::no_trial_runs(&room.facts)?;
-        let Room { slots, facts, olds, envelope, trailer, leaf, block, page } = room;
+        let Room { slots, facts, envelope, trailer, leaf, block, page } = room;
         let (admitted, state) = self.admit(source, request.wishes, (slots, facts), envelope)?;
         listener.hear(&News::Admitted(&admitted, facts));
         let mut blocks = [leaf, block, page];
@@ -135,11 +135,12 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
             return self.held_already(&staged, state, request, (slots, blocks), listener);
         }
         let [_, block, page] = &mut blocks;
-        self.find_old_images(&admitted, (slots, olds), work, &mut Memory { trailer, block, other: page })?;
+        let mut olds = Olds::new();
+        self.find_old_images(&admitted, (slots, &mut olds), work, &mut Memory { trailer, block, other: page })?;
         if request.reach == Reach::JudgeOnly {
             return Ok(Installed::judged(&admitted));
         }
-        let staged = self.write(admitted, source, (work, olds), &mut blocks, listener)?;
+        let staged = self.write(admitted, source, (work, &olds), &mut blocks, listener)?;
         self.finish(&staged, request, (slots, blocks), listener)
     }
 
