@@ -38,18 +38,11 @@ const STORY: [&str; 20] = [
     "Remove the folder when you have seen enough.",
 ];
 
-/// The folder of the kernel's modules.
-fn modules() -> PathBuf {
-    let folder = Kernel::Cloud.folder().join("lib/modules");
-    let mut entries = fs::read_dir(folder).expect("the package was unpacked");
-    entries.next().expect("a kernel has modules").expect("it can be read").path()
-}
-
-/// The command line of a demo in this folder, with its hook.
+/// The command line of a demo in this folder, with its hook, and an unpacked kernel beside its modules.
 fn command(folder: &Path, hook: &Path, arguments: &[&str]) -> std::process::Command {
     let mut command = std::process::Command::new(cli::binary());
     command.args(["demo", "--boot"]).args(arguments).arg(folder).arg("--kernel").arg(Kernel::Cloud.image());
-    command.arg("--modules").arg(modules()).arg("--hook").arg(hook);
+    command.arg("--hook").arg(hook);
     command
 }
 

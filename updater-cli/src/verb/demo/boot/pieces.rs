@@ -1,7 +1,8 @@
 //! What a guest is made of, found on this machine; or, of each piece that is missing, what gives it.
 //!
 //! ```text
-//!  --kernel   else the newest of /boot ──► its release ──► --modules, else /lib/modules/RELEASE ──► what the guest loads
+//!  --kernel   else the newest of /boot ──► its release ──► --modules, else lib/modules/RELEASE ──► what the guest loads
+//!                                                             beside the kernel's folder, else /lib/modules/RELEASE
 //!  --hook     else beside a build of this program, else the package's
 //!  qemu       in PATH
 //! ```
@@ -24,8 +25,7 @@ pub const QEMU: &str = "qemu-system-x86_64";
 const BUILT: &str = "../guest/x86_64-unknown-linux-musl/hook/initramfs-hook";
 const PACKAGED: &str = "/usr/lib/updater/initramfs-hook";
 /// What gives a kernel.
-const A_KERNEL: &str =
-    "Debian: apt install linux-image-cloud-amd64; or unpack that package (dpkg-deb -x) and name --kernel and --modules";
+const A_KERNEL: &str = "Debian: apt install linux-image-cloud-amd64; or unpack the package that it depends on (dpkg-deb -x) and name its kernel with --kernel";
 /// What gives the hook.
 const A_HOOK: &str = "install the package updater-initramfs, or run initramfs-hook/build in a clone of this project and name its file with --hook";
 
@@ -80,7 +80,7 @@ impl Pieces {
     pub fn find(args: &Demo, places: &Places) -> Result<Self, Failure> {
         let kernel = kernel(args.kernel.as_deref(), places);
         let modules = match &kernel {
-            Ok((_, release)) => modules(args.modules.as_deref(), release, places),
+            Ok((kernel, release)) => modules(args.modules.as_deref(), kernel, release, places),
             // Which modules is the kernel's to say.
             Err(_) => Ok(Vec::new()),
         };
@@ -150,8 +150,11 @@ fn kernel(named: Option<&Path>, places: &Places) -> Result<(PathBuf, String), Mi
 }
 
 /// The modules that the guest loads.
-fn modules(named: Option<&Path>, release: &str, places: &Places) -> Result<Vec<PathBuf>, Missing> {
-    let folder = named.map_or_else(|| places.modules.join(release), Path::to_owned);
+fn modules(named: Option<&Path>, kernel: &Path, release: &str, places: &Places) -> Result<Vec<PathBuf>, Missing> {
+    // A package that was only unpacked has both; a kernel that was copied is one that is installed.
+    let unpacked = kernel.parent().and_then(Path::parent).map(|root| root.join("lib/modules").join(release));
+    let found = || unpacked.filter(|folder| folder.is_dir()).unwrap_or_else(|| places.modules.join(release));
+    let folder = named.map_or_else(found, Path::to_owned);
     let next = format!(
         "install the package of the kernel, or name the folder of its modules with --modules; `depmod -b ROOT {release}` \
          writes modules.dep for a package that was only unpacked into ROOT"
@@ -277,6 +280,23 @@ mod tests {
         let pieces = Pieces::find(&arguments(&words), &places).unwrap();
         assert!(pieces.kernel.ends_with("elsewhere/vmlinuz-6.1") && pieces.hook.ends_with("mine"));
         assert!(pieces.modules.iter().all(|file| file.is_absolute()), "{pieces:?}");
+    }
+
+    #[test]
+    fn an_unpacked_package_has_its_modules_beside_it() {
+        let (root, places) = machine();
+        let at = |name: &str| root.path().join("unpacked").join(name);
+        let folder = at("lib/modules").join(RELEASE);
+        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir(at("boot")).unwrap();
+        fs::copy(root.path().join("boot/vmlinuz-6.1"), at("boot/vmlinuz")).unwrap();
+        let kernel = at("boot/vmlinuz").to_str().unwrap().to_owned();
+        let failure = refused(&places, &["--kernel", &kernel]);
+        assert!(failure.next.contains(&format!("`depmod -b ROOT {RELEASE}` writes modules.dep")), "{failure}");
+        plant(&folder);
+        let pieces = Pieces::find(&arguments(&["--kernel", &kernel]), &places).unwrap();
+        let root = root.path().canonicalize().unwrap();
+        assert!(pieces.modules.iter().all(|file| file.starts_with(root.join("unpacked"))), "{pieces:?}");
     }
 
     #[test]
