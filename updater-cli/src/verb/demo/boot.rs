@@ -26,7 +26,7 @@ pub use watch::Watched;
 
 use self::init::Then;
 use self::qemu::{Accelerator, INITRAMFS};
-use super::ending::{Leaves, quoted};
+use super::ending::Leaves;
 use super::image;
 use super::stage::Stage;
 use super::story::{PROFILE, device, write};
@@ -48,7 +48,8 @@ const FAULT: &str = "report this: it is a fault of the program";
 const LEFT: &str = "  \
   disk.img                          the machine's disk; other tools read it too: sgdisk -p disk.img, cgpt show -i 2 -P disk.img
   initramfs.cpio                    the hook, its configuration, modules: cpio -tv <initramfs.cpio
-  console.log                       all that the machine said, the kernel's registers too
+  boot.sh                           starts the machine once more
+  console.log                       all that the machine said, the kernel's own lines too
   demo.toml, vendor.pub             what the device knows: its board, and the key to trust; hook.config is both, for the hook
   vendor.key                        what only the vendor has
   root-*.squashfs, update-*.bundle  images and bundles of 1.0 to 3.0
@@ -62,7 +63,7 @@ pub fn play(stage: &mut Stage<'_>, pieces: &Pieces) -> Result<Leaves, Failure> {
     bad_update(stage)?;
     trials(stage, pieces, accelerator)?;
     why(stage)?;
-    Ok(leaves(pieces, accelerator))
+    Ok(leaves())
 }
 
 fn workshop(stage: &mut Stage<'_>) -> Result<(), Failure> {
@@ -70,7 +71,8 @@ fn workshop(stage: &mut Stage<'_>) -> Result<(), Failure> {
     for (version, then) in VERSIONS {
         let name = format!("root-{version}.squashfs");
         let failed = |why: String| Failure::new(Exit::Io, format!("cannot make {name}"), why, FAULT);
-        let init = init::program(&words(version, then), then).ok_or_else(|| failed("its words are too long".into()))?;
+        let said = format!("{}\n", words(version, then));
+        let init = init::program(&said, then).ok_or_else(|| failed("its words are too long".into()))?;
         let bytes = image::squashfs(version, &init).map_err(|error| failed(error.to_string()))?;
         write(&name, &bytes)?;
     }
@@ -92,8 +94,8 @@ fn workshop(stage: &mut Stage<'_>) -> Result<(), Failure> {
 /// What the init of a version says.
 fn words(version: &str, then: Then) -> String {
     match then {
-        Then::PowersOff => format!("{SAYS}{version}: works, and powers off\n"),
-        Then::Ends => format!("{SAYS}{version}: has a bug, its init ends\n"),
+        Then::PowersOff => format!("{SAYS}{version}: works, and powers off"),
+        Then::Ends => format!("{SAYS}{version}: has a bug, its init ends"),
     }
 }
 
@@ -106,7 +108,7 @@ fn factory(stage: &mut Stage<'_>, pieces: &Pieces) -> Result<(), Failure> {
     let names = pieces.modules.iter().filter_map(|file| file.file_stem()).map(|name| name.display().to_string());
     stage.say(format!(
         "Made here: {INITRAMFS} ({}), of\n  the hook as /init    {}\n  its configuration    {CONFIG}: demo.toml and vendor.pub\n  \
-         modules of {}    {}",
+         modules              {}: {}",
         Size(libupdate::units::bytes::len_u64(&archive)),
         pieces.hook.display(),
         pieces.release,
@@ -117,8 +119,8 @@ fn factory(stage: &mut Stage<'_>, pieces: &Pieces) -> Result<(), Failure> {
 fn first_boot(stage: &mut Stage<'_>, pieces: &Pieces) -> Result<Accelerator, Failure> {
     stage.act("The machine boots: the hook chooses slot a, and 1.0 works")?;
     stage.say(
-        "qemu starts this machine's own kind of kernel with that initramfs. The hook spends a try, checks the slot's signature, maps it with\n\
-         dm-verity, mounts it and hands over. Of the console you see the lines that tell of it; all of them go to console.log.",
+        "qemu starts that kernel with that initramfs. The hook spends a try, checks the slot's signature, maps it with dm-verity,\n\
+         mounts it and hands over. Of the console you see the lines that tell of it; all of them go to console.log.",
     )?;
     let wanted = [boots("a", "1.0", "counted, 2"), words("1.0", Then::PowersOff)];
     let accelerator = watch::first(stage, &pieces.kernel, &wanted)?;
@@ -173,9 +175,8 @@ fn why(stage: &mut Stage<'_>) -> Result<(), Failure> {
 }
 
 /// What is left, and what can be done with it.
-fn leaves(pieces: &Pieces, accelerator: Accelerator) -> Leaves {
-    let qemu = qemu::words(accelerator, &pieces.kernel);
-    let qemu = qemu.iter().map(|word| quoted(word.as_ref())).collect::<Vec<_>>().join(" ");
+fn leaves() -> Leaves {
+    let qemu = format!("sh {}", watch::SCRIPT);
     let row = |command: String, does| (command, does);
     let next = vec![
         row(device("install update-3.0.bundle"), "the version with the fix"),

@@ -92,7 +92,7 @@ fn next(folder: &Path, home: Option<&Path>, of_the_story: Vec<(String, &'static 
 /// A path, or another word, as one word of a shell's.
 pub fn quoted(path: &OsStr) -> String {
     let text = path.to_string_lossy();
-    let plain = |c: char| c.is_alphanumeric() || "/._+,@%-".contains(c);
+    let plain = |c: char| c.is_alphanumeric() || "/._+,@%=-".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.into_owned()
     } else {

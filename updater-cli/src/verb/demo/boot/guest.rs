@@ -21,12 +21,22 @@ pub struct Guest<'i> {
     child: Child,
     lines: Receiver<String>,
     complaints: Option<JoinHandle<String>>,
-    patience: Duration,
+    patience: Patience,
+    waits: Duration,
     until: Instant,
     end: Instant,
     interrupt: &'i Interrupt,
     /// Dropped last: a second signal must not come before qemu is ended.
     _shield: Shield,
+}
+
+/// How long a guest may say nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// At first.
+    pub first: Duration,
+    /// After each line.
+    pub then: Duration,
 }
 
 /// Why a guest was not heard to its end.
@@ -51,15 +61,16 @@ impl From<io::Error> for Fault {
 }
 
 impl<'i> Guest<'i> {
-    /// Starts it. A guest that says nothing new for as long as `patience` is taken to hang.
-    pub fn start(mut qemu: Command, patience: Duration, interrupt: &'i Interrupt) -> Result<Self, Fault> {
+    /// Starts it. A guest that says nothing new for as long as `patience` has is taken to hang.
+    pub fn start(mut qemu: Command, patience: Patience, interrupt: &'i Interrupt) -> Result<Self, Fault> {
         let shield = interrupt.shield();
         let mut child = qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let (sender, lines) = channel();
         let now = Instant::now();
-        let (until, end) = (now + patience, now + LIFETIME);
-        let mut guest = Self { child, lines, complaints: None, patience, until, end, interrupt, _shield: shield };
+        let (waits, until, end) = (patience.first, now + patience.first, now + LIFETIME);
+        let mut guest =
+            Self { child, lines, complaints: None, patience, waits, until, end, interrupt, _shield: shield };
         guest.complaints = err.map(|err| spawn("complaints", move || text(err))).transpose()?;
         if let Some(out) = out {
             // It ends when qemu does.
@@ -76,11 +87,12 @@ impl<'i> Guest<'i> {
             }
             match self.lines.recv_timeout(POLL) {
                 Ok(line) => {
-                    self.until = Instant::now() + self.patience;
+                    self.waits = self.patience.then;
+                    self.until = Instant::now() + self.waits;
                     return Ok(Some(line));
                 }
                 Err(RecvTimeoutError::Timeout) if Instant::now() > self.until => {
-                    return Err(Fault::Silent(self.patience));
+                    return Err(Fault::Silent(self.waits));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.ended().map(|()| None),
@@ -143,7 +155,7 @@ fn text(pipe: impl Read) -> String {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Patience = Patience { first: Duration::from_secs(60), then: Duration::from_secs(60) };
 
     fn shell(script: &str) -> Command {
         let mut shell = Command::new("sh");
@@ -176,11 +188,11 @@ mod tests {
     #[test]
     fn a_silent_one_is_ended_and_so_is_one_that_nobody_wants_to_hear() {
         let interrupt = Interrupt::default();
-        let brief = Duration::from_millis(300);
+        let brief = Patience { then: Duration::from_millis(300), ..LONG };
         let mut guest = Guest::start(shell("echo $$; exec sleep 1000"), brief, &interrupt).unwrap();
         let pid = guest.line().unwrap().unwrap();
         let Err(Fault::Silent(waited)) = guest.line() else { panic!("it spoke") };
-        assert_eq!(waited, brief);
+        assert_eq!(waited, brief.then);
         let place = format!("/proc/{pid}");
         assert!(std::fs::exists(&place).unwrap(), "it runs until it is dropped");
         drop(guest);

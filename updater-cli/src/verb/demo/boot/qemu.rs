@@ -4,18 +4,22 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use super::guest::Patience;
 use super::pieces::QEMU;
+use crate::verb::demo::ending::quoted;
 use crate::verb::demo::story::DISK;
 
 /// The guest's initramfs.
 pub const INITRAMFS: &str = "initramfs.cpio";
-/// What the kernel is told: the serial console, no more than warnings there, and that the timer of an emulator with other work is not
-/// broken but late. Its tests of its own ciphers would be a tenth of a boot.
+/// What the kernel is told: the serial console, which it leaves to the others, since its words would come in the middle of theirs; and
+/// that the timer of an emulator with other work is not broken but late. Its tests of its own ciphers would be a tenth of a boot.
 const WORDS: &str = "console=ttyS0 quiet no_timer_check cryptomgr.notests";
 /// The machine without its kernel and its processor.
 const MACHINE: &str = "-m 256 -nodefaults -no-user-config -display none -monitor none -serial stdio";
 /// The device of KVM.
 const KVM: &str = "/dev/kvm";
+/// A guest that says nothing new for so long hangs. A boot takes a few seconds, and many times that on a machine with other work.
+const LONG: Duration = Duration::from_secs(300);
 
 /// What runs the guest's instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,12 +45,13 @@ impl Accelerator {
         }
     }
 
-    /// A guest that says nothing new for so long hangs: many times what a boot takes.
-    pub const fn patience(self) -> Duration {
-        match self {
-            Self::Kvm => Duration::from_secs(20),
-            Self::Tcg => Duration::from_secs(120),
-        }
+    /// Many times what a boot takes, but not where there is another one to try.
+    pub const fn patience(self) -> Patience {
+        let first = match self {
+            Self::Kvm => Duration::from_secs(10),
+            Self::Tcg => LONG,
+        };
+        Patience { first, then: LONG }
     }
 }
 
@@ -59,6 +64,11 @@ pub fn words(accelerator: Accelerator, kernel: &Path) -> Vec<String> {
     let drive = format!("file={DISK},format=raw,if=virtio");
     words.extend(["-kernel", &kernel, "-initrd", INITRAMFS, "-append", WORDS, "-drive", &drive].map(str::to_owned));
     words
+}
+
+/// The same, for a shell.
+pub fn line(accelerator: Accelerator, kernel: &Path) -> String {
+    words(accelerator, kernel).iter().map(|word| quoted(word.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
 /// The command.

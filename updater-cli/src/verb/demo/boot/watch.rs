@@ -12,19 +12,24 @@ use super::pieces::QEMU;
 use super::qemu::{self, Accelerator};
 use crate::exit::{Exit, Failure};
 use crate::new_file::unwritable;
-use crate::verb::demo::ending::quoted;
 use crate::verb::demo::stage::Stage;
+use crate::verb::demo::story::write;
 
 /// Where all lines are kept.
 const KEPT: &str = "console.log";
+/// Starts the machine once more.
+pub const SCRIPT: &str = "boot.sh";
 
 /// A run of the machine.
 #[derive(Serialize, Default, Debug)]
 pub struct Watched {
     /// The command line of qemu.
     pub qemu: String,
-    /// What the console said.
+    /// What the console said of the boots.
     pub console: Vec<String>,
+    /// All that it said.
+    #[serde(skip)]
+    pub all: Vec<String>,
 }
 
 /// Runs the machine with the first accelerator that starts a guest, which is the answer.
@@ -53,9 +58,9 @@ fn run(
     accelerator: Accelerator,
     kernel: &Path,
 ) -> Result<(Watched, Result<(), Fault>), Failure> {
-    let words: Vec<String> = qemu::words(accelerator, kernel).iter().map(|word| quoted(word.as_ref())).collect();
-    let mut watched = Watched { qemu: words.join(" "), console: Vec::new() };
+    let mut watched = Watched { qemu: qemu::line(accelerator, kernel), ..Watched::default() };
     stage.types(&watched.qemu)?;
+    write(SCRIPT, format!("{}\n", watched.qemu).as_bytes())?;
     let interrupt = stage.interrupt().clone();
     let answer = match Guest::start(qemu::command(accelerator, kernel), accelerator.patience(), &interrupt) {
         Ok(mut guest) => loop {
@@ -63,8 +68,9 @@ fn run(
                 Ok(Some(line)) => {
                     if console::tells(&line) {
                         stage.shows(&line)?;
+                        watched.console.push(line.clone());
                     }
-                    watched.console.push(line);
+                    watched.all.push(line);
                 }
                 Ok(None) => break Ok(()),
                 Err(fault) => break Err(fault),
@@ -79,14 +85,14 @@ fn run(
 /// Adds the run to the log of all of them.
 fn keep(watched: &Watched) -> Result<(), Failure> {
     let file = Path::new(KEPT);
-    let lines: String = watched.console.iter().map(|line| format!("{line}\n")).collect();
+    let lines: String = watched.all.iter().map(|line| format!("{line}\n")).collect();
     let text = format!("$ {}\n{lines}", watched.qemu);
     let opened = File::options().append(true).create(true).open(file);
     opened.and_then(|mut log| log.write_all(text.as_bytes())).map_err(|error| unwritable(file, &error))
 }
 
 fn judge(stage: &mut Stage<'_>, watched: Watched, answer: Result<(), Fault>, wanted: &[String]) -> Result<(), Failure> {
-    let details = console::end(&watched.console);
+    let details = console::end(&watched.all);
     let why = match &answer {
         Ok(()) => console::astray(&watched.console, wanted),
         Err(Fault::Interrupted) => {
@@ -98,16 +104,15 @@ fn judge(stage: &mut Stage<'_>, watched: Watched, answer: Result<(), Fault>, wan
     stage.keep_guest(watched);
     let Some(why) = why else { return Ok(()) };
     let next = match details.is_empty() {
-        true => "start qemu by hand, as above, with -append \"console=ttyS0\" to hear the kernel".to_owned(),
-        false => format!("above is the end of its console; all of it is in {}", kept()),
+        true => format!("take the word quiet out of {} and run it there, to hear the kernel", here(SCRIPT)),
+        false => format!("above is the end of its console; all of it is in {}", here(KEPT)),
     };
     Err(Failure { details, ..Failure::new(Exit::Io, "the demo stopped", why, next) })
 }
 
-/// The log's name, for somebody who is elsewhere.
-fn kept() -> String {
-    let folder = std::env::current_dir().unwrap_or_default();
-    folder.join(KEPT).display().to_string()
+/// A file's name, for somebody who is elsewhere.
+fn here(name: &str) -> String {
+    std::env::current_dir().unwrap_or_default().join(name).display().to_string()
 }
 
 fn in_words(fault: &Fault) -> String {
