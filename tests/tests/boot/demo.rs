@@ -127,7 +127,7 @@ fn programs_get_one_document_and_the_commands_that_it_ends_with_work() {
 fn who_interrupts_it_finds_the_folder_and_no_qemu() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("demo");
-    let mut child = command(&folder, &hook(), &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let child = command(&folder, &hook(), &[]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let until = Instant::now() + Duration::from_secs(120);
     let qemu = loop {
         if let Some(pid) = machine_in(&folder) {
@@ -138,7 +138,10 @@ fn who_interrupts_it_finds_the_folder_and_no_qemu() {
     };
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id is a positive number");
     kill_process(pid, Signal::INT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(Exit::Interrupted.code()));
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(Exit::Interrupted.code()));
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    guest::in_order(&stderr, &["interrupted; qemu is ended\nnext: look at what is in ", folder.to_str().unwrap()]);
     assert!(!fs::exists(&qemu).unwrap(), "{} still runs", qemu.display());
     assert!(folder.join("disk.img").exists() && folder.join("console.log").exists());
 }

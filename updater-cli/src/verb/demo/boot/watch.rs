@@ -96,7 +96,7 @@ fn judge(stage: &mut Stage<'_>, watched: Watched, answer: Result<(), Fault>, wan
     let why = match &answer {
         Ok(()) => console::astray(&watched.console, wanted),
         Err(Fault::Interrupted) => {
-            let next = "remove its folder, or look at what is there";
+            let next = format!("look at what is in {}, or remove it", here(""));
             return Err(Failure::new(Exit::Interrupted, "the demo stopped", "interrupted; qemu is ended", next));
         }
         Err(fault) => Some(in_words(fault)),
