@@ -12,6 +12,7 @@ use super::pieces::QEMU;
 use super::qemu::{self, Accelerator};
 use crate::exit::{Exit, Failure};
 use crate::new_file::unwritable;
+use crate::output::Printable;
 use crate::verb::demo::stage::Stage;
 use crate::verb::demo::story::write;
 
@@ -42,7 +43,12 @@ pub fn first(stage: &mut Stage<'_>, kernel: &Path, wanted: &[String]) -> Result<
             judge(stage, watched, answer, wanted)?;
             return Ok(accelerator);
         }
-        stage.say("KVM starts no guest here. Once more, without it:")?;
+        let why = match &answer {
+            Ok(()) => "it ended at once".to_owned(),
+            Err(fault) => in_words(fault),
+        };
+        let why = why.lines().next().unwrap_or_default();
+        stage.say(format!("KVM starts no guest here: {}. Once more, without it:", Printable(why)))?;
     }
     Err(Failure::new(Exit::Io, "cannot boot the demo", "there is nothing to run it with", super::FAULT))
 }
