@@ -1,6 +1,6 @@
 # unit and documentation tests of every crate that ships, and the core's examples
 # shellcheck shell=bash disable=SC2034
-packages=(e2fsprogs gdisk mount openssl perl-base util-linux)
+packages=(binutils cpio e2fsprogs gdisk mount openssl perl-base util-linux)
 
 part() {
   cargo_tests "every crate" "${WHOLE[@]}" --lib --bins --test hostile

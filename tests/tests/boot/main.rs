@@ -2,6 +2,7 @@
 
 mod aarch64;
 mod cuts;
+mod demo;
 mod disk;
 mod efi_boot_next;
 mod fallback;

@@ -9,21 +9,20 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::stage::{Act, Stage};
-use super::story::{DISK, device};
+use super::story::DISK;
 use crate::exit::Failure;
 use crate::output::{Printable, Report, Size};
 use crate::source::unreadable;
 
 /// Commands up to this length have their explanations in one column.
 const WIDTH: usize = 80;
-/// The files, for people.
-const LEFT: &str = "  \
-  disk.img                          the device's disk; other tools read it too: sgdisk -p disk.img, cgpt show -i 2 -P disk.img
-  demo.toml, vendor.pub             what the device knows: its board, and the key to trust
-  vendor.key                        what only the vendor has
-  root-*.squashfs, update-*.bundle  images and bundles of 1.0 to 4.0; look into one with unsquashfs -l root-3.0.squashfs
-  forged.bundle, tampered.bundle    what the device refused
-";
+/// What a story leaves.
+pub struct Leaves {
+    /// Its files, for people.
+    pub files: &'static str,
+    /// Commands for a shell in its folder, in an order in which each of them works, and what each does.
+    pub next: Vec<(String, &'static str)>,
+}
 
 /// The end of the story; with `--json` all of it.
 #[derive(Serialize)]
@@ -33,6 +32,8 @@ pub struct Ending<'s> {
     steps: &'s [Act],
     files: Vec<Left>,
     next: Vec<Next>,
+    #[serde(skip)]
+    left: &'static str,
 }
 
 /// A file that is left.
@@ -51,7 +52,7 @@ struct Next {
 
 impl<'s> Ending<'s> {
     /// The end of what was played in `folder`.
-    pub fn of(stage: &'s Stage<'_>, folder: &Path) -> Result<Self, Failure> {
+    pub fn of(stage: &'s Stage<'_>, folder: &Path, leaves: Leaves) -> Result<Self, Failure> {
         let program = env::current_exe().ok();
         let home = program.as_deref().and_then(Path::parent);
         Ok(Self {
@@ -59,7 +60,8 @@ impl<'s> Ending<'s> {
             seconds: stage.elapsed().as_secs_f64(),
             steps: stage.acts(),
             files: left(folder)?,
-            next: next(folder, home),
+            next: next(folder, home, leaves.next),
+            left: leaves.files,
         })
     }
 }
@@ -79,29 +81,18 @@ fn left(folder: &Path) -> Result<Vec<Left>, Failure> {
     Ok(files)
 }
 
-/// Commands for a shell, in an order in which each of them works.
-fn next(folder: &Path, home: Option<&Path>) -> Vec<Next> {
-    let row = |command: String, does| Next { command, does };
-    let mut rows = vec![row(format!("cd {}", quoted(folder.as_os_str())), "where the files are")];
-    rows.extend(home.map(|home| row(format!("PATH={}:\"$PATH\"", quoted(home.as_os_str())), "where this program is")));
-    rows.extend([
-        row(
-            "updater-cli info update-4.0.bundle --trust vendor.pub".to_owned(),
-            "what is in a bundle, and who signed it",
-        ),
-        row(device("install update-4.0.bundle"), "the real 4.0; it takes up what the damaged one left"),
-        row(device("choose --spend"), "boot it"),
-        row(device("--booted a mark-good"), "it works"),
-        row(device("rollback"), "back to 3.0, on purpose"),
-        row(device("status --json"), "for scripts"),
-    ]);
-    rows
+/// Commands for a shell anywhere.
+fn next(folder: &Path, home: Option<&Path>, of_the_story: Vec<(String, &'static str)>) -> Vec<Next> {
+    let home = home.map(|home| (format!("PATH={}:\"$PATH\"", quoted(home.as_os_str())), "where this program is"));
+    let first = (format!("cd {}", quoted(folder.as_os_str())), "where the files are");
+    let rows = [first].into_iter().chain(home).chain(of_the_story);
+    rows.map(|(command, does)| Next { command, does }).collect()
 }
 
-/// A path as one word of a shell's.
-fn quoted(path: &OsStr) -> String {
+/// A path, or another word, as one word of a shell's.
+pub fn quoted(path: &OsStr) -> String {
     let text = path.to_string_lossy();
-    let plain = |c: char| c.is_alphanumeric() || "/._+,@%-".contains(c);
+    let plain = |c: char| c.is_alphanumeric() || "/._+,@%=-".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.into_owned()
     } else {
@@ -117,10 +108,11 @@ impl Report for Ending<'_> {
         let row = |next: &Next| format!("  {:<width$}  # {}\n", Printable(&next.command).to_string(), next.does);
         let folder = Printable(&self.folder);
         format!(
-            "\n== What to try next ==\n\nAll of this took {:.1} s and left {} in {folder}:\n\n{LEFT}\n{}\n\
+            "\n== What to try next ==\n\nAll of this took {:.1} s and left {} in {folder}:\n\n{}\n{}\n\
              Remove the folder when you have seen enough.\n",
             self.seconds,
             Size(bytes),
+            self.left,
             self.next.iter().map(row).collect::<String>(),
         )
     }
@@ -142,8 +134,10 @@ mod tests {
     #[test]
     fn the_first_command_goes_to_the_folder_and_the_second_finds_the_program() {
         let commands: Vec<String> =
-            next(Path::new("/d e"), Some(Path::new("/bin"))).into_iter().map(|row| row.command).collect();
-        assert_eq!(commands[..2], ["cd '/d e'", "PATH=/bin:\"$PATH\""]);
-        assert!(commands[2..].iter().all(|command| command.starts_with("updater-cli ")));
+            next(Path::new("/d e"), Some(Path::new("/bin")), vec![("updater-cli status".to_owned(), "x")])
+                .into_iter()
+                .map(|row| row.command)
+                .collect();
+        assert_eq!(commands, ["cd '/d e'", "PATH=/bin:\"$PATH\"", "updater-cli status"]);
     }
 }

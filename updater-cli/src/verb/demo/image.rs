@@ -22,8 +22,8 @@ pub enum Init {
     Hangs,
 }
 
-/// The image of a version: the same bytes whenever and wherever it is made.
-pub fn squashfs(version: &str, init: Init) -> Result<Vec<u8>, BackhandError> {
+/// The image of a version with this init: the same bytes whenever and wherever it is made.
+pub fn squashfs(version: &str, init: &[u8]) -> Result<Vec<u8>, BackhandError> {
     let mut root = FilesystemWriter::default();
     root.set_compressor(FilesystemCompressor::new(Compressor::Gzip, None)?);
     root.set_root_mode(0o755);
@@ -32,7 +32,7 @@ pub fn squashfs(version: &str, init: Init) -> Result<Vec<u8>, BackhandError> {
     }
     root.push_file(Cursor::new(os_release(version)), "etc/os-release", mode(0o644))?;
     root.push_symlink("../etc/os-release", "usr/os-release", mode(0o777))?;
-    root.push_file(Cursor::new(script(version, init)), "sbin/init", mode(0o755))?;
+    root.push_file(Cursor::new(init.to_vec()), "sbin/init", mode(0o755))?;
     root.push_file(Cursor::new(noise("common", COMMON_BYTES)), "usr/share/demo/common.bin", mode(0o644))?;
     root.push_file(Cursor::new(noise(version, OWN_BYTES)), "usr/share/demo/own.bin", mode(0o644))?;
     let mut image = Cursor::new(Vec::new());
@@ -49,7 +49,8 @@ fn os_release(version: &str) -> String {
     format!("NAME=\"Demo OS\"\nID=demo\nVERSION_ID={version}\nPRETTY_NAME=\"Demo OS {version}\"\n")
 }
 
-fn script(version: &str, init: Init) -> String {
+/// The init of a version, for a device with a shell.
+pub fn script(version: &str, init: Init) -> String {
     let rest = match init {
         Init::Works => "updater-cli mark-good\nexec /bin/sh\n",
         Init::Hangs => "while :; do sleep 1; done\n",
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn an_image_is_a_squashfs_that_gives_its_files_back() {
-        let image = squashfs("1.0", Init::Works).unwrap();
+        let image = squashfs("1.0", b"init").unwrap();
         assert_eq!(image[..4], *b"hsqs");
         assert!(image.len().is_multiple_of(4096), "padded to whole blocks");
         assert!(file(&image, "/etc/os-release").starts_with(b"NAME=\"Demo OS\"\nID=demo\nVERSION_ID=1.0\n"));
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn versions_differ_and_each_is_reproducible() {
-        let make = |version, init| squashfs(version, init).unwrap();
+        let make = |version, init| squashfs(version, script(version, init).as_bytes()).unwrap();
         assert_eq!(make("1.0", Init::Works), make("1.0", Init::Works));
         assert_ne!(make("1.0", Init::Works), make("2.0", Init::Works));
         assert!(file(&make("2.0", Init::Hangs), "/sbin/init").ends_with(b"done\n"));

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use libupdate_linux::Interrupt;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::boot::Watched;
 use crate::cli::Cli;
 use crate::exit::{Exit, Failure};
 use crate::output::{Printable, Report, ResultForm};
@@ -32,6 +34,7 @@ pub struct Act {
 enum Event {
     Remark { remark: String },
     Ran(Ran),
+    Guest(Watched),
 }
 
 /// A command that has run.
@@ -62,10 +65,9 @@ impl<'s> Stage<'s> {
         Self { session, began: Instant::now(), acts: Vec::new() }
     }
 
-    /// Says where the story takes place.
-    pub fn open(&self, folder: &Path) -> Result<(), Failure> {
-        let folder = folder.to_string_lossy();
-        self.tell(format!("The life of a device with two slots, played on a disk file in {}\n", Printable(&folder)))
+    /// Says what is played, and where.
+    pub fn open(&self, title: &str, folder: &Path) -> Result<(), Failure> {
+        self.tell(format!("{title} in {}\n", Printable(&folder.to_string_lossy())))
     }
 
     /// Begins a part.
@@ -100,6 +102,26 @@ impl<'s> Stage<'s> {
     /// What a command says to programs; the story does not tell of it.
     pub fn ask(&self, line: &str) -> Result<Value, Failure> {
         self.play(&format!("{line} --json"), Exit::Done, Shown::All).map(|ran| ran.result)
+    }
+
+    /// Shows the command line of another program.
+    pub fn types(&self, line: &str) -> Result<(), Failure> {
+        self.tell(format!("\n$ {}\n", Printable(line)))
+    }
+
+    /// Shows a line that another program says.
+    pub fn shows(&self, line: &str) -> Result<(), Failure> {
+        self.tell(indented(&Printable(line).to_string()))
+    }
+
+    /// Keeps what a machine has said.
+    pub fn keep_guest(&mut self, watched: Watched) {
+        self.keep(Event::Guest(watched));
+    }
+
+    /// Whether somebody asked to stop.
+    pub const fn interrupt(&self) -> &Interrupt {
+        &self.session.interrupt
     }
 
     /// The story so far.

@@ -6,6 +6,7 @@ use std::path::Path;
 use libupdate::Digest;
 use serde_json::Value;
 
+use super::ending::Leaves;
 use super::image::{self, Init};
 use super::stage::Stage;
 use super::tamper;
@@ -15,11 +16,20 @@ use crate::output::Size;
 use crate::source::unreadable;
 
 /// How somebody in the folder calls the program on the demo's device.
-pub const DEVICE: &str = "updater-cli --profile demo.toml --disk disk.img";
+const DEVICE: &str = "updater-cli --profile demo.toml --disk disk.img";
 /// The device's disk.
 pub const DISK: &str = "disk.img";
 
-const PROFILE: &str = include_str!("demo.toml");
+/// Its board.
+pub const PROFILE: &str = include_str!("demo.toml");
+/// The files, for people.
+const LEFT: &str = "  \
+  disk.img                          the device's disk; other tools read it too: sgdisk -p disk.img, cgpt show -i 2 -P disk.img
+  demo.toml, vendor.pub             what the device knows: its board, and the key to trust
+  vendor.key                        what only the vendor has
+  root-*.squashfs, update-*.bundle  images and bundles of 1.0 to 4.0; look into one with unsquashfs -l root-3.0.squashfs
+  forged.bundle, tampered.bundle    what the device refused
+";
 const VERSIONS: [(&str, Init); 4] =
     [("1.0", Init::Works), ("2.0", Init::Hangs), ("3.0", Init::Works), ("4.0", Init::Works)];
 /// Of what a boot script reads: slot, kind of boot, tries left.
@@ -30,8 +40,22 @@ const PARTS: [Part; 9] =
     [workshop, factory, first_boot, bad_update, three_hangs, fallback, refused_again, good_update, tampered];
 
 /// Plays all of it in the working folder.
-pub fn play(stage: &mut Stage<'_>) -> Result<(), Failure> {
-    PARTS.iter().try_for_each(|part| part(stage))
+pub fn play(stage: &mut Stage<'_>) -> Result<Leaves, Failure> {
+    PARTS.iter().try_for_each(|part| part(stage))?;
+    Ok(Leaves { files: LEFT, next: next() })
+}
+
+/// What can be done with what is left.
+fn next() -> Vec<(String, &'static str)> {
+    let info = "updater-cli info update-4.0.bundle --trust vendor.pub".to_owned();
+    vec![
+        (info, "what is in a bundle, and who signed it"),
+        (device("install update-4.0.bundle"), "the real 4.0; it takes up what the damaged one left"),
+        (device("choose --spend"), "boot it"),
+        (device("--booted a mark-good"), "it works"),
+        (device("rollback"), "back to 3.0, on purpose"),
+        (device("status --json"), "for scripts"),
+    ]
 }
 
 fn workshop(stage: &mut Stage<'_>) -> Result<(), Failure> {
@@ -39,7 +63,7 @@ fn workshop(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let mut made = Vec::new();
     for (version, init) in VERSIONS {
         let name = format!("root-{version}.squashfs");
-        let bytes = image::squashfs(version, init).map_err(|error| {
+        let bytes = image::squashfs(version, image::script(version, init).as_bytes()).map_err(|error| {
             Failure::new(Exit::Io, format!("cannot make {name}"), error, "report this: it is a fault of the program")
         })?;
         write(&name, &bytes)?;
@@ -192,7 +216,8 @@ fn read(name: &str) -> Result<Vec<u8>, Failure> {
     fs::read(name).map_err(|error| unreadable(Path::new(name), &error))
 }
 
-fn write(name: &str, bytes: &[u8]) -> Result<(), Failure> {
+/// Makes a file in the working folder.
+pub fn write(name: &str, bytes: &[u8]) -> Result<(), Failure> {
     fs::write(name, bytes).map_err(|error| unwritable(Path::new(name), &error))
 }
 
