@@ -15,6 +15,7 @@
 //! `docs/FORMAT.md` has every bit.
 
 pub mod anchors;
+pub mod delta;
 pub mod envelope;
 #[cfg(test)]
 pub(crate) mod fixture;

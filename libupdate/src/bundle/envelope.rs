@@ -5,8 +5,7 @@ use embedded_io::{Read, ReadExactError};
 use crate::bundle::prefix::{BLOCK_HEADER_BYTES, PREFIX_BYTES};
 use crate::bundle::{Anchors, Features, Prefix, Signature, Verified, signature};
 use crate::error::{BundleFault, Corrupt, Rule};
-use crate::manifest::{Encoding, ExtensionId, Manifest};
-use crate::units::bytes;
+use crate::manifest::{Encoding, Manifest};
 use crate::units::digest::Digest;
 use crate::units::limits::ENVELOPE_BYTES;
 
@@ -72,7 +71,8 @@ impl<'a> Unverified<'a> {
     /// [`Manifest::decode`]'s; `ManifestFeatures`.
     pub fn danger_manifest(&self) -> Result<Manifest<'a>, Corrupt> {
         let manifest = Manifest::decode(self.signed.get(PREFIX_BYTES..).unwrap_or_default())?;
-        if required_features(&manifest) != self.prefix.features() {
+        // The other bit matters only to who installs: a slot holds whole images, however they came.
+        if is_compressed(&manifest) != self.prefix.features().has(Features::ZSTD) {
             return Err(Corrupt(Rule::ManifestFeatures));
         }
         Ok(manifest)
@@ -108,16 +108,14 @@ impl<'a> Unverified<'a> {
     }
 }
 
-/// The feature bits that a bundle with this manifest has, no more and no fewer.
+/// The feature bits that the images of this manifest need, no more and no fewer; [`delta`](crate::bundle::delta) has one more.
 #[must_use]
 pub fn required_features(manifest: &Manifest<'_>) -> Features {
-    let zstd = manifest.payloads().iter().any(|payload| matches!(payload.encoding(), Encoding::Zstd { .. }));
-    let zstd = if zstd { Features::ZSTD } else { Features::NONE };
-    let bases = manifest.extensions().iter().find(|extension| extension.id() == ExtensionId::DELTA_BASE);
-    match bases {
-        Some(bases) if !bytes::all_zero(bases.bytes()) => zstd.and(Features::DELTA),
-        _ => zstd,
-    }
+    if is_compressed(manifest) { Features::ZSTD } else { Features::NONE }
+}
+
+fn is_compressed(manifest: &Manifest<'_>) -> bool {
+    manifest.payloads().iter().any(|payload| matches!(payload.encoding(), Encoding::Zstd { .. }))
 }
 
 fn envelope_len(prefix: &Prefix, block: &[u8]) -> Result<usize, Corrupt> {
@@ -187,7 +185,7 @@ mod tests {
     #[test]
     fn an_unknown_feature_bit_is_too_new_not_corrupt() {
         let expected = Incompatible::RequiredFeatures { unknown: 0x8000_0000_0000_0004 };
-        let found = with(|bytes| put(bytes, 16, 0x8000_0000_0000_0005_u64.to_le_bytes()));
+        let found = with(|bytes| put(bytes, 16, 0x8000_0000_0000_0007_u64.to_le_bytes()));
         assert_eq!(found, Some(BundleFault::Incompatible(expected)));
     }
 

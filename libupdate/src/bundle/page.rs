@@ -13,8 +13,8 @@
 //!  0 zero    0                         zero      a chunk of zeros; nothing is carried
 //!  1 raw     the chunk's bytes         zero      the hash tree checks it, as it does without pages
 //!  2 zstd    1 .. the chunk's bytes-1  of the carried bytes, checked before they are decompressed
-//!  3 prefix  the same                  the same      a zstd frame that refers to blocks of an older image
-//!  4 patch   the same                  the same      copies of such blocks with differences
+//!  3 prefix  the same                  the same: blocks of an old image, and a frame made with them as its prefix
+//!  4 patch   the same                  the same: blocks of an old image, and what differs; see [`delta`](crate::bundle::delta)
 //! ```
 //!
 //! 1. The manifest names the digest of page 0, each page that of the next: one page in memory authenticates the next one.
@@ -51,16 +51,16 @@ pub enum Row {
         /// SHA-256 of the frame.
         digest: Digest,
     },
-    /// Extents of the old image, and one zstd frame made with their bytes as prefix.
+    /// Blocks of an old image, and a zstd frame that has them as its prefix.
     Prefix {
-        /// Bytes of the body, fewer than the chunk has.
+        /// Bytes of the body.
         carried_len: u32,
         /// SHA-256 of the body.
         digest: Digest,
     },
-    /// Extents of the old image, and how the chunk is copied from their bytes and added to.
+    /// Blocks of an old image, and what is to be copied from them, added and inserted.
     Patch {
-        /// Bytes of the body, fewer than the chunk has.
+        /// Bytes of the body.
         carried_len: u32,
         /// SHA-256 of the body.
         digest: Digest,
@@ -271,8 +271,13 @@ mod tests {
     fn rows(count: usize) -> Vec<Row> {
         let digest = Digest::new([6; 32]);
         let carried_len = CHUNK - 1;
-        let (prefix, patch) = (Row::Prefix { carried_len, digest }, Row::Patch { carried_len, digest });
-        let kinds = [Row::Zero, Row::Raw { len: CHUNK }, Row::Zstd { carried_len, digest }, prefix, patch];
+        let kinds = [
+            Row::Zero,
+            Row::Raw { len: CHUNK },
+            Row::Zstd { carried_len, digest },
+            Row::Prefix { carried_len, digest },
+            Row::Patch { carried_len, digest },
+        ];
         kinds.into_iter().cycle().take(count).collect()
     }
 
@@ -380,6 +385,7 @@ mod tests {
         };
         let bad = |row| Some(Corrupt(Rule::PageRow { page: 0, row }));
         // Codec, and its three zeros.
+        assert_eq!(row(0, 0, &[3]), bad(0));
         assert_eq!(row(0, 0, &[5]), bad(0));
         assert_eq!(row(1, 1, &[1]), bad(1));
         assert_eq!(row(2, 3, &[1]), bad(2));
@@ -391,18 +397,13 @@ mod tests {
         assert_eq!(row(1, 39, &[1]), bad(1));
         assert_eq!(row(2, 4, &CHUNK.to_le_bytes()), bad(2));
         // Zstd carries at least a byte, and fewer than the chunk has.
-        let zstd = |carried_len: u32| [&[2, 0, 0, 0], &carried_len.to_le_bytes()[..], &[7; 32]].concat();
-        assert_eq!(row(2, 0, &zstd(1)), None);
-        assert_eq!(row(2, 0, &zstd(LAST - 1)), None);
-        assert_eq!(row(2, 0, &zstd(0)), bad(2));
-        assert_eq!(row(2, 0, &zstd(LAST)), bad(2));
-        assert_eq!(row(1, 0, &zstd(CHUNK)), bad(1));
-        // So do both codecs of a delta.
-        for codec in [3, 4] {
-            let delta = |carried_len: u32| [&[codec, 0, 0, 0], &carried_len.to_le_bytes()[..], &[7; 32]].concat();
-            assert_eq!(row(2, 0, &delta(LAST - 1)), None);
-            assert_eq!(row(2, 0, &delta(0)), bad(2));
-            assert_eq!(row(2, 0, &delta(LAST)), bad(2));
+        for codec in [2, 3, 4] {
+            let carried = |carried_len: u32| [&[codec, 0, 0, 0], &carried_len.to_le_bytes()[..], &[7; 32]].concat();
+            assert_eq!(row(2, 0, &carried(1)), None);
+            assert_eq!(row(2, 0, &carried(LAST - 1)), None);
+            assert_eq!(row(2, 0, &carried(0)), bad(2));
+            assert_eq!(row(2, 0, &carried(LAST)), bad(2));
+            assert_eq!(row(1, 0, &carried(CHUNK)), bad(1));
         }
     }
 

@@ -5,7 +5,7 @@
 //!   8  format version             2   1
 //!  10  prefix length              2   40
 //!  12  manifest length            4
-//!  16  required-feature bits      8   bit 0: some payload is zstd-encoded; bit 1: some payload is a delta
+//!  16  required-feature bits      8   bit 0: some payload is zstd-encoded; bit 1: some payload is made from an old image
 //!  24  minimum updater version    6   major, minor, patch
 //!  30  zero                       2
 //!  32  zero                       8
@@ -40,10 +40,10 @@ impl Features {
     pub const NONE: Self = Self(0);
     /// Some payload is zstd-encoded.
     pub const ZSTD: Self = Self(1);
-    /// Some payload refers to an older image.
+    /// Some payload is made from an old image ([`delta`](crate::bundle::delta)).
     pub const DELTA: Self = Self(2);
     /// All that this version knows.
-    const KNOWN: Self = Self::ZSTD.and(Self::DELTA);
+    const KNOWN: Self = Self(3);
 
     /// The word.
     #[must_use]
@@ -51,10 +51,14 @@ impl Features {
         self.0
     }
 
-    /// The bits of both.
+    /// These and `others`.
     #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+    pub const fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    pub(crate) const fn has(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
     }
 
     const fn unknown(self) -> u64 {

@@ -40,7 +40,8 @@ use std::io::{Seek, SeekFrom, Write};
 use std::vec::Vec;
 
 use crate::bundle::UpdaterVersion;
-use crate::manifest::{Encoding, Extension, ExtensionId, Manifest, Name, Payload, Statement};
+use crate::bundle::delta::OLD_IMAGES;
+use crate::manifest::{Encoding, Extension, Manifest, Name, Payload, Statement};
 use crate::units::block::ByteLen;
 use crate::units::bytes::len_u64;
 use crate::units::digest::{BlockHasher, Digest, RootHash, Salt};
@@ -246,7 +247,7 @@ impl<'a> BundleSpec<'a> {
             Payload::new(image.role, image.len, salt, root_hash, encoding)
         };
         let bases = delta::bases(images);
-        let bases = bases.as_deref().map(|bases| Extension::new(ExtensionId::DELTA_BASE, bases)).transpose();
+        let bases = bases.as_deref().map(|bases| Extension::new(OLD_IMAGES, bases)).transpose();
         let extensions = bases.map_err(WriteError::Statement)?.into_iter().chain(self.extensions.iter().copied());
         let payloads = images.iter().zip(salts).enumerate().map(payload).collect::<Result<Vec<_>, _>>();
         let statement = Statement {

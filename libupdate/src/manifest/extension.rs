@@ -3,16 +3,9 @@
 use crate::error::{Corrupt, Rule};
 use crate::units::limits::EXTENSION_BYTES;
 
-/// Number of an extension. An open set.
+/// Number of an extension. An open set: version 1 of the format defines none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ExtensionId(pub u16);
-
-impl ExtensionId {
-    /// For each payload, in their order, the root hash of the older image that it refers to; zeros if it refers to none.
-    pub const DELTA_BASE: Self = Self(1);
-    /// The file name of the full bundle beside a delta.
-    pub const FULL_BUNDLE: Self = Self(2);
-}
 
 /// Bytes that the manifest carries for readers that know their id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use libupdate::bundle::Unverified;
+use libupdate::bundle::delta::{FULL_BUNDLE, OLD_IMAGES};
 use libupdate::manifest::{ExtensionId, Manifest};
 use tests::answer::{Answer, Exit};
 use tests::cli::Cli;
@@ -105,10 +106,10 @@ fn every_form_of_an_older_release_gives_the_same_delta() {
     piped.run_with_input(&fs::read(&raw).unwrap(), &[65536]).exits(Exit::Done);
     assert!(fs::read(releases.path("piped")).unwrap() == expected);
 
-    assert_eq!(extension(&delta, ExtensionId::DELTA_BASE), Some(root_hash(&raw)));
+    assert_eq!(extension(&delta, OLD_IMAGES), Some(root_hash(&raw)));
     assert_eq!(with_manifest(&delta, |_, features| features), 3);
     assert_eq!(root_hash(&delta), root_hash(&full), "it is the same image");
-    assert_eq!(extension(&full, ExtensionId::DELTA_BASE), None);
+    assert_eq!(extension(&full, OLD_IMAGES), None);
     // The new chunk has 1023 blocks in one chunk and one in the next; zeros begin and end inside of one.
     assert_eq!(codecs(&delta), [4, 4, 4, 1, 4, 4, 4]);
     let (delta, full) = (delta.metadata().unwrap().len(), full.metadata().unwrap().len());
@@ -148,7 +149,7 @@ fn several_older_releases_have_a_bundle_each() {
         [&first, &second].map(|path| path.to_str().unwrap())
     );
     assert!(fs::read(&first).unwrap() == fs::read(&second).unwrap());
-    assert_eq!(extension(&first, ExtensionId::FULL_BUNDLE), Some(b"1.4.bundle".to_vec()));
+    assert_eq!(extension(&first, FULL_BUNDLE), Some(b"1.4.bundle".to_vec()));
     create(&[]).exits(Exit::Usage);
     create(&["--force"]).exits(Exit::Done);
 }
@@ -161,7 +162,7 @@ fn a_payload_that_the_older_release_does_not_have_is_carried_without_it() {
     let boot = format!("boot={}", releases.text("boot.img"));
     let both = releases.made("new.img", "both", &["--payload", &boot, "--delta-from", &releases.text("old.bundle")]);
     let old = root_hash(&releases.path("old.bundle"));
-    assert_eq!(extension(&both, ExtensionId::DELTA_BASE), Some([old.as_slice(), &[0; 32]].concat()));
+    assert_eq!(extension(&both, OLD_IMAGES), Some([old.as_slice(), &[0; 32]].concat()));
     let roles = with_manifest(&both, |manifest, _| manifest.payloads().len());
     assert_eq!(roles, 2);
 }
@@ -221,7 +222,7 @@ fn images_of_tools_will_do() {
     let workshop = Workshop::shared();
     for (old, new) in [(1, 2), (2, 1), (3, 3)] {
         let delta = workshop.release(new).with(&["--delta-from", &workshop.bundle_text(old)]).create();
-        assert_eq!(extension(&delta, ExtensionId::DELTA_BASE), Some(root_hash(workshop.bundle(old))));
+        assert_eq!(extension(&delta, OLD_IMAGES), Some(root_hash(workshop.bundle(old))));
         assert_eq!(root_hash(&delta), root_hash(workshop.bundle(new)));
     }
 }

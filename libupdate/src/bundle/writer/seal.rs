@@ -2,12 +2,13 @@
 
 use std::vec::Vec;
 
+use crate::bundle::delta::OLD_IMAGES;
 use crate::bundle::envelope::required_features;
 use crate::bundle::key::Holds;
 use crate::bundle::prefix::BLOCK_HEADER_BYTES;
 use crate::bundle::signature::{DOMAIN, SIGNATURE_BYTES, message_digest};
 use crate::bundle::writer::{Signer, WriteError, Written, from_der};
-use crate::bundle::{Prefix, PublicKey, Unverified, UpdaterVersion};
+use crate::bundle::{Features, Prefix, PublicKey, Unverified, UpdaterVersion};
 use crate::error::{Corrupt, Rule};
 use crate::manifest::Manifest;
 use crate::units::block::ByteLen;
@@ -27,7 +28,18 @@ impl Sealed {
     /// # Errors
     /// [`WriteError::Statement`] where the manifest does not fit.
     pub fn new(manifest: &Manifest<'_>, minimum_updater: UpdaterVersion) -> Result<Self, WriteError> {
-        let (encoded, features) = (manifest.encoded(), required_features(manifest));
+        let delta = manifest.extensions().iter().any(|one| one.id() == OLD_IMAGES);
+        let more = if delta { Features::DELTA } else { Features::NONE };
+        Self::with_features(manifest, minimum_updater, required_features(manifest).with(more))
+    }
+
+    /// The same with these feature bits.
+    pub(crate) fn with_features(
+        manifest: &Manifest<'_>,
+        minimum_updater: UpdaterVersion,
+        features: Features,
+    ) -> Result<Self, WriteError> {
+        let encoded = manifest.encoded();
         let prefix = Prefix::new(encoded.len(), features, minimum_updater).map_err(WriteError::Statement)?;
         Ok(Self::assembled(&[&prefix.encode()[..], encoded].concat(), &[]))
     }

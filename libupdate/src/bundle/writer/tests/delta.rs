@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::bundle::Features;
+use crate::bundle::delta::OLD_IMAGES;
 use crate::manifest::{Extension, ExtensionId};
 
 const BASE: RootHash = RootHash::new(Digest::new([7; 32]));
@@ -51,7 +52,7 @@ fn each_codec_has_its_row_and_the_base_is_named() {
     assert_eq!(features.get(), 3);
     let expected = [[0; 32], [7; 32]].concat();
     let extensions: Vec<_> = manifest.extensions().iter().map(|one| (one.id(), one.bytes().to_vec())).collect();
-    assert_eq!(extensions, [(ExtensionId::DELTA_BASE, expected)]);
+    assert_eq!(extensions, [(OLD_IMAGES, expected)]);
 }
 
 #[test]

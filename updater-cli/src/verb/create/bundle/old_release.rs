@@ -14,10 +14,11 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use libupdate::bundle::delta::OLD_IMAGES;
 use libupdate::bundle::writer::{LocalKey, Sealed, Signer as _, WriteError};
 use libupdate::bundle::{Anchors, Unverified, UpdaterVersion};
 use libupdate::install;
-use libupdate::manifest::{ExtensionId, Manifest, Payload};
+use libupdate::manifest::{Manifest, Payload};
 use libupdate::units::bytes::all_zero;
 use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate::{ByteLen, Error, RootHash};
@@ -87,7 +88,7 @@ impl Stated {
 fn manifest<'b>(source: &mut BundleSource, buf: &'b mut [u8; ENVELOPE_BYTES]) -> Result<Manifest<'b>, Failure> {
     let manifest = Unverified::read(source, buf).and_then(|read| Ok(read.danger_manifest()?));
     let manifest = manifest.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
-    let bases = manifest.extensions().iter().find(|extension| extension.id() == ExtensionId::DELTA_BASE);
+    let bases = manifest.extensions().iter().find(|extension| extension.id() == OLD_IMAGES);
     match bases {
         Some(bases) if !all_zero(bases.bytes()) => {
             let next = "give the full bundle of that release";
