@@ -34,10 +34,6 @@ pub use pack::Packer;
 
 /// Bytes of a block.
 const BLOCK: usize = 4096;
-/// Extents of a body, at most.
-const EXTENTS: usize = 64;
-/// Blocks of all extents of a body, at most: 1 MiB.
-const REFERENCE_BLOCKS: u32 = 256;
 
 /// Blocks of the old image that follow each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,8 +45,8 @@ struct Extent {
 }
 
 impl Extent {
-    const fn blocks(self) -> u32 {
-        self.end.saturating_sub(self.start)
+    fn blocks(self) -> usize {
+        usize::try_from(self.end.saturating_sub(self.start)).unwrap_or(usize::MAX)
     }
 }
 

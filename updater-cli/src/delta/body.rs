@@ -4,7 +4,9 @@
 //!  count 1 | count x ( varint: blocks from the end of the extent before | varint: blocks )
 //! ```
 
-use super::{EXTENTS, Extent, REFERENCE_BLOCKS};
+use libupdate::units::limits::{DELTA_EXTENTS, DELTA_REFERENCE_BLOCKS};
+
+use super::Extent;
 
 /// Appends a number in groups of 7 bits, the lowest first, as few of them as it needs.
 pub fn varint(out: &mut Vec<u8>, number: u32) {
@@ -26,8 +28,8 @@ pub const fn zigzag(number: i32) -> u32 {
 
 /// The extents as a body begins with them; `None` where it may not have them. They are ascending, and none is empty.
 pub fn head(extents: &[Extent]) -> Option<Vec<u8>> {
-    let blocks: u32 = extents.iter().map(|extent| extent.blocks()).sum();
-    if extents.is_empty() || extents.len() > EXTENTS || blocks > REFERENCE_BLOCKS {
+    let blocks: usize = extents.iter().map(|extent| extent.blocks()).sum();
+    if extents.is_empty() || extents.len() > DELTA_EXTENTS || blocks > DELTA_REFERENCE_BLOCKS {
         return None;
     }
     let mut out = vec![u8::try_from(extents.len()).ok()?];

@@ -1,8 +1,10 @@
 //! A chunk whose blocks are all in the old image, in ascending order: nothing but extents.
 
+use libupdate::units::limits::DELTA_EXTENTS;
+
+use super::Extent;
 use super::body::push;
 use super::index::Index;
-use super::{EXTENTS, Extent};
 
 /// Extents that are, by the hints of its blocks, exactly the chunk.
 pub fn copies(index: &Index, hints: impl Iterator<Item = u64>) -> Option<Vec<Extent>> {
@@ -15,7 +17,7 @@ pub fn copies(index: &Index, hints: impl Iterator<Item = u64>) -> Option<Vec<Ext
         end = block.checked_add(1)?;
         push(&mut extents, Extent { start: block, end });
     }
-    (!extents.is_empty() && extents.len() <= EXTENTS).then_some(extents)
+    (!extents.is_empty() && extents.len() <= DELTA_EXTENTS).then_some(extents)
 }
 
 #[cfg(test)]

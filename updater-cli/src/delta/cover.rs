@@ -9,8 +9,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
+use libupdate::units::limits::{DELTA_EXTENTS, DELTA_REFERENCE_BLOCKS};
+
+use super::Extent;
 use super::body::push;
-use super::{EXTENTS, Extent, REFERENCE_BLOCKS};
 
 /// New anchors that a block away from all others must have: a single one is often chance.
 const WORTH_AN_EXTENT: u32 = 2;
@@ -80,7 +82,7 @@ impl<'p> Cover<'p> {
         let new = score / ANCHOR;
         match self.chosen_beside(block) {
             _ if self.chosen.contains(&block) => false,
-            0 => new >= WORTH_AN_EXTENT && self.extents < EXTENTS,
+            0 => new >= WORTH_AN_EXTENT && self.extents < DELTA_EXTENTS,
             _ => new > 0,
         }
     }
@@ -96,7 +98,7 @@ impl<'p> Cover<'p> {
     }
 
     fn is_full(&self) -> bool {
-        u32::try_from(self.chosen.len()).is_ok_and(|chosen| chosen >= REFERENCE_BLOCKS)
+        self.chosen.len() >= DELTA_REFERENCE_BLOCKS
     }
 
     /// Adds what is beside the chosen blocks, one block on each side after the other: anchors do not see everything.
@@ -133,7 +135,7 @@ mod tests {
     use super::*;
     use crate::delta::tests::extent;
 
-    fn blocks_of(extents: &[Extent]) -> u32 {
+    fn blocks_of(extents: &[Extent]) -> usize {
         extents.iter().map(|extent| extent.blocks()).sum()
     }
 
@@ -173,8 +175,8 @@ mod tests {
             places.sort_unstable();
             places.dedup();
             let extents = cover(&places, anchors, blocks);
-            assert!(extents.len() <= EXTENTS && blocks_of(&extents) <= 256, "{extents:?}");
-            assert!(extents.is_empty() || blocks_of(&extents) == 256.min(blocks));
+            assert!(extents.len() <= DELTA_EXTENTS && blocks_of(&extents) <= 256, "{extents:?}");
+            assert!(extents.is_empty() || blocks_of(&extents) == 256.min(usize::try_from(blocks).unwrap()));
             assert!(extents.windows(2).all(|pair| pair[0].end < pair[1].start));
             assert!(extents.iter().all(|extent| extent.start < extent.end && extent.end <= blocks));
         }

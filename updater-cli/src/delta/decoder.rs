@@ -1,9 +1,10 @@
 //! The other way round, for tests: the rules of the format, in the plainest words.
 
 use libupdate::bundle::writer::{Body, Codec};
+use libupdate::units::limits::{DELTA_EXTENTS, DELTA_REFERENCE_BLOCKS};
 use zstd::zstd_safe::{DCtx, DParameter};
 
-use super::{BLOCK, EXTENTS, REFERENCE_BLOCKS};
+use super::BLOCK;
 
 /// The chunk of `len` bytes that a body gives, with the old image padded to whole blocks.
 pub fn decode(body: &Body, old: &[u8], len: usize) -> Vec<u8> {
@@ -43,7 +44,7 @@ fn size(rest: &mut &[u8]) -> usize {
 
 fn reference(rest: &mut &[u8], old: &[u8]) -> Vec<u8> {
     let count = usize::from(*rest.split_off_first().unwrap());
-    assert!((1..=EXTENTS).contains(&count));
+    assert!((1..=DELTA_EXTENTS).contains(&count));
     let (mut at, mut blocks, mut bytes) = (0, 0, Vec::new());
     for _ in 0..count {
         at += size(rest);
@@ -53,7 +54,7 @@ fn reference(rest: &mut &[u8], old: &[u8]) -> Vec<u8> {
         at += len;
         blocks += len;
     }
-    assert!(blocks <= usize::try_from(REFERENCE_BLOCKS).unwrap());
+    assert!(blocks <= DELTA_REFERENCE_BLOCKS);
     bytes
 }
 

@@ -102,8 +102,7 @@ impl OldImage {
     pub(super) fn bytes(&self, extents: &[Extent]) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for extent in extents {
-            let blocks = usize::try_from(extent.blocks()).unwrap_or(usize::MAX);
-            let mut part = vec![0; blocks.saturating_mul(BLOCK)];
+            let mut part = vec![0; extent.blocks().saturating_mul(BLOCK)];
             let at = u64::from(extent.start).saturating_mul(u64::try_from(BLOCK).unwrap_or(u64::MAX));
             bytes.extend_from_slice(self.image.padded(at, &mut part)?);
         }

@@ -21,6 +21,9 @@ use crate::zstd::pack::{Contexts, refused};
 /// Deltas are made once and fetched by every device. Levels above win nothing, 12 makes them 5 % larger in a quarter of the time.
 const LEVEL: i32 = 19;
 
+/// A patch of so few bytes is taken as it is: what others could save is not worth their time.
+const SMALL: usize = 2 << 10;
+
 /// Packs chunks until somebody asks to stop.
 pub struct Packer<'p> {
     old: &'p OldImage,
@@ -61,7 +64,7 @@ impl DeltaCompressor for Packer<'_> {
 }
 
 impl Packer<'_> {
-    /// The shortest body; of equal ones the simplest.
+    /// The shortest body, of equal ones the simplest; or a small patch.
     fn pack(&self, context: &mut CCtx<'_>, chunk: &[u8], digests: &[u8]) -> io::Result<Body> {
         if self.interrupt.requested() {
             return Err(io::Error::other("interrupted"));
@@ -69,18 +72,19 @@ impl Packer<'_> {
         if let Some(body) = self.copied(chunk, digests)? {
             return Ok(body);
         }
-        let mut frame = Vec::with_capacity(zstd::zstd_safe::compress_bound(chunk.len()));
-        context.compress2(&mut frame, chunk).map_err(refused)?;
-        let plain = Body { codec: Codec::Zstd, bytes: frame };
         let (places, anchors) = self.old.index().matches(chunk);
         let extents = cover(&places, anchors, self.old.blocks());
-        let Some(head) = body::head(&extents) else { return Ok(plain) };
+        let Some(head) = body::head(&extents) else { return plain(context, chunk) };
         let reference = self.old.bytes(&extents)?;
-        let prefixed = [head.as_slice(), &framed(&reference, chunk)?].concat();
         let patch = patch(&reference, chunk)?.map(|patch| [head.as_slice(), &patch].concat());
         let patch = patch.map(|bytes| Body { codec: Codec::Patch, bytes });
-        let bodies = [Body { codec: Codec::Prefix, bytes: prefixed }].into_iter().chain(patch);
-        Ok(bodies.fold(plain, |best, next| if next.bytes.len() < best.bytes.len() { next } else { best }))
+        if let Some(patch) = patch.as_ref().filter(|patch| patch.bytes.len() <= SMALL) {
+            return Ok(patch.clone());
+        }
+        let prefixed = [head.as_slice(), &framed(&reference, chunk)?].concat();
+        let others = [Body { codec: Codec::Prefix, bytes: prefixed }].into_iter().chain(patch);
+        let plain = plain(context, chunk)?;
+        Ok(others.fold(plain, |best, next| if next.bytes.len() < best.bytes.len() { next } else { best }))
     }
 
     /// A chunk that is in the old image, block for block.
@@ -92,14 +96,26 @@ impl Packer<'_> {
     }
 }
 
+/// Without the old image.
+fn plain(context: &mut CCtx<'_>, chunk: &[u8]) -> io::Result<Body> {
+    let mut bytes = Vec::with_capacity(zstd::zstd_safe::compress_bound(chunk.len()));
+    context.compress2(&mut bytes, chunk).map_err(refused)?;
+    Ok(Body { codec: Codec::Zstd, bytes })
+}
+
 /// Copies of the reference with differences.
 fn patch(reference: &[u8], chunk: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let pieces = Reference::new(reference)?.align(chunk);
     let Some(streams) = Streams::new(reference, chunk, &pieces) else { return Ok(None) };
     let Some(lengths) = streams.lengths() else { return Ok(None) };
-    // Nothing but extra bytes resembles the reference; a frame that uses no prefix is decoded with any.
-    let prefix = if streams.has_extra() { reference } else { &[] };
-    Ok(Some([lengths, framed(prefix, &streams.bytes())?].concat()))
+    let bytes = streams.bytes();
+    // A frame that uses no prefix is decoded with any. Only extra bytes resemble the reference.
+    let mut frame = framed(&[], &bytes)?;
+    if streams.has_extra() {
+        let prefixed = framed(reference, &bytes)?;
+        frame = if prefixed.len() < frame.len() { prefixed } else { frame };
+    }
+    Ok(Some([lengths, frame].concat()))
 }
 
 /// One frame, with a prefix. Its window has room for both.

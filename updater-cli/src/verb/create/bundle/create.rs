@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use libupdate::bundle::UpdaterVersion;
@@ -17,7 +18,7 @@ use super::delta::{self, Bases};
 use super::image;
 use crate::cli::create::{BundleCreate, CompressionOption};
 use crate::cores;
-use crate::delta as delta_of;
+use crate::delta::{self as delta_of, OldImage};
 use crate::exit::{self, Exit, Failure};
 use crate::new_file::{Existing, NewFile};
 use crate::output::{Printable, Report, Size, Step};
@@ -189,7 +190,20 @@ enum Way<'w> {
     Delta(RootHash, delta_of::Packer<'w>),
 }
 
-impl Way<'_> {
+impl<'w> Way<'w> {
+    fn of(
+        salt: Salt<'w>,
+        old: Option<&'w OldImage>,
+        compression: Option<CompressionOption>,
+        (contexts, interrupt): (&'w Contexts, &'w Interrupt),
+    ) -> Self {
+        match (old, compression) {
+            (Some(old), _) => Self::Delta(old.root_hash(), delta_of::Packer::new(old, salt, contexts, interrupt)),
+            (None, Some(CompressionOption::Zstd)) => Self::Zstd(Packer::new(contexts, interrupt)),
+            (None, _) => Self::Raw,
+        }
+    }
+
     const fn carriage(&mut self) -> Carriage<'_> {
         match self {
             Self::Raw => Carriage::Raw,
@@ -214,23 +228,13 @@ fn write(
     let total: u64 = inputs.iter().map(|input| input.len.get()).sum();
     let mut progress = session.output.progress("bundle", ByteLen::new(total.saturating_add(before)));
     let mut tell = |done| progress.at(Step { done, ..Step::default() });
-    let is_delta = bases.is_some();
+    let compression = if bases.is_some() { Some(CompressionOption::Zstd) } else { args.compression };
     let olds = bases.map(|bases| bases.read(session, &payloads, &mut tell)).transpose()?.unwrap_or_default();
     let contexts = Contexts::default();
-    let mut ways: Vec<_> = inputs
-        .iter()
-        .zip(olds.iter().map(Option::as_ref).chain(std::iter::repeat(None)))
-        .map(|(input, old)| match old {
-            Some(old) => {
-                let packer = delta_of::Packer::new(old, input.salt, &contexts, &session.interrupt);
-                Way::Delta(old.root_hash(), packer)
-            }
-            None if is_delta || args.compression == Some(CompressionOption::Zstd) => {
-                Way::Zstd(Packer::new(&contexts, &session.interrupt))
-            }
-            None => Way::Raw,
-        })
-        .collect();
+    let old_of_each = olds.iter().map(Option::as_ref).chain(iter::repeat(None));
+    let tools = (&contexts, &session.interrupt);
+    let salts = inputs.iter().map(|input| input.salt);
+    let mut ways: Vec<_> = salts.zip(old_of_each).map(|(salt, old)| Way::of(salt, old, compression, tools)).collect();
     let mut images = inputs
         .iter()
         .zip(&mut ways)
