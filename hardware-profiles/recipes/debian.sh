@@ -34,8 +34,13 @@ own_files() {
   as_root ln -s /usr/share/updater/health.d/10-system "$DEVICE/etc/updater/health.d/"
   # qemu's PC has no watchdog that Debian's cloud kernel knows; a board's driver is listed in the same way.
   echo softdog | as_root tee -a "$DEVICE/etc/initramfs-tools/modules" >>"$OUT/device.log"
-  # On /var, so that a device is the same in each boot, and its journal one.
+}
+
+# machine_id: on /var, so that a device is the same in each boot, and its journal one. Empty and not missing: where it is missing, systemd
+# takes each boot for the first one, whose id lasts only once it has been committed to a writable /etc.
+machine_id() {
   as_root ln -sf /var/lib/machine-id "$DEVICE/etc/machine-id"
+  as_root install -m 444 /dev/null "$DEVICE/var/lib/machine-id"
 }
 
 # device PROFILE FOLDER: DEVICE, the system with what is the device's own, and then the project's packages: they make its initramfs anew.
@@ -46,6 +51,7 @@ device() {
   as_root rm -rf --one-file-system "$DEVICE"
   as_root cp -a --reflink=auto "$SYSTEM" "$DEVICE"
   own_files "$2"
+  machine_id
   as_root mkdir "$DEVICE/debs"
   # shellcheck disable=SC2046
   as_root cp $(debs) "$DEVICE/debs/"
@@ -88,7 +94,9 @@ life() {
   console_says 1 "updater: slot b boots: version 2.0, counted"
   # Why is said, too: the health check's name.
   shows 'a +exhausted +3\.0.*10-system' updater-cli status
-  done_with "2.0 is back"
+  # And so is all that the failed boot wrote.
+  shows 'app 3\.0 runs.*not healthy: 10-system' journalctl --quiet --boot=-1 --unit=app.service --unit=updater-mark-good.service
+  done_with "2.0 is back, with the journal of 3.0"
   on_device poweroff || true
   wait "$MACHINE" || fail "the machine did not power off"
   done_with "power is off"

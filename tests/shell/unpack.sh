@@ -12,27 +12,8 @@ folder=${CARGO_TARGET_DIR:-$root/target}/guest/$package${suite:+-$suite-$archite
 
 # shellcheck source-path=SCRIPTDIR
 . "$root/tests/shell/packages.sh"
-
-# apt_of FOLDER: a configuration of apt that keeps everything in this folder, and reads the mirror that the machine has.
-apt_of() {
-  local mirror
-  mkdir -p "$1/state/lists/partial" "$1/cache/archives/partial"
-  # shellcheck disable=SC2016
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Codename: bookworm' 'Label: Debian' | head -n 1)
-  echo "deb ${mirror:-http://deb.debian.org/debian} $suite main" >"$1/sources.list"
-  cat >"$1/apt.conf" <<CONF
-Dir::State "$1/state";
-Dir::State::status "/dev/null";
-Dir::Cache "$1/cache";
-Dir::Etc::SourceList "$1/sources.list";
-Dir::Etc::SourceParts "-";
-APT::Architecture "$architecture";
-APT::Architectures "$architecture";
-APT::Sandbox::User "root";
-CONF
-  export APT_CONFIG=$1/apt.conf
-  apt-get -qq update
-}
+# shellcheck source-path=SCRIPTDIR
+. "$root/tests/shell/apt_of.sh"
 
 # The package with the content: one that stands for a kernel is empty and depends on it.
 newest() {
@@ -63,7 +44,7 @@ if [[ ! -d $folder ]]; then
   if [[ ! -d $folder ]]; then
     work=$(mktemp -d -p "$(dirname "$folder")")
     trap 'rm -rf "$work"' EXIT
-    [[ -z $suite ]] || apt_of "$work/apt" >&2
+    [[ -z $suite ]] || apt_of "$work/apt" "$suite" "$architecture" >&2
     (cd "$work" && download && dpkg-deb -x ./*.deb unpacked) >&2
     know_modules "$work/unpacked" >&2
     chmod -R a+rX "$work/unpacked"
