@@ -1,7 +1,7 @@
 //! Images that a bundle is made of.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -47,7 +47,8 @@ fn spooled(path: &Path, pipe: &File, interrupt: &Interrupt) -> Result<(File, u64
     loop {
         let got = wait(pipe, interrupt).and_then(|()| (&mut &*pipe).read(&mut piece));
         match got {
-            Ok(0) => return Ok((spool, len)),
+            // Who asks what it is reads from the front.
+            Ok(0) => return spool.rewind().map(|()| (spool, len)).map_err(full),
             Ok(got) => {
                 spool.write_all(piece.get(..got).unwrap_or_default()).map_err(full)?;
                 len = len.saturating_add(u64::try_from(got).unwrap_or(u64::MAX));
