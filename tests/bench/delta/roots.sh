@@ -30,6 +30,8 @@ root() {
   shift 2
   printf '%s\n' "$pin" >"$DIR/$name.pin"
   printf '%s\n' "$@" >"$DIR/$name.list"
+  # The folder is mmdebstrap's to name.
+  # shellcheck disable=SC2016
   SOURCE_DATE_EPOCH=$MOMENT mmdebstrap --quiet --variant=minbase --mode=root --format=tar \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-include=/usr/share/locale/locale.alias' \
