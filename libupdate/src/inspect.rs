@@ -228,7 +228,7 @@ pub fn trailer<'b, D: BlockIo>(
 }
 
 fn judge<'b>(unverified: Unverified<'b>, slot: &Slot<'_>, view: &View<'_>) -> SlotTrailer<'b> {
-    let verified = match unverified.verify(view.anchors) {
+    let verified = match unverified.verify_trailer(view.anchors) {
         Ok(verified) => verified,
         Err(kind) => return SlotTrailer::NotAuthentic(kind),
     };

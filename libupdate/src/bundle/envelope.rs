@@ -60,9 +60,17 @@ impl<'a> Unverified<'a> {
     /// # Errors
     /// `NotEnoughSignatures`, `HighS`; then [`Manifest::decode`]'s and `ManifestFeatures`.
     pub fn verify(self, anchors: &Anchors) -> Result<Verified<'a>, Corrupt> {
+        let features = self.prefix.features();
+        let verified = self.verify_trailer(anchors)?;
+        consistent(verified.manifest(), features)?;
+        Ok(verified)
+    }
+
+    /// The same of what a slot keeps. Its feature bits are not judged: a slot holds whole images, however they came.
+    pub(crate) fn verify_trailer(self, anchors: &Anchors) -> Result<Verified<'a>, Corrupt> {
         let digest = self.digest();
         let signers = anchors.signers(&digest, self.signatures())?;
-        Ok(Verified::new(self.danger_manifest()?, self.envelope, digest, signers))
+        Ok(Verified::new(self.manifest()?, self.envelope, digest, signers))
     }
 
     /// The manifest **before any signature is checked**: to be shown to a person who asked, never to be acted on.
@@ -70,12 +78,13 @@ impl<'a> Unverified<'a> {
     /// # Errors
     /// [`Manifest::decode`]'s; `ManifestFeatures`.
     pub fn danger_manifest(&self) -> Result<Manifest<'a>, Corrupt> {
-        let manifest = Manifest::decode(self.signed.get(PREFIX_BYTES..).unwrap_or_default())?;
-        // The other bit matters only to who installs: a slot holds whole images, however they came.
-        if is_compressed(&manifest) != self.prefix.features().has(Features::ZSTD) {
-            return Err(Corrupt(Rule::ManifestFeatures));
-        }
+        let manifest = self.manifest()?;
+        consistent(&manifest, self.prefix.features())?;
         Ok(manifest)
+    }
+
+    fn manifest(&self) -> Result<Manifest<'a>, Corrupt> {
+        Manifest::decode(self.signed.get(PREFIX_BYTES..).unwrap_or_default())
     }
 
     /// The signatures, checked by nobody.
@@ -112,6 +121,11 @@ impl<'a> Unverified<'a> {
 #[must_use]
 pub fn required_features(manifest: &Manifest<'_>) -> Features {
     if is_compressed(manifest) { Features::ZSTD } else { Features::NONE }
+}
+
+/// Whether the prefix has the bits of the manifest's images. That of a delta is judged by whoever installs it.
+fn consistent(manifest: &Manifest<'_>, features: Features) -> Result<(), Corrupt> {
+    if is_compressed(manifest) == features.has(Features::ZSTD) { Ok(()) } else { Err(Corrupt(Rule::ManifestFeatures)) }
 }
 
 fn is_compressed(manifest: &Manifest<'_>) -> bool {

@@ -220,7 +220,7 @@ fn page_row() {
         });
     };
     // A codec that is none, zeros that are none, a length that its codec does not have, a digest where none belongs.
-    bad(0, 0, &[3]);
+    bad(0, 0, &[5]);
     bad(1, 2, &[1]);
     bad(0, 4, &[0, 0, 8, 0]);
     bad(0, 4, &[0xff; 4]);
