@@ -29,6 +29,7 @@ mod install_large;
 mod install_sources;
 mod install_trial;
 mod install_url;
+mod install_url_credentials;
 mod install_url_cut;
 mod install_url_proxy;
 mod loader_efi_boot_next;

@@ -24,7 +24,9 @@ use libupdate::units::bytes::len_u64;
 use libupdate_linux::Interrupt;
 
 use self::authorities::Trust;
-use self::download::Download;
+use self::brake::Brake;
+use self::credentials::Credentials;
+use self::download::{Download, Patience};
 use self::fault::Fault;
 use self::identity::Sameness;
 use self::proxy::Proxies;
@@ -34,7 +36,9 @@ use crate::exit::Failure;
 use crate::session::Session;
 
 mod authorities;
+mod brake;
 mod bypass;
+mod credentials;
 mod download;
 mod fault;
 mod identity;
@@ -106,7 +110,10 @@ enum Told {
 #[derive(Clone, Debug)]
 pub struct How {
     pub timeout: Duration,
-    pub retries: u32,
+    pub patience: Patience,
+    /// Bytes a second at most.
+    pub rate: Option<u64>,
+    pub credentials: Credentials,
     pub trust: Trust,
     pub proxies: Proxies,
 }
@@ -122,8 +129,9 @@ impl Remote {
         let (wishes, wished) = mpsc::channel();
         let position = Arc::new(AtomicU64::new(0));
         let download = Download {
-            server: Server::new(url.clone(), how.timeout, how.trust.clone(), how.proxies.clone()),
-            retries: how.retries,
+            server: Server::new(url.clone(), how),
+            patience: how.patience,
+            brake: how.rate.map(Brake::new),
             output: session.output.clone(),
             position: Arc::clone(&position),
             told,

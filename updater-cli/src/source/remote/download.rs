@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libupdate::units::bytes::len_u64;
 
+use super::brake::Brake;
 use super::fault::{Fault, Outlook};
 use super::identity::Identity;
 use super::server::{Ranges, Rest, Server};
@@ -33,7 +34,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 /// The thread.
 pub struct Download {
     pub server: Server,
-    pub retries: u32,
+    pub patience: Patience,
+    pub brake: Option<Brake>,
     pub output: Output,
     pub position: Arc<AtomicU64>,
     pub told: SyncSender<Told>,
@@ -50,6 +52,22 @@ fn scatter() -> f64 {
     f64::from(u8::try_from(random & 0x7f).unwrap_or_default()) / 256.0
 }
 
+/// How long a connection is tried again while no better one comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// So long, from the first fault after bytes have come.
+    pub time: Duration,
+    /// So often, if that is said.
+    pub times: Option<u32>,
+}
+
+impl Patience {
+    /// Whether it is over after `misses` in a row, of which the first was `since` ago, if the next pause is `pause`.
+    fn is_over(&self, misses: u32, since: Duration, pause: Duration) -> bool {
+        self.times.is_some_and(|times| misses >= times) || since.saturating_add(pause) > self.time
+    }
+}
+
 /// How a connection ended well.
 enum End {
     /// Nobody listens any more.
@@ -63,7 +81,7 @@ enum End {
 impl Download {
     /// Fetches until the file is there, or nobody wants more of it.
     pub fn run(mut self) {
-        let mut misses = 0;
+        let (mut misses, mut since) = (0, Instant::now());
         loop {
             let before = self.at;
             let fault = match self.connect() {
@@ -78,13 +96,15 @@ impl Download {
                 },
                 Err(fault) => fault,
             };
-            misses = if self.at.saturating_sub(before) >= PROGRESS { 0 } else { misses };
-            if fault.outlook != Outlook::Passing || misses >= self.retries {
-                drop(self.told.send(Told::Failed(fault)));
-                return;
+            if misses == 0 || self.at.saturating_sub(before) >= PROGRESS {
+                (misses, since) = (0, Instant::now());
             }
             let pause = PAUSE.saturating_mul(1_u32.checked_shl(misses).unwrap_or(u32::MAX)).min(LONGEST_PAUSE);
             let pause = pause.max(fault.wait.unwrap_or_default());
+            if fault.outlook != Outlook::Passing || self.patience.is_over(misses, since.elapsed(), pause) {
+                drop(self.told.send(Told::Failed(fault)));
+                return;
+            }
             misses = misses.saturating_add(1);
             let (why, at) = (fault.why(), Size(self.at));
             self.output.note(&format!("{why}, after {at}; trying again in {} s", pause.as_secs()));
@@ -137,6 +157,9 @@ impl Download {
             }
             let piece = Piece { at: self.at, bytes };
             self.at = piece.end();
+            if let Some(brake) = &mut self.brake {
+                thread::sleep(brake.after(len_u64(&piece.bytes), Instant::now()));
+            }
             if got > 0
                 && let Some(end) = self.say(Told::Piece(piece))
             {

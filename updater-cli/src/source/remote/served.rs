@@ -4,6 +4,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use super::credentials::Credentials;
+use super::download::Patience;
 use super::fault::{Fault, Outlook};
 use super::proxy::Proxies;
 use super::url::{Refusal, Url};
@@ -20,7 +22,7 @@ pub fn parts(path: &Path, fetch: &Fetch, session: &Session) -> Result<Vec<Part>,
         Failure::new(Exit::Usage, what, refusal, "give it as https://HOST/PATH, or fetch it with another program")
     };
     let url = Url::parse(&path.to_string_lossy()).map_err(refused)?;
-    let how = how(fetch, session)?;
+    let how = how(fetch, &url, session)?;
     let open = |url: &Url| -> Result<Result<Remote, Fault>, Failure> {
         let stopped = |error: io::Error| {
             let code = if error.kind() == io::ErrorKind::Interrupted { Exit::Interrupted } else { Exit::Io };
@@ -57,13 +59,16 @@ pub fn parts(path: &Path, fetch: &Fetch, session: &Session) -> Result<Vec<Part>,
 }
 
 /// What command line and environment say about fetching.
-fn how(fetch: &Fetch, session: &Session) -> Result<How, Failure> {
+fn how(fetch: &Fetch, url: &Url, session: &Session) -> Result<How, Failure> {
     let proxies = Proxies::of_environment();
     for strange in proxies.strange() {
         session.output.warn(&format!("{strange}, which is no host, no address and no network; it is passed over"));
     }
     let trust = authorities::of_option(fetch.ca.as_deref())?;
-    Ok(How { timeout: Duration::from_secs(fetch.timeout.into()), retries: fetch.retries, trust, proxies })
+    let credentials = Credentials::of_options(fetch, url)?;
+    let timeout = Duration::from_secs(fetch.timeout.into());
+    let patience = Patience { time: Duration::from_secs(fetch.retry_for.into()), times: fetch.retries };
+    Ok(How { timeout, patience, rate: fetch.limit_rate, credentials, trust, proxies })
 }
 
 /// What is read is neither a bundle nor an image that has a head.

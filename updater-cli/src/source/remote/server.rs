@@ -8,10 +8,12 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rustls::pki_types::CertificateDer;
 use ureq::http::{HeaderValue, Response, StatusCode, header};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::{Certificate, ClientCert, RootCerts, TlsConfig};
 use ureq::{Agent, Body, BodyReader, Proxy};
 
+use super::How;
 use super::authorities::{self, Trust};
+use super::credentials::Credentials;
 use super::fault::{Fault, of_ureq};
 use super::identity::{Identity, Mismatch, Sameness, Span, is_page};
 use super::proxy::{Proxies, Way};
@@ -32,6 +34,7 @@ pub struct Server {
     timeout: Duration,
     trust: Trust,
     proxies: Proxies,
+    credentials: Credentials,
     agents: Vec<(Scheme, Way, Agent)>,
     ranges: Ranges,
 }
@@ -57,8 +60,9 @@ pub enum Ranges {
 }
 
 impl Server {
-    pub const fn new(url: Url, timeout: Duration, trust: Trust, proxies: Proxies) -> Self {
-        Self { url, timeout, trust, proxies, agents: Vec::new(), ranges: Ranges::Unknown }
+    pub fn new(url: Url, how: &How) -> Self {
+        let How { timeout, trust, proxies, credentials, .. } = how.clone();
+        Self { url, timeout, trust, proxies, credentials, agents: Vec::new(), ranges: Ranges::Unknown }
     }
 
     /// Asks for the file from byte `at` on, which must be the rest of the `known` one. None: it ends there.
@@ -158,7 +162,9 @@ impl Server {
         if at > 0 {
             request = request.header(header::RANGE, format!("bytes={at}-"));
         }
-        if let Some(login) = url.login() {
+        if let Some(token) = self.credentials.authorization(&self.url, url) {
+            request = request.header(header::AUTHORIZATION, token);
+        } else if let Some(login) = url.login() {
             request = request.header(header::AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(login)));
         }
         request.call().map_err(|error| of_ureq(error, url, &next))
@@ -172,7 +178,7 @@ impl Server {
         }
         let tls = match scheme {
             Scheme::Http if !way.speaks_tls() => TlsConfig::default(),
-            Scheme::Http | Scheme::Https => tls(&self.trust)?,
+            Scheme::Http | Scheme::Https => tls(&self.trust, self.credentials.certificate())?,
         };
         let agent = agent(self.timeout, tls, way.proxy());
         self.agents.push((scheme, way, agent.clone()));
@@ -218,7 +224,7 @@ fn agent(timeout: Duration, tls: TlsConfig, proxy: Option<Proxy>) -> Agent {
 
 /// Trusts the authorities that were named, else those of the system (`SSL_CERT_FILE` and `SSL_CERT_DIR` say where it keeps them). None
 /// are built in: they would grow old with the program, and a device has its own way to renew them.
-fn tls(trust: &Trust) -> Result<TlsConfig, Fault> {
+fn tls(trust: &Trust, certificate: Option<ClientCert>) -> Result<TlsConfig, Fault> {
     let certificates = match trust {
         Trust::Named(certificates) => certificates.clone(),
         Trust::Systems => authorities::systems()?,
@@ -226,5 +232,6 @@ fn tls(trust: &Trust) -> Result<TlsConfig, Fault> {
     let certificates = certificates.iter().map(|der: &CertificateDer<'_>| Certificate::from_der(der).to_owned());
     let roots = RootCerts::Specific(Arc::new(certificates.collect()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build())
+    let config = TlsConfig::builder().root_certs(roots).client_cert(certificate);
+    Ok(config.unversioned_rustls_crypto_provider(provider).build())
 }

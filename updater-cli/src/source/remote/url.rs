@@ -181,6 +181,11 @@ impl Url {
         (self.scheme(), self.host().to_ascii_lowercase(), self.port())
     }
 
+    /// Whether it is on the same server, spoken to in the same way.
+    pub fn is_at(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+
     /// Another place on this one's server, with its user and password.
     fn with(&self, to: &Uri) -> Result<Uri, Refusal> {
         let mut parts = to.clone().into_parts();
