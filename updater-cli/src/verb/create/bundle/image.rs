@@ -17,7 +17,7 @@ use crate::source::{empty, unreadable, wait};
 /// Bytes that are taken from a pipe at once.
 const PIECE: usize = 64 << 10;
 
-/// Opens an image and asks how long it is. What a pipe brings is put into a nameless file first: the head of a bundle says how long its
+/// Opens an image, at its front, and asks how long it is. What a pipe brings is put into a nameless file first: the head of a bundle says how long its
 /// images are, and stands in front of them.
 pub fn image(path: &Path, interrupt: &Interrupt) -> Result<(File, u64), Failure> {
     let failed = |error: io::Error| unreadable(path, &error);
@@ -47,7 +47,6 @@ fn spooled(path: &Path, pipe: &File, interrupt: &Interrupt) -> Result<(File, u64
     loop {
         let got = wait(pipe, interrupt).and_then(|()| (&mut &*pipe).read(&mut piece));
         match got {
-            // Who asks what it is reads from the front.
             Ok(0) => return spool.rewind().map(|()| (spool, len)).map_err(full),
             Ok(got) => {
                 spool.write_all(piece.get(..got).unwrap_or_default()).map_err(full)?;
