@@ -1,0 +1,8 @@
+# only where it is named: docs/START.md in an empty Debian 12 and an empty Debian 13; it was not run whole yet
+# shellcheck shell=bash disable=SC2034
+packages=(git mmdebstrap util-linux)
+
+part() {
+  check "docs/START.md in an empty Debian 12" tests/recipes/fresh bookworm
+  check "docs/START.md in an empty Debian 13" tests/recipes/fresh trixie
+}
