@@ -174,7 +174,11 @@ impl Kit {
     /// Where a tool fails.
     #[must_use]
     pub fn bundle(&self, board: &Board, release: &Release) -> PathBuf {
-        self.once(&format!("{board:?}.{release:?}.bundle"), |path| self.create(board, release, &[], path))
+        self.once(&format!("{board:?}.{release:?}.bundle"), |path| {
+            let image = path.with_extension("image");
+            release.image(self, board, &image);
+            self.create((board, release), &image, &[], path);
+        })
     }
 
     /// The same as a delta from another release.
@@ -186,20 +190,20 @@ impl Kit {
         let whole = self.bundle(board, release);
         let old_bundle = text(&self.bundle(board, old));
         let delta = self.once(&format!("{board:?}.{release:?}.from.{old:?}.bundle"), |path| {
-            self.create(board, release, &["--delta-from", &old_bundle], path);
+            // Made once: another time its file system has another identity.
+            let image = whole.with_extension("image");
+            self.create((board, release), &image, &["--delta-from", &old_bundle], path);
         });
         let len = |path: &Path| fs::metadata(path).expect("it was made").len();
         assert!(len(&delta) * 4 < len(&whole), "{} of {} bytes", len(&delta), len(&whole));
         delta
     }
 
-    fn create(&self, board: &Board, release: &Release, more: &[&str], path: &Path) {
+    fn create(&self, (board, release): (&Board, &Release), image: &Path, more: &[&str], path: &Path) {
         let [app, boot] = ["app", "boot"].map(|ending| path.with_extension(ending));
-        // Made once: another time its file system has another identity.
-        let image = self.once(&format!("{board:?}.{release:?}.image"), |path| release.image(self, board, path));
         let key = text(&self.path("maker.key"));
         let mut create =
-            Cli::new(&["bundle", "create", "--quiet", "--image", &text(&image), "--version", release.version])
+            Cli::new(&["bundle", "create", "--quiet", "--image", &text(image), "--version", release.version])
                 .and(&["--compatible", COMPATIBLE, "--key", &key, "-o", &text(path)])
                 .and(release.options)
                 .and(more);
