@@ -3,10 +3,13 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use libupdate::bundle::Unverified;
 use libupdate::bundle::delta::{FULL_BUNDLE, OLD_IMAGES};
 use libupdate::manifest::{ExtensionId, Manifest};
+use rustix::process::Signal;
 use tests::answer::{Answer, Exit};
 use tests::cli::Cli;
 use tests::packed_bundle::{PackedBundle, ROW, ROWS_AT};
@@ -212,6 +215,29 @@ fn options_that_do_not_go_together_are_refused() {
     run(&["--delta-from", &old, "--full", "a/b", "-o", "/dev/null"]);
     let twice = run(&["--delta-from", &old, "--delta-from", &old, "-o", releases.folder.path().to_str().unwrap()]);
     assert!(twice.json()["error"]["why"].as_str().unwrap().contains("the same name"), "{twice}");
+}
+
+/// A chunk takes long, and no more than one is waited for.
+#[test]
+fn a_signal_ends_it_and_nothing_is_left() {
+    let releases = Releases::new();
+    let old = fs::read(releases.path("old.img")).unwrap();
+    let other = old.iter().cycle().take(32 << 20).enumerate().map(|(at, byte)| byte ^ u8::from(at % 40 == 0));
+    fs::write(releases.path("new.img"), other.collect::<Vec<u8>>()).unwrap();
+    let out = releases.text("out.bundle");
+    let running = releases.create("new.img", &["--delta-from", &releases.text("old.img"), "-o", &out]).start();
+    let unfinished = releases.path(&format!("out.bundle.{}.tmp", running.pid()));
+    let until = Instant::now() + Duration::from_secs(60);
+    while fs::metadata(&unfinished).map_or(0, |metadata| metadata.len()) == 0 {
+        assert!(Instant::now() < until, "{} is not begun", unfinished.display());
+        sleep(Duration::from_millis(5));
+    }
+    running.signal(Signal::INT);
+    running.wait_with_stdin_open().exits(Exit::Interrupted).says("interrupted");
+    let mut names: Vec<_> =
+        fs::read_dir(releases.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["new.img", "old.img"]);
 }
 
 /// Real images: an erofs and a squashfs of other files, from one to the other.

@@ -66,9 +66,7 @@ impl DeltaCompressor for Packer<'_> {
 impl Packer<'_> {
     /// The shortest body, of equal ones the simplest; or a small patch.
     fn pack(&self, context: &mut CCtx<'_>, chunk: &[u8], digests: &[u8]) -> io::Result<Body> {
-        if self.interrupt.requested() {
-            return Err(io::Error::other("interrupted"));
-        }
+        self.goes_on()?;
         if let Some(body) = self.copied(chunk, digests)? {
             return Ok(body);
         }
@@ -81,10 +79,15 @@ impl Packer<'_> {
         if let Some(patch) = patch.as_ref().filter(|patch| patch.bytes.len() <= SMALL) {
             return Ok(patch.clone());
         }
+        self.goes_on()?;
         let prefixed = [head.as_slice(), &framed(&reference, chunk)?].concat();
         let others = [Body { codec: Codec::Prefix, bytes: prefixed }].into_iter().chain(patch);
         let plain = plain(context, chunk)?;
         Ok(others.fold(plain, |best, next| if next.bytes.len() < best.bytes.len() { next } else { best }))
+    }
+
+    fn goes_on(&self) -> io::Result<()> {
+        if self.interrupt.requested() { Err(io::Error::other("interrupted")) } else { Ok(()) }
     }
 
     /// A chunk that is in the old image, block for block.
