@@ -31,10 +31,10 @@ pub(super) fn chunk<D: BlockIo, R: Source, Z: Decompressor>(
     let body = stream::carried_bytes((number, row), source, buffers.carried)?;
     let Some(body) = Body::parse(&row, body, len, old.blocks) else { return Err(wrong) };
     let small = Misuse::Buffer { needed: MEMORY_BYTES, got: buffers.reference.len() };
-    let (reference, streams) = buffers.reference.split_at_mut_checked(body.reference_bytes()).ok_or(small)?;
+    let (reference, rest) = buffers.reference.split_at_mut_checked(body.reference_bytes()).ok_or(small)?;
     gather(&mut window.elsewhere(old.extent), &body, reference).map_err(|error| unreadable(number, error))?;
     let got = buffers.data.len();
-    let data = buffers.data.get_mut(..len).ok_or(Misuse::Buffer { needed: len, got })?;
+    let (data, second) = buffers.data.split_at_mut_checked(len).ok_or(Misuse::Buffer { needed: len, got })?;
     let made = match body.recipe() {
         Recipe::Copy => {
             data.copy_from_slice(reference);
@@ -42,7 +42,9 @@ pub(super) fn chunk<D: BlockIo, R: Source, Z: Decompressor>(
         }
         Recipe::Prefix(frame) => decompressor.decompress_after(reference, frame, data),
         Recipe::Patch(lengths, frame) => {
-            let streams = streams.get_mut(..lengths.total()).ok_or(small)?;
+            // Memory for a second chunk is there and idle, if there is any: no more is touched than must be.
+            let memory = if second.len() < lengths.total() { rest } else { second };
+            let streams = memory.get_mut(..lengths.total()).ok_or(small)?;
             let unpacked = decompressor.decompress_after(reference, frame, streams);
             unpacked.and_then(|()| lengths.build(reference, streams, data))
         }
