@@ -238,11 +238,11 @@ fn release(model: &Model, number: usize, key: &LocalKey, anchors: &Anchors) -> R
 /// image of one block is whole.
 fn delta(model: &Model, roots: Vec<RootHash>, key: &LocalKey, anchors: &Anchors) -> Release {
     let mut makers: Vec<_> = model.roles.iter().map(|(_, blocks)| Runs { left: kept(*blocks) }).collect();
-    let images = makers.iter_mut().zip(roots).enumerate().map(|(role, (maker, base))| {
+    let images = makers.iter_mut().zip(roots).enumerate().map(|(role, (maker, old))| {
         let new: Vec<u8> = maker.left.iter().flat_map(|at| block(1, role, *at)).collect();
         match maker.left.len() {
             0 => (image(model, DELTA, role), Carriage::Raw),
-            _ => (new, Carriage::Delta { base, compressor: maker }),
+            _ => (new, Carriage::Delta { old, compressor: maker }),
         }
     });
     bundled("3.5", model, images.collect(), (key, anchors))

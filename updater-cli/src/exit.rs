@@ -269,7 +269,7 @@ const fn next_for_rejected(kind: Rejected) -> &'static str {
         Rejected::SlotState { .. } => "see `status` for the state of each slot",
         Rejected::NeverBooted { .. } => "boot it and run mark-good from it; --danger-untried marks it all the same",
         Rejected::NoTarget => "see `status` for the state of each slot",
-        Rejected::NoOldImage { .. } => "install the release's bundle of whole images",
+        Rejected::NoOldImage { .. } => "take the bundle of whole images of that release",
         Rejected::NoSuchSlot { .. } => "see `status` for the slots this profile has",
         _ => "see `status`",
     }

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!  body     | count 1 | count x (start, blocks) | rest |
-//!  start    varint    blocks between the extent before (or the front of the old image) and this one
+//!  start    varint    blocks between the run before (or the front of the old image) and this one
 //!  blocks   varint    1 or more; all of a chunk's together at most 256
 //!
-//!  reference = the bytes of these extents, one after another
+//!  reference = the bytes of these runs, one after another
 //!
 //!  codec      rest                                                        the chunk
 //!  3 prefix   zstd frame                                                  what the frame holds, with the reference as its prefix
@@ -13,8 +13,8 @@
 //!  4 patch    control, gaps, values, extra: 4 varints, bytes of each      built of these four streams, which the frame holds one
 //!             stream; zstd frame                                          after another, with the reference as its prefix
 //!
-//!  control    (copy, extra, seek) .. : 3 varints; `copy` bytes from the place in the reference, each plus its difference; `extra` bytes
-//!             of the stream; then the place moves by `seek` (zigzag) from the end of the copy
+//!  control    (copy, insert, step) .. : 3 varints; `copy` bytes from the place in the reference, each plus its difference; `insert`
+//!             bytes of the stream extra; then the place moves by `step` (zigzag) from the end of the copy
 //!  gaps       varint .. : so many copied bytes do not differ, the next one does
 //!  values     1 byte for each gap: the difference, never 0
 //!  varint     LEB128 of a u32 in its shortest form
@@ -28,7 +28,7 @@ use crate::error::{Corrupt, Rule};
 use crate::manifest::{ExtensionId, Manifest, Name};
 use crate::units::bytes::all_zero;
 use crate::units::digest::{BLOCK_BYTES, Digest, RootHash};
-use crate::units::limits::{DELTA_EXTENTS, DELTA_REFERENCE_BLOCKS};
+use crate::units::limits::{DELTA_REFERENCE_BLOCKS, DELTA_RUNS};
 use crate::verity::CHUNK_BYTES;
 
 mod numbers;
@@ -141,7 +141,7 @@ impl<'b> Body<'b> {
             end = run.first.checked_add(u64::try_from(run.blocks).ok()?)?;
             blocks = blocks.checked_add(run.blocks)?;
         }
-        let bounded = (1..=DELTA_EXTENTS).contains(&count) && blocks <= DELTA_REFERENCE_BLOCKS && end <= old_blocks;
+        let bounded = (1..=DELTA_RUNS).contains(&count) && blocks <= DELTA_REFERENCE_BLOCKS && end <= old_blocks;
         let runs = rest.before(numbers)?;
         let reference_bytes = blocks.checked_mul(BLOCK_BYTES)?;
         let recipe = match row {

@@ -107,10 +107,10 @@ pub enum Carriage<'c> {
     Raw,
     /// Each as the shortest of zero, raw and zstd.
     Zstd(&'c mut dyn Compressor),
-    /// Each as the shortest of these and of what refers to an older image. The manifest then names that image.
+    /// Each as the shortest of these and of what refers to an old image. The manifest then names that image.
     Delta {
         /// Its root hash.
-        base: RootHash,
+        old: RootHash,
         /// What knows its bytes.
         compressor: &'c mut dyn DeltaCompressor,
     },
@@ -246,9 +246,9 @@ impl<'a> BundleSpec<'a> {
             let salt = image.salt.unwrap_or(Salt::from(default));
             Payload::new(image.role, image.len, salt, root_hash, encoding)
         };
-        let bases = delta::bases(images);
-        let bases = bases.as_deref().map(|bases| Extension::new(OLD_IMAGES, bases)).transpose();
-        let extensions = bases.map_err(WriteError::Statement)?.into_iter().chain(self.extensions.iter().copied());
+        let roots = delta::old_images(images);
+        let named = roots.as_deref().map(|roots| Extension::new(OLD_IMAGES, roots)).transpose();
+        let extensions = named.map_err(WriteError::Statement)?.into_iter().chain(self.extensions.iter().copied());
         let payloads = images.iter().zip(salts).enumerate().map(payload).collect::<Result<Vec<_>, _>>();
         let statement = Statement {
             compatibles: &self.compatibles,

@@ -8,7 +8,7 @@
 //! | [`NAME_BYTES`] | a name that fills a terminal or a log line |
 //! | [`SALT_BYTES`] | dm-verity's own bound of the salt |
 //! | [`LEVELS`] | an image size that makes the tree deeper than the core's buffers; 128^5 blocks are 128 TiB |
-//! | [`DELTA_EXTENTS`], [`DELTA_REFERENCE_BLOCKS`] | a delta that reads all of an old image for each chunk, or needs more memory than an installation has |
+//! | [`DELTA_RUNS`], [`DELTA_REFERENCE_BLOCKS`] | a delta that reads all of an old image for each chunk, or needs more memory than an installation has |
 //! | [`GPT_ENTRIES`], `GPT_HEADER_BYTES` | a partition table that takes minutes to read, or a header longer than its block |
 //! | [`SLOTS`] | a profile with more slots than the chooser's table |
 //! | [`ANCHORS`] | a trust folder that makes each signature cost more than this many key comparisons |
@@ -38,7 +38,7 @@ pub const LEVELS: usize = 5;
 /// Data blocks of one image: what [`LEVELS`] levels of 128 digests cover.
 pub const DATA_BLOCKS: u64 = 1 << 35;
 /// Runs of an old image that one chunk is made from.
-pub const DELTA_EXTENTS: usize = 64;
+pub const DELTA_RUNS: usize = 64;
 /// Blocks of them, together.
 pub const DELTA_REFERENCE_BLOCKS: usize = 256;
 /// Entries of a partition table.

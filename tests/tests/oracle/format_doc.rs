@@ -135,7 +135,7 @@ fn the_limits_are_those_of_the_code() {
         ("DATA_BLOCKS", limits::DATA_BLOCKS),
         ("ANCHORS", size(limits::ANCHORS)),
         ("SLOTS", size(limits::SLOTS)),
-        ("DELTA_EXTENTS", size(limits::DELTA_EXTENTS)),
+        ("DELTA_RUNS", size(limits::DELTA_RUNS)),
         ("DELTA_REFERENCE_BLOCKS", size(limits::DELTA_REFERENCE_BLOCKS)),
         ("GPT_ENTRIES", u64::from(limits::GPT_ENTRIES)),
     ];

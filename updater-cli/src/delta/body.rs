@@ -1,12 +1,12 @@
 //! The first part of a body: which blocks of the old image it refers to.
 //!
 //! ```text
-//!  count 1 | count x ( varint: blocks from the end of the extent before | varint: blocks )
+//!  count 1 | count x ( varint: blocks from the end of the run before | varint: blocks )
 //! ```
 
-use libupdate::units::limits::{DELTA_EXTENTS, DELTA_REFERENCE_BLOCKS};
+use libupdate::units::limits::{DELTA_REFERENCE_BLOCKS, DELTA_RUNS};
 
-use super::Extent;
+use super::Run;
 
 /// Appends a number in groups of 7 bits, the lowest first, as few of them as it needs.
 pub fn varint(out: &mut Vec<u8>, number: u32) {
@@ -26,34 +26,34 @@ pub const fn zigzag(number: i32) -> u32 {
     (number << 1 ^ number >> 31).cast_unsigned()
 }
 
-/// The extents as a body begins with them; `None` where it may not have them. They are ascending, and none is empty.
-pub fn head(extents: &[Extent]) -> Option<Vec<u8>> {
-    let blocks: usize = extents.iter().map(|extent| extent.blocks()).sum();
-    if extents.is_empty() || extents.len() > DELTA_EXTENTS || blocks > DELTA_REFERENCE_BLOCKS {
+/// The runs as a body begins with them; `None` where it may not have them. They are ascending, and none is empty.
+pub fn head(runs: &[Run]) -> Option<Vec<u8>> {
+    let blocks: usize = runs.iter().map(|run| run.blocks()).sum();
+    if runs.is_empty() || runs.len() > DELTA_RUNS || blocks > DELTA_REFERENCE_BLOCKS {
         return None;
     }
-    let mut out = vec![u8::try_from(extents.len()).ok()?];
+    let mut out = vec![u8::try_from(runs.len()).ok()?];
     let mut end = 0;
-    for extent in extents {
-        varint(&mut out, extent.start.checked_sub(end)?);
-        varint(&mut out, extent.end.checked_sub(extent.start)?);
-        end = extent.end;
+    for run in runs {
+        varint(&mut out, run.start.checked_sub(end)?);
+        varint(&mut out, run.end.checked_sub(run.start)?);
+        end = run.end;
     }
     Some(out)
 }
 
-/// Appends blocks to extents, of which the last one grows where they follow it.
-pub fn push(extents: &mut Vec<Extent>, next: Extent) {
-    match extents.last_mut() {
+/// Appends blocks to runs, of which the last one grows where they follow it.
+pub fn push(runs: &mut Vec<Run>, next: Run) {
+    match runs.last_mut() {
         Some(last) if last.end == next.start => last.end = next.end,
-        _ => extents.push(next),
+        _ => runs.push(next),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delta::tests::extent;
+    use crate::delta::tests::run;
 
     #[test]
     fn numbers_have_the_bytes_that_they_need() {
@@ -74,14 +74,14 @@ mod tests {
     }
 
     #[test]
-    fn extents_follow_each_other_and_are_bounded() {
-        assert_eq!(head(&[extent(5, 6), extent(8, 11), extent(11, 12)]), Some(vec![3, 5, 1, 2, 3, 0, 1]));
-        assert_eq!(head(&[extent(300, 556)]), Some(vec![1, 0xac, 2, 0x80, 2]));
+    fn runs_follow_each_other_and_are_bounded() {
+        assert_eq!(head(&[run(5, 6), run(8, 11), run(11, 12)]), Some(vec![3, 5, 1, 2, 3, 0, 1]));
+        assert_eq!(head(&[run(300, 556)]), Some(vec![1, 0xac, 2, 0x80, 2]));
         assert_eq!(head(&[]), None);
-        assert_eq!(head(&[extent(0, 257)]), None);
-        let many = |count: u32| (0..count).map(|at| extent(2 * at, 2 * at + 1)).collect::<Vec<_>>();
+        assert_eq!(head(&[run(0, 257)]), None);
+        let many = |count: u32| (0..count).map(|at| run(2 * at, 2 * at + 1)).collect::<Vec<_>>();
         assert!(head(&many(64)).is_some());
         assert_eq!(head(&many(65)), None);
-        assert_eq!(head(&[extent(5, 6), extent(4, 5)]), None, "they do not ascend");
+        assert_eq!(head(&[run(5, 6), run(4, 5)]), None, "they do not ascend");
     }
 }

@@ -1,7 +1,7 @@
 //! The other way round, for tests: the rules of the format, in the plainest words.
 
 use libupdate::bundle::writer::{Body, Codec};
-use libupdate::units::limits::{DELTA_EXTENTS, DELTA_REFERENCE_BLOCKS};
+use libupdate::units::limits::{DELTA_REFERENCE_BLOCKS, DELTA_RUNS};
 use zstd::zstd_safe::{DCtx, DParameter};
 
 use super::BLOCK;
@@ -44,7 +44,7 @@ fn size(rest: &mut &[u8]) -> usize {
 
 fn reference(rest: &mut &[u8], old: &[u8]) -> Vec<u8> {
     let count = usize::from(*rest.split_off_first().unwrap());
-    assert!((1..=DELTA_EXTENTS).contains(&count));
+    assert!((1..=DELTA_RUNS).contains(&count));
     let (mut at, mut blocks, mut bytes) = (0, 0, Vec::new());
     for _ in 0..count {
         at += size(rest);

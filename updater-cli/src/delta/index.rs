@@ -4,22 +4,22 @@ use libupdate::units::bytes::array;
 use libupdate::units::digest::DIGEST_BYTES;
 
 use super::BLOCK;
-use super::anchors::{Anchors, WINDOW};
+use super::landmarks::{Landmarks, WINDOW};
 
-/// Places of one anchor, at most: what is everywhere tells nothing.
+/// Places of one landmark, at most: what is everywhere tells nothing.
 const PLACES: usize = 48;
-/// One window in 2^6 is an anchor, up to [`FINE`] bytes of image.
+/// One window in 2^6 is a landmark, up to [`FINE`] bytes of image.
 const BITS: u32 = 6;
-/// Above it, anchors get rarer, so that there are about 16 million at most.
+/// Above it, landmarks get rarer, so that there are about 16 million at most.
 const FINE: u64 = 1 << 30;
 /// Bytes that a window has with those before it in common.
 const TAIL: usize = WINDOW - 1;
 
-/// Where anchors and blocks of an image are.
+/// Where landmarks and blocks of an image are.
 #[derive(Debug)]
 pub struct Index {
-    anchors: Anchors,
-    /// Key of each anchor, and the block in which it begins.
+    landmarks: Landmarks,
+    /// Key of each landmark, and the block in which it begins.
     places: Vec<(u32, u32)>,
     /// Hint and number of each block.
     blocks: Vec<(u64, u32)>,
@@ -35,7 +35,7 @@ impl Index {
         // Room for an eighth more than chance gives. What is not used is not memory yet.
         let expected = usize::try_from((len >> bits).saturating_add(len >> bits >> 3)).unwrap_or(0);
         let places = Vec::with_capacity(expected);
-        Self { anchors: Anchors::new(bits), places, blocks: Vec::new(), tail: Vec::new(), taken: 0 }
+        Self { landmarks: Landmarks::new(bits), places, blocks: Vec::new(), tail: Vec::new(), taken: 0 }
     }
 
     /// Takes the next blocks of the image, and their digests.
@@ -45,8 +45,8 @@ impl Index {
         let known = self.tail.len();
         self.tail.extend(blocks.iter().take(TAIL));
         let start = self.taken.saturating_sub(known);
-        let across = place_all(&self.anchors, &self.tail, start);
-        let inside = place_all(&self.anchors, blocks, self.taken);
+        let across = place_all(&self.landmarks, &self.tail, start);
+        let inside = place_all(&self.landmarks, blocks, self.taken);
         // A tail that was not there has the first windows of `blocks` alone.
         let across = across.take_while(|(_, at)| *at < self.taken);
         for (key, at) in across.chain(inside) {
@@ -68,10 +68,10 @@ impl Index {
         self
     }
 
-    /// The blocks of the image in which anchors of `chunk` are, each with the number of its anchor, sorted; and how many such anchors
+    /// The blocks of the image in which landmarks of `chunk` are, each with the number of its landmark, sorted; and how many such landmarks
     /// there are. One that has very many places does not count, nor does one that came before.
     pub fn matches(&self, chunk: &[u8]) -> (Vec<(u32, u32)>, u32) {
-        let mut keys: Vec<u32> = self.anchors.of(chunk).map(|anchor| anchor.key).collect();
+        let mut keys: Vec<u32> = self.landmarks.of(chunk).map(|landmark| landmark.key).collect();
         keys.sort_unstable();
         keys.dedup();
         let (mut found, mut count) = (Vec::new(), 0_u32);
@@ -107,8 +107,8 @@ pub fn hints(digests: &[u8]) -> impl Iterator<Item = u64> {
     digests.chunks_exact(DIGEST_BYTES).filter_map(|digest| array(digest, 0).map(u64::from_le_bytes))
 }
 
-fn place_all<'b>(anchors: &'b Anchors, bytes: &'b [u8], start: usize) -> impl Iterator<Item = (u32, usize)> + 'b {
-    anchors.of(bytes).map(move |anchor| (anchor.key, start.saturating_add(anchor.at)))
+fn place_all<'b>(landmarks: &'b Landmarks, bytes: &'b [u8], start: usize) -> impl Iterator<Item = (u32, usize)> + 'b {
+    landmarks.of(bytes).map(move |landmark| (landmark.key, start.saturating_add(landmark.at)))
 }
 
 /// An image has no more blocks than this type has numbers: who reads it has checked.
@@ -145,10 +145,10 @@ mod tests {
     }
 
     #[test]
-    fn anchors_of_a_chunk_are_found_in_the_blocks_that_it_came_from() {
+    fn landmarks_of_a_chunk_are_found_in_the_blocks_that_it_came_from() {
         let image = noise(4, 300 * BLOCK);
         let (found, count) = index(&image, 128 * BLOCK).matches(&image[100 * BLOCK + 77..103 * BLOCK]);
-        assert!((150..230).contains(&count), "{count} anchors");
+        assert!((150..230).contains(&count), "{count} landmarks");
         assert!(found.len() < usize::try_from(count).unwrap() + 4, "{} places", found.len());
         let inside = found.iter().filter(|(block, _)| (100..103).contains(block)).count();
         assert!(inside > 140, "{inside} of {}", found.len());
@@ -171,8 +171,8 @@ mod tests {
     }
 
     #[test]
-    fn a_large_image_has_rarer_anchors() {
-        let bits = |len: u64| Index::new(len).anchors.bits();
+    fn a_large_image_has_rarer_landmarks() {
+        let bits = |len: u64| Index::new(len).landmarks.bits();
         assert_eq!([1, 1 << 30, (1 << 30) + 1, 2 << 30, 40 << 30].map(bits), [6, 6, 7, 7, 12]);
     }
 }

@@ -11,7 +11,7 @@ use libupdate::{BlockHasher as _, ByteLen, RootHash, Salt};
 use libupdate_linux::Interrupt;
 
 use super::index::Index;
-use super::{BLOCK, Extent};
+use super::{BLOCK, Run};
 use crate::cores;
 
 /// Bytes that are read and indexed at once: whole blocks.
@@ -98,12 +98,12 @@ impl OldImage {
         self.blocks
     }
 
-    /// The bytes of `extents`, one after the other.
-    pub(super) fn bytes(&self, extents: &[Extent]) -> io::Result<Vec<u8>> {
+    /// The bytes of `runs`, one after the other.
+    pub(super) fn bytes(&self, runs: &[Run]) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        for extent in extents {
-            let mut part = vec![0; extent.blocks().saturating_mul(BLOCK)];
-            let at = u64::from(extent.start).saturating_mul(u64::try_from(BLOCK).unwrap_or(u64::MAX));
+        for run in runs {
+            let mut part = vec![0; run.blocks().saturating_mul(BLOCK)];
+            let at = u64::from(run.start).saturating_mul(u64::try_from(BLOCK).unwrap_or(u64::MAX));
             bytes.extend_from_slice(self.image.padded(at, &mut part)?);
         }
         Ok(bytes)
@@ -126,8 +126,8 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::delta::tests::extent;
     use crate::delta::tests::noise;
+    use crate::delta::tests::run;
 
     /// It begins in the middle of its file.
     fn old_image(bytes: &[u8]) -> OldImage {
@@ -138,13 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn extents_are_read_and_the_last_block_is_padded() {
+    fn runs_are_read_and_the_last_block_is_padded() {
         let image = noise(1, 3 * BLOCK + 5);
         let old = old_image(&image);
         assert_eq!(old.blocks(), 4);
         let padding = vec![0; BLOCK - 5];
         assert_eq!(
-            old.bytes(&[extent(0, 1), extent(2, 4)]).unwrap(),
+            old.bytes(&[run(0, 1), run(2, 4)]).unwrap(),
             [&image[..BLOCK], &image[2 * BLOCK..], &padding].concat()
         );
     }

@@ -70,10 +70,10 @@ impl Packer<'_> {
         if let Some(body) = self.copied(chunk, digests)? {
             return Ok(body);
         }
-        let (places, anchors) = self.old.index().matches(chunk);
-        let extents = cover(&places, anchors, self.old.blocks());
-        let Some(head) = body::head(&extents) else { return plain(context, chunk) };
-        let reference = self.old.bytes(&extents)?;
+        let (places, landmarks) = self.old.index().matches(chunk);
+        let runs = cover(&places, landmarks, self.old.blocks());
+        let Some(head) = body::head(&runs) else { return plain(context, chunk) };
+        let reference = self.old.bytes(&runs)?;
         let patch = patch(&reference, chunk)?.map(|patch| [head.as_slice(), &patch].concat());
         let patch = patch.map(|bytes| Body { codec: Codec::Patch, bytes });
         if let Some(patch) = patch.as_ref().filter(|patch| patch.bytes.len() <= SMALL) {
@@ -92,9 +92,9 @@ impl Packer<'_> {
 
     /// A chunk that is in the old image, block for block.
     fn copied(&self, chunk: &[u8], digests: &[u8]) -> io::Result<Option<Body>> {
-        let Some(extents) = copies(self.old.index(), hints(digests)) else { return Ok(None) };
-        let Some(bytes) = body::head(&extents) else { return Ok(None) };
-        let same = self.old.bytes(&extents)? == chunk;
+        let Some(runs) = copies(self.old.index(), hints(digests)) else { return Ok(None) };
+        let Some(bytes) = body::head(&runs) else { return Ok(None) };
+        let same = self.old.bytes(&runs)? == chunk;
         Ok((same && bytes.len() < chunk.len()).then_some(Body { codec: Codec::Patch, bytes }))
     }
 }

@@ -9,7 +9,7 @@ use libupdate::{ByteLen, Salt};
 use libupdate_linux::Interrupt;
 
 use super::decoder::decode;
-use super::{BLOCK, Extent, ImageFile, OldImage, Packer};
+use super::{BLOCK, ImageFile, OldImage, Packer, Run};
 use crate::zstd::pack::Contexts;
 
 const CHUNK: usize = 512 << 10;
@@ -27,8 +27,8 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     words.take(len.div_ceil(8)).flatten().take(len).collect()
 }
 
-pub fn extent(start: u32, end: u32) -> Extent {
-    Extent { start, end }
+pub fn run(start: u32, end: u32) -> Run {
+    Run { start, end }
 }
 
 /// Numbers that chance would give.
@@ -95,7 +95,7 @@ fn codecs(bodies: &[Body]) -> Vec<Codec> {
 }
 
 #[test]
-fn an_image_of_itself_is_nothing_but_extents() {
+fn an_image_of_itself_is_nothing_but_runs() {
     let image = noise(1, 3 * CHUNK + 5000);
     let bodies = packed(&image, &image);
     assert_eq!(codecs(&bodies), [Codec::Patch; 4]);
@@ -104,7 +104,7 @@ fn an_image_of_itself_is_nothing_but_extents() {
 }
 
 #[test]
-fn what_moved_by_blocks_is_still_extents() {
+fn what_moved_by_blocks_is_still_runs() {
     let image = noise(1, 3 * CHUNK);
     let moved = [&noise(2, 3 * BLOCK), image.as_slice()].concat();
     let bodies = packed(&image, &moved);

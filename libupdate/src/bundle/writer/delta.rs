@@ -1,4 +1,4 @@
-//! Chunks that are carried as what differs from an older image.
+//! Chunks that are carried as what differs from an old image.
 
 use core::fmt;
 use std::io;
@@ -23,9 +23,9 @@ pub enum Codec {
     /// One zstd frame, as [`Compressor`](crate::bundle::writer::Compressor) makes it.
     #[default]
     Zstd,
-    /// Extents of the old image, and a zstd frame with their bytes as prefix.
+    /// Runs of the old image, and a zstd frame with their bytes as prefix.
     Prefix,
-    /// Extents of the old image, and what is copied from their bytes and added.
+    /// Runs of the old image, and what is copied from their bytes and added.
     Patch,
 }
 
@@ -53,12 +53,12 @@ impl Body {
 }
 
 /// What the manifest says of the images that the payloads refer to, unless there are none.
-pub(super) fn bases<R>(images: &[Image<'_, '_, R>]) -> Option<Vec<u8>> {
-    let base = |image: &Image<'_, '_, R>| match image.carriage {
-        Carriage::Delta { base, .. } => Some(*base.digest().as_bytes()),
+pub(super) fn old_images<R>(images: &[Image<'_, '_, R>]) -> Option<Vec<u8>> {
+    let old = |image: &Image<'_, '_, R>| match image.carriage {
+        Carriage::Delta { old, .. } => Some(*old.digest().as_bytes()),
         Carriage::Raw | Carriage::Zstd(_) => None,
     };
-    let bases = || images.iter().map(base);
-    bases().flatten().next()?;
-    Some(bases().flat_map(|base| base.unwrap_or([0; DIGEST_BYTES])).collect())
+    let roots = || images.iter().map(old);
+    roots().flatten().next()?;
+    Some(roots().flat_map(|root| root.unwrap_or([0; DIGEST_BYTES])).collect())
 }

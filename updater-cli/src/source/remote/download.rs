@@ -100,11 +100,12 @@ impl Download {
                 (misses, since) = (0, Instant::now());
             }
             let pause = PAUSE.saturating_mul(1_u32.checked_shl(misses).unwrap_or(u32::MAX)).min(LONGEST_PAUSE);
-            let pause = pause.max(fault.wait.unwrap_or_default());
             if fault.outlook != Outlook::Passing || self.patience.is_over(misses, since.elapsed(), pause) {
                 drop(self.told.send(Told::Failed(fault)));
                 return;
             }
+            // What a busy server asks for is waited, however long others would be.
+            let pause = pause.max(fault.wait.unwrap_or_default());
             misses = misses.saturating_add(1);
             let (why, at) = (fault.why(), Size(self.at));
             self.output.note(&format!("{why}, after {at}; trying again in {} s", pause.as_secs()));
@@ -192,5 +193,23 @@ impl Download {
     /// Says that the body is over.
     fn reached(&self, at: u64) -> End {
         self.say(Told::Ends(at)).unwrap_or(End::Reached)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_ends_by_time_or_by_number_whichever_is_first() {
+        let seconds = Duration::from_secs;
+        let over = |time, times, misses, since, pause| {
+            Patience { time: seconds(time), times }.is_over(misses, seconds(since), seconds(pause))
+        };
+        assert!(over(0, None, 0, 0, 1), "not even once");
+        assert!(!over(31, None, 4, 15, 16) && over(30, None, 4, 15, 16), "the next pause counts");
+        assert!(!over(300, Some(5), 4, 15, 16) && over(300, Some(5), 5, 31, 16));
+        assert!(over(300, Some(0), 0, 0, 1));
+        assert!(!over(604_800, None, 10_000, 604_000, 16));
     }
 }

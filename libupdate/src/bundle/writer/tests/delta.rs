@@ -1,11 +1,11 @@
-//! Bundles of which a payload refers to an older image.
+//! Bundles of which a payload refers to an old image.
 
 use super::*;
 use crate::bundle::Features;
 use crate::bundle::delta::OLD_IMAGES;
 use crate::manifest::{Extension, ExtensionId};
 
-const BASE: RootHash = RootHash::new(Digest::new([7; 32]));
+const OLD: RootHash = RootHash::new(Digest::new([7; 32]));
 
 /// Says of a chunk of one byte over and over what its codec is, by that byte; any other chunk gets a useless long body.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ fn manifest_of<'b>(bundle: &[u8], buf: &'b mut [u8; 8192]) -> (Manifest<'b>, Fea
 fn each_codec_has_its_row_and_the_base_is_named() {
     let bytes = bytes();
     let mut compressor = ByByte;
-    let delta = Carriage::Delta { base: BASE, compressor: &mut compressor };
+    let delta = Carriage::Delta { old: OLD, compressor: &mut compressor };
     let (bundle, _) = written(&mut [image("boot", b"x", Carriage::Raw), image("root", &bytes, delta)]).unwrap();
     let tail = &bundle[bundle.len() - BLOCK_BYTES - CHUNK - 4..];
     // The page, then what the chunks carry: nothing for the zeros, all of the noise.
@@ -70,7 +70,7 @@ fn other_extensions_stay_and_the_base_is_named_once() {
         let mut spec = spec();
         spec.extensions.push(Extension::new(ExtensionId(id), b"full.bundle").unwrap());
         let mut compressor = ByByte;
-        let mut images = [image("root", b"x", Carriage::Delta { base: BASE, compressor: &mut compressor })];
+        let mut images = [image("root", b"x", Carriage::Delta { old: OLD, compressor: &mut compressor })];
         let mut tools = Tools { hasher: SoftHasher, progress: &mut |_| {} };
         let mut out = Cursor::new(Vec::new());
         write(&spec, &mut images, &[], &mut out, &mut tools).map(|_| out.into_inner())
@@ -86,7 +86,7 @@ fn other_extensions_stay_and_the_base_is_named_once() {
 fn a_detached_head_is_no_delta() {
     let mut tools = Tools { hasher: SoftHasher, progress: &mut |_| {} };
     let mut compressor = ByByte;
-    let mut delta = image("root", b"x", Carriage::Delta { base: BASE, compressor: &mut compressor });
+    let mut delta = image("root", b"x", Carriage::Delta { old: OLD, compressor: &mut compressor });
     let refused = write_detached_head(&spec(), &mut delta, &[], &mut Vec::new(), &mut tools);
     assert!(matches!(refused, Err(WriteError::DetachedIsRaw)));
 }

@@ -14,7 +14,7 @@ use libupdate_linux::Interrupt;
 use libupdate_linux::keys;
 use serde::Serialize;
 
-use super::delta::{self, Bases};
+use super::delta::{self, OldPayloads};
 use super::image;
 use crate::cli::create::{BundleCreate, CompressionOption};
 use crate::cores;
@@ -208,7 +208,7 @@ impl<'w> Way<'w> {
         match self {
             Self::Raw => Carriage::Raw,
             Self::Zstd(packer) => Carriage::Zstd(packer),
-            Self::Delta(base, packer) => Carriage::Delta { base: *base, compressor: packer },
+            Self::Delta(old, packer) => Carriage::Delta { old: *old, compressor: packer },
         }
     }
 }
@@ -223,13 +223,13 @@ fn write(
     out: &mut File,
 ) -> Result<Written, Failure> {
     let payloads: Vec<_> = inputs.iter().map(|input| (input.role.as_str(), input.salt)).collect();
-    let bases = old.map(|old| Bases::open(session, old, &payloads)).transpose()?;
-    let before = bases.as_ref().map_or(0, Bases::len);
+    let from = old.map(|old| OldPayloads::open(session, old, &payloads)).transpose()?;
+    let before = from.as_ref().map_or(0, OldPayloads::len);
     let total: u64 = inputs.iter().map(|input| input.len.get()).sum();
     let mut progress = session.output.progress("bundle", ByteLen::new(total.saturating_add(before)));
     let mut tell = |done| progress.at(Step { done, ..Step::default() });
-    let compression = if bases.is_some() { Some(CompressionOption::Zstd) } else { args.compression };
-    let olds = bases.map(|bases| bases.read(session, &payloads, &mut tell)).transpose()?.unwrap_or_default();
+    let compression = if from.is_some() { Some(CompressionOption::Zstd) } else { args.compression };
+    let olds = from.map(|old| old.read(session, &payloads, &mut tell)).transpose()?.unwrap_or_default();
     let contexts = Contexts::default();
     let old_of_each = olds.iter().map(Option::as_ref).chain(iter::repeat(None));
     let tools = (&contexts, &session.interrupt);

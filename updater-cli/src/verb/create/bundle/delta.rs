@@ -17,12 +17,12 @@ use crate::source::unreadable;
 const ENDING: &str = ".bundle";
 
 /// An older release, with one of its images, or none, for each payload of the new one.
-pub struct Bases<'o> {
+pub struct OldPayloads<'o> {
     path: &'o Path,
     payloads: Vec<Option<OldPayload>>,
 }
 
-impl<'o> Bases<'o> {
+impl<'o> OldPayloads<'o> {
     /// Opens OLD, and finds its image for each payload, given by role and salt.
     ///
     /// # Errors

@@ -1,33 +1,33 @@
-//! Anchors: places that content alone decides, by which equal bytes find each other wherever they are.
+//! Landmarks: places that content alone decides, by which equal bytes find each other wherever they are.
 //!
 //! ```text
-//!  bytes    .. | window of 32 bytes | ..        each byte one window; an anchor is where the hash begins with `bits` zero bits
+//!  bytes    .. | window of 32 bytes | ..        each byte one window; a landmark is where the hash begins with `bits` zero bits
 //! ```
 
-/// Bytes that an anchor's hash is made of.
+/// Bytes that a landmark's hash is made of.
 pub const WINDOW: usize = 32;
 /// [`WINDOW`], as a hash is rotated: each of its bytes turned it once when it leaves.
 const TURNS: u32 = 32;
 
 /// A rolling hash: each byte has a random number, which turns by one bit with each byte that follows it.
 #[derive(Clone, Debug)]
-pub struct Anchors {
+pub struct Landmarks {
     numbers: [u64; 256],
-    /// One window in 2^`bits` is an anchor.
+    /// One window in 2^`bits` is a landmark.
     bits: u32,
 }
 
-/// An anchor.
+/// A landmark.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Anchor {
+pub struct Landmark {
     /// Tells it from most others.
     pub key: u32,
     /// Where its window begins.
     pub at: usize,
 }
 
-impl Anchors {
-    /// One window in 2^`bits` is an anchor.
+impl Landmarks {
+    /// One window in 2^`bits` is a landmark.
     pub fn new(bits: u32) -> Self {
         let mut numbers = [0; 256];
         let mut state: u64 = 0;
@@ -44,8 +44,8 @@ impl Anchors {
         self.bits
     }
 
-    /// The anchors of `bytes`, in their order.
-    pub fn of<'b>(&'b self, bytes: &'b [u8]) -> impl Iterator<Item = Anchor> + 'b {
+    /// The landmarks of `bytes`, in their order.
+    pub fn of<'b>(&'b self, bytes: &'b [u8]) -> impl Iterator<Item = Landmark> + 'b {
         let first = bytes.get(..WINDOW).map(|window| window.iter().fold(0, |hash, byte| self.pushed(hash, *byte)));
         let leaving = bytes.iter().zip(bytes.iter().skip(WINDOW));
         let following = leaving.scan(first.unwrap_or_default(), |hash, (out, into)| {
@@ -53,7 +53,7 @@ impl Anchors {
             Some(*hash)
         });
         let hashes = first.into_iter().chain(following);
-        hashes.enumerate().filter_map(|(at, hash)| Some(Anchor { key: self.key(hash)?, at }))
+        hashes.enumerate().filter_map(|(at, hash)| Some(Landmark { key: self.key(hash)?, at }))
     }
 
     fn number(&self, byte: u8) -> u64 {
@@ -64,7 +64,7 @@ impl Anchors {
         hash.rotate_left(1) ^ self.number(byte)
     }
 
-    /// The key, where the hash is an anchor's.
+    /// The key, where the hash is a landmark's.
     fn key(&self, hash: u64) -> Option<u32> {
         let spread = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
         let taken = spread.leading_zeros() >= self.bits;
@@ -85,16 +85,16 @@ mod tests {
     use crate::delta::tests::noise;
 
     #[test]
-    fn one_window_in_64_is_an_anchor_and_it_moves_with_its_bytes() {
-        let anchors = Anchors::new(6);
+    fn one_window_in_64_is_an_landmark_and_it_moves_with_its_bytes() {
+        let landmarks = Landmarks::new(6);
         let bytes = noise(7, 1 << 20);
-        let found: Vec<Anchor> = anchors.of(&bytes).collect();
+        let found: Vec<Landmark> = landmarks.of(&bytes).collect();
         assert!((15_000..18_000).contains(&found.len()), "{}", found.len());
         for shift in [1, 31, 32, 33, 4095] {
-            let moved: Vec<Anchor> = anchors.of(&bytes[shift..]).collect();
-            let expected = found.iter().filter(|anchor| anchor.at >= shift);
-            let expected: Vec<Anchor> =
-                expected.map(|anchor| Anchor { key: anchor.key, at: anchor.at - shift }).collect();
+            let moved: Vec<Landmark> = landmarks.of(&bytes[shift..]).collect();
+            let expected = found.iter().filter(|landmark| landmark.at >= shift);
+            let expected: Vec<Landmark> =
+                expected.map(|landmark| Landmark { key: landmark.key, at: landmark.at - shift }).collect();
             assert!(moved == expected, "moved by {shift}");
         }
     }
@@ -102,20 +102,20 @@ mod tests {
     #[test]
     fn keys_differ() {
         let bytes = noise(9, 4 << 20);
-        let mut keys: Vec<u32> = Anchors::new(6).of(&bytes).map(|anchor| anchor.key).collect();
+        let mut keys: Vec<u32> = Landmarks::new(6).of(&bytes).map(|landmark| landmark.key).collect();
         let all = keys.len();
         keys.sort_unstable();
         keys.dedup();
-        assert!(keys.len() + 10 > all, "{} keys of {all} anchors", keys.len());
+        assert!(keys.len() + 10 > all, "{} keys of {all} landmarks", keys.len());
     }
 
     #[test]
-    fn fewer_bytes_than_a_window_have_no_anchor() {
-        let anchors = Anchors::new(0);
+    fn fewer_bytes_than_a_window_have_no_landmark() {
+        let landmarks = Landmarks::new(0);
         for len in 0..WINDOW {
-            assert_eq!(anchors.of(&noise(1, len)).count(), 0);
+            assert_eq!(landmarks.of(&noise(1, len)).count(), 0);
         }
-        assert_eq!(anchors.of(&noise(1, WINDOW)).count(), 1);
-        assert_eq!(anchors.of(&noise(1, WINDOW + 5)).count(), 6);
+        assert_eq!(landmarks.of(&noise(1, WINDOW)).count(), 1);
+        assert_eq!(landmarks.of(&noise(1, WINDOW + 5)).count(), 6);
     }
 }
