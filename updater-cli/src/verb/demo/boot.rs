@@ -29,7 +29,7 @@ use self::qemu::{Accelerator, INITRAMFS};
 use super::ending::Leaves;
 use super::image;
 use super::stage::Stage;
-use super::story::{PROFILE, device, write};
+use super::story::{PROFILE, bundles, device, write};
 use crate::exit::{Exit, Failure};
 use crate::output::Size;
 
@@ -81,14 +81,7 @@ fn workshop(stage: &mut Stage<'_>) -> Result<(), Failure> {
         "Each version is a small root file system. Its init is a program of some 200 bytes: that of 1.0 and of 3.0 says so and\n\
          powers the machine off; that of 2.0 has a bug, it ends, and without a first process the kernel panics.",
     )?;
-    stage.run("updater-cli keygen --out . --name vendor")?;
-    for (version, _) in VERSIONS {
-        stage.run(&format!(
-            "updater-cli bundle create --image root-{version}.squashfs --version {version} --compatible demo-board \
-             --key vendor.key -o update-{version}.bundle"
-        ))?;
-    }
-    Ok(())
+    bundles(stage, VERSIONS.map(|(version, _)| version))
 }
 
 /// What the init of a version says.

@@ -74,8 +74,13 @@ fn workshop(stage: &mut Stage<'_>) -> Result<(), Failure> {
         "Made here: {}.\nEach is a small root file system; 2.0 has a bug, its init never starts.",
         made.join(", ")
     ))?;
+    bundles(stage, VERSIONS.map(|(version, _)| version))
+}
+
+/// A key, and a bundle of each version's image.
+pub fn bundles<const N: usize>(stage: &mut Stage<'_>, versions: [&str; N]) -> Result<(), Failure> {
     stage.run("updater-cli keygen --out . --name vendor")?;
-    for (version, _) in VERSIONS {
+    for version in versions {
         stage.run(&format!(
             "updater-cli bundle create --image root-{version}.squashfs --version {version} --compatible demo-board \
              --key vendor.key -o update-{version}.bundle"
