@@ -105,7 +105,7 @@ impl Machine {
     ) -> T {
         let (mut data, mut carried) = (vec![0; sizes.data], vec![0; sizes.carried]);
         let (hasher, decompressor) = (&mut SoftHasher, &mut RunLength);
-        let mut work = Work { data: &mut data, carried: &mut carried, reference: &mut [], hasher, decompressor };
+        let mut work = Work { carried: &mut carried, ..Work::new(&mut data, hasher, decompressor) };
         self.on(|device, room| act(device, room, &mut work))
     }
 
@@ -238,8 +238,7 @@ impl Machine {
         let SlotTrailer::Valid(verified, extents) = found else {
             return Err(Rejected::SlotState { slot: id(slot), needed: Needed::Staged }.into());
         };
-        let (leaf, block, page) = (&mut leaf, &mut block, &mut page);
-        let mut buffers = Buffers { data: &mut data, carried: &mut [], reference: &mut [], leaf, block, page };
+        let mut buffers = Buffers::new(&mut data, [&mut leaf, &mut block, &mut page]);
         let mut tools = Tools { hasher: &mut SoftHasher, decompressor: &mut RunLength, observer: &mut Silent };
         let place = (place.id, place.control, extents.as_slice());
         install::restage(&mut self.disk, verified, place, &mut buffers, &mut tools)

@@ -77,7 +77,7 @@ impl<'c> Machine<'c> {
     ) -> Result<Option<Booted<Ready>>, Error<OsError>> {
         let Self { disk, board, room, scratch, data, .. } = self;
         let (hasher, decompressor) = (&mut SoftHasher, &mut NoDecompressor);
-        let mut work = Work { data, carried: &mut [], reference: &mut [], hasher, decompressor };
+        let mut work = Work::new(data, hasher, decompressor);
         Device::new(disk, *board, scratch).boot(rules, room, &mut work, starter)
     }
 

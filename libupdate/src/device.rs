@@ -25,6 +25,7 @@ use crate::gpt::TriesLeft;
 use crate::gpt::write::{self, Outcome, ToTheEnd};
 use crate::inspect::{self, Inspection, Memory, View};
 use crate::install::progress::Observer;
+use crate::install::reuse;
 use crate::install::{self, Buffers, Decompressor, Tools};
 use crate::io::{self, BlockIo, Section};
 use crate::loader::Loader;
@@ -45,9 +46,9 @@ mod installation;
 mod load;
 mod marking;
 mod news;
-mod old_images;
 mod provision;
 mod starter;
+mod stock;
 
 pub use choose::{Chosen, Next, choose_and_spend, choose_only};
 pub use installation::{Ending, Installed, Reach, Request, Then};
@@ -121,10 +122,19 @@ pub struct Work<'w, H, Z> {
     pub carried: &'w mut [u8],
     /// Bytes of an old image, see [`Buffers::reference`].
     pub reference: &'w mut [u8],
+    /// For finding blocks of the new images in other slots; its default is none, and nothing is reused.
+    pub reuse: reuse::Memory<'w>,
     /// Hashes blocks.
     pub hasher: &'w mut H,
     /// Decompresses chunks.
     pub decompressor: &'w mut Z,
+}
+
+impl<'w, H, Z> Work<'w, H, Z> {
+    /// With memory for image data and nothing else: for whole, uncompressed bundles.
+    pub fn new(data: &'w mut [u8], hasher: &'w mut H, decompressor: &'w mut Z) -> Self {
+        Self { data, carried: &mut [], reference: &mut [], reuse: reuse::Memory::default(), hasher, decompressor }
+    }
 }
 
 /// A disk with A/B slots.
@@ -276,9 +286,9 @@ fn read_back<'v, D: BlockIo, H: BlockHasher, Z: Decompressor, O: Observer>(
     (work, blocks): (&mut Work<'_, H, Z>, &mut Blocks<'_>),
     observer: &mut O,
 ) -> Result<Staged<'v>, Error<D::Error>> {
-    let Work { data, carried, reference, hasher, decompressor } = work;
+    let Work { data, carried, reference, reuse, hasher, decompressor } = work;
     let [leaf, block, page] = blocks;
-    let mut buffers = Buffers { data, carried, reference, leaf, block, page };
+    let mut buffers = Buffers { data, carried, reference, reuse: reuse.again(), leaf, block, page };
     let mut tools = Tools { hasher: *hasher, decompressor: *decompressor, observer };
     let total = io::section(disk, Section::Images, |disk| {
         install::check_all(disk, (&verified, extents), &mut buffers, &mut tools)

@@ -7,7 +7,7 @@ use crate::bundle::{Anchors, Unverified, Verified};
 use crate::error::{Corrupt, Error, Rejected, Rule};
 use crate::gpt::Table;
 use crate::io::{BlockIo, Window};
-use crate::policy::{self, Compression, Facts, Installed, OldImage, SlotFacts};
+use crate::policy::{self, Compression, Facts, Installed, OldImage, SPARES, SlotFacts, Spare};
 use crate::region::trailer::{Record, TRAILER_BYTES};
 use crate::region::{self, Block};
 use crate::slot::{PartitionSpec, Slot, SlotFinder, SlotState, SlotTable, Standing, TrailerSeen};
@@ -264,6 +264,35 @@ pub(crate) fn old_image<D: BlockIo>(
         }
     }
     Err(policy::no_old_image(root).into())
+}
+
+/// Images in the slots that are not `target` whose blocks have digests of the same kind as a payload of `new`, the same salt.
+///
+/// # Errors
+/// None of a slot's own: one whose trailer is not authentic has no images.
+// Not inlined: what one slot needs is given back.
+#[inline(never)]
+pub(crate) fn spares<D: BlockIo>(
+    disk: &mut D,
+    (slots, target): (&SlotTable<'_>, SlotId),
+    view: &View<'_>,
+    new: &Verified<'_>,
+    memory: &mut Memory<'_>,
+) -> Result<Vec<Spare, SPARES>, Error<D::Error>> {
+    let mut spares = Vec::new();
+    for slot in slots.slots().iter().filter(|slot| slot.id != target) {
+        let found = trailer(disk, slot, view, memory.trailer, [&mut *memory.block, &mut *memory.other])?;
+        let SlotTrailer::Valid(verified, extents) = found else { continue };
+        for (old, extent) in verified.manifest().payloads().iter().zip(extents) {
+            let bits = new.manifest().payloads().iter().zip(0_u32..).filter(|(new, _)| new.salt() == old.salt());
+            let payloads = bits.fold(0, |all, (_, bit)| all | 1_u8.checked_shl(bit).unwrap_or(0));
+            let image = OldImage { extent, blocks: old.data_blocks() };
+            if payloads != 0 && spares.push(Spare { image, payloads }).is_err() {
+                return Ok(spares);
+            }
+        }
+    }
+    Ok(spares)
 }
 
 /// A partition whose trailer is not the first one's: where an installation is under way it has a mark.

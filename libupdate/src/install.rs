@@ -19,33 +19,35 @@
 
 use heapless::Vec;
 
-use crate::bundle::Verified;
+use crate::bundle::{Features, Verified};
 use crate::units::block::{ByteLen, Extent};
 
 use crate::error::{Corrupt, Error, Medium, Rule};
 use crate::gpt::EntryNumber;
-use crate::install::progress::{Meter, Observer, Phase};
+use crate::install::progress::{Meter, Observer, Phase, Saved};
 use crate::io::{self, BlockIo, Window};
-use crate::manifest::Payload;
-use crate::policy::{self, Old, Olds};
+use crate::manifest::{Encoding, Payload};
+use crate::policy::{self, Old, Spare, Stock};
 use crate::region::{self, Resume};
-use crate::transition::Disarmed;
-use crate::transition::Staged;
+use crate::transition::{Disarmed, Sizes, Staged};
 use crate::units::digest::BlockHasher;
 use crate::units::limits::PAYLOADS;
 use crate::units::slot_id::SlotId;
 use crate::verity::Tree;
 
+mod estimate;
 pub(crate) mod first_blocks;
+mod group;
 pub mod progress;
 pub mod read_back;
 mod rebuild;
+pub mod reuse;
 mod seam;
 mod skip;
 mod stream;
 
 pub use read_back::Buffers;
-pub use seam::{Decompressor, NoDecompressor, Packed, Source};
+pub use seam::{Ahead, Decompressor, NoDecompressor, Packed, Run, Source};
 
 /// What a caller brings to a long act besides disk and memory.
 #[derive(Debug)]
@@ -59,7 +61,7 @@ pub struct Tools<'t, H, Z, O> {
 }
 
 /// The slot that [`fill`] filled.
-pub(crate) fn filled<E>(disarmed: Disarmed<'_>, sizes: [ByteLen; 2]) -> Result<Staged<'_>, Error<E>> {
+pub(crate) fn filled<E>(disarmed: Disarmed<'_>, sizes: Sizes) -> Result<Staged<'_>, Error<E>> {
     let admitted = disarmed.admitted();
     let (slot, entry, extents) =
         (admitted.slot(), admitted.entry(), kept_extents(admitted.extents()).map_err(Error::Bundle)?);
@@ -77,11 +79,11 @@ pub(crate) fn filled<E>(disarmed: Disarmed<'_>, sizes: [ByteLen; 2]) -> Result<S
 /// `TreeReadBack` are the medium's fault.
 pub(crate) fn fill<D, R, H, Z, O>(
     disk: &mut D,
-    (disarmed, olds): (&Disarmed<'_>, &Olds),
+    (disarmed, stock): (&Disarmed<'_>, &Stock),
     source: &mut R,
     buffers: &mut Buffers<'_>,
     tools: &mut Tools<'_, H, Z, O>,
-) -> Result<[ByteLen; 2], Error<D::Error>>
+) -> Result<Sizes, Error<D::Error>>
 where
     D: BlockIo,
     R: Source,
@@ -94,12 +96,12 @@ where
     let resume =
         region::begin(disk, admitted.extents(), (digest, envelope), [&mut *buffers.leaf, &mut *buffers.block])?;
     let images = (admitted.verified(), admitted.extents());
-    let sizes = stream_all(disk, (images, olds), resume, (source, Phase::Write), buffers, tools)?;
-    let [_, total] = sizes;
+    let sizes = stream_all(disk, (images, stock), resume, (source, Phase::Write), buffers, tools)?;
+    let total = sizes.total;
     let mut flushed = Meter::new(Phase::Flush, total);
-    flushed.done(tools.observer, 0, 0)?;
+    flushed.done(tools.observer, 0, Saved::NOTHING)?;
     io::flush(disk)?;
-    flushed.done(tools.observer, total.get(), 0)?;
+    flushed.done(tools.observer, total.get(), Saved::NOTHING)?;
     check_all(disk, images, buffers, tools).map_err(not_kept)?;
     region::seal(disk, admitted.extents(), envelope, [&mut *buffers.leaf, &mut *buffers.block])?;
     Ok(sizes)
@@ -113,12 +115,12 @@ type Images<'i, 'v> = (&'i Verified<'v>, &'i [Extent]);
 #[inline(never)]
 fn stream_all<D, R, H, Z, O>(
     disk: &mut D,
-    (images, olds): (Images<'_, '_>, &Olds),
+    (images, stock): (Images<'_, '_>, &Stock),
     resume: Resume,
     (source, phase): (&mut R, Phase),
     buffers: &mut Buffers<'_>,
     tools: &mut Tools<'_, H, Z, O>,
-) -> Result<[ByteLen; 2], Error<D::Error>>
+) -> Result<Sizes, Error<D::Error>>
 where
     D: BlockIo,
     R: Source,
@@ -126,14 +128,36 @@ where
     Z: Decompressor,
     O: Observer,
 {
-    let total = total(images.0);
-    let mut meter = Meter::new(phase, total);
+    let features = images.0.features();
+    let mut meter = Meter::new(phase, total(images.0));
     for (number, place) in places(images).map_err(Error::Bundle)?.enumerate() {
-        let place = Place { old: olds.get(number).copied().unwrap_or(Old::None), ..place };
+        let purpose = if phase == Phase::Check { Purpose::Rehearse } else { Purpose::Install };
+        let place = Place { purpose, ..place.with(stock, number, features) };
         stream::write(disk, &place, resume, source, buffers, tools, &mut meter)?;
     }
     end_of_bundle(source)?;
-    Ok([meter.kept(), total])
+    Ok(meter.sizes())
+}
+
+/// Bytes that [`fill`] would read from `source`, which is right after the envelope, at most. Writes nothing.
+///
+/// # Errors
+/// Those of index pages and hints; [`Error::Source`].
+pub(crate) fn to_read<D: BlockIo, R: Source, H: BlockHasher>(
+    disk: &mut D,
+    (images, stock): (Images<'_, '_>, &Stock),
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    hasher: &mut H,
+) -> Result<ByteLen, Error<D::Error>> {
+    let features = images.0.features();
+    let mut bytes = 0_u64;
+    for (number, place) in places(images).map_err(Error::Bundle)?.enumerate() {
+        let place = place.with(stock, number, features);
+        let known = stream::known(&mut Window::new(disk, place.extent), &place, buffers, hasher);
+        bytes = bytes.saturating_add(estimate::payload::<D, R>(&place, &known, source, buffers)?);
+    }
+    Ok(ByteLen::new(bytes))
 }
 
 /// Reads every byte of a slot that claims to hold `verified`, and makes it staged again.
@@ -165,7 +189,8 @@ pub(crate) fn held<'a, E>(
     (slot, entry, extents): (SlotId, EntryNumber, &[Extent]),
     total: ByteLen,
 ) -> Result<Staged<'a>, Error<E>> {
-    Ok(Staged::new(verified, (slot, entry), kept_extents(extents).map_err(Error::Slot)?, [total, total]))
+    let sizes = Sizes { total, kept: total, reused: ByteLen::new(0) };
+    Ok(Staged::new(verified, (slot, entry), kept_extents(extents).map_err(Error::Slot)?, sizes))
 }
 
 /// Reads a bundle to its end and checks every byte of it, as an installation does, without a slot (of chunks that are made from an old
@@ -189,8 +214,8 @@ where
     Z: Decompressor,
     O: Observer,
 {
-    let olds = policy::elsewhere(verified).map_err(Error::Bundle)?;
-    stream_all(disk, ((verified, extents), &olds), Resume::Fresh, (source, Phase::Check), buffers, tools).map(|_| ())
+    let stock = policy::elsewhere(verified).map_err(Error::Bundle)?;
+    stream_all(disk, ((verified, extents), &stock), Resume::Fresh, (source, Phase::Check), buffers, tools).map(|_| ())
 }
 
 /// One payload, the tree that checks it, and the partition it goes to.
@@ -200,6 +225,39 @@ pub(crate) struct Place<'m> {
     tree: Tree<'m>,
     extent: Extent,
     old: Old,
+    features: Features,
+    /// The spare images, and the bit of this payload.
+    spares: (&'m [Spare], u8),
+    purpose: Purpose,
+}
+
+/// Why a payload is streamed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Purpose {
+    Install,
+    /// Everything that the bundle carries is to be judged.
+    Rehearse,
+}
+
+impl<'m> Place<'m> {
+    /// The same with what other slots have for payload `number`.
+    fn with(self, stock: &'m Stock, number: usize, features: Features) -> Self {
+        let bit = u32::try_from(number).ok().and_then(|number| 1_u8.checked_shl(number)).unwrap_or(0);
+        let old = stock.olds.get(number).copied().unwrap_or(Old::None);
+        Self { old, features, spares: (stock.spares.as_slice(), bit), ..self }
+    }
+}
+
+impl Place<'_> {
+    /// Whether index pages are in the stream.
+    const fn is_paged(&self) -> bool {
+        matches!(self.payload.encoding(), Encoding::Zstd { .. })
+    }
+
+    /// Whether hints may be.
+    const fn is_hinted(&self) -> bool {
+        self.is_paged() && self.features.has(Features::HINTS)
+    }
 }
 
 /// One payload after the other, each made when it is its turn: all of them at once would be kilobytes of stack.
@@ -216,6 +274,9 @@ fn places<'i>((verified, extents): Images<'i, '_>) -> Result<impl Iterator<Item 
         tree: payload.tree(),
         extent: *extent,
         old: Old::None,
+        features: Features::NONE,
+        spares: (&[], 0),
+        purpose: Purpose::Install,
     };
     Ok(payloads.iter().zip(extents).map(place))
 }

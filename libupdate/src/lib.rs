@@ -62,8 +62,8 @@
 //!     bundle: &mut S,
 //!     room: &mut Room<'p>,
 //! ) -> Result<Installed, Error<D::Error>> {
-//!     let (data, carried) = (&mut [0; 4096], &mut []);
-//!     let mut work = Work { data, carried, reference: &mut [], hasher: &mut SoftHasher, decompressor: &mut NoDecompressor };
+//!     let (mut data, mut hasher, mut decompressor) = ([0; 4096], SoftHasher, NoDecompressor);
+//!     let mut work = Work::new(&mut data, &mut hasher, &mut decompressor);
 //!     let mut scratch = [0; 4096];
 //!     Device::new(disk, board, &mut scratch).install(bundle, &Request::default(), room, &mut work, &mut Silent)
 //! }

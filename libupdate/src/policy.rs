@@ -29,11 +29,11 @@ use crate::units::version;
 use crate::verity::Geometry;
 
 mod facts;
-mod old;
+mod stock;
 
 pub use facts::{Compression, Facts, Installed, SlotFacts};
-pub(crate) use old::no_old_image;
-pub use old::{Old, OldImage, Olds, elsewhere};
+pub(crate) use stock::no_old_image;
+pub use stock::{Old, OldImage, Olds, SPARES, Spare, Stock, elsewhere};
 
 /// What to do about a version lower than the booted one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -35,7 +35,7 @@ pub(crate) use disarm::{condemn, forget, has_failed, take_out};
 pub use mark::{mark_bad, mark_bad_by_bits, mark_good, rollback, withdraw};
 pub(crate) use spend::lower_tries;
 pub use spend::{Attempt, BootToken, Spent, spend_try};
-pub use staged::Staged;
+pub use staged::{Sizes, Staged};
 
 use crate::error::Error;
 use crate::gpt::Table;

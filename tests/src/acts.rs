@@ -2,6 +2,7 @@
 
 use libupdate::boot::{Detail, Guard, Reason, Setback};
 use libupdate::bundle::delta::MEMORY_BYTES;
+use libupdate::bundle::hints::GROUP_BYTES;
 use libupdate::device::{
     self, Board as Rules, BootRules, Claim, Device, Ending as Installation, Listener, Note, OnGrown, Request, Room,
     Sound, Start, Starter, Then, Work,
@@ -11,6 +12,7 @@ use libupdate::gpt::{Guid, TriesLeft};
 use libupdate::inspect::{Inspection, View};
 use libupdate::install::NoDecompressor;
 use libupdate::install::progress::{Flow, Observer, Progress, Silent};
+use libupdate::install::reuse::Memory;
 use libupdate::loader::{Loader, Put};
 use libupdate::policy::{self, Compression, Wishes};
 use libupdate::region::confirmation;
@@ -18,7 +20,7 @@ use libupdate::slot::{Slot, SlotState};
 use libupdate::verity::CHUNK_BYTES;
 use libupdate::{BlockIo, Error, Lba, SlotId, SoftHasher, UnixSeconds};
 
-use crate::board::{Board, COMPATIBLE, DELTA, slot_id};
+use crate::board::{Board, COMPATIBLE, DELTA, HINTED, slot_id};
 use crate::loader_store::Store;
 
 /// What the laboratory cuts.
@@ -95,6 +97,9 @@ pub struct Updater<'b> {
     /// For carried bytes and an old image: empty until a delta comes.
     carried: Vec<u8>,
     reference: Vec<u8>,
+    /// For blocks of other slots: empty until a release with hints comes.
+    index: Vec<u64>,
+    hints: Vec<u8>,
     scratch: Vec<u8>,
     room: Box<Room<'b>>,
     /// The store of the board's boot loader, if that chooses by itself.
@@ -106,8 +111,8 @@ impl<'b> Updater<'b> {
     #[must_use]
     pub fn new(board: &'b Board, booted: Option<SlotId>) -> Self {
         let (data, scratch) = (vec![0; board.model.buffer], vec![0; board.model.scratch]);
-        let (carried, reference) = (Vec::new(), Vec::new());
-        Self { board, booted, data, carried, reference, scratch, room: Box::default(), store: None }
+        let (carried, reference, index, hints) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { board, booted, data, carried, reference, index, hints, scratch, room: Box::default(), store: None }
     }
 
     /// Does one act.
@@ -178,9 +183,9 @@ impl<'b> Updater<'b> {
         act: impl FnOnce(&mut Device<'_, 'b, D>, &mut Room<'b>, &mut Work<'_, SoftHasher, NoDecompressor>) -> T,
     ) -> T {
         let rules = self.rules();
-        let Self { data, carried, reference, scratch, room, store, .. } = self;
+        let Self { data, carried, reference, index, hints, scratch, room, store, .. } = self;
         let (hasher, decompressor) = (&mut SoftHasher, &mut NoDecompressor);
-        let mut work = Work { data, carried, reference, hasher, decompressor };
+        let mut work = Work { data, carried, reference, reuse: Memory { index, hints }, hasher, decompressor };
         let loader: Option<&mut dyn Loader<D>> = match store {
             Some(store) => Some(store),
             None => None,
@@ -229,6 +234,10 @@ impl<'b> Updater<'b> {
         if release == DELTA {
             self.carried.resize(CHUNK_BYTES, 0);
             self.reference.resize(MEMORY_BYTES, 0);
+        }
+        if release == HINTED {
+            self.index.resize(1024, 0);
+            self.hints.resize(GROUP_BYTES, 0);
         }
         let installed =
             self.with(disk, |device, room, work| device.install(&mut source, &request, room, work, &mut Silent))?;

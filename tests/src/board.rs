@@ -11,7 +11,7 @@ use std::io;
 use std::num::NonZeroUsize;
 
 use libupdate::bundle::writer::{
-    self, Body, BundleSpec, Carriage, Codec, DeltaCompressor, Image, LocalKey, Signer as _,
+    self, Body, BundleSpec, Carriage, Codec, Compressor, DeltaCompressor, Image, LocalKey, Signer as _,
 };
 use libupdate::bundle::{Anchors, Unverified, UpdaterVersion, Verified};
 use libupdate::gpt::Guid;
@@ -31,6 +31,8 @@ pub const COMPATIBLE: &str = "lab-board";
 pub const RELEASES: usize = 4;
 /// The release before the last of them, which comes as a delta from release 1.
 pub const DELTA: usize = RELEASES;
+/// The one after that, with hints: most of its chunks are in release 1.
+pub const HINTED: usize = RELEASES + 1;
 /// Foreign attribute bits of every entry: all that are not the slot's.
 const FOREIGN: u64 = 0xfe00_a5a5_5a5a_0005;
 const TRAILER_REGION: u64 = 65536;
@@ -102,6 +104,7 @@ impl Board {
         let mut releases: Vec<_> = (0..RELEASES).map(|number| release(&model, number, &key, &anchors)).collect();
         let roots = releases[1].verified.manifest().payloads().iter().map(|payload| payload.root_hash()).collect();
         releases.push(delta(&model, roots, &key, &anchors));
+        releases.push(hinted(&model, &key, &anchors));
         let specs = specs(&model).leak();
         let table = table(&model, specs);
         Self { model, specs, anchors, tries: Tries { trial: 6, guard: 3 }, releases, table }
@@ -246,6 +249,34 @@ fn delta(model: &Model, roots: Vec<RootHash>, key: &LocalKey, anchors: &Anchors)
         }
     });
     bundled("3.5", model, images.collect(), (key, anchors))
+}
+
+/// Release [`HINTED`]: blocks of release 1 like [`DELTA`]'s in all chunks but the last of more than one.
+fn hinted(model: &Model, key: &LocalKey, anchors: &Anchors) -> Release {
+    let mut makers: Vec<_> = model.roles.iter().map(|_| AsTheyAre).collect();
+    let images = makers.iter_mut().zip(model.roles).enumerate().map(|(role, (maker, (_, blocks)))| {
+        let left = kept(*blocks);
+        if left.is_empty() {
+            return (image(model, HINTED, role), Carriage::Raw);
+        }
+        let mut new: Vec<u8> = left.iter().flat_map(|at| block(1, role, *at)).collect();
+        if new.len() > CHUNK_BYTES {
+            *new.last_mut().expect("a chunk") ^= 1;
+        }
+        (new, Carriage::Hinted(maker))
+    });
+    bundled("3.7", model, images.collect(), (key, anchors))
+}
+
+/// Carries each chunk as it is: nobody decompresses here.
+#[derive(Debug)]
+struct AsTheyAre;
+
+impl Compressor for AsTheyAre {
+    fn compress(&mut self, chunks: &[&[u8]], frames: &mut [Vec<u8>]) -> io::Result<()> {
+        chunks.iter().zip(frames).for_each(|(chunk, frame)| *frame = chunk.to_vec());
+        Ok(())
+    }
 }
 
 /// The blocks of an old image that are in the new one: every seventh is left out, and the last, which is not full.

@@ -1,7 +1,7 @@
 //! A compressed bundle taken apart down to its index page and the carried bytes of each chunk.
 //!
 //! ```text
-//!  | envelope | levels >= 1 | page 4096 | carried 0 | carried 1 | ...       one page: at most 100 chunks
+//!  | envelope | levels >= 1 | page 4096 | hints | carried 0 | carried 1 | ...       one page: at most 100 chunks
 //! ```
 
 use std::fs;
@@ -26,6 +26,8 @@ pub struct PackedBundle {
     pub levels: Vec<u8>,
     /// The index page.
     pub page: Vec<u8>,
+    /// The hints after it, if there are any: 6 bytes for each data block.
+    pub hints: Vec<u8>,
     /// Carried bytes of each chunk.
     pub carried: Vec<Vec<u8>>,
 }
@@ -40,8 +42,11 @@ impl PackedBundle {
         let parts = BundleParts::of(&fs::read(path).expect("the bundle was made"));
         let at = parts.payload.windows(8).position(|bytes| bytes == b"LUPAGE01").expect("it has an index page");
         let (levels, rest) = parts.payload.split_at(at);
-        let (page, mut rest) = rest.split_at(4096);
-        let (levels, page) = (levels.to_vec(), page.to_vec());
+        let (page, rest) = rest.split_at(4096);
+        let blocks = RawManifest::of(&parts.manifest).payloads[0].data_blocks;
+        let hints = if page[48..80] == [0; 32] { 0 } else { 6 * usize::try_from(blocks).expect("an image of a test") };
+        let (hints, mut rest) = rest.split_at(hints);
+        let (levels, page, hints) = (levels.to_vec(), page.to_vec(), hints.to_vec());
         let rows = usize::from(page[8]);
         let mut carried = Vec::new();
         for row in page[ROWS_AT..].chunks(ROW).take(rows) {
@@ -51,7 +56,13 @@ impl PackedBundle {
             rest = later;
         }
         assert!(rest.is_empty(), "more than one page");
-        Self { parts, levels, page, carried }
+        Self { parts, levels, page, hints, carried }
+    }
+
+    /// Other hints, which the page names.
+    pub fn hint(&mut self, change: impl FnOnce(&mut [u8])) {
+        change(&mut self.hints);
+        self.page[48..80].copy_from_slice(Digest::of(&[&self.hints]).as_bytes());
     }
 
     /// Lets chunk `number` be carried by other bytes, which its row names.
@@ -71,7 +82,7 @@ impl PackedBundle {
     pub fn into_parts(self) -> BundleParts {
         let mut manifest = RawManifest::of(&self.parts.manifest);
         manifest.payloads[0].first_page = *Digest::of(&[&self.page]).as_bytes();
-        let payload = [self.levels, self.page, self.carried.concat()].concat();
+        let payload = [self.levels, self.page, self.hints, self.carried.concat()].concat();
         BundleParts { manifest: manifest.encode(), payload, ..self.parts }
     }
 }

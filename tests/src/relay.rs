@@ -54,6 +54,12 @@ impl Relay {
         format!("http://127.0.0.1:{}/{name}", self.port)
     }
 
+    /// How many connections have failed as they were told to.
+    #[must_use]
+    pub fn failures(&self) -> usize {
+        self.spent.load(Ordering::SeqCst)
+    }
+
     /// Waits until so many connections have failed as they were told to.
     ///
     /// # Panics

@@ -1,7 +1,7 @@
 //! What the laboratory cuts: for every act, disks on which it begins.
 
 use crate::acts::{Act, Updater};
-use crate::board::{Board, DELTA, RELEASES, slot_id};
+use crate::board::{Board, DELTA, HINTED, RELEASES, slot_id};
 use crate::crash::{Tears, Window, windows};
 use crate::medium::{Medium, Sector, Sectors};
 use crate::rules::{Bits, Step};
@@ -142,6 +142,9 @@ impl<'b> Stage<'b> {
             let delta = Act::Install(DELTA);
             all.push(scenario("install a delta", self.usual(GOOD_A, older, Some(0)), delta, &[disarm, arm]));
             all.push(scenario("install a delta, resumed", self.half_written(DELTA), delta, &[arm]));
+            let hinted = Act::Install(HINTED);
+            all.push(scenario("install, reusing", self.usual(GOOD_A, older, Some(0)), hinted, &[disarm, arm]));
+            all.push(scenario("install, reusing, resumed", self.half_written(HINTED), hinted, &[arm]));
         }
         all
     }

@@ -202,14 +202,7 @@ impl<'b> Judge<'b> {
         let found = inspect::trailer(&mut disk, place, &view, &mut trailer, [&mut leaf, &mut block]).ok()?;
         let SlotTrailer::Valid(verified, extents) = found else { return None };
         let digest = verified.digest();
-        let mut buffers = Buffers {
-            data: &mut self.data,
-            carried: &mut [],
-            reference: &mut [],
-            leaf: &mut leaf,
-            block: &mut block,
-            page: &mut page,
-        };
+        let mut buffers = Buffers::new(&mut self.data, [&mut leaf, &mut block, &mut page]);
         let mut tools = Tools { hasher: &mut SoftHasher, decompressor: &mut NoDecompressor, observer: &mut Silent };
         let whole =
             install::restage(&mut disk, verified, (place.id, place.control, &extents), &mut buffers, &mut tools);

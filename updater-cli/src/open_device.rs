@@ -4,15 +4,17 @@ use std::thread;
 use std::time::Duration;
 
 use libupdate::bundle::delta::MEMORY_BYTES;
+use libupdate::bundle::hints::GROUP_BYTES;
 use libupdate::device::{Board, Device, Next, OnGrown, Room, Work};
 use libupdate::error::{Medium, TableFault};
-use libupdate::inspect::{Inspection, Memory, View};
+use libupdate::inspect::{self, Inspection, View};
+use libupdate::install::reuse::Memory;
 use libupdate::install::{Buffers, Tools};
 use libupdate::policy::Compression;
 use libupdate::region::Block;
 use libupdate::region::boot_note::BootNote;
 use libupdate::region::trailer::{TRAILER_BYTES, trailer_offset};
-use libupdate::slot::{Slot, SlotState};
+use libupdate::slot::{Slot, SlotState, SlotTable};
 use libupdate::units::digest::BLOCK_BYTES;
 use libupdate::verity::CHUNK_BYTES;
 use libupdate::{Error, Window};
@@ -73,6 +75,9 @@ struct Long {
     data: AlignedBuf,
     carried: Vec<u8>,
     reference: AlignedBuf,
+    /// Entries and hints, if blocks of other slots are looked for.
+    index: Vec<u64>,
+    hints: Vec<u8>,
 }
 
 /// Memory for reading one slot's records.
@@ -82,12 +87,16 @@ pub struct Small {
     pub other: Box<Block>,
 }
 
+/// Entries of the index of blocks, at most: 256 MiB. Slots of more than 85 GiB have a coarser one.
+const MOST_ENTRIES: usize = 32 << 20;
+
 /// A whole usual table and its header: one write for the primary.
 const SCRATCH: usize = 64 << 10;
 
 impl Long {
     fn new() -> Self {
-        Self { data: AlignedBuf::new(0), carried: Vec::new(), reference: AlignedBuf::new(0) }
+        let (data, reference) = (AlignedBuf::new(0), AlignedBuf::new(0));
+        Self { data, carried: Vec::new(), reference, index: Vec::new(), hints: Vec::new() }
     }
 
     fn with_work<T>(&mut self, act: impl FnOnce(&mut Work<'_, Hasher, Unpacker>) -> T) -> T {
@@ -98,8 +107,9 @@ impl Long {
             self.reference = AlignedBuf::new(MEMORY_BYTES);
         }
         let (mut hasher, mut decompressor) = (cores::hasher(), Unpacker::new());
-        let Self { data, carried, reference } = self;
-        act(&mut Work { data, carried, reference, hasher: &mut hasher, decompressor: &mut decompressor })
+        let Self { data, carried, reference, index, hints } = self;
+        let reuse = Memory { index, hints };
+        act(&mut Work { data, carried, reference, reuse, hasher: &mut hasher, decompressor: &mut decompressor })
     }
 }
 
@@ -324,10 +334,21 @@ impl OpenDevice {
         self.act(session, |device, _, watch| device.settle(watch)).map(|_| ())
     }
 
+    /// Has the next long act look for blocks of new images in the slots. An entry and a half for each block that they could hold: what is not
+    /// needed is never touched, and takes no memory.
+    pub fn reuses_blocks_of(&mut self, slots: &SlotTable<'_>) {
+        let extents =
+            slots.slots().iter().flat_map(|slot| slot.partitions.iter()).map(|partition| partition.extent.len());
+        let blocks = extents.fold(0, |sum: u64, len| sum.saturating_add(len.get())) / 4096;
+        let entries =
+            usize::try_from(blocks.saturating_add(blocks / 2)).map_or(MOST_ENTRIES, |all| all.min(MOST_ENTRIES));
+        (self.long.index, self.long.hints) = (vec![0; entries], vec![0; GROUP_BYTES]);
+    }
+
     /// Memory for reading one slot's records.
-    pub fn disk_and_memory(&mut self) -> (&mut GuardedDisk, Memory<'_>) {
+    pub fn disk_and_memory(&mut self) -> (&mut GuardedDisk, inspect::Memory<'_>) {
         let Self { disk, small: Small { trailer, block, other }, .. } = self;
-        (disk, Memory { trailer, block, other })
+        (disk, inspect::Memory { trailer, block, other })
     }
 
     /// Whether this is a disk image file.
@@ -342,8 +363,11 @@ pub fn with_tools<T>(
     act: impl FnOnce(&mut Buffers<'_>, &mut Tools<'_, Hasher, Unpacker, Watch<'_>>) -> Result<T, Error<OsError>>,
 ) -> Result<T, Failure> {
     let [mut leaf, mut block, mut page] = [(); 3].map(|()| Box::new([0; BLOCK_BYTES]));
-    let done = Long::new().with_work(|Work { data, carried, reference, hasher, decompressor }| {
-        let mut buffers = Buffers { data, carried, reference, leaf: &mut leaf, block: &mut block, page: &mut page };
+    let mut long = Long { hints: vec![0; GROUP_BYTES], ..Long::new() };
+    let done = long.with_work(|Work { data, carried, reference, reuse, hasher, decompressor }| {
+        let (leaf, block, page) = (&mut leaf, &mut block, &mut page);
+        let reuse = Memory { index: &mut [], hints: reuse.hints };
+        let mut buffers = Buffers { data, carried, reference, reuse, leaf, block, page };
         act(&mut buffers, &mut Tools { hasher, decompressor, observer: watch })
     });
     Ok(done?)

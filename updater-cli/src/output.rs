@@ -8,6 +8,7 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libupdate::ByteLen;
@@ -98,6 +99,8 @@ pub struct Output {
     bars: Bars,
     /// Of stdout and of stderr.
     colours: [Colour; 2],
+    /// Bytes that came over a network.
+    fetched: Arc<AtomicU64>,
 }
 
 impl Output {
@@ -143,7 +146,7 @@ impl Output {
             let wanted = settings.progress == ProgressForm::Json && settings.loudness == Loudness::Normal;
             wanted.then(|| Arc::clone(&err))
         });
-        Self { settings, out, err, lines, bars: Bars::new(), colours: [Colour::Off; 2] }
+        Self { settings, out, err, lines, bars: Bars::new(), colours: [Colour::Off; 2], fetched: Arc::default() }
     }
 
     /// Writes what a verb is asked for to stdout.
@@ -217,6 +220,17 @@ impl Output {
     /// Says what somebody should look at. Also with `--quiet`.
     pub fn warn(&self, text: &str) {
         self.line(&format!("warning: {text}"));
+    }
+
+    /// Counts bytes that came over a network.
+    #[cfg(feature = "http")]
+    pub fn came(&self, bytes: u64) {
+        self.fetched.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that came over a network so far.
+    pub fn fetched(&self) -> u64 {
+        self.fetched.load(Ordering::Relaxed)
     }
 
     /// Starts to tell the progress of a phase ("write", "read back") over `total` bytes.

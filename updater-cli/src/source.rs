@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use embedded_io::{ErrorKind, ErrorType, ReadExactError};
 use libupdate::bundle::delta::full_bundle;
 use libupdate::bundle::{Anchors, Verified};
-use libupdate::install::Source;
+use libupdate::install::{Ahead, Run, Source};
 use libupdate::units::bytes::len_u64;
 use libupdate::units::digest::BLOCK_BYTES;
 use libupdate_linux::Interrupt;
@@ -136,6 +136,13 @@ impl BundleSource {
     fn of(path: &Path, parts: Vec<Part>, interrupt: Interrupt) -> Self {
         let (name, front) = (shown(path), Front::default());
         Self { name, parts, current: 0, interrupt, fault: None, came: Came::Nothing, front, full: None }
+    }
+
+    /// Bytes that came over a network so far; `None` if none of it is on a server.
+    pub fn fetched(&self) -> Option<u64> {
+        let remotes =
+            self.parts.iter().filter_map(|part| if let Part::Remote(remote) = part { Some(remote) } else { None });
+        remotes.map(|remote| remote.fetched()).max()
     }
 
     /// The bundle of whole images beside `path`, which this was opened as, if its signed head names one.
@@ -305,6 +312,15 @@ pub fn wait(pipe: &File, interrupt: &Interrupt) -> io::Result<()> {
 }
 
 impl Part {
+    /// Bytes of the bundle that it still has, where that is known.
+    fn left(&self) -> Option<u64> {
+        match self {
+            Self::Remote(remote) => remote.left(),
+            Self::Zeros(left) => Some(*left),
+            Self::File(_) | Self::Pipe(_) => None,
+        }
+    }
+
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Pipe(pipe) => pipe.read(buf),
@@ -326,6 +342,23 @@ impl From<Remote> for Part {
     }
 }
 
+/// What `runs` have of the `left` bytes that come after the next `before` ones.
+fn within_part(runs: &[Run], before: u64, left: Option<u64>) -> Vec<Run> {
+    let end = left.map_or(u64::MAX, |left| before.saturating_add(left));
+    let (mut at, mut last) = (0_u64, before);
+    let mut inside = Vec::new();
+    for run in runs {
+        let from = at.saturating_add(run.skip.into()).clamp(before, end);
+        at = at.saturating_add(run.skip.into()).saturating_add(run.read.into());
+        let to = at.clamp(before, end);
+        let [skip, read] =
+            [from.saturating_sub(last), to.saturating_sub(from)].map(|len| u32::try_from(len).unwrap_or(u32::MAX));
+        inside.push(Run { skip, read });
+        last = to;
+    }
+    inside
+}
+
 fn within(buf: &mut [u8], left: u64) -> &mut [u8] {
     let len = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
     buf.get_mut(..len).unwrap_or_default()
@@ -342,6 +375,22 @@ impl Source for BundleSource {
         let len = payload.image_len().get();
         image.needs(len);
         *zeros = padding(image.len().unwrap_or(len).max(len));
+    }
+
+    /// What is read of each file on a server. A file here is read as it comes.
+    fn will_read(&mut self, ahead: Ahead<'_>) {
+        let mut before = 0;
+        for part in self.parts.iter_mut().skip(self.current) {
+            let left = part.left();
+            if let Part::Remote(remote) = part {
+                match ahead {
+                    Ahead::All => remote.will_read(Ahead::All),
+                    Ahead::Runs(runs) => remote.will_read(Ahead::Runs(&within_part(runs, before, left))),
+                }
+            }
+            let Some(left) = left else { return };
+            before = left.saturating_add(before);
+        }
     }
 
     /// Lends a piece that the file's thread has read.
@@ -366,6 +415,10 @@ impl Source for BundleSource {
     fn skip(&mut self, bytes: u64, scratch: &mut [u8]) -> Result<(), ReadExactError<SourceError>> {
         let mut left = bytes;
         while left > 0 {
+            // One that was read to its end has nothing to skip.
+            if self.parts.get(self.current).is_some_and(|part| part.left() == Some(0)) {
+                self.current = self.current.saturating_add(1);
+            }
             let skipped = match self.parts.get_mut(self.current) {
                 Some(Part::File(file)) => file.skip(left).map_err(|e| ReadExactError::Other(SourceError(e)))?,
                 Some(Part::Remote(remote)) => remote.skip(left),

@@ -110,13 +110,8 @@ fn try_slots(config: &Config<'_>, role: &str) -> Result<(), String> {
     };
     let mut room = Box::new(Room::new());
     let mut starter = SlotStarter { role, secure_boot: told::secure_boot(), phases: &mut phases };
-    let mut work = Work {
-        data: &mut data,
-        carried: &mut [],
-        reference: &mut [],
-        hasher: &mut SoftHasher,
-        decompressor: &mut NoDecompressor,
-    };
+    let (hasher, decompressor) = (&mut SoftHasher, &mut NoDecompressor);
+    let mut work = Work::new(&mut data, hasher, decompressor);
     let mut device = Device::new(&mut disk, board, &mut scratch);
     let booted = device.boot(&rules, &mut room, &mut work, &mut starter).map_err(|error| format!("{error}"))?;
     let Some(booted) = booted else { return Ok(()) };

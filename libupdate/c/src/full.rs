@@ -168,10 +168,11 @@ pub(crate) fn install(
 ) -> Answer {
     let request = wishes(request)?;
     let (mut device, room, data) = open.device();
-    let mut work =
-        Work { data, carried: &mut [], reference: &mut [], hasher: &mut SoftHasher, decompressor: &mut NoDecompressor };
+    let (hasher, decompressor) = (&mut SoftHasher, &mut NoDecompressor);
+    let mut work = Work::new(data, hasher, decompressor);
     let installed = device.install(source, &request, room, &mut work, &mut hearer)?;
-    (out.slot, out.kept, out.total) = (chooser::number(installed.slot), installed.kept.get(), installed.total.get());
+    (out.slot, out.kept, out.total) =
+        (chooser::number(installed.slot), installed.sizes.kept.get(), installed.sizes.total.get());
     version(&mut out.version, &installed.version);
     let (ending, status) = match installed.ending {
         Ending::Armed => (1, DONE),

@@ -70,13 +70,8 @@ impl Factory {
         let mut memory = vec![0; table::DISK_BYTES];
         let mut disk = SliceDisk::new(&mut memory, BlockSize::B512);
         let (mut data, mut scratch) = ([0; 4096], [0; 4096]);
-        let mut work = Work {
-            data: &mut data,
-            carried: &mut [],
-            reference: &mut [],
-            hasher: &mut SoftHasher,
-            decompressor: &mut NoDecompressor,
-        };
+        let (hasher, decompressor) = (&mut SoftHasher, &mut NoDecompressor);
+        let mut work = Work::new(&mut data, hasher, decompressor);
         let first = (verified, &mut source);
         let mut device = Device::new(&mut disk, board, &mut scratch);
         let outcome = device.provision(&table::fresh(&entries), first, &mut Room::new(), &mut work, &mut Silent)?;

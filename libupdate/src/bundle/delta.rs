@@ -23,7 +23,7 @@
 //! 2. Every number is inside the old image, the reference, its stream and the chunk, or the body is refused; each stream and the chunk are used up.
 
 use crate::bundle::page::Row;
-use crate::bundle::{Features, Prefix, Verified};
+use crate::bundle::{Features, Verified};
 use crate::error::{Corrupt, Rule};
 use crate::manifest::{ExtensionId, Manifest, Name};
 use crate::units::bytes::all_zero;
@@ -57,10 +57,12 @@ impl<'a> OldImages<'a> {
     /// # Errors
     /// `DeltaBases`.
     pub fn of(verified: &Verified<'a>) -> Result<Self, Corrupt> {
-        let wrong = Corrupt(Rule::DeltaBases);
-        let prefix = verified.envelope().first_chunk().and_then(|prefix| Prefix::parse(prefix).ok()).ok_or(wrong)?;
         let old = Self::named(verified.manifest())?;
-        if prefix.features().has(Features::DELTA) == old.roots.is_empty() { Err(wrong) } else { Ok(old) }
+        if verified.features().has(Features::DELTA) == old.roots.is_empty() {
+            Err(Corrupt(Rule::DeltaBases))
+        } else {
+            Ok(old)
+        }
     }
 
     /// Those that a manifest names.

@@ -125,7 +125,12 @@ pub fn required_features(manifest: &Manifest<'_>) -> Features {
 
 /// Whether the prefix has the bits of the manifest's images. That of a delta is judged by whoever installs it.
 fn consistent(manifest: &Manifest<'_>, features: Features) -> Result<(), Corrupt> {
-    if is_compressed(manifest) == features.has(Features::ZSTD) { Ok(()) } else { Err(Corrupt(Rule::ManifestFeatures)) }
+    let compressed = is_compressed(manifest);
+    if compressed == features.has(Features::ZSTD) && (compressed || !features.has(Features::HINTS)) {
+        Ok(())
+    } else {
+        Err(Corrupt(Rule::ManifestFeatures))
+    }
 }
 
 fn is_compressed(manifest: &Manifest<'_>) -> bool {
@@ -198,8 +203,8 @@ mod tests {
 
     #[test]
     fn an_unknown_feature_bit_is_too_new_not_corrupt() {
-        let expected = Incompatible::RequiredFeatures { unknown: 0x8000_0000_0000_0004 };
-        let found = with(|bytes| put(bytes, 16, 0x8000_0000_0000_0007_u64.to_le_bytes()));
+        let expected = Incompatible::RequiredFeatures { unknown: 0x8000_0000_0000_0008 };
+        let found = with(|bytes| put(bytes, 16, 0x8000_0000_0000_000f_u64.to_le_bytes()));
         assert_eq!(found, Some(BundleFault::Incompatible(expected)));
     }
 
@@ -302,7 +307,7 @@ mod tests {
         let newer = |kind| Some(BundleFault::Incompatible(kind));
         mend(0..8, corrupt(Corrupt(Rule::EnvelopeMagic)));
         mend(8..10, newer(Incompatible::FormatVersion { found: 0 }));
-        mend(16..24, newer(Incompatible::RequiredFeatures { unknown: 0xffff_fffc }));
+        mend(16..24, newer(Incompatible::RequiredFeatures { unknown: 0xffff_fff8 }));
         mend(24..30, newer(Incompatible::UpdaterTooOld { needed: [u16::MAX; 3] }));
         mend(10..12, corrupt(Corrupt(Rule::EnvelopePrefixLength { found: 0 })));
         mend(30..40, corrupt(Corrupt(Rule::EnvelopeReserved)));

@@ -5,7 +5,8 @@
 //!    8  count of rows           4   100, fewer only in the last page
 //!   12  zero                    4
 //!   16  digest of next page    32   zero in the last page
-//!   48  zero                   48
+//!   48  digest of hints        32   zero if no hints follow the page, see [`hints`](crate::bundle::hints)
+//!   80  zero                   16
 //!   96  100 x | codec 1 | zero 3 | carried length 4 | SHA-256 of carried bytes 32 |
 //! 4096
 //!
@@ -20,6 +21,7 @@
 //! 1. The manifest names the digest of page 0, each page that of the next: one page in memory authenticates the next one.
 //! 2. Judged in this order: digest; magic; count; zeros; next; rows; rows without use, which are zero.
 
+use crate::bundle::Features;
 use crate::error::{Corrupt, Rule};
 use crate::manifest::{Encoding, Payload};
 use crate::units::bytes;
@@ -30,6 +32,8 @@ pub const ROWS: usize = 100;
 /// [`ROWS`], as chunks are numbered.
 const ROWS_U64: u64 = 100;
 const MAGIC: [u8; 8] = *b"LUPAGE01";
+const HINTS_AT: usize = 48;
+const HINTS_END: usize = 80;
 const ROWS_AT: usize = 96;
 const ROW_BYTES: usize = 40;
 const NONE: [u8; 32] = [0; 32];
@@ -156,6 +160,7 @@ impl<'b> Page<'b> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct PageChain<'a> {
     payload: Payload<'a>,
+    features: Features,
     page: u64,
     first_chunk: u64,
     expected: Digest,
@@ -164,15 +169,17 @@ pub(crate) struct PageChain<'a> {
 impl<'a> PageChain<'a> {
     /// The chain of a zstd payload; `None` for a raw one, which has no pages.
     #[must_use]
-    pub const fn new(payload: Payload<'a>) -> Option<Self> {
+    pub const fn new(payload: Payload<'a>, features: Features) -> Option<Self> {
         match payload.encoding() {
             Encoding::Raw => None,
-            Encoding::Zstd { first_page } => Some(Self { payload, page: 0, first_chunk: 0, expected: first_page }),
+            Encoding::Zstd { first_page } => {
+                Some(Self { payload, features, page: 0, first_chunk: 0, expected: first_page })
+            }
         }
     }
 
     /// The chunk that the next page's first row tells of.
-    #[must_use]
+    #[cfg(test)]
     pub(crate) const fn next_chunk(&self) -> u64 {
         self.first_chunk
     }
@@ -206,7 +213,8 @@ impl<'a> PageChain<'a> {
         if usize::try_from(bytes::u32_at(bytes, 8)?) != Ok(count) || count == 0 {
             return Some(Err(Corrupt(Rule::PageCount { page })));
         }
-        if !bytes::all_zero(bytes.get(12..16)?) || !bytes::all_zero(bytes.get(48..ROWS_AT)?) {
+        let zeros_at = if self.features.has(Features::HINTS) { HINTS_END } else { HINTS_AT };
+        if !bytes::all_zero(bytes.get(12..16)?) || !bytes::all_zero(bytes.get(zeros_at..ROWS_AT)?) {
             return Some(Err(Corrupt(Rule::PageReserved { page })));
         }
         let next = bytes::array::<32>(bytes, 16)?;
@@ -239,16 +247,26 @@ pub fn row(page: &[u8; BLOCK_BYTES], payload: Payload<'_>, chunk: u64) -> Option
     Row::parse(rows.get(index)?, u32::try_from(payload.geometry().chunk_len(chunk)).ok()?)
 }
 
-/// Writes a page. `None`, with `out` in part written, where there is no row or more than [`ROWS`].
+/// The digest of the hints that follow a page that `PageChain::accept` has accepted, if there are any.
 #[must_use]
-pub fn encode(rows: &[Row], next: Option<Digest>, out: &mut [u8; BLOCK_BYTES]) -> Option<()> {
+pub fn hints(page: &[u8; BLOCK_BYTES]) -> Option<Digest> {
+    let digest = bytes::array::<32>(page, HINTS_AT)?;
+    (digest != NONE).then_some(Digest::new(digest))
+}
+
+/// Writes a page, with the digests of the next page and of its hints. `None`, with `out` in part written, where there is no row or more than
+/// [`ROWS`].
+#[must_use]
+pub fn encode(rows: &[Row], [next, hints]: [Option<Digest>; 2], out: &mut [u8; BLOCK_BYTES]) -> Option<()> {
     if rows.is_empty() || rows.len() > ROWS {
         return None;
     }
     out.fill(0);
     bytes::put(out, 0, &MAGIC)?;
     bytes::put(out, 8, &u32::try_from(rows.len()).ok()?.to_le_bytes())?;
-    bytes::put(out, 16, next.as_ref().map_or(NONE.as_slice(), |page| page.as_bytes()))?;
+    for (at, digest) in [(16, next), (HINTS_AT, hints)] {
+        bytes::put(out, at, digest.as_ref().map_or(NONE.as_slice(), |digest| digest.as_bytes()))?;
+    }
     for (place, row) in out.get_mut(ROWS_AT..)?.as_chunks_mut::<ROW_BYTES>().0.iter_mut().zip(rows) {
         let (codec, carried_len, digest) = row.fields();
         bytes::put(place, 0, &[codec])?;
@@ -283,7 +301,7 @@ mod tests {
 
     fn page(rows: &[Row], next: Option<Digest>) -> [u8; BLOCK_BYTES] {
         let mut page = [0xee; BLOCK_BYTES];
-        encode(rows, next, &mut page).unwrap();
+        encode(rows, [next, None], &mut page).unwrap();
         page
     }
 
@@ -291,7 +309,7 @@ mod tests {
     fn chain(chunks: u64, first: &[u8; BLOCK_BYTES]) -> PageChain<'static> {
         let image_len = (chunks - 1) * u64::from(CHUNK) + u64::from(LAST);
         let encoding = Encoding::Zstd { first_page: Digest::of(&[first]) };
-        PageChain::new(fixture::payload(image_len, encoding)).unwrap()
+        PageChain::new(fixture::payload(image_len, encoding), Features::HINTS).unwrap()
     }
 
     /// What is said to the only page of three chunks, changed and named by its right digest.
@@ -324,7 +342,7 @@ mod tests {
 
     #[test]
     fn a_raw_payload_has_no_pages() {
-        assert_eq!(PageChain::new(fixture::payload(4096, Encoding::Raw)), None);
+        assert_eq!(PageChain::new(fixture::payload(4096, Encoding::Raw), Features::NONE), None);
     }
 
     #[test]
@@ -365,9 +383,24 @@ mod tests {
 
     #[test]
     fn what_is_reserved_is_zero() {
-        for at in (12..16).chain(48..96).chain(96 + 3 * 40..4096) {
+        for at in (12..16).chain(80..96).chain(96 + 3 * 40..4096) {
             assert_eq!(refusal(|page| page[at] = 1), Some(Corrupt(Rule::PageReserved { page: 0 })), "byte {at}");
         }
+    }
+
+    #[test]
+    fn hints_are_named_only_where_the_bundle_may_have_them() {
+        let bytes = page(&[Row::Zero], None);
+        assert_eq!(hints(&bytes), None);
+        let mut named = [0; BLOCK_BYTES];
+        let digest = Digest::new([7; 32]);
+        encode(&[Row::Zero], [None, Some(digest)], &mut named).unwrap();
+        assert_eq!(hints(&named), Some(digest));
+        let encoding = Encoding::Zstd { first_page: Digest::of(&[&named]) };
+        let accept =
+            |features| PageChain::new(fixture::payload(4096, encoding), features).unwrap().accept(&named).err();
+        assert_eq!(accept(Features::HINTS), None);
+        assert_eq!(accept(Features::NONE), Some(Corrupt(Rule::PageReserved { page: 0 })));
     }
 
     #[test]
@@ -431,7 +464,7 @@ mod tests {
 
     #[test]
     fn a_page_has_one_to_a_hundred_rows() {
-        assert_eq!(encode(&[], None, &mut [0; BLOCK_BYTES]), None);
-        assert_eq!(encode(&rows(101), None, &mut [0; BLOCK_BYTES]), None);
+        assert_eq!(encode(&[], [None; 2], &mut [0; BLOCK_BYTES]), None);
+        assert_eq!(encode(&rows(101), [None; 2], &mut [0; BLOCK_BYTES]), None);
     }
 }

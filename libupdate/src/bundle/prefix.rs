@@ -5,7 +5,7 @@
 //!   8  format version             2   1
 //!  10  prefix length              2   40
 //!  12  manifest length            4
-//!  16  required-feature bits      8   bit 0: some payload is zstd-encoded; bit 1: some payload is made from an old image
+//!  16  required-feature bits      8   bit 0: some payload is zstd-encoded; bit 1: some payload is made from an old image; bit 2: hints
 //!  24  minimum updater version    6   major, minor, patch
 //!  30  zero                       2
 //!  32  zero                       8
@@ -42,8 +42,10 @@ impl Features {
     pub const ZSTD: Self = Self(1);
     /// Some payload is made from an old image ([`delta`](crate::bundle::delta)).
     pub const DELTA: Self = Self(2);
+    /// Some index page has hints after it ([`hints`](crate::bundle::hints)).
+    pub const HINTS: Self = Self(4);
     /// All that this version knows.
-    const KNOWN: Self = Self(3);
+    const KNOWN: Self = Self(7);
 
     /// The word.
     #[must_use]

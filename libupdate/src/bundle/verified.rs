@@ -1,7 +1,7 @@
 //! Proof that enough trusted keys signed a manifest.
 
-use crate::bundle::KeyId;
 use crate::bundle::anchors::Signers;
+use crate::bundle::{Features, KeyId, Prefix};
 use crate::manifest::Manifest;
 use crate::units::digest::Digest;
 
@@ -30,6 +30,13 @@ impl<'a> Verified<'a> {
     #[must_use]
     pub const fn envelope(&self) -> &'a [u8] {
         self.envelope
+    }
+
+    /// The feature bits of the envelope.
+    #[must_use]
+    pub fn features(&self) -> Features {
+        let prefix = self.envelope.first_chunk().and_then(|prefix| Prefix::parse(prefix).ok());
+        prefix.map_or(Features::NONE, |prefix| prefix.features())
     }
 
     /// The manifest digest: the identity of the bundle.

@@ -242,9 +242,9 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         for (payload, extent) in verified.manifest().payloads().iter().zip(extents) {
             let mut window = Window::new(&mut *self.disk, *extent);
             let tree = payload.tree();
-            let Work { data, carried, reference, hasher, .. } = &mut *work;
+            let Work { data, carried, reference, reuse, hasher, .. } = &mut *work;
             if whole == Some(payload.role().as_str()) {
-                let mut buffers = Buffers { data, carried, reference, leaf, block, page };
+                let mut buffers = Buffers { data, carried, reference, reuse: reuse.again(), leaf, block, page };
                 let mut meter = Meter::new(Phase::ReadBack, tree.geometry.image_blocks_bytes());
                 install::read_back::partition(&mut window, &tree, &mut buffers, *hasher, (&mut meter, &mut *listener))?;
             } else {

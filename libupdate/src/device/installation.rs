@@ -9,11 +9,11 @@ use crate::gpt::write::Outcome;
 use crate::inspect::{self, Memory, SlotTrailer};
 use crate::install::{self, Buffers, Decompressor, Source, Tools};
 use crate::io::{self, BlockIo, Section};
-use crate::policy::{self, Admitted, Facts, Olds, Wishes};
+use crate::policy::{self, Admitted, Facts, Stock, Wishes};
 use crate::region::Block;
 use crate::region::confirmation;
 use crate::slot::{SlotState, SlotTable};
-use crate::transition::{self, Disarmed, Staged};
+use crate::transition::{self, Disarmed, Sizes, Staged};
 use crate::units::block::ByteLen;
 use crate::units::digest::{BlockHasher, Digest};
 use crate::units::limits::{ENVELOPE_BYTES, NAME_BYTES};
@@ -37,6 +37,8 @@ pub enum Reach {
     Whole,
     /// The bundle is only judged, and what the slot holds is read: nothing is written.
     JudgeOnly,
+    /// The same, and its index is read: what an installation would read of it.
+    Estimate,
 }
 
 /// What an installation is asked to do.
@@ -74,29 +76,30 @@ pub struct Installed {
     pub version: String<NAME_BYTES>,
     /// Digest of its manifest.
     pub digest: Digest,
-    /// Bytes of images that were in the target already and were not written.
-    pub kept: ByteLen,
-    /// Bytes of all images, in whole blocks.
-    pub total: ByteLen,
+    /// Bytes of its images, and where they came from.
+    pub sizes: Sizes,
+    /// Bytes that an installation would read after the head, at most, where it was asked for.
+    pub to_read: Option<ByteLen>,
     /// How it ended.
     pub ending: Ending,
 }
 
 impl Installed {
-    fn of(verified: &Verified<'_>, slot: SlotId, [kept, total]: [ByteLen; 2], ending: Ending) -> Self {
+    fn of(verified: &Verified<'_>, slot: SlotId, sizes: Sizes, ending: Ending) -> Self {
         let version = String::try_from(verified.manifest().version().as_str()).unwrap_or_default();
-        Self { slot, version, digest: verified.digest(), kept, total, ending }
+        Self { slot, version, digest: verified.digest(), sizes, to_read: None, ending }
     }
 
     fn staged(staged: &Staged<'_>, ending: Ending) -> Self {
-        Self::of(staged.verified(), staged.slot(), [staged.kept(), staged.total()], ending)
+        Self::of(staged.verified(), staged.slot(), staged.sizes(), ending)
     }
 
     fn judged(admitted: &Admitted<'_>) -> Self {
         let payloads = admitted.verified().manifest().payloads();
         let total = payloads.iter().map(|payload| payload.geometry().image_blocks_bytes().get());
         let total = ByteLen::new(total.fold(0, u64::saturating_add));
-        Self::of(admitted.verified(), admitted.slot(), [ByteLen::new(0), total], Ending::WouldInstall)
+        let sizes = Sizes { total, ..Sizes::default() };
+        Self::of(admitted.verified(), admitted.slot(), sizes, Ending::WouldInstall)
     }
 }
 
@@ -122,7 +125,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     ) -> Result<Installed, Error<D::Error>> {
         match request.reach {
             Reach::Whole => self.look_to_act(room, listener)?,
-            Reach::JudgeOnly => self.look(room)?,
+            Reach::JudgeOnly | Reach::Estimate => self.look(room)?,
         }
         policy::no_trial_runs(&room.facts)?;
         let Room { slots, facts, envelope, trailer, leaf, block, page } = room;
@@ -135,12 +138,17 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
             return self.held_already(&staged, state, request, (slots, blocks), listener);
         }
         let [_, block, page] = &mut blocks;
-        let mut olds = Olds::new();
-        self.find_old_images(&admitted, (slots, &mut olds), work, &mut Memory { trailer, block, other: page })?;
-        if request.reach == Reach::JudgeOnly {
-            return Ok(Installed::judged(&admitted));
+        let mut stock = Stock::default();
+        self.look_around(&admitted, (slots, &mut stock), work, &mut Memory { trailer, block, other: page })?;
+        match request.reach {
+            Reach::Whole => {}
+            Reach::JudgeOnly => return Ok(Installed::judged(&admitted)),
+            Reach::Estimate => {
+                let to_read = self.estimate(&admitted, source, (work, &stock), &mut blocks)?;
+                return Ok(Installed { to_read: Some(to_read), ..Installed::judged(&admitted) });
+            }
         }
-        let staged = self.write(admitted, source, (work, &olds), &mut blocks, listener)?;
+        let staged = self.write(admitted, source, (work, &stock), &mut blocks, listener)?;
         self.finish(&staged, request, (slots, blocks), listener)
     }
 
@@ -164,11 +172,27 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     }
 
     #[inline(never)]
+    fn estimate<R: Source, H: BlockHasher, Z: Decompressor>(
+        &mut self,
+        admitted: &Admitted<'_>,
+        source: &mut R,
+        (work, stock): (&mut Work<'_, H, Z>, &Stock),
+        [leaf, block, page]: &mut super::Blocks<'_>,
+    ) -> Result<ByteLen, Error<D::Error>> {
+        let Work { data, carried, reference, reuse, hasher, .. } = work;
+        let mut buffers = Buffers { data, carried, reference, reuse: reuse.again(), leaf, block, page };
+        let images = (admitted.verified(), admitted.extents());
+        io::section(&mut *self.disk, Section::Images, |disk| {
+            install::to_read(disk, (images, stock), source, &mut buffers, *hasher)
+        })
+    }
+
+    #[inline(never)]
     fn write<'v, R: Source, H: BlockHasher, Z: Decompressor, L: Listener>(
         &mut self,
         admitted: Admitted<'v>,
         source: &mut R,
-        work: (&mut Work<'_, H, Z>, &Olds),
+        work: (&mut Work<'_, H, Z>, &Stock),
         blocks: &mut super::Blocks<'_>,
         listener: &mut L,
     ) -> Result<Staged<'v>, Error<D::Error>> {
@@ -209,7 +233,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         };
         if !complete {
             return match request.reach {
-                Reach::JudgeOnly => Ok(Installed::staged(staged, Ending::WouldInstall)),
+                Reach::JudgeOnly | Reach::Estimate => Ok(Installed::staged(staged, Ending::WouldInstall)),
                 Reach::Whole => self.finish(staged, request, (slots, blocks), listener),
             };
         }
@@ -224,7 +248,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         }
         let ending = if state == SlotState::Staged { Ending::Staged } else { Ending::Armed };
         match request.reach {
-            Reach::JudgeOnly => Ok(Installed::staged(staged, Ending::WouldInstall)),
+            Reach::JudgeOnly | Reach::Estimate => Ok(Installed::staged(staged, Ending::WouldInstall)),
             Reach::Whole => {
                 self.ask(staged, request.confirm_within, (slots, block))?;
                 Ok(Installed::staged(staged, ending))
@@ -260,16 +284,16 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         &mut self,
         disarmed: Disarmed<'v>,
         source: &mut R,
-        (work, olds): (&mut Work<'_, H, Z>, &Olds),
+        (work, stock): (&mut Work<'_, H, Z>, &Stock),
         blocks: &mut super::Blocks<'_>,
         listener: &mut L,
     ) -> Result<Staged<'v>, Error<D::Error>> {
-        let Work { data, carried, reference, hasher, decompressor } = work;
+        let Work { data, carried, reference, reuse, hasher, decompressor } = work;
         let [leaf, block, page] = blocks;
-        let mut buffers = Buffers { data, carried, reference, leaf, block, page };
+        let mut buffers = Buffers { data, carried, reference, reuse: reuse.again(), leaf, block, page };
         let mut tools = Tools { hasher: *hasher, decompressor: *decompressor, observer: listener };
         let sizes = io::section(&mut *self.disk, Section::Images, |disk| {
-            install::fill(disk, (&disarmed, olds), source, &mut buffers, &mut tools)
+            install::fill(disk, (&disarmed, stock), source, &mut buffers, &mut tools)
         })?;
         install::filled(disarmed, sizes)
     }
@@ -331,7 +355,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
             SlotTrailer::Nothing | SlotTrailer::Mark(_) => return Err(Error::Slot(Corrupt(Rule::TrailerMissing))),
         };
         read_back(self.disk, verified, (place, &extents), (work, &mut [leaf, block, page]), listener)
-            .map(|staged| staged.total())
+            .map(|staged| staged.sizes().total)
     }
 
     /// Arms a staged slot after every block of it was read again: `slot`, or the first one that is staged. An armed slot is left as it is,

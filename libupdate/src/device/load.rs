@@ -119,7 +119,7 @@ fn check<E, H: BlockHasher>(
     let blocks = scratch.as_chunks_mut::<BLOCK_BYTES>().0;
     let (Some(extent), [data, leaf, block, page]) = (extent, blocks) else { return Err(Misuse::Role.into()) };
     let mut memory = SliceDisk::new(held, size);
-    let mut buffers = Buffers { data, carried: &mut [], reference: &mut [], leaf, block, page };
+    let mut buffers = Buffers::new(data, [leaf, block, page]);
     let checked =
         install::read_back::image(&mut Window::new(&mut memory, extent), tree, &mut buffers, hasher, &mut Silent);
     match checked {

@@ -7,7 +7,7 @@ use crate::gpt::Table;
 use crate::gpt::write::{self, FreshTable, Outcome};
 use crate::install::{Decompressor, Source};
 use crate::io::{self, BlockIo};
-use crate::policy::{self, Olds};
+use crate::policy::{self, Stock};
 use crate::region;
 use crate::slot::{SlotFinder, SlotTable};
 use crate::transition;
@@ -46,7 +46,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         let Room { slots, facts, leaf, block, page, .. } = room;
         let admitted = policy::admit_first(verified, facts, slots)?;
         let disarmed = self.disarm(admitted, listener)?;
-        let staged = self.stage(disarmed, source, (work, &Olds::new()), &mut [leaf, block, page], listener)?;
+        let staged = self.stage(disarmed, source, (work, &Stock::default()), &mut [leaf, block, page], listener)?;
         self.prepare(&staged)?;
         let guard = self.board.guard;
         self.commit(listener, |disk, specs, scratch| transition::first_good(disk, specs, &staged, guard, scratch))

@@ -161,6 +161,11 @@ pub(crate) enum Rule {
         /// Number of the row in it.
         row: usize,
     },
+    /// The hints after an index page do not have the digest that it names, or, in a bundle that is only checked, are not those of its blocks.
+    Hints {
+        /// The page's number.
+        page: u64,
+    },
     /// The carried bytes of a chunk do not have the digest that its page names.
     CarriedDigest {
         /// Number of the chunk.
@@ -279,6 +284,7 @@ impl Rule {
             Self::PageReserved { .. } => "PageReserved",
             Self::PageNext { .. } => "PageNext",
             Self::PageRow { .. } => "PageRow",
+            Self::Hints { .. } => "Hints",
             Self::CarriedDigest { .. } => "CarriedDigest",
             Self::Decompress { .. } => "Decompress",
             Self::DeltaBases => "DeltaBases",
@@ -352,6 +358,7 @@ impl fmt::Display for Rule {
             Self::PageReserved { page } => write!(f, "reserved bytes of index page {page} are not zero"),
             Self::PageNext { page } => write!(f, "index page {page} is wrong about whether another one follows"),
             Self::PageRow { page, row } => write!(f, "row {row} of index page {page} contradicts itself"),
+            Self::Hints { page } => write!(f, "the hints of index page {page} are wrong"),
             Self::CarriedDigest { chunk } => write!(f, "the carried bytes of chunk {chunk} are damaged"),
             Self::Decompress { chunk } => write!(f, "chunk {chunk} does not decompress to its length"),
             Self::DeltaBases => {

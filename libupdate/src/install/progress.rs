@@ -1,5 +1,6 @@
 //! What a long act tells its caller, and how the caller stops it.
 
+use crate::transition::Sizes;
 use crate::units::block::ByteLen;
 
 /// The part of an act that is under way.
@@ -26,6 +27,19 @@ pub struct Progress {
     pub total: ByteLen,
     /// Bytes, of those done, that were in the target already and were not written.
     pub kept: ByteLen,
+    /// Bytes, of those done, that came from other slots and not from the source.
+    pub reused: ByteLen,
+}
+
+/// Bytes that did not have to be written, or did not come from the source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Saved {
+    pub(crate) kept: u64,
+    pub(crate) reused: u64,
+}
+
+impl Saved {
+    pub(crate) const NOTHING: Self = Self { kept: 0, reused: 0 };
 }
 
 /// Whether an act goes on.
@@ -62,25 +76,27 @@ pub(crate) struct Meter {
 impl Meter {
     pub(crate) const fn new(phase: Phase, total: ByteLen) -> Self {
         let none = ByteLen::new(0);
-        Self { progress: Progress { phase, done: none, total, kept: none } }
+        Self { progress: Progress { phase, done: none, total, kept: none, reused: none } }
     }
 
     pub(crate) fn done<O: Observer, E>(
         &mut self,
         observer: &mut O,
         bytes: u64,
-        kept: u64,
+        saved: Saved,
     ) -> Result<(), crate::Error<E>> {
         let plus = |sum: ByteLen, more: u64| ByteLen::new(sum.get().saturating_add(more));
         self.progress.done = plus(self.progress.done, bytes);
-        self.progress.kept = plus(self.progress.kept, kept);
+        self.progress.kept = plus(self.progress.kept, saved.kept);
+        self.progress.reused = plus(self.progress.reused, saved.reused);
         match observer.progress(self.progress) {
             Flow::Continue => Ok(()),
             Flow::Stop => Err(crate::Error::Interrupted),
         }
     }
 
-    pub(crate) const fn kept(&self) -> ByteLen {
-        self.progress.kept
+    pub(crate) const fn sizes(&self) -> Sizes {
+        let Progress { total, kept, reused, .. } = self.progress;
+        Sizes { total, kept, reused }
     }
 }

@@ -9,7 +9,8 @@
 //! One pass over the data; each hash block above level 0 is checked against its parent when it is loaded, once for 128 chunks.
 
 use crate::error::{Corrupt, Error, Misuse, Rule};
-use crate::install::progress::{Meter, Observer, Phase};
+use crate::install::progress::{Meter, Observer, Phase, Saved};
+use crate::install::reuse;
 use crate::io::{BlockIo, Window};
 use crate::units::bytes::len_u64;
 use crate::units::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest};
@@ -26,6 +27,8 @@ pub struct Buffers<'b> {
     /// Bytes of an old image, and of what is built with them: [`MEMORY_BYTES`](crate::bundle::delta::MEMORY_BYTES), or nothing if no
     /// chunk is made from an old image.
     pub reference: &'b mut [u8],
+    /// For finding blocks of the new images in other slots.
+    pub reuse: reuse::Memory<'b>,
     /// A level-0 hash block that is being built.
     pub leaf: &'b mut [u8; BLOCK_BYTES],
     /// Any other block.
@@ -34,12 +37,28 @@ pub struct Buffers<'b> {
     pub page: &'b mut [u8; BLOCK_BYTES],
 }
 
+impl<'b> Buffers<'b> {
+    /// With memory for image data and three blocks: for whole, uncompressed images.
+    pub fn new(data: &'b mut [u8], [leaf, block, page]: [&'b mut [u8; BLOCK_BYTES]; 3]) -> Self {
+        Self { data, carried: &mut [], reference: &mut [], reuse: reuse::Memory::default(), leaf, block, page }
+    }
+}
+
 impl Buffers<'_> {
     /// The same buffers with the `place`th chunk of the data, and its carried bytes, only.
     pub(crate) fn nth_chunk(&mut self, place: usize) -> Buffers<'_> {
         let data = self.data.chunks_mut(CHUNK_BYTES).nth(place).unwrap_or_default();
         let carried = self.carried.chunks_mut(CHUNK_BYTES).nth(place).unwrap_or_default();
-        Buffers { data, carried, reference: &mut *self.reference, leaf: self.leaf, block: self.block, page: self.page }
+        let reuse = reuse::Memory::default();
+        Buffers {
+            data,
+            carried,
+            reference: &mut *self.reference,
+            reuse,
+            leaf: self.leaf,
+            block: self.block,
+            page: self.page,
+        }
     }
 }
 
@@ -75,7 +94,7 @@ pub(crate) fn partition<D: BlockIo, H: BlockHasher, O: Observer>(
         if stored_leaf(window, tree, chunk, buffers)? == Stored::Differs {
             return Err(Error::Slot(Corrupt(Rule::HashBlock { level: 0, index: chunk })));
         }
-        meter.done(observer, chunk_len(tree, chunk), 0)?;
+        meter.done(observer, chunk_len(tree, chunk), Saved::NOTHING)?;
     }
     Ok(())
 }

@@ -91,7 +91,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::install::NoDecompressor;
+    use crate::install::{NoDecompressor, reuse};
     use crate::io::ram_disk::{Failed, RamDisk};
     use crate::units::block::{BlockSize, Extent, Lba};
     use crate::units::digest::Digest;
@@ -126,6 +126,7 @@ mod tests {
             data: &mut data,
             carried: &mut carried,
             reference: &mut reference,
+            reuse: reuse::Memory::default(),
             leaf: &mut leaf,
             block: &mut block,
             page: &mut page,

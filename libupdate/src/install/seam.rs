@@ -10,6 +10,10 @@ pub trait Source: Read {
     /// Hears the authentic head: how many bytes follow, and what they must be. Before it, a source fetches no more than the head.
     fn expects(&mut self, _head: &Verified<'_>) {}
 
+    /// Hears which of the bytes that follow will be read, so that no others are fetched. What it heard is over where that ends, or where the
+    /// act reads or skips in another way, which is right all the same.
+    fn will_read(&mut self, _ahead: Ahead<'_>) {}
+
     /// The next `buf.len()` bytes: in `buf`, or in memory of the source's own, which then leaves `buf` alone and spares the copy.
     ///
     /// # Errors
@@ -32,6 +36,24 @@ pub trait Source: Read {
         }
         Ok(())
     }
+}
+
+/// What an act will read of the bytes that follow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ahead<'r> {
+    /// All of them.
+    All,
+    /// These, one after another.
+    Runs(&'r [Run]),
+}
+
+/// Bytes that are skipped, and bytes after them that are read.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Run {
+    /// Bytes that are skipped.
+    pub skip: u32,
+    /// Bytes that are read.
+    pub read: u32,
 }
 
 impl Source for &[u8] {}

@@ -7,15 +7,17 @@
 
 use embedded_io::ReadExactError;
 
-use crate::bundle::page::{self, PageChain, Row};
+use crate::bundle::page::{PageChain, Row};
 use crate::error::{Corrupt, Error, Medium, Misuse, Rule};
 use crate::install::Buffers;
-use crate::install::progress::{Meter, Observer};
+use crate::install::group::{self, Group};
+use crate::install::progress::{Meter, Observer, Saved};
 use crate::install::read_back;
 use crate::install::rebuild;
-use crate::install::seam::{Decompressor, Packed, Source};
+use crate::install::reuse::Known;
+use crate::install::seam::{Ahead, Decompressor, Packed, Source};
 use crate::install::skip::{Found, Looks, look};
-use crate::install::{Place, Tools, not_kept};
+use crate::install::{Place, Purpose, Tools, not_kept};
 use crate::io::{BlockIo, Window};
 use crate::policy::Old;
 use crate::region::Resume;
@@ -26,6 +28,17 @@ use crate::verity::{CHUNK_BYTES, ParentCache, Superblock};
 
 /// Chunks that are decompressed side by side, at most; what the buffers hold decides.
 const AT_ONCE: usize = 8;
+
+/// How far a payload has come.
+struct Course<'c, 'm> {
+    place: &'c Place<'m>,
+    known: Known<'c>,
+    resume: Resume,
+    parents: ParentCache<'m>,
+    pages: Option<PageChain<'m>>,
+    looks: Looks,
+    group: Group,
+}
 
 /// Streams one payload into its partition. Durable after the caller's flush.
 pub(super) fn write<D, R, H, Z, O>(
@@ -44,41 +57,150 @@ where
     Z: Decompressor,
     O: Observer,
 {
-    let mut window = Window::new(disk, place.extent);
-    levels(&mut window, place, source, buffers, tools.hasher)?;
-    let mut parents = ParentCache::new(place.tree);
-    let mut pages = PageChain::new(place.payload);
-    let mut looks = Looks::default();
+    let window = &mut Window::new(disk, place.extent);
+    let mut course = Course {
+        place,
+        known: known(window, place, buffers, tools.hasher),
+        resume,
+        parents: ParentCache::new(place.tree),
+        pages: PageChain::new(place.payload, place.features),
+        looks: Looks::default(),
+        group: Group::none(),
+    };
+    let front = [group::front(place)];
+    let whole = resume == Resume::Fresh && course.known.is_empty();
+    source.will_read(if whole { Ahead::All } else { Ahead::Runs(&front) });
+    levels(window, place, source, buffers, tools.hasher)?;
     let mut chunk = 0;
     while chunk < place.tree.geometry.chunks() {
-        let carried = carried(place, chunk, source, buffers, &mut pages)?;
-        let last = chunk.saturating_add(packed_from(place, chunk, buffers, &pages));
-        if resume == Resume::Fresh && last > chunk.saturating_add(1) {
-            unpack_each(place, chunk..last, source, buffers, tools.decompressor)?;
-            for (buffer, chunk) in (chunk..last).enumerate() {
-                let expected = parents.expected_chunk(&mut window, chunk, tools.hasher).map_err(not_kept)?;
-                let one = (&mut buffers.nth_chunk(buffer), &mut looks);
-                let kept = settle(&mut window, place, (chunk, carried, expected), source, one, tools)?;
-                meter.done(tools.observer, read_back::chunk_len(&place.tree, chunk), kept)?;
-            }
-            chunk = last;
-            continue;
+        if chunk == course.group.end() {
+            next_group(window, &mut course, source, buffers, tools, meter)?;
         }
-        let expected = parents.expected_chunk(&mut window, chunk, tools.hasher).map_err(not_kept)?;
-        let len = read_back::chunk_len(&place.tree, chunk);
-        let mut kept = len;
-        if place.old == Old::Elsewhere && is_made(carried) {
-            carried_bytes((chunk, carried), source, buffers.carried)?;
-        } else if resume == Resume::Rehash && holds(&mut window, place, chunk, expected, buffers, tools.hasher)? {
-            source.skip(u64::try_from(carried.carried_len()).unwrap_or(u64::MAX), buffers.data).map_err(lost)?;
-        } else {
-            take(&mut window, place, (chunk, carried), source, buffers, tools.decompressor)?;
-            kept = settle(&mut window, place, (chunk, carried, expected), source, (buffers, &mut looks), tools)?;
-        }
-        meter.done(tools.observer, len, kept)?;
-        chunk = chunk.saturating_add(1);
+        chunk = next_chunks(window, (&mut course, chunk), source, buffers, tools, meter)?;
     }
     Ok(())
+}
+
+// Not inlined: what is looked up is gone before the first chunk of the group.
+#[inline(never)]
+fn next_group<D, R, H, Z, O>(
+    window: &mut Window<'_, D>,
+    course: &mut Course<'_, '_>,
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    tools: &mut Tools<'_, H, Z, O>,
+    meter: &mut Meter,
+) -> Result<(), Error<D::Error>>
+where
+    D: BlockIo,
+    R: Source,
+    H: BlockHasher,
+    O: Observer,
+{
+    let Course { place, known, resume, parents, pages, group, .. } = course;
+    group.next(window, (place, known, *resume), source, buffers, (pages, parents), (tools, meter))
+}
+
+/// Takes `chunk`, or several from there on. Gives the one after them.
+fn next_chunks<D, R, H, Z, O>(
+    window: &mut Window<'_, D>,
+    (course, chunk): (&mut Course<'_, '_>, u64),
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    tools: &mut Tools<'_, H, Z, O>,
+    meter: &mut Meter,
+) -> Result<u64, Error<D::Error>>
+where
+    D: BlockIo,
+    R: Source,
+    H: BlockHasher,
+    Z: Decompressor,
+    O: Observer,
+{
+    let (place, group, next) = (course.place, &course.group, chunk.saturating_add(1));
+    let row = group::row(place, buffers.page, chunk).ok_or(Error::Bundle(Corrupt(Rule::Chunk { chunk })))?;
+    if group.is_held(chunk) {
+        leave_out(row, source, buffers)?;
+        return Ok(next);
+    }
+    let len = read_back::chunk_len(&place.tree, chunk);
+    let expected = course.parents.expected_chunk(window, chunk, tools.hasher).map_err(not_kept)?;
+    if from_elsewhere(window, (course, chunk, expected), buffers, tools.hasher)? {
+        leave_out(row, source, buffers)?;
+        meter.done(tools.observer, len, Saved { kept: 0, reused: len })?;
+        return Ok(next);
+    }
+    let last = chunk.saturating_add(packed_from(place, chunk, buffers, group));
+    if last > next {
+        unpack_each(place, chunk..last, source, buffers, tools.decompressor)?;
+        for (buffer, chunk) in (chunk..last).enumerate() {
+            let expected = course.parents.expected_chunk(window, chunk, tools.hasher).map_err(not_kept)?;
+            let one = &mut buffers.nth_chunk(buffer);
+            let kept = settle(window, place, (chunk, row, expected), source, (one, &mut course.looks), tools)?;
+            right_hints((place, &course.group, chunk), buffers)?;
+            meter.done(tools.observer, read_back::chunk_len(&place.tree, chunk), Saved { kept, reused: 0 })?;
+        }
+        return Ok(last);
+    }
+    let mut kept = len;
+    if place.old == Old::Elsewhere && is_made(row) {
+        carried_bytes((chunk, row), source, buffers.carried)?;
+    } else {
+        take(window, place, (chunk, row), source, buffers, tools.decompressor)?;
+        kept = settle(window, place, (chunk, row, expected), source, (buffers, &mut course.looks), tools)?;
+        right_hints((place, &course.group, chunk), buffers)?;
+    }
+    meter.done(tools.observer, len, Saved { kept, reused: 0 })?;
+    Ok(next)
+}
+
+/// What the spare images of other slots hold.
+pub(super) fn known<'p, D: BlockIo, H: BlockHasher>(
+    window: &mut Window<'_, D>,
+    place: &Place<'p>,
+    buffers: &mut Buffers<'_>,
+    hasher: &mut H,
+) -> Known<'p> {
+    if place.is_hinted() { Known::read(window, place.spares, place.tree.salt, buffers, hasher) } else { Known::NOTHING }
+}
+
+/// Makes a chunk of blocks that other slots hold, and writes it with its level-0 block. Whether that was possible.
+fn from_elsewhere<D: BlockIo, H: BlockHasher>(
+    window: &mut Window<'_, D>,
+    (course, chunk, expected): (&Course<'_, '_>, u64, Digest),
+    buffers: &mut Buffers<'_>,
+    hasher: &mut H,
+) -> Result<bool, Error<D::Error>> {
+    let Course { place, known, group, .. } = course;
+    let geometry = &place.tree.geometry;
+    let Some(hints) = group.hints(geometry, chunk).filter(|_| group.may_be_elsewhere(chunk)) else { return Ok(false) };
+    if !known.gather(window, hints, place.tree.salt, buffers, hasher)? {
+        return Ok(false);
+    }
+    let data = buffers.data.get(..geometry.chunk_len(chunk)).unwrap_or_default();
+    if check_whole(place, (chunk, expected), data, buffers.leaf, hasher).is_err() {
+        return Ok(false);
+    }
+    window.write(geometry.chunk_offset(chunk).ok_or(Error::Bundle(Corrupt(Rule::Chunk { chunk })))?, data)?;
+    leaf(window, place, chunk, buffers)?;
+    Ok(true)
+}
+
+fn leave_out<R: Source, E>(row: Row, source: &mut R, buffers: &mut Buffers<'_>) -> Result<(), Error<E>> {
+    source.skip(u64::try_from(row.carried_len()).unwrap_or(u64::MAX), buffers.data).map_err(lost)
+}
+
+/// A rehearsal looks at the hints of each chunk, whose level-0 block is in `leaf`; an installation does not need them right.
+fn right_hints<E>((place, group, chunk): (&Place<'_>, &Group, u64), buffers: &Buffers<'_>) -> Result<(), Error<E>> {
+    let Some(hints) = group.hints(&place.tree.geometry, chunk).filter(|_| place.purpose == Purpose::Rehearse) else {
+        return Ok(());
+    };
+    let hints = buffers.reuse.hints.get(hints).unwrap_or_default();
+    if group::hints_are_right(hints, buffers.leaf) {
+        Ok(())
+    } else {
+        Err(Error::Bundle(Corrupt(Rule::Hints { page: chunk / group::CHUNKS })))
+    }
 }
 
 /// Writes the superblock and the shipped hash blocks, each checked against its parent before it is written.
@@ -103,28 +225,8 @@ fn levels<D: BlockIo, R: Source, H: BlockHasher>(
     Ok(())
 }
 
-/// Finds out how the chunk is carried; reads the next index page if one is before it.
-fn carried<R: Source, E>(
-    place: &Place<'_>,
-    chunk: u64,
-    source: &mut R,
-    buffers: &mut Buffers<'_>,
-    pages: &mut Option<PageChain<'_>>,
-) -> Result<Row, Error<E>> {
-    let wrong = Corrupt(Rule::Chunk { chunk });
-    let Some(pages) = pages else {
-        let len = u32::try_from(place.tree.geometry.chunk_len(chunk)).map_err(|_| Error::Bundle(wrong))?;
-        return Ok(Row::Raw { len });
-    };
-    if chunk == pages.next_chunk() {
-        source.read_exact(&mut buffers.page[..]).map_err(lost)?;
-        pages.accept(buffers.page).map_err(Error::Bundle)?;
-    }
-    page::row(buffers.page, place.payload, chunk).ok_or(Error::Bundle(wrong))
-}
-
 /// Whether the target holds the chunk and its level-0 block already. A target that cannot be read does not.
-fn holds<D: BlockIo, H: BlockHasher>(
+pub(super) fn holds<D: BlockIo, H: BlockHasher>(
     window: &mut Window<'_, D>,
     place: &Place<'_>,
     chunk: u64,
@@ -289,13 +391,14 @@ fn unpack<R: Source, Z: Decompressor, E>(
     Ok(())
 }
 
-/// How many chunks from `chunk` on are compressed, stand in one page, and have a place in the buffers.
-fn packed_from(place: &Place<'_>, chunk: u64, buffers: &Buffers<'_>, pages: &Option<PageChain<'_>>) -> u64 {
-    let Some(pages) = pages else { return 0 };
+/// How many chunks from `chunk` on are compressed, stand in one group, come from the stream, and have a place in the buffers.
+fn packed_from(place: &Place<'_>, chunk: u64, buffers: &Buffers<'_>, group: &Group) -> u64 {
     let places = buffers.data.len().min(buffers.carried.len()).checked_div(CHUNK_BYTES).unwrap_or(0).min(AT_ONCE);
-    let end = chunk.saturating_add(u64::try_from(places).unwrap_or(0)).min(pages.next_chunk());
-    let packed = |chunk: &u64| matches!(page::row(buffers.page, place.payload, *chunk), Some(Row::Zstd { .. }));
-    len_of((chunk..end).take_while(packed))
+    let end = chunk.saturating_add(u64::try_from(places).unwrap_or(0)).min(group.end());
+    let packed = |chunk: &u64| matches!(group::row(place, buffers.page, *chunk), Some(Row::Zstd { .. }));
+    // The first one is taken from the stream in any case.
+    let taken = |other: &u64| *other == chunk || !(group.is_held(*other) || group.may_be_elsewhere(*other));
+    len_of((chunk..end).take_while(|chunk| packed(chunk) && taken(chunk)))
 }
 
 fn len_of(chunks: impl Iterator<Item = u64>) -> u64 {
@@ -316,7 +419,7 @@ fn unpack_each<R: Source, Z: Decompressor, E>(
     let places = buffers.carried.chunks_mut(CHUNK_BYTES).zip(buffers.data.chunks_mut(CHUNK_BYTES));
     for (chunk, (carried, data)) in chunks.zip(places) {
         let wrong = Corrupt(Rule::Chunk { chunk });
-        let row = page::row(buffers.page, place.payload, chunk).ok_or(Error::Bundle(wrong))?;
+        let row = group::row(place, buffers.page, chunk).ok_or(Error::Bundle(wrong))?;
         let carried = carried_bytes((chunk, row), source, carried)?;
         let data = data.get_mut(..place.tree.geometry.chunk_len(chunk)).ok_or(Error::Bundle(wrong))?;
         packed.push(Packed { carried, chunk: data }).map_err(|_| Error::Bundle(wrong))?;
@@ -339,7 +442,7 @@ fn leaf<D: BlockIo>(
 }
 
 /// A source that ended is a truncated bundle; one that failed is not the bundle's fault.
-fn lost<S: embedded_io::Error, E>(error: ReadExactError<S>) -> Error<E> {
+pub(super) fn lost<S: embedded_io::Error, E>(error: ReadExactError<S>) -> Error<E> {
     match error {
         ReadExactError::UnexpectedEof => Error::Bundle(Corrupt(Rule::Truncated)),
         ReadExactError::Other(error) => Error::Source(error.kind()),

@@ -8,6 +8,17 @@ use crate::units::block::{ByteLen, Extent};
 use crate::units::limits::PAYLOADS;
 use crate::units::slot_id::SlotId;
 
+/// Bytes of all images of a bundle, and where they came from.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Sizes {
+    /// All of them, in whole blocks.
+    pub total: ByteLen,
+    /// Those that were in the target already and were not written.
+    pub kept: ByteLen,
+    /// Those that came from other slots.
+    pub reused: ByteLen,
+}
+
 /// A slot that holds a complete, read-back bundle with its trailers and cannot boot yet.
 ///
 /// Made only by `install::filled` and [`install::restage`](crate::install::restage).
@@ -18,8 +29,7 @@ pub struct Staged<'a> {
     slot: SlotId,
     entry: EntryNumber,
     extents: Vec<Extent, PAYLOADS>,
-    kept: ByteLen,
-    total: ByteLen,
+    sizes: Sizes,
 }
 
 impl<'a> Staged<'a> {
@@ -28,9 +38,9 @@ impl<'a> Staged<'a> {
         verified: Verified<'a>,
         (slot, entry): (SlotId, EntryNumber),
         extents: Vec<Extent, PAYLOADS>,
-        [kept, total]: [ByteLen; 2],
+        sizes: Sizes,
     ) -> Self {
-        Self { verified, slot, entry, extents, kept, total }
+        Self { verified, slot, entry, extents, sizes }
     }
 
     /// The bundle.
@@ -56,15 +66,9 @@ impl<'a> Staged<'a> {
         &self.extents
     }
 
-    /// Bytes of images that were in the target already and were not written.
+    /// Bytes of its images, and where they came from.
     #[must_use]
-    pub const fn kept(&self) -> ByteLen {
-        self.kept
-    }
-
-    /// Bytes of all images, in whole blocks.
-    #[must_use]
-    pub const fn total(&self) -> ByteLen {
-        self.total
+    pub const fn sizes(&self) -> Sizes {
+        self.sizes
     }
 }

@@ -202,9 +202,43 @@ fn page_count() {
 
 #[test]
 fn page_reserved() {
-    for at in [12, 48, 95, ROWS_AT + 4 * ROW, 4095] {
+    for at in [12, 80, 95, ROWS_AT + 4 * ROW, 4095] {
         repaged(Corrupt::PageReserved { page: 0 }, |packed| packed.page[at] = 1);
     }
+}
+
+/// A digest of hints where the bundle may have none.
+#[test]
+fn page_reserved_without_hints() {
+    let device = Device::new();
+    let mut packed = packed(&device.workshop);
+    packed.parts.prefix[16] &= !4;
+    refused(&device, &forged(&device.workshop, packed), Corrupt::PageReserved { page: 0 });
+}
+
+/// Hints that were changed, and whose digest in the page was not.
+#[test]
+fn hints() {
+    let workshop = Workshop::shared();
+    let refuses = |change: fn(&mut PackedBundle)| {
+        let mut packed = packed(&workshop);
+        change(&mut packed);
+        verify_refuses(&workshop, &forged(&workshop, packed), Corrupt::Hints { page: 0 });
+    };
+    refuses(|packed| packed.hints[0] ^= 1);
+    refuses(|packed| *packed.hints.last_mut().unwrap() ^= 1);
+    refuses(|packed| packed.page[48] ^= 1);
+}
+
+/// Hints that a trusted key vouches for, and that are of other blocks: whoever only checks says so, and an installation needs none.
+#[test]
+fn hints_of_other_blocks() {
+    let device = Device::new();
+    let mut packed = packed(&device.workshop);
+    packed.hint(|hints| hints[17] ^= 1);
+    let path = forged(&device.workshop, packed);
+    verify_refuses(&device.workshop, &path, Corrupt::Hints { page: 0 });
+    device.does(&["install", &path]);
 }
 
 #[test]

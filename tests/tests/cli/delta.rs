@@ -162,8 +162,9 @@ fn the_whole_bundle_is_fetched_from_beside_a_delta_for_another_image() {
     server.put(name, &fs::read(&release.whole).unwrap());
     device.run(&["install", &server.url("update.delta?channel=stable")]).exits(Exit::Done).says("going on with");
     assert_eq!(device.partition("b")[..release.image.len()], release.image);
-    let paths: Vec<_> = server.asked(2).into_iter().map(|asked| asked.path).collect();
-    assert_eq!(paths, ["/update.delta", &format!("/{name}")]);
+    let paths: Vec<_> = server.asked(3).into_iter().map(|asked| (asked.path, asked.bytes)).collect();
+    let whole = (format!("/{name}"), len(&release.whole) - 65_536);
+    assert_eq!(paths, [("/update.delta".to_owned(), 65_536), (whole.0.clone(), 65_536), whole]);
 }
 
 /// A chunk of the delta with another body, signed as if all were well.

@@ -42,7 +42,7 @@ fn holds(device: &Device, image: &[u8]) {
 }
 
 fn from(asked: &Asked) -> u64 {
-    let from = asked.range.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-'));
+    let from = asked.range.strip_prefix("bytes=").and_then(|range| range.split('-').next());
     from.unwrap_or_else(|| panic!("no range: {asked:?}")).parse().unwrap()
 }
 
@@ -54,8 +54,8 @@ fn a_cut_connection_goes_on_where_it_was_cut() {
     let answer = device.run(&["install", &relay.url("update.bundle")]).exits(Exit::Done);
     assert_eq!(answer.stderr().matches("the connection was cut, after ").count(), 2, "{answer}");
     holds(&device, &image);
-    let asked = server.asked(3);
-    assert_eq!(asked.iter().map(|asked| asked.status).collect::<Vec<_>>(), [200, 206, 206]);
+    let asked = &server.asked(4)[1..];
+    assert!(asked.iter().all(|asked| asked.status == 206), "{asked:?}");
     // The relay counted the headers too.
     assert!((2_990_000..3_000_000).contains(&from(&asked[1])), "{asked:?}");
     assert!((3_980_000..4_000_000).contains(&from(&asked[2])), "{asked:?}");
@@ -120,7 +120,7 @@ fn a_stalled_server_is_left_and_asked_again() {
     let answer = device.run(&["install", "--timeout", "1", &relay.url("update.bundle")]).exits(Exit::Done);
     assert!(answer.stderr().contains("the server stalls"), "{answer}");
     holds(&device, &image);
-    assert_eq!(server.asked(2).iter().filter(|asked| asked.status == 206).count(), 1);
+    assert_eq!(server.asked(3).iter().filter(|asked| asked.status == 206).count(), 3);
 }
 
 /// The network is gone for good: the run gives up; or a person does, in the middle of the silence.
@@ -148,9 +148,9 @@ fn a_run_that_ended_is_resumed_and_fetches_only_what_is_missing() {
         let done = device.does(&["install", &server.url("update.bundle")]);
         assert!(done["kept_bytes"].as_u64().unwrap() >= 4 * 524_288, "{done}");
         holds(&device, &image);
-        let asked = server.asked(3);
-        assert_eq!((asked[1].status, asked[2].status), (200, 206), "{asked:?}");
-        assert!(from(&asked[2]) > 4 * 524_288, "{asked:?}");
+        let asked = server.asked(4);
+        assert!(from(&asked[3]) > 4 * 524_288, "{asked:?}");
+        assert_eq!(done["fetched_bytes"].as_u64(), Some(65_536 + asked[3].bytes), "{asked:?}");
     }
 }
 

@@ -39,6 +39,7 @@ pub enum Corrupt {
     PageReserved { page: u64 },
     PageNext { page: u64 },
     PageRow { page: u64, row: usize },
+    Hints { page: u64 },
     CarriedDigest { chunk: u64 },
     Decompress { chunk: u64 },
     HashBlock { level: u8, index: u64 },
@@ -98,6 +99,7 @@ impl fmt::Display for Corrupt {
             Self::PageReserved { page } => write!(f, "reserved bytes of index page {page} are not zero"),
             Self::PageNext { page } => write!(f, "index page {page} is wrong about whether another one follows"),
             Self::PageRow { page, row } => write!(f, "row {row} of index page {page} contradicts itself"),
+            Self::Hints { page } => write!(f, "the hints of index page {page} are wrong"),
             Self::CarriedDigest { chunk } => write!(f, "the carried bytes of chunk {chunk} are damaged"),
             Self::Decompress { chunk } => write!(f, "chunk {chunk} does not decompress to its length"),
             Self::HashBlock { level, index } => {

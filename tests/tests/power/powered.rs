@@ -167,13 +167,8 @@ pub fn act<'b, T>(
     let tries = |tries| TriesLeft::new(tries).expect("at most 15");
     let rules = Rules { view, tries: tries(3), guard: Guard::new(tries(0)), backup: OnGrown::Moves };
     let (mut data, mut scratch, mut room) = (vec![0; 512 << 10], vec![0; 64 << 10], Box::<Room<'b>>::default());
-    let mut work = Work {
-        data: &mut data,
-        carried: &mut [],
-        reference: &mut [],
-        hasher: &mut SoftHasher,
-        decompressor: &mut NoDecompressor,
-    };
+    let (hasher, decompressor) = (&mut SoftHasher, &mut NoDecompressor);
+    let mut work = Work::new(&mut data, hasher, decompressor);
     let mut heard = Heard::default();
     let mut device = Device::new(disk, rules, &mut scratch).with_loader(Some(loader));
     (act(&mut device, &mut room, &mut work, &mut heard), heard)

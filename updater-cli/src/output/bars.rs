@@ -2,6 +2,7 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use libupdate::ByteLen;
+use libupdate_linux::printable::Size;
 
 mod terminal;
 
@@ -35,8 +36,11 @@ impl Bars {
 }
 
 impl Bar {
-    /// So much is done.
-    pub fn at(&self, done: ByteLen) {
+    /// So much is done, and so many bytes came over a network since the program began.
+    pub fn at(&self, phase: &'static str, done: ByteLen, fetched: u64) {
+        if fetched > 0 {
+            self.0.set_message(format!("{phase}, {} fetched", Size(fetched)));
+        }
         self.0.set_position(done.get());
     }
 

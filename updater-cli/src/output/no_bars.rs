@@ -27,7 +27,7 @@ impl Bars {
 }
 
 impl Bar {
-    pub const fn at(&self, _: ByteLen) {
+    pub const fn at(&self, _: &str, _: ByteLen, _: u64) {
         match *self {}
     }
 

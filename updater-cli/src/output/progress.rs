@@ -1,7 +1,8 @@
 //! How far a phase is: a bar on a terminal, now and then a line elsewhere, JSON lines for programs.
 //!
 //! ```json
-//! {"schema":1,"phase":"write","done_bytes":524288,"total_bytes":1288490188,"kept_bytes":0}
+//! {"schema":1,"phase":"write","done_bytes":524288,"total_bytes":1288490188,"kept_bytes":0,"reused_bytes":0,
+//!  "fetched_bytes":81920,"bytes_per_second":1048576,"eta_seconds":1229}
 //! ```
 
 use std::fmt;
@@ -41,6 +42,8 @@ pub struct Step {
     pub done: ByteLen,
     /// Those of them that were so before, and needed no writing.
     pub already_right: ByteLen,
+    /// Those of them that came from other slots, and needed no fetching.
+    pub reused: ByteLen,
 }
 
 /// A phase that is going on. Ends with [`Progress::finish`]; dropped without, the act has failed and nothing more is said.
@@ -51,11 +54,12 @@ pub struct Progress {
     started: Instant,
     shown: Shown,
     lines: Option<(Sink, Pace)>,
+    output: Output,
 }
 
 enum Shown {
-    Bar { bar: Bar, output: Output },
-    Plain { output: Output, pace: Pace, tenths: u64 },
+    Bar(Bar),
+    Plain { pace: Pace, tenths: u64 },
     Nothing,
 }
 
@@ -87,6 +91,13 @@ impl FromStr for ProgressForm {
     }
 }
 
+/// Seconds that are left at the rate so far.
+fn left(done: ByteLen, total: ByteLen, elapsed: Duration) -> Option<u64> {
+    let rest = u128::from(total.get().saturating_sub(done.get()));
+    let millis = (rest * elapsed.as_millis()).checked_div(u128::from(done.get()))?;
+    u64::try_from(millis.div_ceil(1000)).ok()
+}
+
 /// Not a value of `--progress`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoSuchForm;
@@ -101,17 +112,18 @@ impl core::error::Error for NoSuchForm {}
 
 impl Progress {
     pub(super) fn start(phase: &'static str, total: ByteLen, form: ProgressForm, output: &Output) -> Self {
-        let plain = || Shown::Plain { output: output.clone(), pace: Pace(Some(Instant::now())), tenths: 0 };
+        let plain = || Shown::Plain { pace: Pace(Some(Instant::now())), tenths: 0 };
         let shown = match form {
             ProgressForm::Auto => match output.bars.begin(phase, total) {
-                Some(bar) => Shown::Bar { bar, output: output.clone() },
+                Some(bar) => Shown::Bar(bar),
                 None => plain(),
             },
             ProgressForm::Plain => plain(),
             ProgressForm::Json | ProgressForm::None => Shown::Nothing,
         };
         let lines = output.lines.clone().map(|sink| (sink, Pace::default()));
-        let mut progress = Self { phase, total, step: Step::default(), started: Instant::now(), shown, lines };
+        let mut progress =
+            Self { phase, total, step: Step::default(), started: Instant::now(), shown, lines, output: output.clone() };
         progress.tell(Due::Always);
         progress
     }
@@ -127,11 +139,11 @@ impl Progress {
         self.tell(Due::Always);
         let text = self.summary();
         match self.shown {
-            Shown::Bar { bar, output } => {
+            Shown::Bar(bar) => {
                 bar.finish();
-                output.line(&text);
+                self.output.line(&text);
             }
-            Shown::Plain { output, .. } => output.line(&text),
+            Shown::Plain { .. } => self.output.line(&text),
             Shown::Nothing => {}
         }
     }
@@ -145,14 +157,23 @@ impl Progress {
         }
         let tenth = self.tenths();
         match &mut self.shown {
-            Shown::Bar { bar, .. } => bar.at(self.step.done),
-            Shown::Plain { output, pace, tenths } if due == Due::Paced => {
+            Shown::Bar(bar) => bar.at(self.phase, self.step.done, self.output.fetched()),
+            Shown::Plain { pace, tenths } if due == Due::Paced => {
+                let output = &self.output;
                 let wait = if tenth > *tenths { PLAIN_EVERY } else { PLAIN_AT_LEAST };
                 if pace.due(now, wait, due) {
                     *tenths = tenth;
                     let percent = percent(self.step.done, self.total);
                     let (done, total) = (Size(self.step.done.get()), Size(self.total.get()));
-                    output.line(&format!("{}: {percent} % ({done} of {total})", self.phase));
+                    let mut text = format!("{}: {percent} % ({done} of {total})", self.phase);
+                    if output.fetched() > 0 {
+                        text.push_str(&format!(", {} fetched", Size(output.fetched())));
+                    }
+                    if let Some(seconds) = left(self.step.done, self.total, now.saturating_duration_since(self.started))
+                    {
+                        text.push_str(&format!(", {seconds} s left"));
+                    }
+                    output.line(&text);
                 }
             }
             Shown::Plain { .. } | Shown::Nothing => {}
@@ -172,19 +193,28 @@ impl Progress {
         if self.step.already_right.get() > 0 {
             text.push_str(&format!(", {} already right", Size(self.step.already_right.get())));
         }
+        if self.step.reused.get() > 0 {
+            text.push_str(&format!(", {} from other slots", Size(self.step.reused.get())));
+        }
         text
     }
 
     /// A program that no longer reads its lines stops nothing.
     fn json_line(&mut self) {
         let Some((sink, _)) = &self.lines else { return };
-        let Step { done, already_right } = self.step;
+        let Step { done, already_right, reused } = self.step;
+        let elapsed = self.started.elapsed();
+        let number = |value: Option<u64>| value.map_or_else(|| "null".to_owned(), |value| value.to_string());
         let line = format!(
-            "{{\"schema\":{SCHEMA},\"phase\":\"{}\",\"done_bytes\":{},\"total_bytes\":{},\"kept_bytes\":{}}}\n",
+            "{{\"schema\":{SCHEMA},\"phase\":\"{}\",\"done_bytes\":{},\"total_bytes\":{},\"kept_bytes\":{},\"reused_bytes\":{},\"fetched_bytes\":{},\"bytes_per_second\":{},\"eta_seconds\":{}}}\n",
             self.phase,
             done.get(),
             self.total.get(),
-            already_right.get()
+            already_right.get(),
+            reused.get(),
+            self.output.fetched(),
+            number(rate(done, elapsed)),
+            number(left(done, self.total, elapsed)),
         );
         let mut writer = sink.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.write_all(line.as_bytes()).and_then(|()| writer.flush()).is_err() {
@@ -229,7 +259,7 @@ mod tests {
     use super::*;
 
     fn step(done: u64) -> Step {
-        Step { done: ByteLen::new(done), already_right: ByteLen::new(done / 2) }
+        Step { done: ByteLen::new(done), already_right: ByteLen::new(done / 2), reused: ByteLen::new(0) }
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl<'o> Watch<'o> {
 
 impl Observer for Watch<'_> {
     fn progress(&mut self, told: Told) -> Flow {
-        self.phase(told.phase, told.total).at(Step { done: told.done, already_right: told.kept });
+        self.phase(told.phase, told.total).at(Step { done: told.done, already_right: told.kept, reused: told.reused });
         if self.interrupt.requested() { Flow::Stop } else { Flow::Continue }
     }
 }
@@ -132,7 +132,13 @@ mod tests {
         let interrupt = Interrupt::default();
         let mut watch = Watch::new(&output, &interrupt);
         for (phase, kept) in [(Phase::Write, 0), (Phase::Write, 512), (Phase::ReadBack, 0)] {
-            let told = Told { phase, done: ByteLen::new(1024), total: ByteLen::new(1024), kept: ByteLen::new(kept) };
+            let told = Told {
+                phase,
+                done: ByteLen::new(1024),
+                total: ByteLen::new(1024),
+                kept: ByteLen::new(kept),
+                reused: ByteLen::new(0),
+            };
             assert_eq!(watch.progress(told), Flow::Continue);
         }
         watch.finish();

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use libupdate::install::Ahead;
+
 use super::{Part, shown};
 use crate::cli::Fetch;
 use crate::exit::{Exit, Failure};
@@ -20,6 +22,18 @@ pub fn parts(path: &Path, _: &Fetch, _: &Session) -> Result<Vec<Part>, Failure> 
 
 impl Remote {
     pub const fn len(&self) -> Option<u64> {
+        match *self {}
+    }
+
+    pub const fn fetched(&self) -> u64 {
+        match *self {}
+    }
+
+    pub const fn left(&self) -> Option<u64> {
+        match *self {}
+    }
+
+    pub const fn will_read(&mut self, _: Ahead<'_>) {
         match *self {}
     }
 

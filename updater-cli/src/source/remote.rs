@@ -3,36 +3,38 @@
 //!
 //! ```text
 //!  server ── thread: 64 KiB pieces ──► at most 16 wait ──► the act, which gives each one back
-//!    ▲  |            ◄── position: what the act skips is not fetched
+//!    ▲  |            ◄── plan: what the act will read; nothing else is fetched
 //!    |  cut, stalled, 5xx: a pause of 1, 2, 4, 8, 16 s, or as long as the server says
-//!    └── Range: bytes=N-
+//!    └── Range: bytes=N-M
 //! ```
 //! 1. A fault that may pass is tried again, as often as told without 64 KiB in between; one that lasts ends it. No two devices pause alike:
 //!    [`Download`].
 //! 2. What comes after a pause is joined unless the server says that it is another file: [`Identity`]. The hashes judge.
-//! 3. Bytes that the act leaves out are read and dropped where they are few, else a new request begins behind them.
+//! 3. Before the act has judged the head, 64 KiB are fetched and no more. Then it says what it will read: [`plan`]. What it leaves out is fetched and
+//!    dropped where it is little, or where the server knows no ranges.
 //! 4. Where the body ends and the act, which knows the bundle's head, wants more, it was cut.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
+use libupdate::install::Ahead;
 use libupdate::units::bytes::len_u64;
 use libupdate_linux::Interrupt;
 
 use self::authorities::Trust;
 use self::brake::Brake;
 use self::credentials::Credentials;
-use self::download::{Download, Patience};
+use self::download::{Download, Patience, State as Doing, Wish};
 use self::fault::Fault;
 use self::identity::Sameness;
+use self::plan::{Plan, Span};
 use self::proxy::Proxies;
 use self::server::Server;
 use self::url::Url;
 use crate::exit::Failure;
+use crate::output::Output;
 use crate::session::Session;
 
 mod authorities;
@@ -43,6 +45,7 @@ mod download;
 mod fault;
 mod identity;
 mod page;
+mod plan;
 mod proxy;
 mod served;
 mod server;
@@ -53,18 +56,24 @@ pub use served::parts;
 
 /// Pieces that wait to be taken.
 const WAITING: usize = 16;
+/// Bytes that are fetched before anybody has judged the head.
+const FRONT: u64 = 64 << 10;
 /// A silent server is looked at again this often, so that Ctrl-C is heard.
 const POLL: Duration = Duration::from_millis(50);
 
 /// A file on a server, from its front on.
-#[derive(Debug)]
 pub struct Remote {
     url: Url,
     interrupt: Interrupt,
     told: Receiver<Told>,
     used: Sender<Vec<u8>>,
-    wishes: Sender<()>,
-    position: Arc<AtomicU64>,
+    wishes: Sender<Wish>,
+    output: Output,
+    /// What the thread was asked for, and the number of that plan.
+    spans: Vec<Span>,
+    plan: u64,
+    /// Pieces of earlier plans are of no use.
+    oldest: u64,
     at: u64,
     len: Option<u64>,
     needed: Option<u64>,
@@ -87,6 +96,8 @@ enum State {
 /// Bytes of the file, from `at` on.
 #[derive(Debug, Default)]
 struct Piece {
+    /// The number of the plan that it was fetched for.
+    plan: u64,
     at: u64,
     bytes: Vec<u8>,
 }
@@ -127,18 +138,16 @@ impl Remote {
         let (told, heard) = mpsc::sync_channel(WAITING);
         let (used, empty) = mpsc::channel();
         let (wishes, wished) = mpsc::channel();
-        let position = Arc::new(AtomicU64::new(0));
+        let spans = vec![Span { from: 0, to: Some(FRONT) }];
         let download = Download {
             server: Server::new(url.clone(), how),
             patience: how.patience,
             brake: how.rate.map(Brake::new),
             output: session.output.clone(),
-            position: Arc::clone(&position),
             told,
             empty,
             wished,
-            identity: None,
-            at: 0,
+            state: Doing::first(&spans),
         };
         thread::Builder::new().name("fetch".into()).spawn(move || download.run())?;
         let mut remote = Self {
@@ -147,7 +156,10 @@ impl Remote {
             told: heard,
             used,
             wishes,
-            position,
+            output: session.output.clone(),
+            spans,
+            plan: 0,
+            oldest: 0,
             at: 0,
             len: None,
             needed: None,
@@ -201,9 +213,38 @@ impl Remote {
         (self.file == Sameness::Doubtful).then(|| Fault::changed().failure(&self.url))
     }
 
+    /// Bytes that came over the network so far, whichever file they are of.
+    pub fn fetched(&self) -> u64 {
+        self.output.fetched()
+    }
+
+    /// Bytes of the file that belong to the bundle and were not read yet, where that is known.
+    pub fn left(&self) -> Option<u64> {
+        self.needed.map(|needed| needed.saturating_sub(self.at))
+    }
+
+    /// Has only these bytes fetched from now on.
+    pub fn will_read(&mut self, ahead: Ahead<'_>) {
+        self.follow(plan::spans(self.at, ahead), false);
+    }
+
+    fn follow(&mut self, spans: Vec<Span>, anew: bool) {
+        self.plan = self.plan.saturating_add(1);
+        if anew {
+            self.oldest = self.plan;
+        }
+        self.spans.clone_from(&spans);
+        // A thread that is gone has said why.
+        drop(self.wishes.send(Wish::Plan(Plan { number: self.plan, anew, spans })));
+    }
+
     /// Fills the front of `buf`; 0 at the end.
     pub(super) fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        while !self.is_at_end() && self.current.end() <= self.at {
+        while !self.is_at_end() && !self.current.has(self.at) {
+            if self.current.at > self.at || !plan::covers(&self.spans, self.at) {
+                self.current = Piece::default();
+                self.follow(plan::back_to(&self.spans, self.at, len_u64(buf)), true);
+            }
             self.listen()?;
         }
         if self.is_at_end() {
@@ -215,23 +256,24 @@ impl Remote {
         if let (Some(to), Some(from)) = (buf.get_mut(..len), from.get(..len)) {
             to.copy_from_slice(from);
         }
-        self.move_on(len_u64(from.get(..len).unwrap_or_default()));
+        self.at = self.at.saturating_add(len_u64(from.get(..len).unwrap_or_default()));
         Ok(len)
     }
 
     /// Asks again for what follows, after an end that came too early.
     pub(super) fn ask_for_more(&mut self) -> io::Result<()> {
-        while self.state == State::Open {
+        while self.state == State::Open && plan::covers(&self.spans, self.at) {
             self.listen()?;
         }
         (self.state, self.len) = (State::Open, None);
-        self.wishes.send(()).map_err(|_| gone())
+        self.wishes.send(Wish::More).map_err(|_| gone())
     }
 
-    /// Moves on by at most `wanted` bytes, not past the end. 0 where nobody knows the end.
+    /// Moves on by at most `wanted` bytes, not past the end.
     pub(super) fn skip(&mut self, wanted: u64) -> u64 {
-        let step = self.len.map_or(0, |len| wanted.min(len.saturating_sub(self.at)));
-        self.move_on(step);
+        let left = self.needed.or(self.len).map(|end| end.saturating_sub(self.at));
+        let step = left.map_or(wanted, |left| wanted.min(left));
+        self.at = self.at.saturating_add(step);
         step
     }
 
@@ -247,6 +289,7 @@ impl Remote {
                 self.media = self.media.take().or(media);
                 self.file = if file == Sameness::Doubtful { file } else { self.file };
             }
+            Told::Piece(piece) if piece.plan < self.oldest => {}
             Told::Piece(piece) => {
                 let old = std::mem::replace(&mut self.current, piece);
                 // A thread that is gone needs no memory any more.
@@ -259,11 +302,6 @@ impl Remote {
             }
         }
         Ok(())
-    }
-
-    fn move_on(&mut self, step: u64) {
-        self.at = self.at.saturating_add(step);
-        self.position.fetch_max(self.at, Ordering::Relaxed);
     }
 
     fn hear(&self) -> io::Result<Told> {
@@ -288,7 +326,7 @@ fn gone() -> io::Error {
 }
 
 impl Piece {
-    fn end(&self) -> u64 {
-        self.at.saturating_add(len_u64(&self.bytes))
+    fn has(&self, at: u64) -> bool {
+        self.at <= at && at < self.at.saturating_add(len_u64(&self.bytes))
     }
 }

@@ -57,18 +57,22 @@ fn install(session: &Session, args: &Install) -> Result<Document, Failure> {
     // Before a server is waited for: `mark-good` of this very boot needs the lock.
     policy::no_trial_runs(&inspection.facts).map_err(Error::<OsError>::from)?;
     let mut source = BundleSource::open(&args.source, &args.fetch, session)?;
+    if source.fetched().is_some() {
+        opened.reuses_blocks_of(&inspection.slots);
+    }
     let (installed, seconds) = match attempt(session, args, (&mut source, &args.source), (&device, &mut opened)) {
         Err(Attempt::NeedsWhole(full, failure)) => {
-            let mut source = whole(session, args, &full, failure)?;
+            source = whole(session, args, &full, failure)?;
             attempt(session, args, (&mut source, &full), (&device, &mut opened)).map_err(Attempt::into_failure)?
         }
         ended => ended.map_err(Attempt::into_failure)?,
     };
+    let fetched = source.fetched();
     session.record.puts(installed.slot, installed.version.as_ref());
-    session.record.moved(installed.total.get(), installed.kept.get());
+    session.record.moved(installed.sizes.total.get(), installed.sizes.kept.get());
     match installed.ending {
         Ending::HeldAlready(state) => Err(held(&installed, state)),
-        _ => Ok(Document::of(&installed, asked(args), &seconds)),
+        _ => Ok(Document::of(&installed, asked(args), &seconds, fetched)),
     }
 }
 
@@ -95,7 +99,11 @@ fn attempt(
 ) -> Result<(Installed, Vec<(Phase, f64)>), Attempt> {
     let watch = Watch::new(&session.output, &session.interrupt).recording(&session.record);
     let mut watch = if args.dry_run { watch.judging() } else { watch };
-    let request = request(args);
+    let estimate = args.dry_run && source.fetched().is_some();
+    let mut request = request(args);
+    if estimate {
+        request.reach = Reach::Estimate;
+    }
     let mut of_old_image = false;
     let installed = opened.long_act(|device, room, work| {
         let installed = device.install(source, &request, room, work, &mut watch);
@@ -175,6 +183,12 @@ struct Document {
     manifest_digest: String,
     total_bytes: u64,
     kept_bytes: u64,
+    /// Those that came from other slots.
+    reused_bytes: u64,
+    /// Bytes that came over a network; `None` if the bundle is here.
+    fetched_bytes: Option<u64>,
+    /// What an installation would fetch, at most; `None` if it is no dry run, or the bundle is here.
+    to_fetch_bytes: Option<u64>,
     /// Seconds that a person has to confirm the trial.
     confirm_seconds: Option<u32>,
     seconds: Option<Seconds>,
@@ -189,7 +203,7 @@ struct Seconds {
 }
 
 impl Document {
-    fn of(installed: &Installed, asked: Option<u32>, seconds: &[(Phase, f64)]) -> Self {
+    fn of(installed: &Installed, asked: Option<u32>, seconds: &[(Phase, f64)], fetched: Option<u64>) -> Self {
         let of = |wanted| seconds.iter().filter(|(phase, _)| *phase == wanted).map(|(_, seconds)| seconds).sum();
         let written = installed.ending != Ending::WouldInstall;
         let seconds = Seconds { write: of(Phase::Write), flush: of(Phase::Flush), read_back: of(Phase::ReadBack) };
@@ -202,8 +216,11 @@ impl Document {
             slot: installed.slot.to_string(),
             version: installed.version.to_string(),
             manifest_digest: installed.digest.to_string(),
-            total_bytes: installed.total.get(),
-            kept_bytes: installed.kept.get(),
+            total_bytes: installed.sizes.total.get(),
+            kept_bytes: installed.sizes.kept.get(),
+            reused_bytes: installed.sizes.reused.get(),
+            fetched_bytes: fetched,
+            to_fetch_bytes: installed.to_read.map(|bytes| bytes.get()),
             confirm_seconds: asked.filter(|_| written),
             seconds: written.then_some(seconds),
         }
@@ -215,14 +232,22 @@ impl Report for Document {
         let (version, slot) = (Printable(&self.version), &self.slot);
         let bytes = Size(self.total_bytes);
         match self.result {
-            "would-install" => format!("would install {version} ({bytes}) into slot {slot}; nothing was written\n"),
+            "would-install" => {
+                let fetch = self.to_fetch_bytes.map(|bytes| format!(" and fetch {}", Size(bytes))).unwrap_or_default();
+                format!("would install {version} ({bytes}) into slot {slot}{fetch}; nothing was written\n")
+            }
             "staged" => format!("slot {slot} holds {version} ({bytes}), complete and not armed; `activate` arms it\n"),
             _ => {
-                let kept = if self.kept_bytes > 0 {
-                    format!(", {} of it was there already", Size(self.kept_bytes))
-                } else {
-                    String::new()
-                };
+                let mut from = String::new();
+                if self.kept_bytes > 0 {
+                    from += &format!(", {} of it was there already", Size(self.kept_bytes));
+                }
+                if self.reused_bytes > 0 {
+                    from += &format!(", {} came from another slot", Size(self.reused_bytes));
+                }
+                if let Some(fetched) = self.fetched_bytes {
+                    from += &format!(", {} were fetched", Size(fetched));
+                }
                 let next = match self.confirm_seconds {
                     None => "on trial; reboot, then run `mark-good` from it".to_owned(),
                     Some(seconds) => {
@@ -232,7 +257,7 @@ impl Report for Document {
                     }
                 };
                 format!(
-                    "installed {version} into slot {slot}: {bytes} read back and right{kept}\n\
+                    "installed {version} into slot {slot}: {bytes} read back and right{from}\n\
                      slot {slot} boots next, {next}\n"
                 )
             }

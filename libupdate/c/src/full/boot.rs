@@ -131,8 +131,8 @@ pub(crate) fn boot(
         whole: None,
     };
     let (mut device, room, data) = open.device();
-    let mut work =
-        Work { data, carried: &mut [], reference: &mut [], hasher: &mut SoftHasher, decompressor: &mut NoDecompressor };
+    let (hasher, decompressor) = (&mut SoftHasher, &mut NoDecompressor);
+    let mut work = Work::new(data, hasher, decompressor);
     let mut starter = Callback { starter, memory, marks, hearer };
     match device.boot(&rules, room, &mut work, &mut starter)? {
         None => Ok(NOTHING),

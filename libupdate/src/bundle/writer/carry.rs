@@ -4,14 +4,15 @@ use core::fmt;
 use std::io::{self, Seek, Write};
 use std::vec::Vec;
 
+use crate::bundle::hints::HINT_BYTES;
 use crate::bundle::page::{self, ROWS, Row};
 use crate::bundle::writer::source::Source;
 use crate::bundle::writer::tree::{HashedImage, levels_len};
 use crate::bundle::writer::{Body, Carriage, Codec, Tools, WriteError};
 use crate::error::{Corrupt, Rule};
 use crate::units::bytes;
-use crate::units::digest::{BLOCK_BYTES, BlockHasher, Digest, RootHash, Salt};
-use crate::verity::CHUNK_BYTES;
+use crate::units::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest, RootHash, Salt};
+use crate::verity::{CHUNK_BYTES, DIGESTS_PER_BLOCK, Geometry};
 
 /// Makes zstd frames: one frame per chunk, no dictionary, a window no larger than a chunk, the content size in the header. The
 /// same chunk always gives the same frame, or bundles cannot be made again.
@@ -32,7 +33,8 @@ pub(super) struct Carried {
 
 struct PlacedPage {
     at: u64,
-    bytes: [u8; BLOCK_BYTES],
+    /// The page, and its hints.
+    bytes: Vec<u8>,
 }
 
 /// Bytes for a place that was kept with zeros.
@@ -52,7 +54,7 @@ impl Carried {
     }
 
     pub(super) fn first_page(&self) -> Option<Digest> {
-        self.pages.first().map(|page| Digest::of(&[&page.bytes]))
+        self.pages.first().and_then(|page| page.bytes.get(..BLOCK_BYTES)).map(|page| Digest::of(&[page]))
     }
 
     pub(super) fn patches(&self) -> impl Iterator<Item = Patch<'_>> {
@@ -71,17 +73,19 @@ pub(super) fn carry<W: Write + Seek, H: BlockHasher>(
 ) -> Result<Carried, WriteError> {
     let levels_at = position(out)?;
     write_zeros(out, levels_len(&source.geometry()))?;
-    let mut groups = Groups::new();
-    let hashed = HashedImage::of(source, salt, tools, |batch| match carriage {
+    let mut groups = Groups::new(source.geometry(), matches!(carriage, Carriage::Hinted(_)));
+    let hashed = HashedImage::of(source, salt, tools, |batch, digests| match carriage {
         Carriage::Raw => out.write_all(batch).map_err(WriteError::Output),
-        Carriage::Zstd(compressor) => groups.compress(batch, out, |chunks, bodies| {
-            let mut frames: Vec<_> = bodies.iter_mut().map(|body| core::mem::take(&mut body.bytes)).collect();
-            let done = compressor.compress(chunks, &mut frames);
-            bodies.iter_mut().zip(frames).for_each(|(body, bytes)| *body = Body { codec: Codec::Zstd, bytes });
-            done
-        }),
+        Carriage::Zstd(compressor) | Carriage::Hinted(compressor) => {
+            groups.compress((batch, digests), out, |chunks, bodies| {
+                let mut frames: Vec<_> = bodies.iter_mut().map(|body| core::mem::take(&mut body.bytes)).collect();
+                let done = compressor.compress(chunks, &mut frames);
+                bodies.iter_mut().zip(frames).for_each(|(body, bytes)| *body = Body { codec: Codec::Zstd, bytes });
+                done
+            })
+        }
         Carriage::Delta { compressor, .. } => {
-            groups.compress(batch, out, |chunks, bodies| compressor.compress(chunks, bodies))
+            groups.compress((batch, digests), out, |chunks, bodies| compressor.compress(chunks, bodies))
         }
     })?;
     Ok(Carried { hashed, levels_at, pages: groups.into_pages()? })
@@ -89,20 +93,28 @@ pub(super) fn carry<W: Write + Seek, H: BlockHasher>(
 
 /// The groups of chunks after the pages of one image.
 struct Groups {
-    /// Place and rows of each page.
-    pages: Vec<(u64, Vec<Row>)>,
+    geometry: Geometry,
+    hinted: bool,
+    pages: Vec<OpenPage>,
     /// Memory for those of a batch.
     bodies: Vec<Body>,
 }
 
+/// A page whose place is known, and what belongs into it so far.
+struct OpenPage {
+    at: u64,
+    rows: Vec<Row>,
+    hints: Vec<u8>,
+}
+
 impl Groups {
-    const fn new() -> Self {
-        Self { pages: Vec::new(), bodies: Vec::new() }
+    const fn new(geometry: Geometry, hinted: bool) -> Self {
+        Self { geometry, hinted, pages: Vec::new(), bodies: Vec::new() }
     }
 
     fn compress<W: Write + Seek>(
         &mut self,
-        batch: &[u8],
+        (batch, digests): (&[u8], &[u8]),
         out: &mut W,
         compress: impl FnOnce(&[&[u8]], &mut [Body]) -> io::Result<()>,
     ) -> Result<(), WriteError> {
@@ -113,10 +125,11 @@ impl Groups {
         compress(&full, bodies).map_err(WriteError::Compressor)?;
         let mut bodies = core::mem::take(&mut self.bodies);
         let mut next = bodies.iter();
-        for chunk in chunks {
+        let digests = digests.chunks(DIGEST_BYTES.saturating_mul(DIGESTS_PER_BLOCK));
+        for (chunk, digests) in chunks.into_iter().zip(digests) {
             let body = if bytes::all_zero(chunk) { None } else { next.next() };
             let (row, carried) = shortest(chunk, body);
-            self.place(row, out)?;
+            self.place(row, digests, out)?;
             out.write_all(carried).map_err(WriteError::Output)?;
         }
         bodies.iter_mut().for_each(|body| body.bytes.clear());
@@ -125,27 +138,41 @@ impl Groups {
     }
 
     /// Notes the next row, in a new page where the last one is full.
-    fn place<W: Write + Seek>(&mut self, row: Row, out: &mut W) -> Result<(), WriteError> {
-        match self.pages.last_mut() {
-            Some((_, rows)) if rows.len() < ROWS => rows.push(row),
-            _ => {
-                self.pages.push((position(out)?, std::vec![row]));
-                write_zeros(out, BLOCK_BYTES)?;
-            }
+    fn place<W: Write + Seek>(&mut self, row: Row, digests: &[u8], out: &mut W) -> Result<(), WriteError> {
+        if self.pages.last().is_none_or(|page| page.rows.len() == ROWS) {
+            let hints = if self.hinted { self.hints_len() } else { 0 };
+            self.pages.push(OpenPage { at: position(out)?, rows: Vec::new(), hints: Vec::with_capacity(hints) });
+            write_zeros(out, BLOCK_BYTES.saturating_add(hints))?;
+        }
+        let Some(page) = self.pages.last_mut() else { return Ok(()) };
+        page.rows.push(row);
+        if self.hinted {
+            let hints = digests.chunks(DIGEST_BYTES).filter_map(|digest| digest.get(..HINT_BYTES));
+            page.hints.extend(hints.flatten());
         }
         Ok(())
+    }
+
+    /// Bytes of the hints of the page that is made next.
+    fn hints_len(&self) -> usize {
+        let first = u64::try_from(self.pages.len().saturating_mul(ROWS)).unwrap_or(u64::MAX);
+        let chunks = (first..self.geometry.chunks()).take(ROWS);
+        chunks.fold(0, |sum: usize, chunk| {
+            sum.saturating_add(self.geometry.chunk_blocks(chunk).saturating_mul(HINT_BYTES))
+        })
     }
 
     /// The pages, made from the last to the first: each has the digest of the next one.
     fn into_pages(self) -> Result<Vec<PlacedPage>, WriteError> {
         let mut next = None;
         let mut pages = Vec::with_capacity(self.pages.len());
-        for (at, rows) in self.pages.iter().rev() {
+        for OpenPage { at, rows, hints } in self.pages.into_iter().rev() {
             let mut bytes = [0; BLOCK_BYTES];
             let misfit = WriteError::Statement(Corrupt(Rule::PageCount { page: 0 }));
-            page::encode(rows, next, &mut bytes).ok_or(misfit)?;
+            let of_hints = self.hinted.then(|| Digest::of(&[&hints]));
+            page::encode(&rows, [next, of_hints], &mut bytes).ok_or(misfit)?;
             next = Some(Digest::of(&[&bytes]));
-            pages.push(PlacedPage { at: *at, bytes });
+            pages.push(PlacedPage { at, bytes: [&bytes[..], &hints].concat() });
         }
         pages.reverse();
         Ok(pages)

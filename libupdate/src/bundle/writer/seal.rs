@@ -28,13 +28,26 @@ impl Sealed {
     /// # Errors
     /// [`WriteError::Statement`] where the manifest does not fit.
     pub fn new(manifest: &Manifest<'_>, minimum_updater: UpdaterVersion) -> Result<Self, WriteError> {
+        Self::hinted(manifest, minimum_updater, false)
+    }
+
+    /// The same, with the bit that says whether index pages have hints.
+    pub(super) fn hinted(
+        manifest: &Manifest<'_>,
+        minimum_updater: UpdaterVersion,
+        hints: bool,
+    ) -> Result<Self, WriteError> {
         let delta = manifest.extensions().iter().any(|one| one.id() == OLD_IMAGES);
-        let more = if delta { Features::DELTA } else { Features::NONE };
-        Self::with_features(manifest, minimum_updater, required_features(manifest).with(more))
+        let delta = if delta { Features::DELTA } else { Features::NONE };
+        let hints = if hints { Features::HINTS } else { Features::NONE };
+        Self::with_features(manifest, minimum_updater, required_features(manifest).with(delta).with(hints))
     }
 
     /// The same with these feature bits.
-    pub(crate) fn with_features(
+    ///
+    /// # Errors
+    /// As [`Sealed::new`].
+    pub fn with_features(
         manifest: &Manifest<'_>,
         minimum_updater: UpdaterVersion,
         features: Features,

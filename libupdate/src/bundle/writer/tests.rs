@@ -3,7 +3,9 @@ use std::io::{self, Cursor, Read};
 use std::vec;
 
 use super::*;
-use crate::bundle::page::{PageChain, Row};
+use crate::bundle::Features;
+use crate::bundle::hints::HINT_BYTES;
+use crate::bundle::page::{self, PageChain, Row};
 use crate::bundle::{Anchors, PublicKey, Unverified, fixture};
 use crate::error::{Corrupt, Rule};
 use crate::units::digest::{BLOCK_BYTES, SoftHasher};
@@ -95,7 +97,7 @@ fn read_back(bundle: &[u8]) -> Vec<Vec<u8>> {
     let images = verified.manifest().payloads().iter().map(|payload| {
         let shipped = usize::try_from(payload.geometry().shipped_blocks()).unwrap() * BLOCK_BYTES;
         let levels = source.split_off(..shipped).unwrap();
-        let image = carried_chunks(&mut source, &payload);
+        let image = carried_chunks(&mut source, &payload, verified.features());
         let (root_hash, all_levels) = levels_of(&image, payload.salt().as_bytes());
         assert_eq!(payload.root_hash(), root_hash);
         assert_eq!(all_levels.iter().skip(1).rev().flatten().copied().collect::<Vec<_>>(), levels);
@@ -108,15 +110,24 @@ fn read_back(bundle: &[u8]) -> Vec<Vec<u8>> {
     images
 }
 
-fn carried_chunks(source: &mut &[u8], payload: &Payload<'_>) -> Vec<u8> {
+fn carried_chunks(source: &mut &[u8], payload: &Payload<'_>, features: Features) -> Vec<u8> {
     let geometry = payload.geometry();
-    let Some(mut chain) = PageChain::new(*payload) else {
+    let Some(mut chain) = PageChain::new(*payload, features) else {
         return source.split_off(..usize::try_from(geometry.image_blocks_bytes().get()).unwrap()).unwrap().to_vec();
     };
-    let mut image = Vec::new();
+    let mut image: Vec<u8> = Vec::new();
     while !chain.is_finished() {
         let first = chain.next_chunk();
-        let page = chain.accept(source.split_off(..BLOCK_BYTES).unwrap().try_into().unwrap()).unwrap();
+        let bytes = source.split_off(..BLOCK_BYTES).unwrap().try_into().unwrap();
+        let page = chain.accept(bytes).unwrap();
+        let blocks: usize = (first..chain.next_chunk()).map(|chunk| geometry.chunk_blocks(chunk)).sum();
+        let hints = page::hints(bytes).map(|digest| {
+            let hints = source.split_off(..blocks * HINT_BYTES).unwrap();
+            assert_eq!(Digest::of(&[hints]), digest);
+            hints
+        });
+        assert_eq!(hints.is_some(), features.has(Features::HINTS));
+        let start = image.len();
         for (chunk, row) in (first..).zip(page.rows()) {
             let carried = source.split_off(..row.carried_len()).unwrap();
             let len = geometry.chunk_len(chunk);
@@ -129,6 +140,9 @@ fn carried_chunks(source: &mut &[u8], payload: &Payload<'_>) -> Vec<u8> {
                 }
             }
         }
+        let digests = image[start..].chunks(BLOCK_BYTES).map(|block| Digest::of(&[payload.salt().as_bytes(), block]));
+        let expected: Vec<u8> = digests.flat_map(|digest| digest.as_bytes()[..HINT_BYTES].to_vec()).collect();
+        assert!(hints.is_none_or(|hints| hints == expected));
     }
     image
 }
@@ -178,6 +192,18 @@ fn each_chunk_is_carried_in_its_shortest_form_behind_its_page() {
     // Two blocks of levels: one of level 1 for 128 chunks each, and the top above them. Then pages and carried chunks.
     let expected = written.envelope.len() + 3 * BLOCK_BYTES + 3 * BLOCK_BYTES + CHUNK + 1 + BLOCK_BYTES;
     assert_eq!(bundle.len(), expected);
+    assert!(read_back(&bundle) == [bytes]);
+}
+
+#[test]
+fn hints_follow_each_page() {
+    let mut bytes = vec![0; 202 * CHUNK + 5];
+    bytes[7 * CHUNK..8 * CHUNK].copy_from_slice(&noise(CHUNK as u64));
+    let mut compressor = RunLength::default();
+    let (bundle, written) = written(&mut [image("root", &bytes, Carriage::Hinted(&mut compressor))]).unwrap();
+    // As without them, and 6 bytes for each block.
+    let hints = 6 * (202 * 128 + 1);
+    assert_eq!(bundle.len(), written.envelope.len() + 3 * BLOCK_BYTES + 3 * BLOCK_BYTES + CHUNK + hints);
     assert!(read_back(&bundle) == [bytes]);
 }
 

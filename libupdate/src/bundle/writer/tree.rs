@@ -18,12 +18,12 @@ pub(super) struct HashedImage {
 }
 
 impl HashedImage {
-    /// Reads and hashes the image; `carry` gets every batch of it as well.
+    /// Reads and hashes the image; `carry` gets every batch of it as well, and the digests of its blocks.
     pub(super) fn of<H: BlockHasher>(
         source: Source<'_, '_>,
         salt: Salt<'_>,
         tools: &mut Tools<'_, H>,
-        mut carry: impl FnMut(&[u8]) -> Result<(), WriteError>,
+        mut carry: impl FnMut(&[u8], &[u8]) -> Result<(), WriteError>,
     ) -> Result<Self, WriteError> {
         let geometry = source.geometry();
         let hasher = &mut tools.hasher;
@@ -37,7 +37,7 @@ impl HashedImage {
             builder
                 .push_digests(&digests, hasher, |level, index, block| keep(&geometry, &mut levels, level, index, block))
                 .map_err(WriteError::Tree)?;
-            carry(batch)
+            carry(batch, &digests)
         })?;
         let root_hash = builder.finish().map_err(|unfinished| WriteError::Tree(BuildError::Unfinished(unfinished)))?;
         Ok(Self { root_hash, levels })

@@ -53,7 +53,7 @@ fn install() -> Option<Result<SlotId, Error<host::HostError>>> {
     };
     let rules = Board { view, tries: board::TRIES, guard: Guard::new(board::TRIES), backup: OnGrown::Stays };
     let (hasher, decompressor) = (&mut SoftHasher, &mut NoDecompressor);
-    let mut work = Work { data: DATA.take()?, carried: &mut [], reference: &mut [], hasher, decompressor };
+    let mut work = Work::new(DATA.take()?, hasher, decompressor);
     let mut device = Device::new(&mut disk, rules, SCRATCH.take()?);
     let installed = device.install(&mut bundle, &Request::default(), ROOM.take()?, &mut work, &mut Console);
     Some(installed.map(|installed| installed.slot))

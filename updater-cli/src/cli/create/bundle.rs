@@ -44,6 +44,9 @@ pub struct BundleCreate {
     /// How chunks are carried [default: none, and zstd with --delta-from]
     #[arg(long, value_enum)]
     pub compression: Option<CompressionOption>,
+    /// Leave out the hints by which devices find what they hold already: 0.15 % of the image, and any update over http fetches all of it
+    #[arg(long)]
+    pub no_hints: bool,
     /// Carry what differs from an older release, for devices that have it: its bundle, or the image that --image takes the place of.
     /// May be given again: then OUT is a folder, where each OLD has a bundle V-from-OLD.bundle
     #[arg(long, value_name = "OLD", conflicts_with = "detached")]

@@ -1,10 +1,9 @@
 //! The thread that fetches: connections, one after another, and the pauses between them.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use libupdate::units::bytes::len_u64;
 use super::brake::Brake;
 use super::fault::{Fault, Outlook};
 use super::identity::Identity;
+use super::plan::{NEAR, Plan, Span};
 use super::server::{Ranges, Rest, Server};
 use super::{Piece, Told};
 use crate::output::{Output, Size};
@@ -20,10 +20,8 @@ use crate::source::MAGIC;
 
 /// Bytes of a piece.
 const PIECE: usize = 64 << 10;
-/// A connection that brought less is no better than none.
+/// Connections that brought less are no better than none.
 const PROGRESS: u64 = 64 << 10;
-/// To leave out more than this takes longer than to ask again.
-const FAR: u64 = 1 << 20;
 /// The front is sent whole: it tells what the file is.
 const FRONT: usize = 512;
 /// The first pause; each is twice the one before ..
@@ -37,12 +35,43 @@ pub struct Download {
     pub patience: Patience,
     pub brake: Option<Brake>,
     pub output: Output,
-    pub position: Arc<AtomicU64>,
     pub told: SyncSender<Told>,
     pub empty: Receiver<Vec<u8>>,
-    pub wished: Receiver<()>,
-    pub identity: Option<Identity>,
-    pub at: u64,
+    pub wished: Receiver<Wish>,
+    pub state: State,
+}
+
+/// What it is at.
+#[derive(Default)]
+pub struct State {
+    /// What is to be fetched, in order, and the number of the plan that it is from.
+    spans: VecDeque<Span>,
+    plan: u64,
+    identity: Option<Identity>,
+    /// Where a body without a length ended.
+    end: Option<u64>,
+    /// What the open connection gives, from `at` on.
+    rest: Option<Rest>,
+    at: u64,
+    /// The end was told.
+    ended: bool,
+    /// Bytes that the act got.
+    sent: u64,
+}
+
+impl State {
+    /// Before anything was fetched.
+    pub fn first(spans: &[Span]) -> Self {
+        Self { spans: spans.iter().copied().collect(), ..Self::default() }
+    }
+}
+
+/// What the act wants.
+#[derive(Debug)]
+pub enum Wish {
+    Plan(Plan),
+    /// More than there was, which makes the end a cut.
+    More,
 }
 
 /// Between none and a half of a pause: devices that were cut off together do not come back together.
@@ -68,35 +97,34 @@ impl Patience {
     }
 }
 
-/// How a connection ended well.
-enum End {
+/// Why a step was the last one.
+enum Stop {
     /// Nobody listens any more.
     Unheard,
-    /// The body is over, or the server has no more.
-    Reached,
-    /// The act goes on far behind, or a part of the file is over that the server had cut out.
-    Elsewhere,
+    Fault(Fault),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
 }
 
 impl Download {
-    /// Fetches until the file is there, or nobody wants more of it.
+    /// Fetches what is wished for, until nobody listens.
     pub fn run(mut self) {
         let (mut misses, mut since) = (0, Instant::now());
         loop {
-            let before = self.at;
-            let fault = match self.connect() {
-                Ok(End::Unheard) => return,
-                Ok(End::Elsewhere) => {
-                    misses = 0;
-                    continue;
+            let before = self.state.sent;
+            let fault = loop {
+                match self.step() {
+                    Ok(()) => {}
+                    Err(Stop::Unheard) => return,
+                    Err(Stop::Fault(fault)) => break fault,
                 }
-                Ok(End::Reached) => match self.wish() {
-                    Some(fault) => fault,
-                    None => return,
-                },
-                Err(fault) => fault,
             };
-            if misses == 0 || self.at.saturating_sub(before) >= PROGRESS {
+            self.state.rest = None;
+            if misses == 0 || self.state.sent.saturating_sub(before) >= PROGRESS {
                 (misses, since) = (0, Instant::now());
             }
             let pause = PAUSE.saturating_mul(1_u32.checked_shl(misses).unwrap_or(u32::MAX)).min(LONGEST_PAUSE);
@@ -107,92 +135,166 @@ impl Download {
             // What a busy server asks for is waited, however long others would be.
             let pause = pause.max(fault.wait.unwrap_or_default());
             misses = misses.saturating_add(1);
-            let (why, at) = (fault.why(), Size(self.at));
+            let (why, at) = (fault.why(), Size(self.state.at));
             self.output.note(&format!("{why}, after {at}; trying again in {} s", pause.as_secs()));
             thread::sleep(pause.saturating_add(pause.mul_f64(scatter())));
         }
     }
 
-    /// Waits until the act wants more than there was, which makes the end a cut. Nothing where it does not.
-    fn wish(&mut self) -> Option<Fault> {
-        self.wished.recv().ok()?;
-        let told = self.identity.as_mut().and_then(|identity| identity.len.take());
-        Some(told.map_or_else(|| Fault::passing("the connection was cut"), |_| Fault::short()))
+    /// The next piece of what is wished for, or the next wish.
+    fn step(&mut self) -> Result<(), Stop> {
+        match self.wished.try_recv() {
+            Ok(wish) => return self.hear(wish),
+            Err(TryRecvError::Disconnected) => return Err(Stop::Unheard),
+            Err(TryRecvError::Empty) => {}
+        }
+        while self.state.spans.front().is_some_and(|span| span.to.is_some_and(|to| to <= self.state.at)) {
+            self.state.spans.pop_front();
+        }
+        let over = self
+            .len()
+            .is_some_and(|len| self.state.spans.front().is_some_and(|span| span.from.max(self.state.at) >= len));
+        if over && !self.state.ended {
+            self.state.ended = true;
+            return self.say(Told::Ends(self.len().unwrap_or_default()));
+        }
+        match self.state.spans.front().copied().filter(|_| !over) {
+            Some(span) => self.fetch(span),
+            None => {
+                let wish = self.wished.recv().map_err(|_| Stop::Unheard)?;
+                self.hear(wish)
+            }
+        }
     }
 
-    /// Reads through one connection until it ends.
-    fn connect(&mut self) -> Result<End, Fault> {
-        let wanted = self.position.load(Ordering::Relaxed).max(self.at);
-        if self.len() == Some(wanted) {
-            return Ok(self.reached(wanted));
+    fn hear(&mut self, wish: Wish) -> Result<(), Stop> {
+        match wish {
+            Wish::Plan(plan) => {
+                self.state.plan = plan.number;
+                self.state.spans = plan.spans.into();
+                self.state.ended = false;
+                if let Some(span) = self.state.spans.front().filter(|_| plan.anew) {
+                    (self.state.at, self.state.rest) = (span.from, None);
+                }
+                Ok(())
+            }
+            Wish::More => {
+                (self.state.ended, self.state.end) = (false, None);
+                let told = self.state.identity.as_mut().and_then(|identity| identity.len.take());
+                Err(told.map_or_else(|| Fault::passing("the connection was cut"), |_| Fault::short()).into())
+            }
         }
-        let Some(rest) = self.server.rest(wanted, self.identity.as_ref())? else {
-            self.identity.get_or_insert_default().len = Some(wanted);
-            return Ok(self.reached(wanted));
+    }
+
+    /// The next piece of a span that is not over.
+    fn fetch(&mut self, span: Span) -> Result<(), Stop> {
+        let wanted = span.from.max(self.state.at);
+        let rest = match self.state.rest.take() {
+            Some(rest) if self.is_on_the_way(&rest, wanted) => rest,
+            _ => match self.server.rest(wanted, span.to, self.state.identity.as_ref())? {
+                None => {
+                    self.state.identity.get_or_insert_default().len = Some(wanted);
+                    return Ok(());
+                }
+                Some(rest) => {
+                    self.state.at = wanted;
+                    self.output.came(rest.left_out);
+                    self.state.identity = Some(rest.identity.clone());
+                    let (len, media) = (rest.identity.len, rest.identity.media.clone());
+                    self.say(Told::Begins { len, media, file: rest.file })?;
+                    rest
+                }
+            },
         };
-        self.at = wanted;
-        let (len, media) = (rest.identity.len, rest.identity.media.clone());
-        self.identity = Some(rest.identity.clone());
-        match self.say(Told::Begins { len, media, file: rest.file }) {
-            Some(end) => Ok(end),
-            None => self.read(rest),
+        self.read(rest, wanted, span.to)
+    }
+
+    /// Whether what comes through the connection is soon what is wanted.
+    fn is_on_the_way(&self, rest: &Rest, wanted: u64) -> bool {
+        let ahead = wanted.checked_sub(self.state.at);
+        ahead.is_some_and(|ahead| ahead <= NEAR || rest.ranges == Ranges::Never)
+            && rest.end.is_none_or(|end| wanted < end)
+    }
+
+    /// Leaves out what is before `wanted`, and sends a piece.
+    fn read(&mut self, mut rest: Rest, wanted: u64, to: Option<u64>) -> Result<(), Stop> {
+        let mut bytes = self.empty.try_recv().unwrap_or_default();
+        while self.state.at < wanted {
+            bytes.resize(PIECE.min(usize::try_from(wanted.saturating_sub(self.state.at)).unwrap_or(PIECE)), 0);
+            let len = bytes.len();
+            if self.fill(&mut rest, &mut bytes)? < len {
+                return self.ended(&rest);
+            }
+        }
+        let room =
+            to.map_or(PIECE, |to| usize::try_from(to.saturating_sub(wanted)).map_or(PIECE, |left| left.min(PIECE)));
+        bytes.resize(room, 0);
+        let (got, fault) = self.server.fill(&mut rest.body, &mut bytes);
+        bytes.truncate(got);
+        let (first, whole) = (self.state.at, got == room);
+        self.came(&bytes);
+        let over = fault.is_none() && !whole && rest.end.is_none_or(|end| end == self.state.at);
+        if first == 0 && got < FRONT && !(over && self.is_all(got)) && to.is_none_or(|to| to > len_u64(&bytes)) {
+            self.state.at = 0;
+            return Err(fault.unwrap_or_else(|| Fault::passing("the connection was cut")).into());
+        }
+        if got > 0 {
+            self.state.sent = self.state.sent.saturating_add(len_u64(&bytes));
+            self.say(Told::Piece(Piece { plan: self.state.plan, at: first, bytes }))?;
+        }
+        match fault {
+            Some(fault) => Err(fault.into()),
+            None if whole => {
+                if rest.end == Some(self.state.at) {
+                    rest.give_back();
+                } else {
+                    self.state.rest = Some(rest);
+                }
+                Ok(())
+            }
+            None => self.ended(&rest),
         }
     }
 
-    fn read(&mut self, rest: Rest) -> Result<End, Fault> {
-        let Rest { mut body, ranges, end, .. } = rest;
-        loop {
-            let wanted = self.position.load(Ordering::Relaxed);
-            if ranges == Ranges::Told && wanted.saturating_sub(self.at) > FAR {
-                return Ok(End::Elsewhere);
-            }
-            let mut bytes = self.empty.try_recv().unwrap_or_default();
-            bytes.resize(PIECE, 0);
-            let (got, fault) = self.server.fill(&mut body, &mut bytes);
-            bytes.truncate(got);
-            let whole = got == PIECE;
-            let over =
-                fault.is_none() && !whole && end.is_none_or(|end| end == self.at.saturating_add(len_u64(&bytes)));
-            if self.at == 0 && got < FRONT && !(over && self.is_all(got)) {
-                return Err(fault.unwrap_or_else(|| Fault::passing("the connection was cut")));
-            }
-            let piece = Piece { at: self.at, bytes };
-            self.at = piece.end();
-            if let Some(brake) = &mut self.brake {
-                thread::sleep(brake.after(len_u64(&piece.bytes), Instant::now()));
-            }
-            if got > 0
-                && let Some(end) = self.say(Told::Piece(piece))
-            {
-                return Ok(end);
-            }
-            match fault {
-                Some(fault) => return Err(fault),
-                None if whole => {}
-                None if !over => return Err(Fault::passing("the connection was cut")),
-                None if self.len().is_some_and(|len| self.at < len) => return Ok(End::Elsewhere),
-                None => return Ok(self.reached(self.at)),
-            }
+    /// Bytes that nobody wants.
+    fn fill(&mut self, rest: &mut Rest, bytes: &mut [u8]) -> Result<usize, Stop> {
+        let (got, fault) = self.server.fill(&mut rest.body, bytes);
+        self.came(bytes.get(..got).unwrap_or_default());
+        fault.map_or(Ok(got), |fault| Err(fault.into()))
+    }
+
+    /// Counts what came, and waits where that was quick.
+    fn came(&mut self, bytes: &[u8]) {
+        let len = len_u64(bytes);
+        self.state.at = self.state.at.saturating_add(len);
+        self.output.came(len);
+        if let Some(brake) = &mut self.brake {
+            thread::sleep(brake.after(len, Instant::now()));
         }
+    }
+
+    /// The body is over, before what was wanted of it was.
+    fn ended(&mut self, rest: &Rest) -> Result<(), Stop> {
+        if rest.end.is_some_and(|end| end != self.state.at) {
+            return Err(Fault::passing("the connection was cut").into());
+        }
+        if self.len().is_none() {
+            self.state.end = Some(self.state.at);
+        }
+        Ok(())
     }
 
     /// Whether a body this short may be the file. Nothing that a bundle is made of is shorter than its first word.
     fn is_all(&self, got: usize) -> bool {
-        self.len().is_some() || got >= MAGIC.len()
+        self.state.identity.as_ref().is_some_and(|identity| identity.len.is_some()) || got >= MAGIC.len()
     }
 
     fn len(&self) -> Option<u64> {
-        self.identity.as_ref().and_then(|identity| identity.len)
+        self.state.identity.as_ref().and_then(|identity| identity.len).or(self.state.end)
     }
 
-    /// Nothing, or the end where nobody listens any more.
-    fn say(&self, told: Told) -> Option<End> {
-        self.told.send(told).err().map(|_| End::Unheard)
-    }
-
-    /// Says that the body is over.
-    fn reached(&self, at: u64) -> End {
-        self.say(Told::Ends(at)).unwrap_or(End::Reached)
+    fn say(&self, told: Told) -> Result<(), Stop> {
+        self.told.send(told).map_err(|_| Stop::Unheard)
     }
 }
 

@@ -48,6 +48,16 @@ pub struct Rest {
     pub end: Option<u64>,
     pub file: Sameness,
     pub ranges: Ranges,
+    /// Bytes that came before the one that was asked for.
+    pub left_out: u64,
+}
+
+impl Rest {
+    /// The body was read to its last byte: its connection serves the next request.
+    pub fn give_back(self) {
+        // A connection that fails here is not asked again.
+        drop(self.body.into_inner().read(&mut [0]));
+    }
 }
 
 /// Whether a server gives a part of a file.
@@ -65,20 +75,20 @@ impl Server {
         Self { url, timeout, trust, proxies, credentials, agents: Vec::new(), ranges: Ranges::Unknown }
     }
 
-    /// Asks for the file from byte `at` on, which must be the rest of the `known` one. None: it ends there.
-    pub fn rest(&mut self, at: u64, known: Option<&Identity>) -> Result<Option<Rest>, Fault> {
+    /// Asks for the file from byte `at` on, to the one before `to`, if that is said. It must be the `known` file. None: it ends there.
+    pub fn rest(&mut self, at: u64, to: Option<u64>, known: Option<&Identity>) -> Result<Option<Rest>, Fault> {
         let known = known.filter(|_| at > 0).cloned().unwrap_or_default();
         loop {
-            let from = if self.ranges == Ranges::Never { 0 } else { at };
-            let response = self.follow(from)?;
+            let ranged = self.ranges != Ranges::Never && (at > 0 || to.is_some());
+            let response = self.follow(ranged.then_some((at, to)))?;
             let status = whole(response.status());
             match (status, known.continued(at, status, response.headers())) {
                 (StatusCode::OK | StatusCode::PARTIAL_CONTENT, Ok(span)) => {
                     return self.body(response, (at, span), known).map(Some);
                 }
                 // A fresh start, once: it is asked for all of it from now on.
-                (_, Err(Mismatch::Nonsense)) if from > 0 && is_answer(status) => self.ranges = Ranges::Never,
-                (_, Err(Mismatch::Over)) if from > 0 => return Ok(None),
+                (_, Err(Mismatch::Nonsense)) if ranged && is_answer(status) => self.ranges = Ranges::Never,
+                (_, Err(Mismatch::Over)) if ranged => return Ok(None),
                 (_, Err(mismatch)) if at > 0 && is_answer(status) => return Err(mismatch.into()),
                 (StatusCode::PARTIAL_CONTENT, Err(mismatch)) => return Err(mismatch.into()),
                 _ => return Err(Fault::answer(status, response.headers())),
@@ -86,7 +96,7 @@ impl Server {
         }
     }
 
-    fn body(&self, response: Response<Body>, (at, span): (u64, Span), known: Identity) -> Result<Rest, Fault> {
+    fn body(&mut self, response: Response<Body>, (at, span): (u64, Span), known: Identity) -> Result<Rest, Fault> {
         let (status, headers) = (whole(response.status()), response.headers());
         let now = Identity::of(status, headers);
         if let Some(coding) = headers.get(header::CONTENT_ENCODING).filter(|coding| !is_none(coding)) {
@@ -99,11 +109,17 @@ impl Server {
             headers.get(header::ACCEPT_RANGES).is_some_and(|unit| unit.as_bytes().eq_ignore_ascii_case(b"bytes"));
         // One that says so and gives all of it would have to give it again for each part.
         let gives = status == StatusCode::PARTIAL_CONTENT || (told && span.first == at);
-        let ranges = if gives && self.ranges != Ranges::Never { Ranges::Told } else { Ranges::Unknown };
+        self.ranges = match self.ranges {
+            Ranges::Never => Ranges::Never,
+            _ if gives => Ranges::Told,
+            _ if at > 0 && span.first == 0 => Ranges::Never,
+            _ => Ranges::Unknown,
+        };
         let bytes = span.end.map_or(u64::MAX, |end| end.saturating_sub(span.first));
         let mut body = response.into_body().into_reader().take(bytes);
-        self.leave_out(&mut body, at.saturating_sub(span.first))?;
-        Ok(Rest { body, identity: known.and(now), end: span.end, file: span.file, ranges })
+        let left_out = at.saturating_sub(span.first);
+        self.leave_out(&mut body, left_out)?;
+        Ok(Rest { body, identity: known.and(now), end: span.end, file: span.file, ranges: self.ranges, left_out })
     }
 
     /// Fills the front of `bytes`; less only at the file's end, or before a fault. A server that drips is left like one that is silent.
@@ -138,10 +154,10 @@ impl Server {
     }
 
     /// The first answer that is no redirect.
-    fn follow(&mut self, at: u64) -> Result<Response<Body>, Fault> {
+    fn follow(&mut self, range: Option<(u64, Option<u64>)>) -> Result<Response<Body>, Fault> {
         let mut url = self.url.clone();
         for _ in 0..=REDIRECTS {
-            let response = self.ask(&url, at)?;
+            let response = self.ask(&url, range)?;
             let location = match response.status().as_u16() {
                 301 | 302 | 303 | 307 | 308 => response.headers().get(header::LOCATION),
                 _ => return Ok(response),
@@ -155,12 +171,13 @@ impl Server {
     }
 
     /// No `If-Range`: machines behind one name may tag the same file each in its own way, and the hashes judge what comes.
-    fn ask(&mut self, url: &Url, at: u64) -> Result<Response<Body>, Fault> {
+    fn ask(&mut self, url: &Url, range: Option<(u64, Option<u64>)>) -> Result<Response<Body>, Fault> {
         let way = self.proxies.way(url)?;
         let next = way.words(url);
         let mut request = self.agent(url, way)?.get(url.uri()).header(header::ACCEPT_ENCODING, "identity");
-        if at > 0 {
-            request = request.header(header::RANGE, format!("bytes={at}-"));
+        if let Some((at, to)) = range {
+            let last = to.map(|to| to.saturating_sub(1).to_string()).unwrap_or_default();
+            request = request.header(header::RANGE, format!("bytes={at}-{last}"));
         }
         if let Some(token) = self.credentials.authorization(&self.url, url) {
             request = request.header(header::AUTHORIZATION, token);

@@ -187,6 +187,7 @@ fn open<'a>(session: &Session, images: &[(&'a str, &Path)], salts: &'a [Vec<u8>]
 enum Way<'w> {
     Raw,
     Zstd(Packer<'w>),
+    Hinted(Packer<'w>),
     Delta(RootHash, delta_of::Packer<'w>),
 }
 
@@ -194,10 +195,11 @@ impl<'w> Way<'w> {
     fn of(
         salt: Salt<'w>,
         old: Option<&'w OldImage>,
-        compression: Option<CompressionOption>,
+        (compression, hints): (Option<CompressionOption>, bool),
         (contexts, interrupt): (&'w Contexts, &'w Interrupt),
     ) -> Self {
         match (old, compression) {
+            (None, Some(CompressionOption::Zstd)) if hints => Self::Hinted(Packer::new(contexts, interrupt)),
             (Some(old), _) => Self::Delta(old.root_hash(), delta_of::Packer::new(old, salt, contexts, interrupt)),
             (None, Some(CompressionOption::Zstd)) => Self::Zstd(Packer::new(contexts, interrupt)),
             (None, _) => Self::Raw,
@@ -208,6 +210,7 @@ impl<'w> Way<'w> {
         match self {
             Self::Raw => Carriage::Raw,
             Self::Zstd(packer) => Carriage::Zstd(packer),
+            Self::Hinted(packer) => Carriage::Hinted(packer),
             Self::Delta(old, packer) => Carriage::Delta { old: *old, compressor: packer },
         }
     }
@@ -228,7 +231,7 @@ fn write(
     let total: u64 = inputs.iter().map(|input| input.len.get()).sum();
     let mut progress = session.output.progress("bundle", ByteLen::new(total.saturating_add(before)));
     let mut tell = |done| progress.at(Step { done, ..Step::default() });
-    let compression = if from.is_some() { Some(CompressionOption::Zstd) } else { args.compression };
+    let compression = (if from.is_some() { Some(CompressionOption::Zstd) } else { args.compression }, !args.no_hints);
     let olds = from.map(|old| old.read(session, &payloads, &mut tell)).transpose()?.unwrap_or_default();
     let contexts = Contexts::default();
     let old_of_each = olds.iter().map(Option::as_ref).chain(iter::repeat(None));

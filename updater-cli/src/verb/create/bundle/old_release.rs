@@ -16,7 +16,7 @@ use std::path::Path;
 
 use libupdate::bundle::delta::OldImages;
 use libupdate::bundle::writer::{LocalKey, Sealed, Signer as _, WriteError};
-use libupdate::bundle::{Anchors, Unverified, UpdaterVersion};
+use libupdate::bundle::{Anchors, Features, Unverified, UpdaterVersion};
 use libupdate::install;
 use libupdate::manifest::{Manifest, Payload};
 use libupdate::units::limits::ENVELOPE_BYTES;
@@ -67,7 +67,7 @@ pub fn open(session: &Session, path: &Path) -> Result<Vec<OldPayload>, Failure> 
     }
     let mut source = BundleSource::of_file(&head, source::open(&head)?, session);
     let mut envelope = Box::new([0; ENVELOPE_BYTES]);
-    let manifest = manifest(&mut source, &mut envelope)?;
+    let (manifest, _) = manifest(&mut source, &mut envelope)?;
     let payload = manifest.payloads().first().filter(|payload| payload.image_len() == image.len);
     let payload = payload.ok_or_else(|| {
         let why = format!("{} is the head of another image: the lengths differ", head.display());
@@ -84,11 +84,14 @@ impl Stated {
 }
 
 /// The manifest of an older release, which must be a full one.
-fn manifest<'b>(source: &mut BundleSource, buf: &'b mut [u8; ENVELOPE_BYTES]) -> Result<Manifest<'b>, Failure> {
-    let manifest = Unverified::read(source, buf).and_then(|read| Ok(read.danger_manifest()?));
-    let manifest = manifest.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
+fn manifest<'b>(
+    source: &mut BundleSource,
+    buf: &'b mut [u8; ENVELOPE_BYTES],
+) -> Result<(Manifest<'b>, Features), Failure> {
+    let read = Unverified::read(source, buf).and_then(|read| Ok((read.danger_manifest()?, read.prefix().features())));
+    let (manifest, features) = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
     if OldImages::named(&manifest).is_ok_and(|old| old.is_empty()) {
-        return Ok(manifest);
+        return Ok((manifest, features));
     }
     let next = "give the full bundle of that release";
     Err(Failure::new(Exit::Usage, "", "it is a delta itself, and does not have all of its image", next))
@@ -98,9 +101,9 @@ fn manifest<'b>(source: &mut BundleSource, buf: &'b mut [u8; ENVELOPE_BYTES]) ->
 fn unpacked(session: &Session, path: &Path, file: File) -> Result<Vec<OldPayload>, Failure> {
     let mut source = BundleSource::of_file(path, file, session);
     let mut envelope = Box::new([0; ENVELOPE_BYTES]);
-    let manifest = manifest(&mut source, &mut envelope)?;
+    let (manifest, features) = manifest(&mut source, &mut envelope)?;
     // An installation takes only what somebody signed.
-    let (envelope, anchors) = signed_by_anybody(&manifest).map_err(|error| unsound(&error))?;
+    let (envelope, anchors) = signed_by_anybody(&manifest, features).map_err(|error| unsound(&error))?;
     let verified = Unverified::parse(envelope.envelope()).map_err(|error| unsound(&error))?;
     let verified = verified.verify(&anchors).map_err(|error| unsound(&error))?;
     let geometries = manifest.payloads().iter().map(|payload| payload.geometry());
@@ -118,12 +121,13 @@ fn unpacked(session: &Session, path: &Path, file: File) -> Result<Vec<OldPayload
     payloads.collect()
 }
 
-fn signed_by_anybody(manifest: &Manifest<'_>) -> Result<(Sealed, Anchors), WriteError> {
+fn signed_by_anybody(manifest: &Manifest<'_>, features: Features) -> Result<(Sealed, Anchors), WriteError> {
     let key =
         LocalKey::from_scalar(&[1; 32]).map_err(|error| WriteError::Signer(io::Error::other(error.to_string())))?;
     let anchors = Anchors::new(&[*key.public_key()], NonZeroUsize::MIN);
     let anchors = anchors.map_err(|error| WriteError::Signer(io::Error::other(error.to_string())))?;
-    Ok((Sealed::new(manifest, UpdaterVersion::OLDEST)?.signed_by(&[&key])?, anchors))
+    let sealed = Sealed::with_features(manifest, UpdaterVersion::OLDEST, features)?;
+    Ok((sealed.signed_by(&[&key])?, anchors))
 }
 
 fn unsound(error: &dyn Display) -> Failure {

@@ -1,35 +1,41 @@
-//! The images that a delta bundle is made from, and the memory for them: judged before anything of it is fetched or written.
+//! The images in other slots that an installation uses: those that a delta bundle is made from, judged with the memory for them before
+//! anything of it is fetched or written, and those that may have blocks of the new ones.
 
 use super::{Device, Work};
+use crate::bundle::Features;
 use crate::bundle::delta::{MEMORY_BYTES, OldImages};
 use crate::error::{Corrupt, Error, Misuse, Rule};
 use crate::inspect::{self, Memory};
 use crate::io::BlockIo;
-use crate::policy::{Admitted, Old, Olds};
+use crate::policy::{Admitted, Old, Olds, Stock};
 use crate::slot::SlotTable;
 use crate::units::digest::RootHash;
 use crate::units::slot_id::SlotId;
 use crate::verity::CHUNK_BYTES;
 
 impl<'p, D: BlockIo> Device<'_, 'p, D> {
-    /// Puts into `olds` where each of them is.
+    /// Puts into `stock`, which is empty, where each of them is.
     ///
     /// # Errors
     /// `DeltaBases`; [`Rejected::NoOldImage`](crate::error::Rejected::NoOldImage); [`Misuse::Buffer`].
     #[inline(never)]
-    pub(super) fn find_old_images<H, Z>(
+    pub(super) fn look_around<H, Z>(
         &mut self,
         admitted: &Admitted<'_>,
-        (slots, olds): (&SlotTable<'p>, &mut Olds),
+        (slots, stock): (&SlotTable<'p>, &mut Stock),
         work: &Work<'_, H, Z>,
         memory: &mut Memory<'_>,
     ) -> Result<(), Error<D::Error>> {
-        olds.clear();
         for root in OldImages::of(admitted.verified()).map_err(Error::Bundle)?.roots() {
             let old = self.old_image((slots, admitted.slot()), root, memory)?;
-            olds.push(old).map_err(|_| Error::Bundle(Corrupt(Rule::DeltaBases)))?;
+            stock.olds.push(old).map_err(|_| Error::Bundle(Corrupt(Rule::DeltaBases)))?;
         }
-        Ok(has_room(olds, work)?)
+        if admitted.verified().features().has(Features::HINTS) && !work.reuse.index.is_empty() {
+            let spares =
+                inspect::spares(self.disk, (slots, admitted.slot()), &self.board.view, admitted.verified(), memory);
+            stock.spares = spares?;
+        }
+        Ok(has_room(&stock.olds, work)?)
     }
 
     fn old_image(

@@ -1,4 +1,4 @@
-//! Where the old images are that a delta bundle is made from.
+//! What an installation may use of the images in other slots.
 
 use heapless::Vec;
 
@@ -32,17 +32,38 @@ pub enum Old {
 /// The same for each payload, in the manifest's order; none for a bundle of whole images.
 pub type Olds = Vec<Old, PAYLOADS>;
 
+/// An image in another slot, whose blocks have digests of the same kind as those of a payload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Spare {
+    /// Where it is.
+    pub image: OldImage,
+    /// Bit *n*: the *n*th payload has its salt.
+    pub payloads: u8,
+}
+
+/// Spare images that an installation looks into, at most; more of them are not used.
+pub const SPARES: usize = 8;
+
+/// All that an installation may use of other slots. It only reads them.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Stock {
+    /// What the chunks of a delta bundle are made from.
+    pub olds: Olds,
+    /// What holds blocks that the new images may have too.
+    pub spares: Vec<Spare, SPARES>,
+}
+
 /// For who has no slots: the old images of a bundle are elsewhere.
 ///
 /// # Errors
 /// `DeltaBases`.
-pub fn elsewhere(verified: &Verified<'_>) -> Result<Olds, Corrupt> {
+pub fn elsewhere(verified: &Verified<'_>) -> Result<Stock, Corrupt> {
     let old = OldImages::of(verified)?.roots().map(|root| root.map_or(Old::None, |_| Old::Elsewhere));
     let mut olds = Olds::new();
     for one in old {
         olds.push(one).map_err(|_| Corrupt(Rule::DeltaBases))?;
     }
-    Ok(olds)
+    Ok(Stock { olds, spares: Vec::new() })
 }
 
 /// That no slot holds the image with this root hash.

@@ -1,0 +1,50 @@
+//! How much of a bundle an installation would read: known from the index pages and hints alone.
+
+use crate::bundle::page::PageChain;
+use crate::error::Error;
+use crate::install::reuse::Known;
+use crate::install::seam::{Ahead, Run, Source};
+use crate::install::{Buffers, Place, group, stream};
+use crate::io::BlockIo;
+use crate::units::bytes::len_u64;
+use crate::units::digest::BLOCK_BYTES;
+
+/// Bytes of the payload that none of the spare images has, with what tells so. The source is behind the payload then.
+pub(super) fn payload<D: BlockIo, R: Source>(
+    place: &Place<'_>,
+    known: &Known<'_>,
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+) -> Result<u64, Error<D::Error>> {
+    let geometry = place.tree.geometry;
+    let mut skip = geometry.shipped_blocks().saturating_mul(len_u64(&[0; BLOCK_BYTES]));
+    let mut read = skip;
+    let Some(mut pages) = PageChain::new(place.payload, place.features) else {
+        let all = skip.saturating_add(geometry.image_blocks_bytes().get());
+        source.skip(all, buffers.data).map_err(stream::lost)?;
+        return Ok(all);
+    };
+    let mut next = 0;
+    while next < geometry.chunks() {
+        let chunks = group::chunks(&geometry, next);
+        let head = group::head_len(place, next);
+        source.will_read(Ahead::Runs(&[Run { skip: u32::try_from(skip).unwrap_or(u32::MAX), read: head }]));
+        source.skip(skip, buffers.data).map_err(stream::lost)?;
+        let hinted = group::read_page(&mut pages, (&geometry, chunks.clone()), source, buffers)?;
+        read = read.saturating_add(head.into());
+        skip = 0;
+        for chunk in chunks.clone() {
+            let row = group::row(place, buffers.page, chunk).map_or(0, |row| row.carried_len());
+            let len = u64::try_from(row).unwrap_or(u64::MAX);
+            skip = skip.saturating_add(len);
+            let hints = group::hints_in(&geometry, chunks.start, chunk);
+            let hints = hints.and_then(|range| buffers.reuse.hints.get(range)).unwrap_or_default();
+            if !(hinted && known.has(buffers.reuse.index, hints)) {
+                read = read.saturating_add(len);
+            }
+        }
+        next = chunks.end;
+    }
+    source.skip(skip, buffers.data).map_err(stream::lost)?;
+    Ok(read)
+}
