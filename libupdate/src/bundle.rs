@@ -23,6 +23,7 @@ pub mod hints;
 pub mod key;
 pub mod page;
 pub mod prefix;
+pub mod rollout;
 pub mod signature;
 pub mod verified;
 #[cfg(any(test, feature = "std"))]

@@ -29,6 +29,8 @@ pub mod profile;
 pub mod provision;
 #[cfg(feature = "reset")]
 pub mod reset;
+#[cfg(feature = "update")]
+pub mod update;
 
 pub use every_verb::{BootedOption, Common, ProgressOption};
 pub use fetch::Fetch;
@@ -86,6 +88,13 @@ pub enum Verb {
     Provision(provision::Provision),
     /// Install a bundle into the slot that is not booted; run again, it resumes
     Install(Install),
+    /// Say whether a release is news for this device, from its head alone: exit code 0 if it is, 7 if not
+    #[cfg(feature = "update")]
+    Check(update::Check),
+    /// Install a release if it is news for this device: exit code 7 if it is not
+    #[cfg(feature = "update")]
+    #[command(visible_alias = "upgrade")]
+    Update(update::Update),
     /// Arm a slot that was installed with --no-activate, after reading all of it again
     Activate(SlotOption),
     /// Boot the other good slot next
@@ -149,6 +158,8 @@ impl Verb {
             Self::Note(_) | Self::Repair | Self::Choose(_) | Self::Status => true,
             #[cfg(feature = "reset")]
             Self::Reset(_) => true,
+            #[cfg(feature = "update")]
+            Self::Check(_) | Self::Update(_) => true,
             _ => false,
         }
     }
@@ -157,6 +168,8 @@ impl Verb {
     pub const fn recorded(&self) -> Option<&'static str> {
         match self {
             Self::Install(args) if !args.dry_run => Some("install"),
+            #[cfg(feature = "update")]
+            Self::Update(args) if !args.install.dry_run => Some("install"),
             Self::Activate(_) => Some("activate"),
             Self::Rollback(_) => Some("rollback"),
             Self::Cancel(_) => Some("cancel"),

@@ -34,6 +34,8 @@ mod repair;
 mod reset;
 mod rollback;
 mod status;
+#[cfg(feature = "update")]
+mod update;
 mod verify;
 mod version;
 
@@ -60,6 +62,10 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         #[cfg(feature = "provision")]
         Verb::Provision(args) => provision::run(session, &args),
         Verb::Install(args) => install::run(session, &args),
+        #[cfg(feature = "update")]
+        Verb::Check(args) => update::check(session, &args),
+        #[cfg(feature = "update")]
+        Verb::Update(args) => update::update(session, &args),
         Verb::Activate(args) => activate::run(session, &args),
         Verb::Rollback(args) => rollback::run(session, &args),
         Verb::Cancel(args) => cancel::run(session, &args),

@@ -30,7 +30,7 @@ fn the_options_of_a_verb_come_before_the_common_ones() {
 
 #[test]
 fn verbs_of_other_tools_lead_to_ours() {
-    for (theirs, ours) in [("upgrade", "`install FILE`"), ("mark", "`mark-good`"), ("set-primary", "`activate`")] {
+    for (theirs, ours) in [("flash", "`install FILE`"), ("mark", "`mark-good`"), ("set-primary", "`activate`")] {
         let answer = Cli::new(&["--json", theirs]).run().exits(Exit::Usage).says(ours);
         let error = &answer.json()["error"];
         assert_eq!(error["why"], format!("there is no verb '{theirs}'"));

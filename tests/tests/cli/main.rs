@@ -40,4 +40,5 @@ mod reuse;
 mod schema;
 mod slot_oracle;
 mod spine_oracle;
+mod update;
 mod words;

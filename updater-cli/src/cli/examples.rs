@@ -1,7 +1,7 @@
 //! Examples of each verb, for `--help` and for the manual pages.
 
 /// The verb, as it is typed, and its examples: what is typed, and what it does.
-pub const EXAMPLES: [(&str, &[(&str, &str)]); 13] = [
+pub const EXAMPLES: [(&str, &[(&str, &str)]); 15] = [
     (
         "",
         &[
@@ -22,6 +22,11 @@ pub const EXAMPLES: [(&str, &[(&str, &str)]); 13] = [
                 "a person confirms, within 10 minutes",
             ),
         ],
+    ),
+    ("check", &[("updater-cli check https://updates.example/stable.bundle", "is there news; exit code 7 if not")]),
+    (
+        "update",
+        &[("updater-cli update --reboot https://updates.example/stable.bundle", "install it if it is, and reboot")],
     ),
     (
         "status",

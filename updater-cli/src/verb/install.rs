@@ -148,7 +148,7 @@ fn request(args: &Install) -> Request {
 }
 
 /// What the operator asked for.
-fn wishes(args: &Install) -> Wishes {
+pub fn wishes(args: &Install) -> Wishes {
     Wishes {
         slot: args.slot,
         downgrade: if args.allow_downgrade { Downgrade::Allow } else { Downgrade::Refuse },
@@ -166,12 +166,16 @@ const fn asked(args: &Install) -> Option<u32> {
 
 fn held(installed: &Installed, state: SlotState) -> Failure {
     let what = format!("slot {} holds {} already", installed.slot, installed.version);
-    let next = match state {
+    Failure::new(Exit::Nothing, what, format!("every block of it is right and it is {state}"), next_of(state))
+}
+
+/// What to do with a slot that holds what was asked for.
+pub const fn next_of(state: SlotState) -> &'static str {
+    match state {
         SlotState::Trial => "reboot to try it",
         SlotState::Staged => "run `activate` to arm it",
         _ => "run `rollback` to boot it next",
-    };
-    Failure::new(Exit::Nothing, what, format!("every block of it is right and it is {state}"), next)
+    }
 }
 
 /// The document of `install --json`.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use libupdate::bundle::rollout::Rollout;
+
 use crate::cli::Fetch;
 
 /// `bundle`.
@@ -54,6 +56,9 @@ pub struct BundleCreate {
     /// File name of the bundle beside it for devices that have another release
     #[arg(long, value_name = "NAME", requires = "delta_from")]
     pub full: Option<String>,
+    /// Devices that take it by `update`: so many of a hundred, each by its machine id and the version; `install` asks for no fraction [default: 100%]
+    #[arg(long, value_name = "PERCENT", value_parser = rollout)]
+    pub rollout: Option<Rollout>,
     /// Salt of the hash trees, in hex [default: made from compatible and role]
     #[arg(long, value_name = "HEX")]
     pub salt: Option<String>,
@@ -63,6 +68,15 @@ pub struct BundleCreate {
     /// Replace OUT if it exists; a FIFO or a device is never replaced, but written to
     #[arg(long)]
     pub force: bool,
+}
+
+/// `10%`, `0.5%`.
+fn rollout(text: &str) -> Result<Rollout, String> {
+    let (whole, tenths) = text.trim_end_matches('%').split_once('.').unwrap_or((text.trim_end_matches('%'), "0"));
+    let thousandths = whole.parse::<u16>().ok().and_then(|whole| whole.checked_mul(10));
+    let tenth = tenths.parse::<u16>().ok().filter(|_| tenths.len() == 1);
+    let all = thousandths.zip(tenth).and_then(|(whole, tenth)| Rollout::new(whole.checked_add(tenth)?));
+    all.ok_or_else(|| "not a fraction of 100%, as 10% or 0.5%".to_owned())
 }
 
 fn payload(text: &str) -> Result<(String, PathBuf), String> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use libupdate::bundle::UpdaterVersion;
 use libupdate::bundle::delta::FULL_BUNDLE;
+use libupdate::bundle::rollout::ROLLOUT;
 use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Signer, Tools, Written};
 use libupdate::manifest::{Extension, Name};
 use libupdate::{ByteLen, RootHash, Salt, UnixSeconds};
@@ -34,7 +35,8 @@ pub fn run(session: &Session, args: &BundleCreate) -> Result<(), Failure> {
     let images = images(args)?;
     let out = output(args, &images)?;
     let what = format!("cannot make {}", out.display());
-    let spec = spec(args).map_err(|failure| failure.doing(&what))?;
+    let rollout = args.rollout.map(|rollout| rollout.thousandths().to_le_bytes());
+    let spec = spec(args, rollout.as_ref()).map_err(|failure| failure.doing(&what))?;
     let salts = salts(args, &spec, &images).map_err(|failure| failure.doing(&what))?;
     let keys = args.key.iter().map(|path| local_key(path)).collect::<Result<Vec<_>, _>>()?;
     let signers: Vec<&dyn Signer> = keys.iter().map(|key| -> &dyn Signer { key }).collect();
@@ -116,7 +118,7 @@ fn output(args: &BundleCreate, images: &[(&str, &Path)]) -> Result<PathBuf, Fail
     }
 }
 
-fn spec(args: &BundleCreate) -> Result<BundleSpec<'_>, Failure> {
+fn spec<'a>(args: &'a BundleCreate, rollout: Option<&'a [u8; 2]>) -> Result<BundleSpec<'a>, Failure> {
     let name = |text| {
         Name::new(text)
             .map_err(|kind| Failure::new(Exit::Usage, "", kind, format!("change {text:?}, at most 64 characters")))
@@ -124,12 +126,14 @@ fn spec(args: &BundleCreate) -> Result<BundleSpec<'_>, Failure> {
     let full = args.full.as_deref().map(name).transpose()?;
     let full = full.map(|name| Extension::new(FULL_BUNDLE, name.as_str().as_bytes())).transpose();
     let full = full.map_err(|kind| Failure::new(Exit::Usage, "", kind, "give a shorter --full"))?;
+    let rollout = rollout.map(|bytes| Extension::new(ROLLOUT, bytes)).transpose();
+    let rollout = rollout.map_err(|kind| Failure::new(Exit::Usage, "", kind, "give another --rollout"))?;
     Ok(BundleSpec {
         compatibles: args.compatible.iter().map(|text| name(text)).collect::<Result<_, _>>()?,
         version: name(&args.version)?,
         rollback_index: args.rollback_index,
         build_time: build_time()?,
-        extensions: full.into_iter().collect(),
+        extensions: full.into_iter().chain(rollout).collect(),
         minimum_updater: UpdaterVersion::OLDEST,
     })
 }

@@ -1,0 +1,106 @@
+//! `check` and `update`: whether a release is news for a device, from its head alone; a fraction of devices; the timer.
+
+use std::fs;
+
+use tests::answer::Exit;
+use tests::device::Device;
+use tests::nginx::Nginx;
+use tests::tool;
+use tests::tree;
+
+fn serving(device: &Device, release: usize) -> (Nginx, String) {
+    let server = Nginx::start("", &[]);
+    server.put("stable.bundle", &fs::read(device.workshop.bundle(release)).unwrap());
+    let url = server.url("stable.bundle");
+    (server, url)
+}
+
+#[test]
+fn news_is_known_from_the_head() {
+    let device = Device::new();
+    let (server, url) = serving(&device, 2);
+    let before = device.bytes();
+    let news = device.does(&["check", &url]);
+    assert!(before == device.bytes(), "check wrote");
+    let said = ["result", "version", "running_version"].map(|key| news[key].as_str().unwrap().to_owned());
+    assert_eq!(said, ["newer", "2.0", "1.0"]);
+    let asked = &server.asked(1)[0];
+    assert_eq!((asked.range.as_str(), asked.bytes), ("bytes=0-65535", 65_536));
+    let told = device.run(&["check", &url]).exits(Exit::Done);
+    assert!(told.stdout().contains("2.0 (2.0 MiB) is newer: 1.0 runs"), "{told}");
+}
+
+#[test]
+fn what_runs_or_waits_already_is_no_news() {
+    let device = Device::new();
+    let (_server, url) = serving(&device, 2);
+    assert_eq!(device.does(&["update", &url])["result"], "armed");
+    for verb in ["check", "update"] {
+        device.run(&[verb, &url]).exits(Exit::Nothing).says("slot b holds it, and is trial");
+    }
+    let device = device.booted("b");
+    device.does(&["mark-good"]);
+    for (bundle, runs) in [(url.as_str(), "2.0 runs"), (&device.workshop.bundle_text(1), "2.0 runs")] {
+        device.run(&["update", bundle]).exits(Exit::Nothing).says(runs);
+    }
+    assert_eq!(device.next(), "b");
+}
+
+/// What failed here is no news until a person says so; what is for others, or signed by nobody, is an error.
+#[test]
+fn what_cannot_be_installed() {
+    let device = Device::new();
+    let (_server, url) = serving(&device, 2);
+    device.does(&["update", &url]);
+    device.does(&["mark-bad", "--slot", "b"]);
+    for verb in ["check", "update"] {
+        device.run(&[verb, &url]).exits(Exit::Nothing).says("it failed here before, in slot b");
+    }
+    device.does(&["update", "--retry-failed", &url]);
+    let device = Device::new();
+    let other = device.workshop.release(2).compatible("another-box").create();
+    device.refuses_untouched(&["check", other.to_str().unwrap()], Exit::Refused, "another-box");
+    let forged = device.workshop.altered(|bytes| bytes[60] ^= 1);
+    device.refuses_untouched(&["update", &forged], Exit::NotAuthentic, "signature");
+    device.refuses_untouched(&["check", "/nowhere.bundle"], Exit::Usage, "No such file");
+}
+
+/// A machine is one of a fraction or not, by its own id; who asks for it by name gets it.
+#[test]
+fn a_release_for_some_devices() {
+    let device = Device::new();
+    let made = |percent: &str| device.workshop.release(2).with(&["--rollout", percent]).create();
+    let [none, all] = ["0%", "100%"].map(|percent| made(percent).to_str().unwrap().to_owned());
+    for verb in ["check", "update"] {
+        device.run(&[verb, &none]).exits(Exit::Nothing).says("it is for 0.0 % of devices so far");
+    }
+    device.run(&["check", "--any-rollout", &none]).exits(Exit::Done);
+    device.run(&["check", &all]).exits(Exit::Done);
+    device.run(&["install", &none]).exits(Exit::Done);
+    for wrong in ["101%", "x", "1.05%", "-1%"] {
+        let recipe =
+            ["bundle", "create", "--image", "x", "--version", "1", "--compatible", "x", "-o", "x", "--rollout"];
+        let answer = tests::cli::Cli::new(&recipe).and(&[wrong]).run();
+        answer.exits(Exit::Usage);
+    }
+    let more_than_all = |parts: &mut tests::bundle_parts::BundleParts| {
+        let mut manifest = tests::raw_manifest::RawManifest::of(&parts.manifest);
+        manifest.extensions = vec![(3, vec![0xe9, 3])];
+        parts.manifest = manifest.encode();
+    };
+    let forged = device.workshop.forged(more_than_all);
+    Device::new().refuses_untouched(&["check", &forged], Exit::NotAuthentic, "extension");
+}
+
+#[test]
+fn the_units_are_as_systemd_wants_them() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["updater-update.service", "updater-update.timer"] {
+        let text = tree::text(std::path::Path::new("updater-cli/package/systemd").join(name).as_path());
+        // The program is not installed here.
+        fs::write(folder.path().join(name), text.replace("/usr/bin/updater-cli", "/bin/true")).unwrap();
+    }
+    let units =
+        ["updater-update.service", "updater-update.timer"].map(|name| folder.path().join(name).display().to_string());
+    tool::run("systemd-analyze", &[&["verify".to_owned(), "--man=no".to_owned()][..], &units].concat());
+}
