@@ -73,6 +73,7 @@ pub mod nginx;
 pub mod odd_server;
 pub mod packed_bundle;
 pub mod raw_manifest;
+pub mod registry;
 pub mod relay;
 pub mod root_image;
 pub mod rules;

@@ -13,8 +13,14 @@ pub struct Request {
     pub before: usize,
     /// What was asked for, as it was written.
     pub target: String,
-    /// The first byte that was asked for, where a range was.
+    /// The first byte that was asked for, where a range to the end was.
     pub from: Option<usize>,
+    /// The first and the last byte that were asked for.
+    pub range: Option<(usize, Option<usize>)>,
+    /// The header `Authorization`.
+    pub authorization: Option<String>,
+    /// The header `Host`.
+    pub host: String,
 }
 
 /// A running server. It ends with the test's process.
@@ -69,13 +75,21 @@ fn serve(client: &TcpStream, log: &Mutex<Vec<Request>>, answers: &(impl Fn(&Requ
         }
     }
     let text = String::from_utf8_lossy(&text).into_owned();
-    let range =
-        text.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
-    let from = range.and_then(|range| range.trim_end_matches('-').parse().ok());
+    let header = |name: &str| {
+        let named = |line: &str| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        text.lines().find(|line| named(line)).map(|line| line[name.len()..].trim().to_owned())
+    };
+    let range = header("range: bytes=");
+    let from = range.as_ref().and_then(|range| range.trim_end_matches('-').parse().ok());
+    let range = range.and_then(|range| {
+        let (first, last) = range.split_once('-')?;
+        Some((first.parse().ok()?, last.parse().ok()))
+    });
+    let (authorization, host) = (header("authorization:"), header("host:").unwrap_or_default());
     let target = text.split(' ').nth(1).unwrap_or_default().to_owned();
     let request = {
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-        let request = Request { before: log.len(), target, from };
+        let request = Request { before: log.len(), target, from, range, authorization, host };
         log.push(request.clone());
         request
     };

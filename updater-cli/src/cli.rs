@@ -188,7 +188,7 @@ impl Verb {
 /// `info`.
 #[derive(Args, Debug)]
 pub struct Info {
-    /// Bundle or detached head, a file or an http(s) URL
+    /// Bundle or detached head, a file, an http(s) URL, or oci://HOST/REPOSITORY:TAG
     pub file: PathBuf,
     /// What else is done with it.
     #[command(flatten)]
@@ -201,7 +201,7 @@ pub struct Info {
 /// `verify`.
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// Bundle, or raw image with a detached head beside it: a file or an http(s) URL
+    /// Bundle, or raw image with a detached head beside it: a file, an http(s) URL, or oci://HOST/REPOSITORY:TAG
     #[arg(required_unless_present = "slot", conflicts_with = "slot")]
     pub file: Option<PathBuf>,
     /// Slot to read and check, every block of it
@@ -215,7 +215,7 @@ pub struct Verify {
 /// `install`.
 #[derive(Args, Debug)]
 pub struct Install {
-    /// Bundle, or raw image with a detached head beside it: a file or an http(s) URL; - for a bundle on stdin
+    /// Bundle, or raw image with a detached head beside it: a file, an http(s) URL, or oci://HOST/REPOSITORY:TAG; - for a bundle on stdin
     #[arg(value_name = "FILE|-|URL")]
     pub source: PathBuf,
     /// Leave the slot complete but not armed

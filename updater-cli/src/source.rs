@@ -41,6 +41,8 @@ mod remote;
 pub use carried::Carried;
 pub use local::{empty, open, unreadable};
 pub use name::shown;
+#[cfg(feature = "push")]
+pub use remote::push;
 
 /// What every bundle begins with.
 const MAGIC: &[u8; 8] = b"LUBUNDLE";

@@ -36,6 +36,7 @@ mod loader_efi_boot_next;
 mod loader_store;
 mod loader_systemd_boot;
 mod manual;
+mod oci;
 mod reuse;
 mod schema;
 mod slot_oracle;

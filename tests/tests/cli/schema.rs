@@ -107,6 +107,9 @@ fn of_files(cases: &mut Cases) {
     for (name, line) in lines {
         run(cases, name, Cli::new(line));
     }
+    let registry = tests::registry::Registry::start();
+    run(cases, "bundle-push", Cli::new(&["bundle", "push", &bundle, &registry.reference("x:2")]));
+    run(cases, "bundle-push", Cli::new(&["bundle", "push", "/nowhere", "oci://localhost/x"]));
     tests::tool::run("openssl", &["dgst", "-sha256", "-sign", &key, "-out", &signature, &message]);
     let attach = ["bundle", "attach-signature", &out, "--signature", &signature, "--public-key"];
     run(cases, "bundle-attach-signature", Cli::new(&attach).and(&[&public]));

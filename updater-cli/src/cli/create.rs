@@ -6,6 +6,8 @@ use clap::{Args, Subcommand};
 
 mod bundle;
 
+#[cfg(feature = "push")]
+pub use bundle::Push;
 pub use bundle::{AttachSignature, Bundle, BundleCreate, BundleDigest, CompressionOption};
 
 /// The verbs of who makes bundles.

@@ -1,7 +1,7 @@
 //! Examples of each verb, for `--help` and for the manual pages.
 
 /// The verb, as it is typed, and its examples: what is typed, and what it does.
-pub const EXAMPLES: [(&str, &[(&str, &str)]); 15] = [
+pub const EXAMPLES: [(&str, &[(&str, &str)]); 16] = [
     (
         "",
         &[
@@ -76,6 +76,13 @@ pub const EXAMPLES: [(&str, &[(&str, &str)]); 15] = [
                 "what differs, for devices that run 1.3",
             ),
         ],
+    ),
+    (
+        "bundle push",
+        &[(
+            "updater-cli bundle push 1.4.bundle oci://registry.example/my-board:1.4",
+            "for `install oci://registry.example/my-board:1.4`",
+        )],
     ),
     (
         "hook-config",

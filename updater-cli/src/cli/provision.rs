@@ -12,7 +12,7 @@ pub struct Provision {
     /// Size of a disk image file that is to be made: bytes, or with K, M, G, T
     #[arg(long, value_name = "S")]
     pub size: Option<String>,
-    /// The first bundle, a file or an http(s) URL
+    /// The first bundle, a file, an http(s) URL, or oci://HOST/REPOSITORY:TAG
     pub bundle: PathBuf,
     /// Destroy what is on the disk: its partition table and every slot, or a file system without a table
     #[arg(long)]

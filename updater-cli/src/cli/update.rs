@@ -9,7 +9,7 @@ use super::{Fetch, Install};
 /// `check`.
 #[derive(Args, Debug)]
 pub struct Check {
-    /// Bundle, or raw image with a detached head beside it: a file or an http(s) URL
+    /// Bundle, or raw image with a detached head beside it: a file, an http(s) URL, or oci://HOST/REPOSITORY:TAG
     #[arg(value_name = "FILE|URL")]
     pub source: PathBuf,
     /// Whether it is for this device whatever fraction of devices it is for so far

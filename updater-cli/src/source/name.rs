@@ -40,6 +40,12 @@ pub fn shown(path: &Path) -> String {
 pub fn beside(path: &Path, name: &str) -> PathBuf {
     let text = path.to_string_lossy();
     let Some((scheme, rest)) = text.split_once("://") else { return path.with_file_name(name) };
+    if scheme == "oci" {
+        // In a registry names are tags.
+        let (host, repository) = rest.split_once('/').unwrap_or((rest, ""));
+        let repository = repository.split([':', '@']).next().unwrap_or_default();
+        return format!("{scheme}://{host}/{repository}:{name}").into();
+    }
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let folder = rest.rsplit_once('/').map_or(rest, |(folder, _)| folder);
     format!("{scheme}://{folder}/{name}").into()
@@ -47,6 +53,8 @@ pub fn beside(path: &Path, name: &str) -> PathBuf {
 
 /// Whether what follows `://` may hold a password that is not percent-encoded: `u:pa/ss@h/x` would be the port `pa` of a host `u`.
 pub fn has_bare_password(rest: &str) -> bool {
+    // A registry's artifact may be named by its digest.
+    let rest = &rest.replacen("@sha256:", ":", 1);
     let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let port = authority.rsplit_once(':').filter(|_| !authority.contains('@') && !authority.ends_with(']'));
     port.is_some_and(|(_, port)| behind.contains('@') || !port.bytes().all(|byte| byte.is_ascii_digit()))
@@ -72,6 +80,7 @@ mod tests {
             ("https://u:p@h:8443/a/b.delta?token=1#x", "https://u:p@h:8443/a/n"),
             ("https://h/b.delta", "https://h/n"),
             ("http://h", "http://h/n"),
+            ("oci://u:p@h:5000/a/b:1.4@sha256:00", "oci://u:p@h:5000/a/b:n"),
             ("a/b.delta", "a/n"),
             ("b.delta", "n"),
             ("/b.delta", "/n"),
@@ -97,6 +106,7 @@ mod tests {
             ("https://u:p%2Fs@h/x", "https://h/x"),
             ("http://[::1]:81/x", "http://[::1]:81/x"),
             ("http://[::1]/x@y", "http://[::1]/x@y"),
+            ("oci://h:5000/x:1@sha256:00", "oci://h:5000/x:1@sha256:00"),
         ];
         for (given, expected) in cases {
             assert_eq!(shown(Path::new(given)), expected);

@@ -31,7 +31,7 @@ use self::fault::Fault;
 use self::identity::Sameness;
 use self::plan::{Plan, Span};
 use self::proxy::Proxies;
-use self::server::Server;
+use self::server::{Server, Speech};
 use self::url::Url;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -44,15 +44,21 @@ mod credentials;
 mod download;
 mod fault;
 mod identity;
+mod oci;
 mod page;
 mod plan;
 mod proxy;
+#[cfg(feature = "push")]
+mod registry;
 mod served;
 mod server;
+mod token;
 mod url;
 
 use identity::is_page;
 pub use served::parts;
+#[cfg(feature = "push")]
+pub use served::push;
 
 /// Pieces that wait to be taken.
 const WAITING: usize = 16;
@@ -125,6 +131,7 @@ pub struct How {
     /// Bytes a second at most.
     pub rate: Option<u64>,
     pub credentials: Credentials,
+    pub speech: Speech,
     pub trust: Trust,
     pub proxies: Proxies,
 }

@@ -14,5 +14,7 @@ pub fn run(session: &Session, verb: Create) -> Result<(), Failure> {
         Create::Bundle(Bundle::Create(args)) => bundle::create::run(session, &args),
         Create::Bundle(Bundle::Digest(args)) => bundle::digest::run(session, &args),
         Create::Bundle(Bundle::AttachSignature(args)) => bundle::attach::run(session, &args),
+        #[cfg(feature = "push")]
+        Create::Bundle(Bundle::Push(args)) => bundle::push::run(session, &args),
     }
 }

@@ -17,6 +17,9 @@ pub enum Bundle {
     Digest(BundleDigest),
     /// Add a signature that was made elsewhere
     AttachSignature(AttachSignature),
+    /// Put a bundle into an OCI registry, from where `install oci://..` takes it
+    #[cfg(feature = "push")]
+    Push(Push),
 }
 
 /// `bundle create`.
@@ -102,6 +105,20 @@ pub struct BundleDigest {
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
     /// If it is a URL.
+    #[command(flatten)]
+    pub fetch: Fetch,
+}
+
+/// `bundle push`.
+#[cfg(feature = "push")]
+#[derive(Args, Debug)]
+pub struct Push {
+    /// The bundle
+    pub file: PathBuf,
+    /// oci://HOST[:PORT]/REPOSITORY[:TAG]; user and password before the host, if the registry wants them
+    #[arg(value_name = "REFERENCE")]
+    pub to: PathBuf,
+    /// As for fetching.
     #[command(flatten)]
     pub fetch: Fetch,
 }

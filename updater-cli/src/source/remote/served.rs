@@ -1,15 +1,25 @@
 //! The parts of a bundle that a server gives: the bundle, or a raw image and its detached head; or what is sent in their place.
 
 use std::io;
+#[cfg(feature = "push")]
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 use super::credentials::Credentials;
 use super::download::Patience;
 use super::fault::{Fault, Outlook};
+use super::oci::{MANIFEST_BYTES, Manifest, Reference, SCHEME};
 use super::proxy::Proxies;
+#[cfg(feature = "push")]
+use super::registry::Registry;
+#[cfg(feature = "push")]
+use super::server::Server;
+use super::server::Speech;
 use super::url::{Refusal, Url};
 use super::{How, Remote, authorities, page};
+use libupdate::Digest;
+
 use crate::cli::Fetch;
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
@@ -21,15 +31,13 @@ pub fn parts(path: &Path, fetch: &Fetch, session: &Session) -> Result<Vec<Part>,
         let what = format!("cannot fetch {}", shown(path));
         Failure::new(Exit::Usage, what, refusal, "give it as https://HOST/PATH, or fetch it with another program")
     };
-    let url = Url::parse(&path.to_string_lossy()).map_err(refused)?;
-    let how = how(fetch, &url, session)?;
-    let open = |url: &Url| -> Result<Result<Remote, Fault>, Failure> {
-        let stopped = |error: io::Error| {
-            let code = if error.kind() == io::ErrorKind::Interrupted { Exit::Interrupted } else { Exit::Io };
-            Failure::new(code, format!("cannot fetch {url}"), error, "run the same command again")
-        };
-        Remote::open(url.clone(), &how, session).map_err(stopped)
-    };
+    let text = path.to_string_lossy();
+    if text.starts_with(SCHEME) {
+        return artifact(path, fetch, session);
+    }
+    let url = Url::parse(&text).map_err(refused)?;
+    let how = how(fetch, &url, Speech::Web, session)?;
+    let open = |url: &Url| open(url, &how, session);
     let image = open(&url)?.map_err(|fault| fault.failure(&url))?;
     let front = image.front();
     if front.starts_with(MAGIC) {
@@ -58,8 +66,93 @@ pub fn parts(path: &Path, fetch: &Fetch, session: &Session) -> Result<Vec<Part>,
     Ok(vec![head.into(), image.into(), Part::Zeros(zeros)])
 }
 
+fn open(url: &Url, how: &How, session: &Session) -> Result<Result<Remote, Fault>, Failure> {
+    Remote::open(url.clone(), how, session).map_err(|error| stopped(url, &error))
+}
+
+fn stopped(url: &Url, error: &io::Error) -> Failure {
+    let code = if error.kind() == io::ErrorKind::Interrupted { Exit::Interrupted } else { Exit::Io };
+    Failure::new(code, format!("cannot fetch {url}"), error, "run the same command again")
+}
+
+/// The bundle that a registry has.
+fn artifact(path: &Path, fetch: &Fetch, session: &Session) -> Result<Vec<Part>, Failure> {
+    let reference = reference(path)?;
+    let url = reference.manifest().map_err(|refusal| unfit(path, &refusal))?;
+    let mut how = how(fetch, &url, Speech::Manifest, session)?;
+    let text = whole(&url, &how, session)?;
+    let wrong = |why: String| {
+        Failure::new(
+            Exit::NotAuthentic,
+            format!("cannot use {}", shown(path)),
+            why,
+            "push it with `bundle push`, or name another one",
+        )
+    };
+    let found = format!("sha256:{}", Digest::of(&[&text]));
+    if let Some(named) = reference.digest().filter(|named| *named != found) {
+        return Err(wrong(format!("its manifest has the digest {found}, not {named}")));
+    }
+    let bundle = Manifest::bundle(&text).map_err(wrong)?;
+    let blob = reference.url(&format!("blobs/{}", bundle.digest)).map_err(|refusal| unfit(path, &refusal))?;
+    how.speech = Speech::Blob;
+    let remote = open(&blob, &how, session)?.map_err(|fault| fault.failure(&blob))?;
+    if !remote.front().starts_with(MAGIC) {
+        return Err(wrong("what it has as a bundle is none".to_owned()));
+    }
+    if let Some(len) = remote.len().filter(|len| *len != bundle.size) {
+        return Err(wrong(format!(
+            "its manifest says that the bundle has {} bytes, and the registry has {len}",
+            bundle.size
+        )));
+    }
+    Ok(vec![remote.into()])
+}
+
+fn reference(path: &Path) -> Result<Reference, Failure> {
+    Reference::parse(&path.to_string_lossy()).map_err(|not_one| unfit(path, &not_one))
+}
+
+fn unfit(path: &Path, why: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Exit::Usage, format!("cannot fetch {}", shown(path)), why, "give it as oci://HOST/REPOSITORY:TAG")
+}
+
+/// All bytes of a small file.
+fn whole(url: &Url, how: &How, session: &Session) -> Result<Vec<u8>, Failure> {
+    let mut remote = open(url, how, session)?.map_err(|fault| fault.failure(url))?;
+    let mut text = vec![0; MANIFEST_BYTES];
+    let mut filled = 0;
+    while let Some(room) = text.get_mut(filled..).filter(|room| !room.is_empty()) {
+        match remote.read(room) {
+            Ok(0) => break,
+            Ok(got) => filled = filled.saturating_add(got),
+            Err(error) => return Err(remote.failure().unwrap_or_else(|| stopped(url, &error))),
+        }
+    }
+    text.truncate(filled);
+    Ok(text)
+}
+
+/// Puts a bundle into a registry. Gives the digest of its manifest there.
+#[cfg(feature = "push")]
+pub fn push(
+    body: &mut dyn Read,
+    (digest, size): (&str, u64),
+    to: &Path,
+    fetch: &Fetch,
+    session: &Session,
+) -> Result<String, Failure> {
+    let reference = reference(to)?;
+    let url = reference.url("blobs/uploads/").map_err(|refusal| unfit(to, &refusal))?;
+    let server = Server::new(url.clone(), &how(fetch, &url, Speech::Blob, session)?);
+    let manifest = Registry::new(server, reference).put(body, digest, size);
+    let what = format!("cannot push to {}", shown(to));
+    let manifest = manifest.map_err(|fault| Failure { what, ..fault.failure(&url) })?;
+    Ok(format!("sha256:{}", Digest::of(&[&manifest])))
+}
+
 /// What command line and environment say about fetching.
-fn how(fetch: &Fetch, url: &Url, session: &Session) -> Result<How, Failure> {
+fn how(fetch: &Fetch, url: &Url, speech: Speech, session: &Session) -> Result<How, Failure> {
     let proxies = Proxies::of_environment();
     for strange in proxies.strange() {
         session.output.warn(&format!("{strange}, which is no host, no address and no network; it is passed over"));
@@ -68,7 +161,7 @@ fn how(fetch: &Fetch, url: &Url, session: &Session) -> Result<How, Failure> {
     let credentials = Credentials::of_options(fetch, url)?;
     let timeout = Duration::from_secs(fetch.timeout.into());
     let patience = Patience { time: Duration::from_secs(fetch.retry_for.into()), times: fetch.retries };
-    Ok(How { timeout, patience, rate: fetch.limit_rate, credentials, trust, proxies })
+    Ok(How { timeout, patience, rate: fetch.limit_rate, credentials, speech, trust, proxies })
 }
 
 /// What is read is neither a bundle nor an image that has a head.

@@ -7,7 +7,11 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rustls::pki_types::CertificateDer;
+#[cfg(feature = "push")]
+use ureq::SendBody;
 use ureq::http::{HeaderValue, Response, StatusCode, header};
+#[cfg(feature = "push")]
+use ureq::http::{Method, Request};
 use ureq::tls::{Certificate, ClientCert, RootCerts, TlsConfig};
 use ureq::{Agent, Body, BodyReader, Proxy};
 
@@ -16,7 +20,9 @@ use super::authorities::{self, Trust};
 use super::credentials::Credentials;
 use super::fault::{Fault, of_ureq};
 use super::identity::{Identity, Mismatch, Sameness, Span, is_page};
+use super::oci::MANIFEST;
 use super::proxy::{Proxies, Way};
+use super::token::{self, Challenge};
 use super::url::{Scheme, Url, encoded};
 
 /// Who redirects more often than this leads nowhere.
@@ -35,8 +41,31 @@ pub struct Server {
     trust: Trust,
     proxies: Proxies,
     credentials: Credentials,
+    speech: Speech,
+    /// The token that a registry gave.
+    bearer: Option<String>,
     agents: Vec<(Scheme, Way, Agent)>,
     ranges: Ranges,
+}
+
+/// What kind of server it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Speech {
+    /// Any.
+    Web,
+    /// A registry that is asked for a manifest.
+    Manifest,
+    /// A registry that is asked for a blob.
+    Blob,
+}
+
+impl Speech {
+    const fn accept(self) -> Option<&'static str> {
+        match self {
+            Self::Manifest => Some(MANIFEST),
+            Self::Web | Self::Blob => None,
+        }
+    }
 }
 
 /// The file's bytes from the one that was asked for on.
@@ -71,8 +100,18 @@ pub enum Ranges {
 
 impl Server {
     pub fn new(url: Url, how: &How) -> Self {
-        let How { timeout, trust, proxies, credentials, .. } = how.clone();
-        Self { url, timeout, trust, proxies, credentials, agents: Vec::new(), ranges: Ranges::Unknown }
+        let How { timeout, trust, proxies, credentials, speech, .. } = how.clone();
+        Self {
+            url,
+            timeout,
+            trust,
+            proxies,
+            credentials,
+            speech,
+            bearer: None,
+            agents: Vec::new(),
+            ranges: Ranges::Unknown,
+        }
     }
 
     /// Asks for the file from byte `at` on, to the one before `to`, if that is said. It must be the `known` file. None: it ends there.
@@ -157,7 +196,11 @@ impl Server {
     fn follow(&mut self, range: Option<(u64, Option<u64>)>) -> Result<Response<Body>, Fault> {
         let mut url = self.url.clone();
         for _ in 0..=REDIRECTS {
-            let response = self.ask(&url, range)?;
+            let mut response = self.ask(&url, range)?;
+            if let Some(challenge) = self.challenge(&url, &response) {
+                self.bearer = Some(self.token(&challenge)?);
+                response = self.ask(&url, range)?;
+            }
             let location = match response.status().as_u16() {
                 301 | 302 | 303 | 307 | 308 => response.headers().get(header::LOCATION),
                 _ => return Ok(response),
@@ -179,12 +222,78 @@ impl Server {
             let last = to.map(|to| to.saturating_sub(1).to_string()).unwrap_or_default();
             request = request.header(header::RANGE, format!("bytes={at}-{last}"));
         }
-        if let Some(token) = self.credentials.authorization(&self.url, url) {
-            request = request.header(header::AUTHORIZATION, token);
-        } else if let Some(login) = url.login() {
-            request = request.header(header::AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(login)));
+        if let Some(accept) = self.speech.accept() {
+            request = request.header(header::ACCEPT, accept);
+        }
+        if let Some(word) = self.authorization(url) {
+            request = request.header(header::AUTHORIZATION, word);
         }
         request.call().map_err(|error| of_ureq(error, url, &next))
+    }
+
+    /// What is shown to a server: a registry's token to the registry, the user's own to the server that was named, or user and password.
+    fn authorization(&self, url: &Url) -> Option<String> {
+        let given = self.bearer.as_ref().filter(|_| url.is_at(&self.url)).map(|token| format!("Bearer {token}"));
+        let own = || self.credentials.authorization(&self.url, url);
+        let login = || url.login().map(|login| format!("Basic {}", BASE64_STANDARD.encode(login)));
+        given.or_else(own).or_else(login)
+    }
+
+    /// What a registry wants before it answers.
+    fn challenge(&self, url: &Url, response: &Response<Body>) -> Option<Challenge> {
+        let asks = self.speech != Speech::Web && response.status() == StatusCode::UNAUTHORIZED && url.is_at(&self.url);
+        asks.then(|| Challenge::of(response.headers())).flatten()
+    }
+
+    fn token(&mut self, challenge: &Challenge) -> Result<String, Fault> {
+        let url = challenge.url(&self.url)?;
+        let way = self.proxies.way(&url)?;
+        let next = way.words(&url);
+        let mut request = self.agent(&url, way)?.get(url.uri());
+        if let Some(login) = self.url.login() {
+            request = request.header(header::AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(login)));
+        }
+        let mut answer = request.call().map_err(|error| of_ureq(error, &url, &next))?;
+        if answer.status() != StatusCode::OK {
+            return Err(Fault::answer(answer.status(), answer.headers()));
+        }
+        let body = answer.body_mut().with_config().limit(token::ANSWER_BYTES).read_to_vec();
+        let body = body.map_err(|error| of_ureq(error, &url, &next))?;
+        token::of_answer(&body)
+            .ok_or_else(|| Fault::lasting("the registry's answer holds no token", "ask who keeps the registry"))
+    }
+
+    /// One request of another kind, to a registry; with a body of this type and length, or none.
+    #[cfg(feature = "push")]
+    pub fn exchange(
+        &mut self,
+        method: Method,
+        url: &Url,
+        what: Option<(&str, u64)>,
+        body: &mut dyn Read,
+    ) -> Result<Response<Body>, Fault> {
+        let way = self.proxies.way(url)?;
+        let next = way.words(url);
+        let agent = self.agent(url, way)?;
+        let request = |server: &Self| {
+            let mut request = Request::builder().method(method.clone()).uri(url.uri());
+            if let Some((media, len)) = what {
+                request = request.header(header::CONTENT_TYPE, media).header(header::CONTENT_LENGTH, len);
+            }
+            match server.authorization(url) {
+                Some(word) => request.header(header::AUTHORIZATION, word),
+                None => request,
+            }
+        };
+        let wrong = |error: ureq::http::Error| Fault::lasting(error.to_string(), "check the reference");
+        let of_error = |error| of_ureq(error, url, &next);
+        if what.is_some() {
+            return agent.run(request(self).body(SendBody::from_reader(body)).map_err(wrong)?).map_err(of_error);
+        }
+        let answer = agent.run(request(self).body(()).map_err(wrong)?).map_err(of_error)?;
+        let Some(challenge) = self.challenge(url, &answer) else { return Ok(answer) };
+        self.bearer = Some(self.token(&challenge)?);
+        agent.run(request(self).body(()).map_err(wrong)?).map_err(of_error)
     }
 
     /// The certificates of authorities are read when they are needed.

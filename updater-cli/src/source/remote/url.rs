@@ -186,6 +186,11 @@ impl Url {
         self.place() == other.place()
     }
 
+    /// Whether it is on the same host, at whichever port.
+    pub fn is_on_host_of(&self, other: &Self) -> bool {
+        self.host().eq_ignore_ascii_case(other.host())
+    }
+
     /// Another place on this one's server, with its user and password.
     fn with(&self, to: &Uri) -> Result<Uri, Refusal> {
         let mut parts = to.clone().into_parts();

@@ -6,3 +6,5 @@ mod delta;
 pub mod digest;
 mod image;
 mod old_release;
+#[cfg(feature = "push")]
+pub mod push;
