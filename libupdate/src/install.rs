@@ -43,6 +43,7 @@ pub mod read_back;
 mod rebuild;
 pub mod reuse;
 mod seam;
+mod settle;
 mod skip;
 mod stream;
 

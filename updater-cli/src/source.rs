@@ -9,38 +9,39 @@
 //! ```
 //! What the bytes are decides, never the name.
 
+#[cfg(feature = "create")]
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use embedded_io::{ErrorKind, ErrorType, ReadExactError};
 use libupdate::bundle::delta::full_bundle;
 use libupdate::bundle::{Anchors, Verified};
-use libupdate::install::{Ahead, Run, Source};
+use libupdate::install::{Ahead, Source};
 use libupdate::units::bytes::len_u64;
 use libupdate::units::digest::BLOCK_BYTES;
 use libupdate_linux::Interrupt;
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
 
 use crate::cli::Fetch;
 use crate::exit::{Exit, Failure};
 use crate::session::{Session, Setup};
 
 use self::front::Front;
-use self::remote::Remote;
 
 mod carried;
 mod front;
 pub mod local;
 mod name;
+mod part;
 #[cfg_attr(not(feature = "http"), path = "source/no_remote.rs")]
 mod remote;
 
 pub use carried::Carried;
 pub use local::{empty, open, unreadable};
 pub use name::shown;
+pub use part::wait;
+use part::{Part, within, within_part};
 #[cfg(feature = "push")]
 pub use remote::push;
 
@@ -49,9 +50,6 @@ const MAGIC: &[u8; 8] = b"LUBUNDLE";
 
 /// What the name of a detached head has behind its image's.
 const HEAD: &str = ".manifest";
-
-/// A silent pipe is asked again this often, so that Ctrl-C is heard.
-const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// A bundle as a stream.
 pub struct BundleSource {
@@ -73,13 +71,6 @@ pub struct BundleSource {
 enum Came {
     Nothing,
     Bytes,
-}
-
-enum Part {
-    File(Carried),
-    Pipe(File),
-    Remote(Box<Remote>),
-    Zeros(u64),
 }
 
 /// Why a part is read.
@@ -296,74 +287,6 @@ impl embedded_io::Read for BundleSource {
         }
         Ok(())
     }
-}
-
-/// Waits until a pipe has bytes, or has ended; a signal ends the waiting.
-pub fn wait(pipe: &File, interrupt: &Interrupt) -> io::Result<()> {
-    loop {
-        if interrupt.requested() {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-        let mut polled = [PollFd::new(pipe, PollFlags::IN)];
-        match rustix::event::poll(&mut polled, Some(&POLL)) {
-            Ok(0) | Err(Errno::INTR) => {}
-            Ok(_) => return Ok(()),
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-}
-
-impl Part {
-    /// Bytes of the bundle that it still has, where that is known.
-    fn left(&self) -> Option<u64> {
-        match self {
-            Self::Remote(remote) => remote.left(),
-            Self::Zeros(left) => Some(*left),
-            Self::File(_) | Self::Pipe(_) => None,
-        }
-    }
-
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Pipe(pipe) => pipe.read(buf),
-            Self::File(file) => file.read(buf),
-            Self::Remote(remote) => remote.read(buf),
-            Self::Zeros(left) => {
-                let zeros = within(buf, *left);
-                zeros.fill(0);
-                *left = left.saturating_sub(len_u64(zeros));
-                Ok(zeros.len())
-            }
-        }
-    }
-}
-
-impl From<Remote> for Part {
-    fn from(remote: Remote) -> Self {
-        Self::Remote(Box::new(remote))
-    }
-}
-
-/// What `runs` have of the `left` bytes that come after the next `before` ones.
-fn within_part(runs: &[Run], before: u64, left: Option<u64>) -> Vec<Run> {
-    let end = left.map_or(u64::MAX, |left| before.saturating_add(left));
-    let (mut at, mut last) = (0_u64, before);
-    let mut inside = Vec::new();
-    for run in runs {
-        let from = at.saturating_add(run.skip.into()).clamp(before, end);
-        at = at.saturating_add(run.skip.into()).saturating_add(run.read.into());
-        let to = at.clamp(before, end);
-        let [skip, read] =
-            [from.saturating_sub(last), to.saturating_sub(from)].map(|len| u32::try_from(len).unwrap_or(u32::MAX));
-        inside.push(Run { skip, read });
-        last = to;
-    }
-    inside
-}
-
-fn within(buf: &mut [u8], left: u64) -> &mut [u8] {
-    let len = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
-    buf.get_mut(..len).unwrap_or_default()
 }
 
 impl Source for BundleSource {

@@ -18,7 +18,7 @@ use crate::error::{Corrupt, Error, Rule};
 use crate::install::progress::{Meter, Observer, Saved};
 use crate::install::reuse::{Known, hints_of};
 use crate::install::seam::{Ahead, Run, Source};
-use crate::install::{Buffers, Place, Tools, read_back, stream};
+use crate::install::{Buffers, Place, Tools, read_back, settle, stream};
 use crate::io::{BlockIo, Window};
 use crate::region::Resume;
 use crate::units::digest::{BLOCK_BYTES, BlockHasher, Digest};
@@ -106,7 +106,7 @@ impl Group {
         for chunk in self.chunks.clone().filter(|_| resume == Resume::Rehash) {
             let expected = parents.expected_chunk(window, chunk, tools.hasher).map_err(super::not_kept)?;
             let len = read_back::chunk_len(&place.tree, chunk);
-            if stream::holds(window, place, chunk, expected, buffers, tools.hasher)? {
+            if settle::holds(window, place, chunk, expected, buffers, tools.hasher)? {
                 self.held.set(self.place(chunk));
                 meter.done(tools.observer, len, Saved { kept: len, reused: 0 })?;
             } else {

@@ -8,7 +8,7 @@
 use embedded_io::ReadExactError;
 
 use crate::bundle::page::{PageChain, Row};
-use crate::error::{Corrupt, Error, Medium, Misuse, Rule};
+use crate::error::{Corrupt, Error, Misuse, Rule};
 use crate::install::Buffers;
 use crate::install::group::{self, Group};
 use crate::install::progress::{Meter, Observer, Saved};
@@ -16,14 +16,12 @@ use crate::install::read_back;
 use crate::install::rebuild;
 use crate::install::reuse::Known;
 use crate::install::seam::{Ahead, Decompressor, Packed, Source};
-use crate::install::skip::{Found, Looks, look};
-use crate::install::{Place, Purpose, Tools, not_kept};
+use crate::install::skip::Looks;
+use crate::install::{Place, Purpose, Tools, not_kept, settle};
 use crate::io::{BlockIo, Window};
 use crate::policy::Old;
 use crate::region::Resume;
-use crate::units::block::ByteOffset;
-use crate::units::bytes::len_u64;
-use crate::units::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest};
+use crate::units::digest::{BLOCK_BYTES, BlockHasher, Digest};
 use crate::verity::{CHUNK_BYTES, ParentCache, Superblock};
 
 /// Chunks that are decompressed side by side, at most; what the buffers hold decides.
@@ -125,7 +123,8 @@ where
     }
     let len = read_back::chunk_len(&place.tree, chunk);
     let expected = course.parents.expected_chunk(window, chunk, tools.hasher).map_err(not_kept)?;
-    if from_elsewhere(window, (course, chunk, expected), buffers, tools.hasher)? {
+    let what = (place, &course.known, group);
+    if settle::from_elsewhere(window, (what, chunk, expected), buffers, tools.hasher)? {
         leave_out(row, source, buffers)?;
         meter.done(tools.observer, len, Saved { kept: 0, reused: len })?;
         return Ok(next);
@@ -136,7 +135,7 @@ where
         for (buffer, chunk) in (chunk..last).enumerate() {
             let expected = course.parents.expected_chunk(window, chunk, tools.hasher).map_err(not_kept)?;
             let one = &mut buffers.nth_chunk(buffer);
-            let kept = settle(window, place, (chunk, row, expected), source, (one, &mut course.looks), tools)?;
+            let kept = settle::settle(window, place, (chunk, row, expected), source, (one, &mut course.looks), tools)?;
             right_hints((place, &course.group, chunk), buffers)?;
             meter.done(tools.observer, read_back::chunk_len(&place.tree, chunk), Saved { kept, reused: 0 })?;
         }
@@ -147,7 +146,7 @@ where
         carried_bytes((chunk, row), source, buffers.carried)?;
     } else {
         take(window, place, (chunk, row), source, buffers, tools.decompressor)?;
-        kept = settle(window, place, (chunk, row, expected), source, (buffers, &mut course.looks), tools)?;
+        kept = settle::settle(window, place, (chunk, row, expected), source, (buffers, &mut course.looks), tools)?;
         right_hints((place, &course.group, chunk), buffers)?;
     }
     meter.done(tools.observer, len, Saved { kept, reused: 0 })?;
@@ -162,28 +161,6 @@ pub(super) fn known<'p, D: BlockIo, H: BlockHasher>(
     hasher: &mut H,
 ) -> Known<'p> {
     if place.is_hinted() { Known::read(window, place.spares, place.tree.salt, buffers, hasher) } else { Known::NOTHING }
-}
-
-/// Makes a chunk of blocks that other slots hold, and writes it with its level-0 block. Whether that was possible.
-fn from_elsewhere<D: BlockIo, H: BlockHasher>(
-    window: &mut Window<'_, D>,
-    (course, chunk, expected): (&Course<'_, '_>, u64, Digest),
-    buffers: &mut Buffers<'_>,
-    hasher: &mut H,
-) -> Result<bool, Error<D::Error>> {
-    let Course { place, known, group, .. } = course;
-    let geometry = &place.tree.geometry;
-    let Some(hints) = group.hints(geometry, chunk).filter(|_| group.may_be_elsewhere(chunk)) else { return Ok(false) };
-    if !known.gather(window, hints, place.tree.salt, buffers, hasher)? {
-        return Ok(false);
-    }
-    let data = buffers.data.get(..geometry.chunk_len(chunk)).unwrap_or_default();
-    if check_whole(place, (chunk, expected), data, buffers.leaf, hasher).is_err() {
-        return Ok(false);
-    }
-    window.write(geometry.chunk_offset(chunk).ok_or(Error::Bundle(Corrupt(Rule::Chunk { chunk })))?, data)?;
-    leaf(window, place, chunk, buffers)?;
-    Ok(true)
 }
 
 fn leave_out<R: Source, E>(row: Row, source: &mut R, buffers: &mut Buffers<'_>) -> Result<(), Error<E>> {
@@ -223,114 +200,6 @@ fn levels<D: BlockIo, R: Source, H: BlockHasher>(
         window.write(tree.geometry.block_offset(level, index).ok_or(Error::Bundle(wrong))?, buffers.leaf)?;
     }
     Ok(())
-}
-
-/// Whether the target holds the chunk and its level-0 block already. A target that cannot be read does not.
-pub(super) fn holds<D: BlockIo, H: BlockHasher>(
-    window: &mut Window<'_, D>,
-    place: &Place<'_>,
-    chunk: u64,
-    expected: Digest,
-    buffers: &mut Buffers<'_>,
-    hasher: &mut H,
-) -> Result<bool, Error<D::Error>> {
-    let stored = match read_back::hash_stored(window, &place.tree, chunk, buffers, hasher) {
-        Err(Error::Medium(Medium::Failed(_))) => return Ok(false),
-        other => other?,
-    };
-    if stored != expected {
-        return Ok(false);
-    }
-    let same = match read_back::stored_leaf(window, &place.tree, chunk, buffers) {
-        Err(Error::Medium(Medium::Failed(_))) => read_back::Stored::Differs,
-        other => other?,
-    };
-    if same == read_back::Stored::Differs {
-        leaf(window, place, chunk, buffers)?;
-    }
-    Ok(true)
-}
-
-/// Takes one chunk from the stream, or from the data buffer where it was decompressed into that, and writes it with its level-0 block.
-/// Returns how many bytes of data were in the target already.
-fn settle<D, R, H, Z, O>(
-    window: &mut Window<'_, D>,
-    place: &Place<'_>,
-    (chunk, carried, expected): (u64, Row, Digest),
-    source: &mut R,
-    (buffers, looks): (&mut Buffers<'_>, &mut Looks),
-    tools: &mut Tools<'_, H, Z, O>,
-) -> Result<u64, Error<D::Error>>
-where
-    D: BlockIo,
-    R: Source,
-    H: BlockHasher,
-    Z: Decompressor,
-{
-    let mut kept = 0;
-    let start = place.tree.geometry.chunk_offset(chunk).ok_or(Error::Bundle(Corrupt(Rule::Chunk { chunk })))?;
-    let whole = place.tree.geometry.chunk_len(chunk);
-    match buffers.data.get_mut(..whole) {
-        Some(data) => {
-            let data = match carried {
-                Row::Raw { .. } => source.lend(data).map_err(lost)?,
-                Row::Zero => zeros(data),
-                Row::Zstd { .. } | Row::Prefix { .. } | Row::Patch { .. } => data,
-            };
-            check_whole(place, (chunk, expected), data, buffers.leaf, tools.hasher)
-                .map_err(|kind| Error::Bundle(rebuild::differs(carried, kind)))?;
-            match look(window, (start, data), looks, [&mut *buffers.block, &mut *buffers.carried])? {
-                Found::Same => kept = len_u64(data),
-                Found::Other => window.write(start, data)?,
-            }
-        }
-        None => settle_in_pieces(window, place, (chunk, carried, expected), source, buffers, tools.hasher)?,
-    }
-    leaf(window, place, chunk, buffers)?;
-    Ok(kept)
-}
-
-/// Whether `data` is the chunk that the tree expects. Leaves its level-0 block in `leaf`.
-fn check_whole<H: BlockHasher>(
-    place: &Place<'_>,
-    (chunk, expected): (u64, Digest),
-    data: &[u8],
-    leaf: &mut [u8; BLOCK_BYTES],
-    hasher: &mut H,
-) -> Result<(), Corrupt> {
-    let wrong = Corrupt(Rule::Chunk { chunk });
-    leaf.fill(0);
-    let digests = (data.len() / BLOCK_BYTES).saturating_mul(DIGEST_BYTES);
-    hasher.hash_blocks(place.tree.salt, data, leaf.get_mut(..digests).ok_or(wrong)?);
-    if place.tree.digest_of_chunk(leaf, hasher) == expected { Ok(()) } else { Err(wrong) }
-}
-
-/// The same where memory holds less than a chunk: each piece is written before all of it is checked, in a slot that cannot boot.
-fn settle_in_pieces<D: BlockIo, R: Source, H: BlockHasher>(
-    window: &mut Window<'_, D>,
-    place: &Place<'_>,
-    (chunk, carried, expected): (u64, Row, Digest),
-    source: &mut R,
-    buffers: &mut Buffers<'_>,
-    hasher: &mut H,
-) -> Result<(), Error<D::Error>> {
-    let wrong = Corrupt(Rule::Chunk { chunk });
-    let start = place.tree.geometry.chunk_offset(chunk).ok_or(Error::Bundle(wrong))?;
-    read_back::pieces(&place.tree, chunk, buffers, |offset, piece, digests| {
-        let piece = match carried {
-            Row::Raw { .. } => source.lend(piece).map_err(lost)?,
-            Row::Zero => zeros(piece),
-            Row::Zstd { .. } | Row::Prefix { .. } | Row::Patch { .. } => piece,
-        };
-        hasher.hash_blocks(place.tree.salt, piece, digests);
-        window.write(start.plus(offset).ok_or(Error::Bundle(wrong))?, piece)
-    })?;
-    if place.tree.digest_of_chunk(buffers.leaf, hasher) == expected { Ok(()) } else { Err(Error::Bundle(wrong)) }
-}
-
-fn zeros(bytes: &mut [u8]) -> &[u8] {
-    bytes.fill(0);
-    bytes
 }
 
 /// Whether the chunk is made from an old image.
@@ -428,17 +297,6 @@ fn unpack_each<R: Source, Z: Decompressor, E>(
         let chunk = first.saturating_add(u64::try_from(place).unwrap_or(0));
         Error::Bundle(Corrupt(Rule::Decompress { chunk }))
     })
-}
-
-/// Writes the level-0 block in `buffers.leaf`. An image of one block has none.
-fn leaf<D: BlockIo>(
-    window: &mut Window<'_, D>,
-    place: &Place<'_>,
-    chunk: u64,
-    buffers: &Buffers<'_>,
-) -> Result<(), Error<D::Error>> {
-    let at: Option<ByteOffset> = place.tree.geometry.block_offset(0, chunk);
-    at.map_or(Ok(()), |at| window.write(at, buffers.leaf))
 }
 
 /// A source that ended is a truncated bundle; one that failed is not the bundle's fault.

@@ -19,6 +19,7 @@ pub const BUNDLE: &str = "application/vnd.libupdate.bundle.v1";
 /// What a manifest is.
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// What there is of an artifact that has no configuration.
+#[cfg(any(test, feature = "push"))]
 pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 /// How these URLs begin.
 pub const SCHEME: &str = "oci://";
