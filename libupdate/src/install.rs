@@ -140,7 +140,7 @@ where
     Ok(meter.sizes())
 }
 
-/// Bytes that [`fill`] would read from `source`, which is right after the envelope, at most. Writes nothing.
+/// Bytes that [`fill`] would read from `source`, which is right after the envelope, if no block of another slot has rotted. Writes nothing.
 ///
 /// # Errors
 /// Those of index pages and hints; [`Error::Source`].

@@ -138,6 +138,12 @@ impl BundleSource {
         remotes.map(|remote| remote.fetched()).max()
     }
 
+    /// Has the next reader begin with these bytes, which were read before.
+    #[cfg(feature = "update")]
+    pub fn put_back(&mut self, bytes: &[u8]) {
+        self.parts.insert(self.current, Part::Again(bytes.to_vec()));
+    }
+
     /// The bundle of whole images beside `path`, which this was opened as, if its signed head names one.
     pub fn full(&self, path: &Path) -> Option<PathBuf> {
         self.full.as_deref().filter(|_| path != Path::new("-")).map(|name| name::beside(path, name))
@@ -188,12 +194,23 @@ impl BundleSource {
             return Ok(0);
         }
         while let Some(part) = self.parts.get_mut(self.current) {
+            if let Part::Remote(remote) = part
+                && wish == Wish::Idle
+                && !remote.comes()
+            {
+                // The bundle is complete: nobody is asked whether there is more.
+                self.current = self.current.saturating_add(1);
+                continue;
+            }
             if let Part::Pipe(pipe) = part {
                 wait(pipe, &self.interrupt).map_err(SourceError)?;
             }
             match (part.read(buf), part) {
                 (Ok(0), Part::Remote(remote)) if wish == Wish::Needed && remote.is_short() => {
                     remote.ask_for_more().map_err(|error| self.failed(error))?;
+                }
+                (Ok(0), Part::Again(_)) => {
+                    self.parts.remove(self.current);
                 }
                 (Ok(0), _) => self.current = self.current.saturating_add(1),
                 (Ok(got), _) => {
@@ -292,6 +309,8 @@ impl embedded_io::Read for BundleSource {
 impl Source for BundleSource {
     /// What the signed head says about the files that follow it on a server: one that ends before that was cut.
     fn expects(&mut self, verified: &Verified<'_>) {
+        // It is at the current place, where the next one follows.
+        self.parts.retain(|part| !matches!(part, Part::Again(bytes) if bytes.is_empty()));
         self.full = full_bundle(verified.manifest()).map(|name| name.to_string());
         let [Part::Remote(head), Part::Remote(image), Part::Zeros(zeros)] = self.parts.as_mut_slice() else { return };
         let Some(payload) = verified.manifest().payloads().first() else { return };
@@ -316,6 +335,11 @@ impl Source for BundleSource {
             let Some(left) = left else { return };
             before = left.saturating_add(before);
         }
+    }
+
+    fn near(&self) -> u64 {
+        let near = |part: &Part| if let Part::Remote(remote) = part { remote.near() } else { 0 };
+        self.parts.iter().map(near).max().unwrap_or(0)
     }
 
     /// Lends a piece that the file's thread has read.

@@ -225,7 +225,7 @@ impl Life {
         let Act::Install(Installation { release, reach, .. }) = act else { panic!("{told}: it was no installation") };
         let held = matches!(installed.ending, Ending::HeldAlready(_));
         match reach {
-            Reach::JudgeOnly => assert!(held || installed.ending == Ending::WouldInstall, "{told}"),
+            Reach::JudgeOnly | Reach::Estimate => assert!(held || installed.ending == Ending::WouldInstall, "{told}"),
             Reach::Whole => assert_eq!(held, way.steps.len() == 1, "{told}"),
         }
         assert_eq!(installed.digest, RELEASES[release][self.machine.shape.roles - 1].digest, "{told}");

@@ -78,7 +78,7 @@ pub struct Installed {
     pub digest: Digest,
     /// Bytes of its images, and where they came from.
     pub sizes: Sizes,
-    /// Bytes that an installation would read after the head, at most, where it was asked for.
+    /// Bytes that an installation would read after the head, where it was asked for.
     pub to_read: Option<ByteLen>,
     /// How it ended.
     pub ending: Ending,

@@ -24,14 +24,16 @@ pub(super) fn payload<D: BlockIo, R: Source>(
         source.skip(all, buffers.data).map_err(stream::lost)?;
         return Ok(all);
     };
-    let mut next = 0;
+    let (mut next, mut gap) = (0, u64::MAX);
     while next < geometry.chunks() {
         let chunks = group::chunks(&geometry, next);
         let head = group::head_len(place, next);
         source.will_read(Ahead::Runs(&[Run { skip: u32::try_from(skip).unwrap_or(u32::MAX), read: head }]));
         source.skip(skip, buffers.data).map_err(stream::lost)?;
         let hinted = group::read_page(&mut pages, (&geometry, chunks.clone()), source, buffers)?;
-        read = read.saturating_add(head.into());
+        let along = |gap: u64, source: &R| if gap <= source.near() { gap } else { 0 };
+        read = read.saturating_add(head.into()).saturating_add(along(gap, source));
+        gap = 0;
         skip = 0;
         for chunk in chunks.clone() {
             let row = group::row(place, buffers.page, chunk).map_or(0, |row| row.carried_len());
@@ -39,8 +41,11 @@ pub(super) fn payload<D: BlockIo, R: Source>(
             skip = skip.saturating_add(len);
             let hints = group::hints_in(&geometry, chunks.start, chunk);
             let hints = hints.and_then(|range| buffers.reuse.hints.get(range)).unwrap_or_default();
-            if !(hinted && known.has(buffers.reuse.index, hints)) {
-                read = read.saturating_add(len);
+            if hinted && known.has(buffers.reuse.index, hints) {
+                gap = gap.saturating_add(len);
+            } else if len > 0 {
+                read = read.saturating_add(len).saturating_add(along(gap, source));
+                gap = 0;
             }
         }
         next = chunks.end;

@@ -115,7 +115,10 @@ impl Group {
             }
         }
         for chunk in self.chunks.clone() {
-            let Some(hints) = self.hints(geometry, chunk).filter(|_| !self.is_held(chunk)) else { continue };
+            // Of zeros nothing is carried that could be spared.
+            let zeros = row(place, buffers.page, chunk) == Some(Row::Zero);
+            let hints = self.hints(geometry, chunk).filter(|_| !zeros && !self.is_held(chunk));
+            let Some(hints) = hints else { continue };
             let hints = buffers.reuse.hints.get(hints).unwrap_or_default();
             if known.has(buffers.reuse.index, hints) {
                 self.elsewhere.set(self.place(chunk));

@@ -113,7 +113,7 @@ impl<'s> Known<'s> {
         memory.get_mut(..usize::try_from(self.entries).unwrap_or(0)).unwrap_or_default()
     }
 
-    /// Puts the blocks of one image into the index, up to a piece that cannot be read.
+    /// Puts the blocks of one image into the index, except of pieces that cannot be read.
     fn learn<D: BlockIo>(&self, old: &mut Window<'_, D>, (first, blocks): (u64, u64), buffers: &mut Buffers<'_>) {
         let Some(geometry) = Geometry::from_data_blocks(blocks) else { return };
         let mut number = first.saturating_add(1);
@@ -123,14 +123,16 @@ impl<'s> Known<'s> {
         while let Some(at) = level.filter(|_| left > 0) {
             let piece = left.min(PIECE_BLOCKS);
             let len = usize::try_from(piece).unwrap_or(0).saturating_mul(BLOCK_BYTES);
-            let Some(Ok(digests)) = buffers.data.get_mut(..len).map(|data| old.lend(at, data)) else { return };
+            let Some(data) = buffers.data.get_mut(..len) else { return };
             let index = self.used(buffers.reuse.index);
-            for digest in digests.chunks(DIGEST_BYTES) {
-                if let (true, Some(hint), Ok(entry)) = (number < end, Hint::of(digest), u32::try_from(number)) {
+            // What cannot be read is not known, and what comes after it is.
+            let digests = old.lend(at, data).unwrap_or_default();
+            for (digest, number) in digests.chunks(DIGEST_BYTES).zip(number..end) {
+                if let (Some(hint), Ok(entry)) = (Hint::of(digest), u32::try_from(number)) {
                     self.put(index, hint, entry);
                 }
-                number = number.saturating_add(1);
             }
+            number = number.saturating_add(piece.saturating_mul(DIGESTS_IN_BLOCK));
             left = left.saturating_sub(piece);
             level = at.plus(piece.saturating_mul(4096));
         }
@@ -182,33 +184,34 @@ impl<'s> Known<'s> {
     }
 
     /// Where the blocks with these hints are, if all of them may be in other slots.
-    fn places(&self, index: &[u64], hints: &[u8]) -> Option<Places> {
-        let mut places = Places { of: [Place::Unknown; DIGESTS_PER_BLOCK], len: hints.len() / HINT_BYTES };
+    fn find(&self, index: &[u64], hints: &[u8], places: &mut Places) -> Option<()> {
+        places.len = hints.len() / HINT_BYTES;
         let mut last = Place::Unknown;
         for (hint, place) in hints.chunks(HINT_BYTES).zip(&mut places.of) {
             let hint = Hint::of(hint)?;
-            *place = match self.place(index, hint) {
+            last = match self.place(index, hint) {
                 // One without an entry is taken to follow the one before.
                 Place::Unknown if hint.get() & self.coarse != 0 => last.moved(1),
                 Place::Unknown => return None,
                 known => known,
             };
-            last = *place;
+            *place = last.packed();
         }
         let mut next = Place::Unknown;
         for place in places.of.get_mut(..places.len)?.iter_mut().rev() {
-            if *place == Place::Unknown {
-                *place = next.moved(-1);
+            if Place::of(*place) == Place::Unknown {
+                *place = next.moved(-1).packed();
             }
-            next = *place;
+            next = Place::of(*place);
         }
-        let known = places.all().all(|place| place != Place::Unknown);
-        known.then_some(places)
+        places.all().all(|place| place != Place::Unknown).then_some(())
     }
 
     /// Whether all blocks with these hints may be in other slots.
+    // Not inlined: where they are is gone at once.
+    #[inline(never)]
     pub(super) fn has(&self, index: &[u64], hints: &[u8]) -> bool {
-        !self.is_empty() && self.places(index, hints).is_some()
+        !self.is_empty() && self.find(index, hints, &mut Places::new()).is_some()
     }
 
     /// Reads the blocks with these hints into the front of the data buffer. `false` if one of them cannot be read. Uses `leaf`.
@@ -224,7 +227,10 @@ impl<'s> Known<'s> {
         hasher: &mut H,
     ) -> Result<bool, Error<D::Error>> {
         let hints = buffers.reuse.hints.get(hints).unwrap_or_default();
-        let Some(places) = self.places(buffers.reuse.index, hints) else { return Ok(false) };
+        let mut places = Places::new();
+        if self.find(buffers.reuse.index, hints, &mut places).is_none() {
+            return Ok(false);
+        }
         let mut rest = &mut *buffers.data;
         let mut from = 0;
         while let Some((place, blocks)) = places.run(from) {
@@ -252,7 +258,7 @@ impl<'s> Known<'s> {
         let mut next = Place::Unknown;
         for (((hint, digest), block), place) in blocks.zip(&places.of).rev() {
             if digest.starts_with(hint) {
-                next = *place;
+                next = Place::of(*place);
                 continue;
             }
             next = next.moved(-1);
@@ -289,6 +295,8 @@ impl<'s> Known<'s> {
 
 /// Blocks of hashes that are read at once: a chunk's length.
 const PIECE_BLOCKS: u64 = 128;
+/// Digests in a block of hashes.
+const DIGESTS_IN_BLOCK: u64 = 128;
 
 fn spares_of(spares: &[Spare], bit: u8) -> impl Iterator<Item = (Extent, u64)> {
     spares.iter().filter(move |spare| spare.payloads & bit != 0).map(|spare| (spare.image.extent, spare.image.blocks))
@@ -310,13 +318,18 @@ pub(super) fn hints_of(chunk_of_page: usize, chunk_blocks: usize) -> core::ops::
 
 /// Where the blocks of a chunk are.
 struct Places {
-    of: [Place; DIGESTS_PER_BLOCK],
+    /// Each as a number: [`Place::packed`].
+    of: [u32; DIGESTS_PER_BLOCK],
     len: usize,
 }
 
 impl Places {
+    const fn new() -> Self {
+        Self { of: [UNKNOWN; DIGESTS_PER_BLOCK], len: 0 }
+    }
+
     fn all(&self) -> impl Iterator<Item = Place> {
-        self.of.iter().copied().take(self.len)
+        self.of.iter().map(|place| Place::of(*place)).take(self.len)
     }
 
     /// The place of block `from`, and how many blocks from there on are read together.
@@ -334,7 +347,28 @@ impl Places {
     }
 }
 
+/// No block has this number ..
+const UNKNOWN: u32 = u32::MAX;
+/// .. nor this one.
+const ZEROS: u32 = u32::MAX - 1;
+
 impl Place {
+    const fn packed(self) -> u32 {
+        match self {
+            Self::Unknown => UNKNOWN,
+            Self::Zeros => ZEROS,
+            Self::At(number) => number,
+        }
+    }
+
+    const fn of(packed: u32) -> Self {
+        match packed {
+            UNKNOWN => Self::Unknown,
+            ZEROS => Self::Zeros,
+            number => Self::At(number),
+        }
+    }
+
     fn moved(self, by: i32) -> Self {
         match self {
             Self::At(number) => number.checked_add_signed(by).map_or(Self::Unknown, Self::At),

@@ -14,6 +14,11 @@ pub trait Source: Read {
     /// act reads or skips in another way, which is right all the same.
     fn will_read(&mut self, _ahead: Ahead<'_>) {}
 
+    /// Bytes between two runs that it fetches along, since another request would cost more.
+    fn near(&self) -> u64 {
+        0
+    }
+
     /// The next `buf.len()` bytes: in `buf`, or in memory of the source's own, which then leaves `buf` alone and spares the copy.
     ///
     /// # Errors

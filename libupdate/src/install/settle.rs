@@ -40,6 +40,8 @@ pub(super) fn holds<D: BlockIo, H: BlockHasher>(
 }
 
 /// Makes a chunk of blocks that other slots hold, and writes it with its level-0 block. Whether that was possible.
+// Not inlined: where the blocks are is gone before the chunk is taken from the stream.
+#[inline(never)]
 pub(super) fn from_elsewhere<D: BlockIo, H: BlockHasher>(
     window: &mut Window<'_, D>,
     ((place, known, group), chunk, expected): ((&Place<'_>, &Known<'_>, &Group), u64, Digest),

@@ -32,7 +32,7 @@ struct Course<'c, 'm> {
     place: &'c Place<'m>,
     known: Known<'c>,
     resume: Resume,
-    parents: ParentCache<'m>,
+    parents: &'c mut ParentCache<'m>,
     pages: Option<PageChain<'m>>,
     looks: Looks,
     group: Group,
@@ -56,19 +56,22 @@ where
     O: Observer,
 {
     let window = &mut Window::new(disk, place.extent);
+    let known = known(window, place, buffers, tools.hasher);
+    let front = [group::front(place)];
+    let whole = resume == Resume::Fresh && known.is_empty();
+    source.will_read(if whole { Ahead::All } else { Ahead::Runs(&front) });
+    levels(window, place, source, buffers, tools.hasher)?;
+    // After the levels, whose own cache is gone then.
+    let mut parents = ParentCache::new(place.tree);
     let mut course = Course {
         place,
-        known: known(window, place, buffers, tools.hasher),
+        known,
         resume,
-        parents: ParentCache::new(place.tree),
+        parents: &mut parents,
         pages: PageChain::new(place.payload, place.features),
         looks: Looks::default(),
         group: Group::none(),
     };
-    let front = [group::front(place)];
-    let whole = resume == Resume::Fresh && course.known.is_empty();
-    source.will_read(if whole { Ahead::All } else { Ahead::Runs(&front) });
-    levels(window, place, source, buffers, tools.hasher)?;
     let mut chunk = 0;
     while chunk < place.tree.geometry.chunks() {
         if chunk == course.group.end() {

@@ -5,13 +5,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use tests::answer::Exit;
 use tests::bundle_parts::BundleParts;
 use tests::chance::Chance;
 use tests::device::Device;
 use tests::nginx::{Asked, Nginx};
-use tests::odd_server::{OddServer, Request, answer};
+use tests::odd_server::{OddServer, Request, answer, part_of};
 use tests::packed_bundle::PackedBundle;
 use tests::relay::{Manner, Relay};
 use tests::root_image::noise;
@@ -204,6 +205,57 @@ fn nothing_to_reuse() {
     let fetched = done["fetched_bytes"].as_u64().unwrap();
     assert_eq!(fetched, fs::metadata(&moved.bundle).unwrap().len());
     assert_eq!(server.asked(2).iter().map(|asked| asked.bytes).sum::<u64>(), fetched);
+}
+
+/// A server that ends each connection after an answer, though it said nothing of that: each range is asked for once, without a pause.
+#[test]
+fn a_server_that_hangs_up_after_each_answer() {
+    let moved = Moved::new();
+    let bytes = moved.bytes();
+    let server = OddServer::start(move |asked| {
+        let (first, last) = asked.range.unwrap_or((0, None));
+        let end = last.map_or(bytes.len(), |last| bytes.len().min(last + 1));
+        // The server closes all the same.
+        let said = String::from_utf8_lossy(b"Connection: close\r\n").into_owned();
+        let whole = part_of(&bytes, first, end);
+        let at = whole.windows(said.len()).position(|bytes| bytes == said.as_bytes()).unwrap();
+        [&whole[..at], &whole[at + said.len()..]].concat()
+    });
+    let device = moved.device();
+    let since = Instant::now();
+    let answer = device.run(&["install", &server.url("update.bundle")]).exits(Exit::Done);
+    assert!(!answer.stderr().contains("trying again") && since.elapsed().as_secs() < 10, "{answer}");
+    moved.is_in(&device);
+}
+
+/// Every second chunk of the old image has rotted: what is on its way when that is seen is of use all the same.
+#[test]
+fn rot_everywhere_is_not_fetched_twice() {
+    let moved = Moved::new();
+    for ranges in [true, false] {
+        let server = Nginx::start(if ranges { "" } else { "max_ranges 0;" }, &[]);
+        server.put("update.bundle", &moved.bytes());
+        let device = moved.device();
+        let start = device.slot("b").start;
+        (0..10).filter(|chunk| chunk % 2 == 0).for_each(|chunk| device.flip(start + chunk * BYTES + 9000));
+        let done = device.does(&["install", &server.url("update.bundle")]);
+        moved.is_in(&device);
+        let (fetched, all) = (done["fetched_bytes"].as_u64().unwrap(), fs::metadata(&moved.bundle).unwrap().len());
+        assert!(fetched <= all + 2 * 65_536, "{ranges}: {done}");
+    }
+}
+
+/// A length that nobody tells costs nothing at the end.
+#[test]
+fn a_file_of_unknown_length_is_not_fetched_again_to_see_its_end() {
+    let moved = Moved::new();
+    let bytes = moved.bytes();
+    let all = bytes.len();
+    let server = OddServer::start(move |_| answer("HTTP/1.0 200 OK", &[], &bytes));
+    let device = moved.device();
+    let done = device.does(&["install", &server.url("update.bundle")]);
+    moved.is_in(&device);
+    assert!(done["fetched_bytes"].as_u64().unwrap() <= u64::try_from(all).unwrap() + 200_000, "{done}");
 }
 
 /// Twelve installations, each cut wherever it is until it is done: what has come is not fetched again, whether other slots help or not.

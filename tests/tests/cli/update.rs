@@ -36,7 +36,7 @@ fn what_runs_or_waits_already_is_no_news() {
     let (_server, url) = serving(&device, 2);
     assert_eq!(device.does(&["update", &url])["result"], "armed");
     for verb in ["check", "update"] {
-        device.run(&[verb, &url]).exits(Exit::Nothing).says("slot b holds it, and is trial");
+        device.run(&[verb, &url]).exits(Exit::Nothing).says("slot b holds 2.0, and is trial");
     }
     let device = device.booted("b");
     device.does(&["mark-good"]);
@@ -44,6 +44,20 @@ fn what_runs_or_waits_already_is_no_news() {
         device.run(&["update", bundle]).exits(Exit::Nothing).says(runs);
     }
     assert_eq!(device.next(), "b");
+}
+
+/// A run that was cut right before it armed the slot is gone on with; what is older than what waits is no news; and a pipe is read once.
+#[test]
+fn what_is_staged_is_armed_and_what_waits_is_not_replaced_by_less() {
+    let device = Device::new();
+    device.does(&["install", "--no-activate", &device.workshop.bundle_text(3)]);
+    assert_eq!(device.state("b"), "staged");
+    let two = device.workshop.bundle_text(2);
+    device.run(&["update", &two]).exits(Exit::Nothing).says("slot b holds 3.0, and is staged");
+    let three = fs::read(device.workshop.bundle(3)).unwrap();
+    device.cli(&["update", "-", "--json"]).run_with_input(&three, &[4096]).exits(Exit::Done);
+    assert_eq!((device.state("b").as_str(), device.next().as_str()), ("trial", "b"));
+    device.run(&["update", &two]).exits(Exit::Nothing).says("slot b holds 3.0, and is trial");
 }
 
 /// What failed here is no news until a person says so; what is for others, or signed by nobody, is an error.
@@ -103,4 +117,19 @@ fn the_units_are_as_systemd_wants_them() {
     let units =
         ["updater-update.service", "updater-update.timer"].map(|name| folder.path().join(name).display().to_string());
     tool::run("systemd-analyze", &[&["verify".to_owned(), "--man=no".to_owned()][..], &units].concat());
+}
+
+/// Head and image are two files on a server, and the head is judged before it is installed from.
+#[test]
+fn an_image_beside_its_head() {
+    let device = Device::new();
+    let bytes = tests::root_image::noise("raw", 1_000_001);
+    let image = device.workshop.put_new("raw", &bytes);
+    let head = device.workshop.release(2).image(&image).create_detached();
+    let server = Nginx::start("", &[]);
+    server.put("stable.raw", &bytes);
+    server.put("stable.raw.manifest", &fs::read(head).unwrap());
+    device.does(&["update", &server.url("stable.raw")]);
+    assert!(device.partition("b").starts_with(&bytes));
+    device.does(&["verify", "--slot", "b"]);
 }

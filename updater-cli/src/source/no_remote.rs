@@ -29,6 +29,14 @@ impl Remote {
         match *self {}
     }
 
+    pub const fn near(&self) -> u64 {
+        match *self {}
+    }
+
+    pub const fn comes(&self) -> bool {
+        match *self {}
+    }
+
     pub const fn left(&self) -> Option<u64> {
         match *self {}
     }

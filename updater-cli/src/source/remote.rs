@@ -14,6 +14,7 @@
 //!    dropped where it is little, or where the server knows no ranges.
 //! 4. Where the body ends and the act, which knows the bundle's head, wants more, it was cut.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -29,7 +30,7 @@ use self::credentials::Credentials;
 use self::download::{Download, Patience, State as Doing, Wish};
 use self::fault::Fault;
 use self::identity::Sameness;
-use self::plan::{Plan, Span};
+use self::plan::Span;
 use self::proxy::Proxies;
 use self::server::{Server, Speech};
 use self::url::Url;
@@ -75,11 +76,12 @@ pub struct Remote {
     used: Sender<Vec<u8>>,
     wishes: Sender<Wish>,
     output: Output,
-    /// What the thread was asked for, and the number of that plan.
+    /// What the thread was asked for.
     spans: Vec<Span>,
-    plan: u64,
-    /// Pieces of earlier plans are of no use.
-    oldest: u64,
+    /// From here on all of the file comes, in order.
+    streams_from: Option<u64>,
+    /// Pieces that came before their turn.
+    later: VecDeque<Piece>,
     at: u64,
     len: Option<u64>,
     needed: Option<u64>,
@@ -102,8 +104,6 @@ enum State {
 /// Bytes of the file, from `at` on.
 #[derive(Debug, Default)]
 struct Piece {
-    /// The number of the plan that it was fetched for.
-    plan: u64,
     at: u64,
     bytes: Vec<u8>,
 }
@@ -116,6 +116,8 @@ enum Told {
         len: Option<u64>,
         media: Option<String>,
         file: Sameness,
+        /// The server gives all of the file or nothing: from here on all of it comes.
+        streams_from: Option<u64>,
     },
     Piece(Piece),
     /// All of it has come: so many bytes. The thread waits for a wish.
@@ -165,8 +167,8 @@ impl Remote {
             wishes,
             output: session.output.clone(),
             spans,
-            plan: 0,
-            oldest: 0,
+            streams_from: None,
+            later: VecDeque::new(),
             at: 0,
             len: None,
             needed: None,
@@ -232,25 +234,45 @@ impl Remote {
 
     /// Has only these bytes fetched from now on.
     pub fn will_read(&mut self, ahead: Ahead<'_>) {
-        self.follow(plan::spans(self.at, ahead), false);
+        self.spans = plan::spans(self.at, ahead);
+        self.wish(Wish::Plan(self.spans.clone()));
     }
 
-    fn follow(&mut self, spans: Vec<Span>, anew: bool) {
-        self.plan = self.plan.saturating_add(1);
-        if anew {
-            self.oldest = self.plan;
-        }
-        self.spans.clone_from(&spans);
-        // A thread that is gone has said why.
-        drop(self.wishes.send(Wish::Plan(Plan { number: self.plan, anew, spans })));
+    /// A thread that is gone has said why.
+    fn wish(&self, wish: Wish) {
+        drop(self.wishes.send(wish));
+    }
+
+    /// Bytes of a gap that are fetched along.
+    pub fn near(&self) -> u64 {
+        if self.streams_from.is_some() { u64::MAX } else { plan::NEAR }
+    }
+
+    /// Whether the next byte is here, or comes, without being asked for.
+    pub fn comes(&self) -> bool {
+        self.is_at_end() || self.streams() || self.has(self.at) || plan::covers(&self.spans, self.at)
+    }
+
+    fn streams(&self) -> bool {
+        self.streams_from.is_some_and(|from| from <= self.at)
+    }
+
+    fn has(&self, at: u64) -> bool {
+        self.current.has(at) || self.later.iter().any(|piece| piece.has(at))
     }
 
     /// Fills the front of `buf`; 0 at the end.
     pub(super) fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         while !self.is_at_end() && !self.current.has(self.at) {
-            if self.current.at > self.at || !plan::covers(&self.spans, self.at) {
-                self.current = Piece::default();
-                self.follow(plan::back_to(&self.spans, self.at, len_u64(buf)), true);
+            if let Some(place) = self.later.iter().position(|piece| piece.has(self.at)) {
+                self.current = self.later.remove(place).unwrap_or_default();
+                continue;
+            }
+            if !self.comes() {
+                // What is on its way stays of use.
+                let first = Span { from: self.at, to: Some(self.at.saturating_add(len_u64(buf))) };
+                self.spans.push(first);
+                self.wish(Wish::First(first));
             }
             self.listen()?;
         }
@@ -269,7 +291,7 @@ impl Remote {
 
     /// Asks again for what follows, after an end that came too early.
     pub(super) fn ask_for_more(&mut self) -> io::Result<()> {
-        while self.state == State::Open && plan::covers(&self.spans, self.at) {
+        while self.state == State::Open && (self.streams() || plan::covers(&self.spans, self.at)) {
             self.listen()?;
         }
         (self.state, self.len) = (State::Open, None);
@@ -291,14 +313,16 @@ impl Remote {
     /// Takes in the next thing that the thread says.
     fn listen(&mut self) -> io::Result<()> {
         match self.hear()? {
-            Told::Begins { len, media, file } => {
+            Told::Begins { len, media, file, streams_from } => {
+                self.streams_from = streams_from.or(self.streams_from);
                 self.len = len.or(self.len);
                 self.media = self.media.take().or(media);
                 self.file = if file == Sameness::Doubtful { file } else { self.file };
             }
-            Told::Piece(piece) if piece.plan < self.oldest => {}
+            Told::Piece(piece) if piece.at > self.at => self.later.push_back(piece),
             Told::Piece(piece) => {
                 let old = std::mem::replace(&mut self.current, piece);
+                self.later.retain(|piece| piece.end() > self.at);
                 // A thread that is gone needs no memory any more.
                 drop(self.used.send(old.bytes));
             }
@@ -334,6 +358,10 @@ fn gone() -> io::Error {
 
 impl Piece {
     fn has(&self, at: u64) -> bool {
-        self.at <= at && at < self.at.saturating_add(len_u64(&self.bytes))
+        self.at <= at && at < self.end()
+    }
+
+    fn end(&self) -> u64 {
+        self.at.saturating_add(len_u64(&self.bytes))
     }
 }

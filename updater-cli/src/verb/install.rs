@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use libupdate::device::{Ending, Installed, Reach, Request, Then};
 use libupdate::error::Rejected;
+use libupdate::inspect::Inspection;
 use libupdate::install::progress::Phase;
 use libupdate::policy::{self, Downgrade, Facts, FailedBefore, Wishes};
 use libupdate::slot::SlotState;
@@ -22,8 +23,17 @@ use crate::source::{BundleSource, shown};
 
 /// Installs, and remembers how it ended.
 pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
+    run_if(session, args, |_, _, _| Ok(()))
+}
+
+/// The same if `judge` has nothing against the source, of which it may read the head and put it back.
+pub fn run_if(
+    session: &Session,
+    args: &Install,
+    judge: impl FnOnce(&mut BundleSource, &Setup, &Inspection<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let what = format!("cannot install {}", shown(&args.source));
-    let answer = install(session, args).map_err(|failure| match failure.code {
+    let answer = install(session, args, judge).map_err(|failure| match failure.code {
         Exit::Usage | Exit::Nothing => failure,
         _ => failure.doing(what),
     });
@@ -46,7 +56,11 @@ fn reboot(session: &Session) -> Result<(), Failure> {
     program::reboot(argument).map_err(|error| Failure::new(Exit::Io, what, error, "reboot by hand"))
 }
 
-fn install(session: &Session, args: &Install) -> Result<Document, Failure> {
+fn install(
+    session: &Session,
+    args: &Install,
+    judge: impl FnOnce(&mut BundleSource, &Setup, &Inspection<'_>) -> Result<(), Failure>,
+) -> Result<Document, Failure> {
     let mode = if args.dry_run { Mode::ReadOnly } else { Mode::ReadWrite };
     let device = session.setup()?;
     let mut opened = OpenDevice::open(session, &device, mode)?.for_an_act();
@@ -57,6 +71,7 @@ fn install(session: &Session, args: &Install) -> Result<Document, Failure> {
     // Before a server is waited for: `mark-good` of this very boot needs the lock.
     policy::no_trial_runs(&inspection.facts).map_err(Error::<OsError>::from)?;
     let mut source = BundleSource::open(&args.source, &args.fetch, session)?;
+    judge(&mut source, &device, &inspection)?;
     if source.fetched().is_some() {
         opened.reuses_blocks_of(&inspection.slots);
     }
@@ -191,7 +206,7 @@ struct Document {
     reused_bytes: u64,
     /// Bytes that came over a network; `None` if the bundle is here.
     fetched_bytes: Option<u64>,
-    /// What an installation would fetch, at most; `None` if it is no dry run, or the bundle is here.
+    /// What an installation would fetch; `None` if it is no dry run, or the bundle is here.
     to_fetch_bytes: Option<u64>,
     /// Seconds that a person has to confirm the trial.
     confirm_seconds: Option<u32>,

@@ -9,7 +9,6 @@ use libupdate::bundle::rollout::Rollout;
 use libupdate::bundle::{Unverified, Verified};
 use libupdate::error::Rejected;
 use libupdate::inspect::Inspection;
-use libupdate::install::Source as _;
 use libupdate::policy::{self, Wishes};
 use libupdate::slot::SlotState;
 use libupdate::units::limits::ENVELOPE_BYTES;
@@ -18,12 +17,11 @@ use libupdate_linux::{Mode, OsError};
 use serde::Serialize;
 
 use super::install;
-use crate::cli::Fetch;
 use crate::cli::update::{Check, Update};
 use crate::exit::{Exit, Failure};
 use crate::open_device::OpenDevice;
 use crate::output::{Printable, Report, Size};
-use crate::session::Session;
+use crate::session::{Session, Setup};
 use crate::source::{BundleSource, shown};
 
 /// What a device is called, in the words of systemd's machine-id(5).
@@ -31,15 +29,27 @@ const MACHINE_ID: &str = "/etc/machine-id";
 
 /// Says whether it is news.
 pub fn check(session: &Session, args: &Check) -> Result<(), Failure> {
-    let news = news(session, &args.source, &args.fetch, Wishes::default(), args.any_rollout)?;
-    session.output.result(&news)
+    let device = session.setup()?;
+    // Nothing of the disk is held while a server is waited for.
+    let inspection = OpenDevice::open(session, &device, Mode::ReadOnly)?.for_an_act().inspect(session)?;
+    let mut source = BundleSource::open(&args.source, &args.fetch, session)?;
+    let judge = Judge { from: &args.source, wishes: Wishes::default(), any_rollout: args.any_rollout };
+    session.output.result(&judge.news(&mut source, &device, &inspection)?)
 }
 
 /// Installs it, if it is.
 pub fn update(session: &Session, args: &Update) -> Result<(), Failure> {
     let Update { install, any_rollout } = args;
-    news(session, &install.source, &install.fetch, install::wishes(install), *any_rollout)?;
-    install::run(session, install)
+    let judge = Judge { from: &install.source, wishes: install::wishes(install), any_rollout: *any_rollout };
+    // What is judged is what is installed: the source is opened once.
+    install::run_if(session, install, |source, device, inspection| judge.news(source, device, inspection).map(|_| ()))
+}
+
+/// Who says whether a release is news.
+struct Judge<'j> {
+    from: &'j Path,
+    wishes: Wishes,
+    any_rollout: bool,
 }
 
 /// The document of `check --json`.
@@ -65,34 +75,32 @@ impl Report for News {
     }
 }
 
-/// Judges the head of what the user named.
-fn news(session: &Session, from: &Path, fetch: &Fetch, wishes: Wishes, any_rollout: bool) -> Result<News, Failure> {
-    let device = session.setup()?;
-    // Nothing of the disk is held while a server is waited for.
-    let inspection = OpenDevice::open(session, &device, Mode::ReadOnly)?.for_an_act().inspect(session)?;
-    let mut source = BundleSource::open(from, fetch, session)?;
-    let mut head = Box::new([0; ENVELOPE_BYTES]);
-    let read = Unverified::read(&mut source, &mut head).map_err(Error::<OsError>::from);
-    let verified = read.and_then(|head| head.verify(device.anchors).map_err(Error::Bundle));
-    let what = format!("cannot use {}", shown(from));
-    let told = |source: &BundleSource, error| source.explained_to(&device, Failure::from(error)).doing(&what);
-    let verified = verified.map_err(|error| told(&source, error))?;
-    source.expects(&verified);
-    let news = News::of(&verified, &inspection, source.fetched());
-    let compatible = policy::compatible(&verified, &device.profile.compatible).map_err(Error::Rejected);
-    compatible.map_err(|error| told(&source, error))?;
-    news.is_newer(&verified, &inspection)?;
-    if !any_rollout {
-        let rollout = Rollout::of(verified.manifest()).map_err(|broken| told(&source, Error::Bundle(broken)))?;
-        news.is_for_this_device(rollout)?;
-    }
-    match policy::admit::<OsError>(verified, &inspection.facts, &inspection.slots, wishes) {
-        Ok(_) => Ok(news),
-        Err(Error::Rejected(Rejected::FailedBefore { slot })) => Err(news.nothing(
-            format!("it failed here before, in slot {slot}"),
-            "wait for a newer one, or `install --retry-failed`",
-        )),
-        Err(error) => Err(told(&source, error)),
+impl Judge<'_> {
+    /// Judges the head of the source, which is read again after.
+    fn news(&self, source: &mut BundleSource, device: &Setup, inspection: &Inspection<'_>) -> Result<News, Failure> {
+        let mut head = Box::new([0; ENVELOPE_BYTES]);
+        let read = Unverified::read(source, &mut head).map_err(Error::<OsError>::from);
+        let verified = read.and_then(|head| head.verify(device.anchors).map_err(Error::Bundle));
+        let what = format!("cannot use {}", shown(self.from));
+        let told = |source: &BundleSource, error| source.explained_to(device, Failure::from(error)).doing(&what);
+        let verified = verified.map_err(|error| told(source, error))?;
+        source.put_back(verified.envelope());
+        let compatible = policy::compatible(&verified, &device.profile.compatible).map_err(Error::Rejected);
+        compatible.map_err(|error| told(source, error))?;
+        let news = News::of(&verified, inspection, source.fetched());
+        news.is_newer(&verified, inspection)?;
+        if !self.any_rollout {
+            let rollout = Rollout::of(verified.manifest()).map_err(|broken| told(source, Error::Bundle(broken)))?;
+            news.is_for_this_device(rollout)?;
+        }
+        match policy::admit::<OsError>(verified, &inspection.facts, &inspection.slots, self.wishes) {
+            Ok(_) => Ok(news),
+            Err(Error::Rejected(Rejected::FailedBefore { slot })) => Err(news.nothing(
+                format!("it failed here before, in slot {slot}"),
+                "wait for a newer one, or `install --retry-failed`",
+            )),
+            Err(error) => Err(told(source, error)),
+        }
     }
 }
 
@@ -117,18 +125,29 @@ impl News {
 
     /// Neither does it run, or something newer, nor is it in another slot already.
     fn is_newer(&self, verified: &Verified<'_>, inspection: &Inspection<'_>) -> Result<(), Failure> {
-        if let Some(runs) = self.running_version.as_ref().filter(|runs| version::compare(&self.version, runs).is_le()) {
+        if let Some(runs) = self.running_version.as_ref().filter(|runs| self.is_not_above(runs)) {
             return Err(self.nothing(format!("{runs} runs"), "nothing has to be done"));
         }
-        let holder = inspection.facts.slots.iter().find(|slot| {
-            let same = slot.installed.as_ref().is_some_and(|known| known.digest == verified.digest());
-            same && matches!(slot.state, SlotState::Staged | SlotState::Trial | SlotState::Good)
-        });
-        match holder {
-            Some(slot) => Err(self
-                .nothing(format!("slot {} holds it, and is {}", slot.slot, slot.state), install::next_of(slot.state))),
-            None => Ok(()),
+        for slot in inspection.facts.slots.iter().filter(|slot| Some(slot.slot) != inspection.facts.booted) {
+            let Some(known) = &slot.installed else { continue };
+            let same = known.digest == verified.digest();
+            let held = match slot.state {
+                // An earlier run may have been cut right before it armed the slot: the next one does it.
+                SlotState::Staged => !same && self.is_not_above(&known.version),
+                SlotState::Trial => self.is_not_above(&known.version),
+                SlotState::Good => same,
+                _ => false,
+            };
+            if held {
+                let why = format!("slot {} holds {}, and is {}", slot.slot, known.version, slot.state);
+                return Err(self.nothing(why, install::next_of(slot.state)));
+            }
         }
+        Ok(())
+    }
+
+    fn is_not_above(&self, version: &str) -> bool {
+        version::compare(&self.version, version).is_le()
     }
 
     /// A release may be for some devices only, for a while.
@@ -138,6 +157,8 @@ impl News {
         }
         let id = fs::read_to_string(MACHINE_ID).unwrap_or_default();
         let id = id.trim();
+        // Before the first boot has ended it is empty, or says so in a word.
+        let id = if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) { id } else { "" };
         let among =
             if id.is_empty() { "a device without a machine id is none of them" } else { "this one is none of them" };
         if !id.is_empty() && rollout.includes(id.as_bytes(), &self.version) {

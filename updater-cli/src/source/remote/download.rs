@@ -12,7 +12,7 @@ use libupdate::units::bytes::len_u64;
 use super::brake::Brake;
 use super::fault::{Fault, Outlook};
 use super::identity::Identity;
-use super::plan::{NEAR, Plan, Span};
+use super::plan::{NEAR, Span};
 use super::server::{Ranges, Rest, Server};
 use super::{Piece, Told};
 use crate::output::{Output, Size};
@@ -44,19 +44,22 @@ pub struct Download {
 /// What it is at.
 #[derive(Default)]
 pub struct State {
-    /// What is to be fetched, in order, and the number of the plan that it is from.
+    /// What is to be fetched, in order; the first one begins where it goes on.
     spans: VecDeque<Span>,
-    plan: u64,
     identity: Option<Identity>,
     /// Where a body without a length ended.
     end: Option<u64>,
     /// What the open connection gives, from `at` on.
     rest: Option<Rest>,
     at: u64,
+    /// A connection that waits while something before it is fetched, and its place.
+    parked: Option<(Rest, u64)>,
     /// The end was told.
     ended: bool,
     /// Bytes that the act got.
     sent: u64,
+    /// A request was answered whole since the last fault, and its connection kept.
+    answered: bool,
 }
 
 impl State {
@@ -69,7 +72,10 @@ impl State {
 /// What the act wants.
 #[derive(Debug)]
 pub enum Wish {
-    Plan(Plan),
+    /// These bytes, in place of all that was wished before; not those again that were sent.
+    Plan(Vec<Span>),
+    /// These bytes first.
+    First(Span),
     /// More than there was, which makes the end a cut.
     More,
 }
@@ -123,8 +129,9 @@ impl Download {
                     Err(Stop::Fault(fault)) => break fault,
                 }
             };
-            self.state.rest = None;
-            if misses == 0 || self.state.sent.saturating_sub(before) >= PROGRESS {
+            (self.state.rest, self.state.parked) = (None, None);
+            let answered = std::mem::take(&mut self.state.answered);
+            if answered || misses == 0 || self.state.sent.saturating_sub(before) >= PROGRESS {
                 (misses, since) = (0, Instant::now());
             }
             let pause = PAUSE.saturating_mul(1_u32.checked_shl(misses).unwrap_or(u32::MAX)).min(LONGEST_PAUSE);
@@ -148,19 +155,18 @@ impl Download {
             Err(TryRecvError::Disconnected) => return Err(Stop::Unheard),
             Err(TryRecvError::Empty) => {}
         }
-        while self.state.spans.front().is_some_and(|span| span.to.is_some_and(|to| to <= self.state.at)) {
+        while self.state.spans.front().is_some_and(|span| span.to.is_some_and(|to| to <= span.from)) {
             self.state.spans.pop_front();
         }
-        let over = self
-            .len()
-            .is_some_and(|len| self.state.spans.front().is_some_and(|span| span.from.max(self.state.at) >= len));
-        if over && !self.state.ended {
-            self.state.ended = true;
-            return self.say(Told::Ends(self.len().unwrap_or_default()));
-        }
-        match self.state.spans.front().copied().filter(|_| !over) {
-            Some(span) => self.fetch(span),
-            None => {
+        let next = self.state.spans.front().copied();
+        let over = self.len().filter(|len| next.is_some_and(|span| span.from >= *len));
+        match (next, over) {
+            (Some(span), None) => self.fetch(span),
+            (Some(_), Some(len)) if !self.state.ended => {
+                self.state.ended = true;
+                self.say(Told::Ends(len))
+            }
+            _ => {
                 let wish = self.wished.recv().map_err(|_| Stop::Unheard)?;
                 self.hear(wish)
             }
@@ -168,18 +174,24 @@ impl Download {
     }
 
     fn hear(&mut self, wish: Wish) -> Result<(), Stop> {
+        self.state.ended = false;
         match wish {
-            Wish::Plan(plan) => {
-                self.state.plan = plan.number;
-                self.state.spans = plan.spans.into();
-                self.state.ended = false;
-                if let Some(span) = self.state.spans.front().filter(|_| plan.anew) {
-                    (self.state.at, self.state.rest) = (span.from, None);
-                }
+            Wish::Plan(spans) => {
+                let sent = self.state.spans.front().map_or(self.state.at, |span| span.from.min(self.state.at));
+                // What a server without ranges gives passes by here in any case.
+                let all = [Span { from: sent, to: None }];
+                let streams = self.state.rest.as_ref().is_some_and(|rest| rest.ranges == Ranges::Never);
+                let spans = if streams || self.server.has_no_ranges() { all.to_vec() } else { spans };
+                let left = |span: Span| Span { from: span.from.max(sent), ..span };
+                self.state.spans = spans.into_iter().map(left).collect();
+                Ok(())
+            }
+            Wish::First(span) => {
+                self.state.spans.push_front(span);
                 Ok(())
             }
             Wish::More => {
-                (self.state.ended, self.state.end) = (false, None);
+                self.state.end = None;
                 let told = self.state.identity.as_mut().and_then(|identity| identity.len.take());
                 Err(told.map_or_else(|| Fault::passing("the connection was cut"), |_| Fault::short()).into())
             }
@@ -188,71 +200,97 @@ impl Download {
 
     /// The next piece of a span that is not over.
     fn fetch(&mut self, span: Span) -> Result<(), Stop> {
-        let wanted = span.from.max(self.state.at);
-        let rest = match self.state.rest.take() {
-            Some(rest) if self.is_on_the_way(&rest, wanted) => rest,
-            _ => match self.server.rest(wanted, span.to, self.state.identity.as_ref())? {
-                None => {
-                    self.state.identity.get_or_insert_default().len = Some(wanted);
-                    return Ok(());
-                }
-                Some(rest) => {
-                    self.state.at = wanted;
-                    self.output.came(rest.left_out);
-                    self.state.identity = Some(rest.identity.clone());
-                    let (len, media) = (rest.identity.len, rest.identity.media.clone());
-                    self.say(Told::Begins { len, media, file: rest.file })?;
-                    rest
-                }
-            },
+        let wanted = span.from;
+        if let Some(rest) = self.connection_to(wanted) {
+            return self.read(rest, span);
+        }
+        let Some(rest) = self.ask(span)? else {
+            self.state.identity.get_or_insert_default().len = Some(wanted);
+            return Ok(());
         };
-        self.read(rest, wanted, span.to)
+        self.state.at = wanted.saturating_sub(rest.left_out);
+        self.state.identity = Some(rest.identity.clone());
+        let (len, media) = (rest.identity.len, rest.identity.media.clone());
+        let mut span = span;
+        let streams_from = (rest.ranges == Ranges::Never).then_some(wanted);
+        if streams_from.is_some() && wanted > 0 {
+            // All of what comes from here on passes by in any case; of the front, no more than that before its head is judged.
+            span.to = None;
+            self.state.spans = [span].into();
+        }
+        self.say(Told::Begins { len, media, file: rest.file, streams_from })?;
+        self.read(rest, span)
     }
 
-    /// Whether what comes through the connection is soon what is wanted.
-    fn is_on_the_way(&self, rest: &Rest, wanted: u64) -> bool {
-        let ahead = wanted.checked_sub(self.state.at);
-        ahead.is_some_and(|ahead| ahead <= NEAR || rest.ranges == Ranges::Never)
-            && rest.end.is_none_or(|end| wanted < end)
+    /// An open connection that gives what is wanted, or soon does.
+    fn connection_to(&mut self, wanted: u64) -> Option<Rest> {
+        if let Some(rest) = self.state.rest.take() {
+            if is_on_the_way(&rest, self.state.at, wanted) {
+                return Some(rest);
+            }
+            if wanted < self.state.at {
+                self.state.parked = Some((rest, self.state.at));
+            }
+        }
+        let (rest, at) = self.state.parked.take_if(|(rest, at)| is_on_the_way(rest, *at, wanted))?;
+        self.state.at = at;
+        Some(rest)
     }
 
-    /// Leaves out what is before `wanted`, and sends a piece.
-    fn read(&mut self, mut rest: Rest, wanted: u64, to: Option<u64>) -> Result<(), Stop> {
+    /// A new request; twice where the connection that was kept for it turns out to be gone.
+    fn ask(&mut self, span: Span) -> Result<Option<Rest>, Fault> {
+        let answer = self.server.rest(span.from, span.to, self.state.identity.as_ref());
+        match answer {
+            Err(fault) if fault.outlook == Outlook::Passing && fault.wait.is_none() && self.state.answered => {
+                self.state.answered = false;
+                self.server.hang_up();
+                self.server.rest(span.from, span.to, self.state.identity.as_ref())
+            }
+            answer => answer,
+        }
+    }
+
+    /// Leaves out what is before the span, and sends a piece of it.
+    fn read(&mut self, mut rest: Rest, span: Span) -> Result<(), Stop> {
         let mut bytes = self.empty.try_recv().unwrap_or_default();
-        while self.state.at < wanted {
-            bytes.resize(PIECE.min(usize::try_from(wanted.saturating_sub(self.state.at)).unwrap_or(PIECE)), 0);
+        while self.state.at < span.from {
+            let left = usize::try_from(span.from.saturating_sub(self.state.at)).unwrap_or(PIECE);
+            bytes.resize(PIECE.min(left), 0);
             let len = bytes.len();
             if self.fill(&mut rest, &mut bytes)? < len {
                 return self.ended(&rest);
             }
         }
-        let room =
-            to.map_or(PIECE, |to| usize::try_from(to.saturating_sub(wanted)).map_or(PIECE, |left| left.min(PIECE)));
+        let left = span.to.map_or(PIECE, |to| usize::try_from(to.saturating_sub(span.from)).unwrap_or(PIECE));
+        let room = left.min(PIECE);
         bytes.resize(room, 0);
         let (got, fault) = self.server.fill(&mut rest.body, &mut bytes);
         bytes.truncate(got);
-        let (first, whole) = (self.state.at, got == room);
+        let whole = got == room;
         self.came(&bytes);
         let over = fault.is_none() && !whole && rest.end.is_none_or(|end| end == self.state.at);
-        if first == 0 && got < FRONT && !(over && self.is_all(got)) && to.is_none_or(|to| to > len_u64(&bytes)) {
+        if span.from == 0 && got < FRONT && !whole && !(over && self.is_all(got)) {
             self.state.at = 0;
             return Err(fault.unwrap_or_else(|| Fault::passing("the connection was cut")).into());
         }
         if got > 0 {
             self.state.sent = self.state.sent.saturating_add(len_u64(&bytes));
-            self.say(Told::Piece(Piece { plan: self.state.plan, at: first, bytes }))?;
+            if let Some(front) = self.state.spans.front_mut() {
+                front.from = self.state.at;
+            }
+            self.say(Told::Piece(Piece { at: span.from, bytes }))?;
         }
         match fault {
             Some(fault) => Err(fault.into()),
-            None if whole => {
-                if rest.end == Some(self.state.at) {
-                    rest.give_back();
-                } else {
-                    self.state.rest = Some(rest);
-                }
+            None if !whole => self.ended(&rest),
+            None if rest.end == Some(self.state.at) => {
+                self.state.answered |= rest.give_back();
                 Ok(())
             }
-            None => self.ended(&rest),
+            None => {
+                self.state.rest = Some(rest);
+                Ok(())
+            }
         }
     }
 
@@ -278,7 +316,8 @@ impl Download {
         if rest.end.is_some_and(|end| end != self.state.at) {
             return Err(Fault::passing("the connection was cut").into());
         }
-        if self.len().is_none() {
+        // A part's end is not the file's.
+        if self.len().is_none() && rest.end.is_none() {
             self.state.end = Some(self.state.at);
         }
         Ok(())
@@ -296,6 +335,12 @@ impl Download {
     fn say(&self, told: Told) -> Result<(), Stop> {
         self.told.send(told).map_err(|_| Stop::Unheard)
     }
+}
+
+/// Whether what comes through the connection is soon what is wanted.
+fn is_on_the_way(rest: &Rest, at: u64, wanted: u64) -> bool {
+    let near = wanted.checked_sub(at).is_some_and(|ahead| ahead <= NEAR || rest.ranges == Ranges::Never);
+    near && rest.end.is_none_or(|end| wanted < end)
 }
 
 #[cfg(test)]

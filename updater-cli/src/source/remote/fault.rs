@@ -167,7 +167,7 @@ impl From<Mismatch> for Fault {
                 let why = "the server answers a range that was not asked for";
                 Self::lasting(why, "ask who keeps the server, or a proxy before it")
             }
-            Mismatch::Over => Self::short(),
+            Mismatch::Over | Mismatch::Short => Self::short(),
             // The network may be another one a moment later.
             Mismatch::Page => Self { outlook: Outlook::Passing, ..Self::page("a web page") },
         }

@@ -32,6 +32,8 @@ pub struct Span {
     pub first: u64,
     /// The place behind the last one, where the server says so.
     pub end: Option<u64>,
+    /// Bytes of the whole file, where it says so.
+    pub total: Option<u64>,
     /// Whose bytes they are.
     pub file: Sameness,
 }
@@ -54,6 +56,8 @@ pub enum Mismatch {
     Nonsense,
     /// The file ends where the rest would begin.
     Over,
+    /// It ends before that.
+    Short,
     /// A page for people has come in its place.
     Page,
 }
@@ -81,21 +85,22 @@ impl Identity {
         match (status, range(status, headers)) {
             (StatusCode::RANGE_NOT_SATISFIABLE, _) => Err(match unsatisfied(headers) {
                 Some(len) if len == at => Mismatch::Over,
+                Some(len) if len < at && self.len.is_none() => Mismatch::Short,
                 Some(len) if len < at => Mismatch::Changed,
                 _ => Mismatch::Nonsense,
             }),
             _ if is_page(now.media.as_deref()) && self.media != now.media && at > 0 => Err(Mismatch::Page),
             (_, Some(range)) if differ(self.len.as_ref(), range.total.as_ref()) => Err(Mismatch::Changed),
             (_, Some(range)) if range.first <= at && at < range.end => {
-                Ok(Span { first: range.first, end: Some(range.end), file })
+                Ok(Span { first: range.first, end: Some(range.end), total: range.total, file })
             }
             (_, Some(_)) | (StatusCode::PARTIAL_CONTENT, None) => Err(Mismatch::Nonsense),
             // As long as what is missing, and not as long as the file.
             (_, None) if at > 0 && self.len.is_some() && now.len == self.len.map(|len| len.saturating_sub(at)) => {
-                Ok(Span { first: at, end: self.len, file: Sameness::Doubtful })
+                Ok(Span { first: at, end: self.len, total: self.len, file: Sameness::Doubtful })
             }
             (_, None) if differ(self.len.as_ref(), now.len.as_ref()) => Err(Mismatch::Changed),
-            (_, None) => Ok(Span { first: 0, end: now.len, file }),
+            (_, None) => Ok(Span { first: 0, end: now.len, total: now.len, file }),
         }
     }
 
@@ -192,11 +197,11 @@ mod tests {
     }
 
     fn same(first: u64, end: Option<u64>) -> Result<Span, Mismatch> {
-        Ok(Span { first, end, file: Sameness::Same })
+        Ok(Span { first, end, total: Some(100), file: Sameness::Same })
     }
 
     fn doubtful(first: u64, end: u64) -> Result<Span, Mismatch> {
-        Ok(Span { first, end: Some(end), file: Sameness::Doubtful })
+        Ok(Span { first, end: Some(end), total: Some(100), file: Sameness::Doubtful })
     }
 
     #[test]

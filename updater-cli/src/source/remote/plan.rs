@@ -19,15 +19,6 @@ pub struct Span {
     pub to: Option<u64>,
 }
 
-/// What takes the place of an earlier plan.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    pub number: u64,
-    /// It goes back: what is on its way is not of it.
-    pub anew: bool,
-    pub spans: Vec<Span>,
-}
-
 impl Span {
     fn has(&self, at: u64) -> bool {
         self.from <= at && self.to.is_none_or(|to| at < to)
@@ -54,14 +45,6 @@ pub fn spans(at: u64, ahead: Ahead<'_>) -> Vec<Span> {
 /// Whether the byte at `at` will come.
 pub fn covers(spans: &[Span], at: u64) -> bool {
     spans.iter().any(|span| span.has(at))
-}
-
-/// The same spans with `bytes` bytes from `at` on before them, and nothing before these.
-pub fn back_to(spans: &[Span], at: u64, bytes: u64) -> Vec<Span> {
-    let end = at.saturating_add(bytes);
-    let later = spans.iter().filter(|span| span.to.is_none_or(|to| to > end));
-    let later = later.map(|span| Span { from: span.from.max(end), to: span.to });
-    std::iter::once(Span { from: at, to: Some(end) }).chain(later).collect()
 }
 
 #[cfg(test)]
@@ -92,8 +75,5 @@ mod tests {
     fn a_byte_of_a_gap_does_not_come_until_it_is_asked_for() {
         let spans = [span(0, 10), span(100, 110), Span { from: 200, to: None }];
         assert!(covers(&spans, 9) && !covers(&spans, 10) && covers(&spans, 100) && covers(&spans, 1000));
-        let back = back_to(&spans, 50, 55);
-        assert_eq!(back, [span(50, 105), span(105, 110), Span { from: 200, to: None }]);
-        assert_eq!(back_to(&spans, 50, 60)[1..], [Span { from: 200, to: None }]);
     }
 }

@@ -30,6 +30,8 @@ const REDIRECTS: u32 = 5;
 /// The connection's own memory. TLS sends pieces of at most 16 KiB.
 const BUFFER: usize = 64 << 10;
 
+/// Who gives parts that are shorter, and shorter than they were asked for, gives nothing.
+const LEAST_PART: u64 = 4096;
 /// A piece takes at most so many times the timeout.
 const DRIP: u32 = 10;
 
@@ -77,15 +79,16 @@ pub struct Rest {
     pub end: Option<u64>,
     pub file: Sameness,
     pub ranges: Ranges,
-    /// Bytes that came before the one that was asked for.
+    /// Bytes that come before the one that was asked for.
     pub left_out: u64,
+    /// Its end is known by its length.
+    framed: bool,
 }
 
 impl Rest {
-    /// The body was read to its last byte: its connection serves the next request.
-    pub fn give_back(self) {
-        // A connection that fails here is not asked again.
-        drop(self.body.into_inner().read(&mut [0]));
+    /// The body was read to its last byte: its connection serves the next request, if no more has to be waited for. Whether it does.
+    pub fn give_back(self) -> bool {
+        self.framed && self.body.into_inner().read(&mut [0]).is_ok_and(|got| got == 0)
     }
 }
 
@@ -123,7 +126,7 @@ impl Server {
             let status = whole(response.status());
             match (status, known.continued(at, status, response.headers())) {
                 (StatusCode::OK | StatusCode::PARTIAL_CONTENT, Ok(span)) => {
-                    return self.body(response, (at, span), known).map(Some);
+                    return self.body(response, (at, to, span), known).map(Some);
                 }
                 // A fresh start, once: it is asked for all of it from now on.
                 (_, Err(Mismatch::Nonsense)) if ranged && is_answer(status) => self.ranges = Ranges::Never,
@@ -135,7 +138,22 @@ impl Server {
         }
     }
 
-    fn body(&mut self, response: Response<Body>, (at, span): (u64, Span), known: Identity) -> Result<Rest, Fault> {
+    /// Whether it was seen to know no ranges.
+    pub fn has_no_ranges(&self) -> bool {
+        self.ranges == Ranges::Never
+    }
+
+    /// Lets go of all connections that are kept.
+    pub fn hang_up(&mut self) {
+        self.agents.clear();
+    }
+
+    fn body(
+        &mut self,
+        response: Response<Body>,
+        (at, to, span): (u64, Option<u64>, Span),
+        known: Identity,
+    ) -> Result<Rest, Fault> {
         let (status, headers) = (whole(response.status()), response.headers());
         let now = Identity::of(status, headers);
         if let Some(coding) = headers.get(header::CONTENT_ENCODING).filter(|coding| !is_none(coding)) {
@@ -155,10 +173,20 @@ impl Server {
             _ => Ranges::Unknown,
         };
         let bytes = span.end.map_or(u64::MAX, |end| end.saturating_sub(span.first));
-        let mut body = response.into_body().into_reader().take(bytes);
+        let framed = !response.headers().contains_key(header::TRANSFER_ENCODING);
+        let body = response.into_body().into_reader().take(bytes);
+        // Asked for the front it gave all, and says nothing of ranges: it goes on as a stream. Where that is cut, a part is asked for again.
+        let streams = at == 0 && to.is_some() && status == StatusCode::OK && !told;
+        let ranges = if streams { Ranges::Never } else { self.ranges };
         let left_out = at.saturating_sub(span.first);
-        self.leave_out(&mut body, left_out)?;
-        Ok(Rest { body, identity: known.and(now), end: span.end, file: span.file, ranges: self.ranges, left_out })
+        let part = span.end.map(|end| end.saturating_sub(at));
+        let asked = span.total.map(|total| total.min(to.unwrap_or(total)).saturating_sub(at));
+        if let (Some(part), Some(asked)) = (part, asked)
+            && part < LEAST_PART.min(asked)
+        {
+            return Err(Fault::passing(format!("the server gives {part} bytes where {asked} were asked for")));
+        }
+        Ok(Rest { body, identity: known.and(now), end: span.end, file: span.file, ranges, left_out, framed })
     }
 
     /// Fills the front of `bytes`; less only at the file's end, or before a fault. A server that drips is left like one that is silent.
@@ -176,20 +204,6 @@ impl Server {
             }
         }
         (got, None)
-    }
-
-    fn leave_out(&self, body: &mut impl Read, mut left: u64) -> Result<(), Fault> {
-        let mut bytes = vec![0; BUFFER];
-        while left > 0 {
-            let len = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
-            let (got, fault) = self.fill(body, bytes.get_mut(..len).unwrap_or_default());
-            match fault {
-                Some(fault) => return Err(fault),
-                None if got < len => return Err(Fault::passing("the connection was cut")),
-                None => left = left.saturating_sub(u64::try_from(got).unwrap_or(left)),
-            }
-        }
-        Ok(())
     }
 
     /// The first answer that is no redirect.
