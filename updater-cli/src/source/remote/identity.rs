@@ -92,7 +92,7 @@ impl Identity {
             _ if is_page(now.media.as_deref()) && self.media != now.media && at > 0 => Err(Mismatch::Page),
             (_, Some(range)) if differ(self.len.as_ref(), range.total.as_ref()) => Err(Mismatch::Changed),
             (_, Some(range)) if range.first <= at && at < range.end => {
-                Ok(Span { first: range.first, end: Some(range.end), total: range.total, file })
+                Ok(Span { first: range.first, end: Some(range.end), total: range.total.or(self.len), file })
             }
             (_, Some(_)) | (StatusCode::PARTIAL_CONTENT, None) => Err(Mismatch::Nonsense),
             // As long as what is missing, and not as long as the file.
@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn same(first: u64, end: Option<u64>) -> Result<Span, Mismatch> {
-        Ok(Span { first, end, total: Some(100), file: Sameness::Same })
+        Ok(Span { first, end, total: end.map(|_| 100), file: Sameness::Same })
     }
 
     fn doubtful(first: u64, end: u64) -> Result<Span, Mismatch> {
@@ -252,6 +252,7 @@ mod tests {
         assert_eq!(continued(&FIRST, 206, &range("bytes 7-99/101")), Err(Mismatch::Changed));
         assert_eq!(continued(&FIRST, 200, &[FIRST[0], ("content-length", "99")]), Err(Mismatch::Changed));
         assert_eq!(continued(&FIRST, 416, &range("bytes */6")), Err(Mismatch::Changed));
+        assert_eq!(continued(&[], 416, &range("bytes */6")), Err(Mismatch::Short));
         assert_eq!(continued(&FIRST, 416, &range("bytes */7")), Err(Mismatch::Over));
     }
 
