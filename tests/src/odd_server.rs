@@ -11,6 +11,8 @@ use std::thread;
 pub struct Request {
     /// How many came before it.
     pub before: usize,
+    /// How it was asked.
+    pub method: String,
     /// What was asked for, as it was written.
     pub target: String,
     /// The first byte that was asked for, where a range to the end was.
@@ -86,10 +88,11 @@ fn serve(client: &TcpStream, log: &Mutex<Vec<Request>>, answers: &(impl Fn(&Requ
         Some((first.parse().ok()?, last.parse().ok()))
     });
     let (authorization, host) = (header("authorization:"), header("host:").unwrap_or_default());
-    let target = text.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut words = text.split(' ').map(str::to_owned);
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let request = {
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-        let request = Request { before: log.len(), target, from, range, authorization, host };
+        let request = Request { before: log.len(), method, target, from, range, authorization, host };
         log.push(request.clone());
         request
     };

@@ -34,6 +34,8 @@ pub mod update;
 
 pub use every_verb::{BootedOption, Common, ProgressOption};
 pub use fetch::Fetch;
+#[cfg(feature = "http")]
+pub use fetch::Server;
 
 /// A/B image updates that never brick.
 ///

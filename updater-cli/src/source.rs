@@ -43,7 +43,7 @@ pub use name::shown;
 pub use part::wait;
 use part::{Part, within, within_part};
 #[cfg(feature = "push")]
-pub use remote::push;
+pub use remote::{Reference, destination, push};
 
 /// What every bundle begins with.
 const MAGIC: &[u8; 8] = b"LUBUNDLE";

@@ -93,7 +93,7 @@ fn a_manifest_that_lies_installs_nothing() {
         (manifest(BUNDLE, &digest, image.len()), &image, "what it has as a bundle is none"),
         (manifest("text/plain", &digest, bytes.len()), &bytes, "it has no layer of the type"),
         (manifest(BUNDLE, "sha256:../../../x", bytes.len()), &bytes, "something else than a sha256 digest"),
-        (b"{\"schemaVersion\":2,\"manifests\":[]}".to_vec(), &bytes, "is not that of an artifact"),
+        (b"{\"schemaVersion\":2,\"manifests\":[]}".to_vec(), &bytes, "a list of several"),
     ];
     for (manifest, blob, why) in cases {
         let blob = blob.to_vec();
@@ -154,4 +154,43 @@ fn tokens_as_registries_ask_for_them() {
     assert!(device.partition("b").starts_with(&device.workshop.image(2).padded()));
     assert!(store.asked().iter().all(|asked| asked.authorization.is_none()), "{:?}", store.asked());
     assert!(registry.asked().iter().filter(|asked| asked.target.starts_with("/token")).count() <= 4);
+}
+
+/// What is there already needs no right to write until the manifest is put: the registry asks then, and gets its answer.
+#[test]
+fn a_push_of_what_is_there_asks_for_the_right_to_name_it() {
+    let device = Device::new();
+    let server = OddServer::start(|asked| {
+        let port = asked.host.rsplit(':').next().unwrap().to_owned();
+        let scope = if asked.method == "PUT" { "pull,push" } else { "pull" };
+        let challenge = format!(
+            "WWW-Authenticate: Bearer realm=\"http://127.0.0.1:{port}/token\",service=\"r\",scope=\"repository:x:{scope}\""
+        );
+        let word = asked.authorization.as_deref();
+        match asked.method.as_str() {
+            _ if asked.target.starts_with("/token?") && asked.target.contains("push") => ok(br#"{"token":"all"}"#),
+            _ if asked.target.starts_with("/token?") => ok(br#"{"token":"some"}"#),
+            "HEAD" if word.is_some() => answer("HTTP/1.1 307 There", &["Location: /elsewhere".to_owned()], b""),
+            "PUT" if word == Some("Bearer all") => {
+                answer("HTTP/1.1 201 Created", &["Content-Length: 0".to_owned()], b"")
+            }
+            _ => answer("HTTP/1.1 401 Who", &[challenge, "Content-Length: 0".to_owned()], b""),
+        }
+    });
+    push(&device.workshop.bundle_text(2), &format!("oci://127.0.0.1:{}/x:1", server.port));
+}
+
+#[test]
+fn what_no_device_could_install_is_not_pushed() {
+    let device = Device::new();
+    let registry = Registry::start();
+    let refused = |file: &str, to: &str, why: &str| {
+        Cli::new(&["bundle", "push", file, to]).run().exits(Exit::Usage).says(why);
+    };
+    let cut = device.workshop.altered(|bytes| bytes.truncate(1 << 20));
+    refused(&cut, &registry.reference("x:1"), "it is cut, or the head of an image");
+    let bundle = device.workshop.bundle_text(2);
+    let digest = format!("x:1@sha256:{}", "0a".repeat(32));
+    refused(&bundle, &registry.reference(&digest), "its digest is not known");
+    refused(&bundle, &registry.reference("x:1")[6..], "it is no reference to a registry");
 }

@@ -60,6 +60,24 @@ fn what_is_staged_is_armed_and_what_waits_is_not_replaced_by_less() {
     device.run(&["update", &two]).exits(Exit::Nothing).says("slot b holds 3.0, and is trial");
 }
 
+/// A trial that runs has to be marked good first; and a person may want less than what runs.
+#[test]
+fn while_a_trial_runs_there_is_no_news_and_a_downgrade_is_one_if_it_is_wanted() {
+    let device = Device::new();
+    device.installs(2);
+    let device = device.booted("b");
+    for verb in ["check", "update"] {
+        let answer = device.run(&[verb, &device.workshop.bundle_text(3)]);
+        answer.exits(Exit::Nothing).says("slot b runs on trial, and is not marked good yet");
+    }
+    device.does(&["mark-good"]);
+    let older = device.workshop.release(1).version("1.5").create();
+    let older = older.to_str().unwrap();
+    device.run(&["update", older]).exits(Exit::Nothing).says("2.0 runs");
+    device.does(&["update", "--allow-downgrade", older]);
+    assert_eq!(device.next(), "a");
+}
+
 /// What failed here is no news until a person says so; what is for others, or signed by nobody, is an error.
 #[test]
 fn what_cannot_be_installed() {
@@ -90,6 +108,7 @@ fn a_release_for_some_devices() {
     }
     device.run(&["check", "--any-rollout", &none]).exits(Exit::Done);
     device.run(&["check", &all]).exits(Exit::Done);
+    assert_eq!(device.does(&["info", &none])["rollout_thousandths"], 0);
     device.run(&["install", &none]).exits(Exit::Done);
     for wrong in ["101%", "x", "1.05%", "-1%"] {
         let recipe =

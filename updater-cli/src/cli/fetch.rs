@@ -8,12 +8,9 @@ use clap::Args;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Where it is a URL")]
 pub struct Fetch {
-    /// Certificates (PEM) of the authorities that vouch for https servers [default: the system's; SSL_CERT_FILE, SSL_CERT_DIR]
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
-    /// Seconds without a byte after which a connection is given up
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
-    pub timeout: u32,
+    /// The server.
+    #[command(flatten)]
+    pub server: Server,
     /// Seconds for which a connection is tried again, with growing pauses, while nothing comes
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(0..=604_800))]
     pub retry_for: u32,
@@ -23,6 +20,17 @@ pub struct Fetch {
     /// Bytes a second, at most; K, M and G are KiB, MiB and GiB
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub limit_rate: Option<u64>,
+}
+
+/// How a server is spoken to.
+#[derive(Args, Debug)]
+pub struct Server {
+    /// Certificates (PEM) of the authorities that vouch for https servers [default: the system's; SSL_CERT_FILE, SSL_CERT_DIR]
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Seconds without a byte after which a connection is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub timeout: u32,
     /// File with a bearer token, which goes to the named https server alone
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,

@@ -12,7 +12,7 @@ pub struct Check {
     /// Bundle, or raw image with a detached head beside it: a file, an http(s) URL, or oci://HOST/REPOSITORY:TAG
     #[arg(value_name = "FILE|URL")]
     pub source: PathBuf,
-    /// Whether it is for this device whatever fraction of devices it is for so far
+    /// Leave out whether this device is one of the fraction that it is for so far
     #[arg(long)]
     pub any_rollout: bool,
     /// If it is a URL.

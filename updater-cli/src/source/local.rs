@@ -61,7 +61,7 @@ pub fn unreadable(path: &Path, error: &io::Error) -> Failure {
         return Failure::new(Exit::Io, what(path), error, "check the path and its permissions");
     }
     let next = match name::could_be_server(path) {
-        true => "if it is on a server, say how to reach it: http:// or https:// before it; else check the path",
+        true => "if it is on a server, say how to reach it: http://, https:// or oci:// before it; else check the path",
         false => "check the path and its permissions",
     };
     Failure::new(Exit::Usage, what(path), error, next)

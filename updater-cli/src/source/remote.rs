@@ -57,9 +57,11 @@ mod token;
 mod url;
 
 use identity::is_page;
+#[cfg(feature = "push")]
+pub use oci::Reference;
 pub use served::parts;
 #[cfg(feature = "push")]
-pub use served::push;
+pub use served::{destination, push};
 
 /// Pieces that wait to be taken.
 const WAITING: usize = 16;

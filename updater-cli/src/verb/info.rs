@@ -1,6 +1,7 @@
 //! `info`: a bundle's manifest and who signed it; what is not verified is called so.
 
 use libupdate::bundle::delta::{self, OldImages};
+use libupdate::bundle::rollout::Rollout;
 use libupdate::bundle::{Anchors, Unverified};
 use libupdate::manifest::{Encoding, Manifest, Payload};
 use libupdate::units::limits::ENVELOPE_BYTES;
@@ -72,6 +73,8 @@ struct Described {
     signed_by: Vec<String>,
     /// The file beside it that holds the whole images.
     full_bundle: Option<String>,
+    /// Thousandths of devices that take it by themselves; `None` if it says something else.
+    rollout_thousandths: Option<u16>,
     payloads: Vec<Image>,
 }
 
@@ -100,6 +103,7 @@ impl Described {
             manifest_digest: unverified.digest().to_string(),
             signed_by,
             full_bundle: delta::full_bundle(manifest).map(|name| name.to_string()),
+            rollout_thousandths: Rollout::of(manifest).ok().map(Rollout::thousandths),
             payloads: manifest.payloads().iter().zip(old).map(|(payload, old)| Image::of(&payload, old)).collect(),
         }
     }
@@ -133,6 +137,9 @@ impl Report for Described {
         text += &self.signed_by.iter().map(|key| format!("signed by       {key}\n")).collect::<String>();
         let full = self.full_bundle.as_ref().map(|name| format!("whole images    {}\n", Printable(name)));
         text += &full.unwrap_or_default();
+        let rollout = self.rollout_thousandths.filter(|all| *all < 1000);
+        text +=
+            &rollout.map_or(String::new(), |all| format!("rollout         {}.{} % of devices\n", all / 10, all % 10));
         for image in &self.payloads {
             let (role, size) = (Printable(&image.role), Size(image.image_bytes));
             text += &format!("payload         {role}: {size}, compression {}\n", image.compression);

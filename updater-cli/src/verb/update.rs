@@ -4,15 +4,15 @@
 use std::fs;
 use std::path::Path;
 
-use libupdate::Error;
 use libupdate::bundle::rollout::Rollout;
 use libupdate::bundle::{Unverified, Verified};
 use libupdate::error::Rejected;
 use libupdate::inspect::Inspection;
-use libupdate::policy::{self, Wishes};
+use libupdate::policy::{self, Downgrade, Wishes};
 use libupdate::slot::SlotState;
 use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate::units::version;
+use libupdate::{Error, SlotId};
 use libupdate_linux::{Mode, OsError};
 use serde::Serialize;
 
@@ -41,8 +41,19 @@ pub fn check(session: &Session, args: &Check) -> Result<(), Failure> {
 pub fn update(session: &Session, args: &Update) -> Result<(), Failure> {
     let Update { install, any_rollout } = args;
     let judge = Judge { from: &install.source, wishes: install::wishes(install), any_rollout: *any_rollout };
+    // Until that is over there is no news, and nobody is asked.
+    let device = session.setup()?;
+    let inspection = OpenDevice::open(session, &device, Mode::ReadOnly)?.for_an_act().inspect(session)?;
+    if let Err(Rejected::TrialRunning { slot }) = policy::no_trial_runs(&inspection.facts) {
+        return Err(waits_for_trial(slot));
+    }
     // What is judged is what is installed: the source is opened once.
     install::run_if(session, install, |source, device, inspection| judge.news(source, device, inspection).map(|_| ()))
+}
+
+fn waits_for_trial(slot: SlotId) -> Failure {
+    let why = format!("slot {slot} runs on trial, and is not marked good yet");
+    Failure::new(Exit::Nothing, "there is no news", why, "run `mark-good` if it works; the next run looks again")
 }
 
 /// Who says whether a release is news.
@@ -88,7 +99,10 @@ impl Judge<'_> {
         let compatible = policy::compatible(&verified, &device.profile.compatible).map_err(Error::Rejected);
         compatible.map_err(|error| told(source, error))?;
         let news = News::of(&verified, inspection, source.fetched());
-        news.is_newer(&verified, inspection)?;
+        if let Err(Rejected::TrialRunning { slot }) = policy::no_trial_runs(&inspection.facts) {
+            return Err(waits_for_trial(slot));
+        }
+        news.is_newer(&verified, inspection, self.wishes)?;
         if !self.any_rollout {
             let rollout = Rollout::of(verified.manifest()).map_err(|broken| told(source, Error::Bundle(broken)))?;
             news.is_for_this_device(rollout)?;
@@ -124,8 +138,10 @@ impl News {
     }
 
     /// Neither does it run, or something newer, nor is it in another slot already.
-    fn is_newer(&self, verified: &Verified<'_>, inspection: &Inspection<'_>) -> Result<(), Failure> {
-        if let Some(runs) = self.running_version.as_ref().filter(|runs| self.is_not_above(runs)) {
+    fn is_newer(&self, verified: &Verified<'_>, inspection: &Inspection<'_>, wishes: Wishes) -> Result<(), Failure> {
+        let lower = |runs: &str| wishes.downgrade == Downgrade::Allow && version::compare(&self.version, runs).is_lt();
+        let not_above = |runs: &&String| self.is_not_above(runs) && !lower(runs);
+        if let Some(runs) = self.running_version.as_ref().filter(not_above) {
             return Err(self.nothing(format!("{runs} runs"), "nothing has to be done"));
         }
         for slot in inspection.facts.slots.iter().filter(|slot| Some(slot.slot) != inspection.facts.booted) {

@@ -7,6 +7,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use libupdate::bundle::rollout::Rollout;
 
 use crate::cli::Fetch;
+#[cfg(feature = "push")]
+use crate::cli::Server;
 
 /// `bundle`.
 #[derive(Subcommand, Debug)]
@@ -115,12 +117,13 @@ pub struct BundleDigest {
 pub struct Push {
     /// The bundle
     pub file: PathBuf,
-    /// oci://HOST[:PORT]/REPOSITORY[:TAG]; user and password before the host, if the registry wants them
+    /// oci://HOST[:PORT]/REPOSITORY[:TAG]; user and password before the host, if the registry wants them. A registry on localhost is asked over http, any other over
+    /// https
     #[arg(value_name = "REFERENCE")]
     pub to: PathBuf,
     /// As for fetching.
-    #[command(flatten)]
-    pub fetch: Fetch,
+    #[command(flatten, next_help_heading = "The registry")]
+    pub server: Server,
 }
 
 /// `bundle attach-signature`.

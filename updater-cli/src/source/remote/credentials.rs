@@ -14,7 +14,7 @@ use libupdate_linux::file;
 use ureq::tls::{ClientCert, PemItem, parse_pem};
 
 use super::url::{Scheme, Url};
-use crate::cli::Fetch;
+use crate::cli;
 use crate::exit::{Exit, Failure};
 
 /// What it shows.
@@ -36,13 +36,13 @@ impl Credentials {
     ///
     /// # Errors
     /// [`Exit::Usage`] if a file does not hold what it should, or the token would go over http.
-    pub fn of_options(fetch: &Fetch, url: &Url) -> Result<Self, Failure> {
-        let token = fetch.token_file.as_deref().map(token).transpose()?;
-        if let (Some(file), Scheme::Http) = (&fetch.token_file, url.scheme()) {
+    pub fn of_options(options: &cli::Server, url: &Url) -> Result<Self, Failure> {
+        let token = options.token_file.as_deref().map(token).transpose()?;
+        if let (Some(file), Scheme::Http) = (&options.token_file, url.scheme()) {
             return Err(refused("--token-file", file, "whoever listens would have the token", "give an https:// URL"));
         }
-        let certificate = match &fetch.client_cert {
-            Some(file) => Some(certificate(file, fetch.client_key.as_deref().unwrap_or(file))?),
+        let certificate = match &options.client_cert {
+            Some(file) => Some(certificate(file, options.client_key.as_deref().unwrap_or(file))?),
             None => None,
         };
         Ok(Self { token, certificate })

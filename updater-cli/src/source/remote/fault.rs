@@ -52,6 +52,36 @@ impl Fault {
         Self::new(Outlook::Lasting, why, next)
     }
 
+    /// The same, of something that `what` names.
+    pub fn of(self, what: &str) -> Self {
+        Self { why: format!("{what}: {}", self.why), ..self }
+    }
+
+    /// What a registry answers that does not take a bundle.
+    #[cfg(feature = "push")]
+    pub fn of_push(status: StatusCode) -> Self {
+        let why = |text: &str| format!("{text} (HTTP status {})", status.as_u16());
+        match status.as_u16() {
+            401 | 403 => {
+                Self::lasting(why("the registry refuses"), "check the reference, its user and its password or token")
+            }
+            413 => Self::lasting(
+                why("the bundle is too large for the registry, or for a proxy before it"),
+                "have them take it",
+            ),
+            _ => Self::lasting(
+                why("the registry does not take it"),
+                "see whether the registry works, then run the same command again",
+            ),
+        }
+    }
+
+    /// The same with other words for what to do.
+    #[cfg(feature = "push")]
+    pub fn then(self, next: &str) -> Self {
+        Self { next: next.to_owned(), ..self }
+    }
+
     /// A redirect that nobody follows.
     pub fn redirect(refusal: &Refusal) -> Self {
         let why = format!("the server redirects to another place, which is not followed: {refusal}");

@@ -9,6 +9,7 @@
 //! 2. What a registry says is believed no more than any server: the bundle's own signatures and hashes judge.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
@@ -127,7 +128,8 @@ pub fn is_digest(text: &str) -> bool {
 fn is_here(authority: &str) -> bool {
     let host = authority.rsplit('@').next().unwrap_or_default();
     let host = if host.starts_with('[') { host.split_inclusive(']').next() } else { host.split(':').next() };
-    host.is_some_and(|host| host == "localhost" || host == "[::1]" || host.starts_with("127."))
+    let is_loopback = |host: &str| host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    host.is_some_and(|host| host.eq_ignore_ascii_case("localhost") || host == "[::1]" || is_loopback(host))
 }
 
 /// What an artifact consists of.
@@ -140,6 +142,13 @@ pub struct Manifest {
     pub artifact_type: Option<String>,
     pub config: Descriptor,
     pub layers: Vec<Descriptor>,
+}
+
+/// A manifest that leads to others.
+#[derive(Deserialize)]
+struct Several {
+    #[serde(rename = "manifests")]
+    _manifests: Vec<serde::de::IgnoredAny>,
 }
 
 /// One thing in a registry.
@@ -157,6 +166,12 @@ impl Manifest {
     /// # Errors
     /// Why the manifest names none.
     pub fn bundle(text: &[u8]) -> Result<Descriptor, String> {
+        if text.len() >= MANIFEST_BYTES {
+            return Err(format!("its manifest has {MANIFEST_BYTES} bytes or more"));
+        }
+        if serde_json::from_slice::<Several>(text).is_ok() {
+            return Err("it is a list of several: name one of them by its digest".to_owned());
+        }
         let manifest: Self = serde_json::from_slice(text)
             .map_err(|error| format!("its manifest is not that of an artifact: {error}"))?;
         let mut layers = manifest.layers.into_iter().filter(|layer| layer.media_type == BUNDLE);
@@ -198,6 +213,11 @@ mod tests {
             ("oci://r.example/box:-x".to_owned(), None),
             ("oci://r.example/box@sha256:0a".to_owned(), None),
             (
+                "oci://127.evil.example/box".to_owned(),
+                Some("https://127.evil.example/v2/box/manifests/latest".to_owned()),
+            ),
+            ("oci://127.0.0.1:5/box".to_owned(), Some("http://127.0.0.1:5/v2/box/manifests/latest".to_owned())),
+            (
                 "oci://localhost.evil.example/box".to_owned(),
                 Some("https://localhost.evil.example/v2/box/manifests/latest".to_owned()),
             ),
@@ -224,6 +244,8 @@ mod tests {
         assert!(found(&[]).unwrap_err().contains("no layer"));
         assert!(found(&[bundle.clone(), bundle]).unwrap_err().contains("more than one"));
         assert!(found(&[layer(BUNDLE, "sha256:../../x")]).unwrap_err().contains("sha256"));
-        assert!(Manifest::bundle(b"{\"manifests\":[]}").unwrap_err().contains("not that of an artifact"));
+        assert!(Manifest::bundle(b"{\"manifests\":[]}").unwrap_err().contains("a list of several"));
+        assert!(Manifest::bundle(b"[1]").unwrap_err().contains("not that of an artifact"));
+        assert!(Manifest::bundle(&[b' '; MANIFEST_BYTES]).unwrap_err().contains("bytes or more"));
     }
 }

@@ -20,7 +20,7 @@ use super::url::{Refusal, Url};
 use super::{How, Remote, authorities, page};
 use libupdate::Digest;
 
-use crate::cli::Fetch;
+use crate::cli::{self, Fetch};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 use crate::source::{HEAD, MAGIC, Part, padding, shown};
@@ -133,35 +133,63 @@ fn whole(url: &Url, how: &How, session: &Session) -> Result<Vec<u8>, Failure> {
     Ok(text)
 }
 
+/// Where a bundle is to go in a registry.
+#[cfg(feature = "push")]
+pub fn destination(to: &Path) -> Result<Reference, Failure> {
+    let refused = |why: &dyn std::fmt::Display| {
+        let what = format!("cannot push to {}", shown(to));
+        let next = "give it as oci://HOST/REPOSITORY:TAG; `/`, `?`, `#`, `@` and `%` of a password are percent-encoded";
+        Failure::new(Exit::Usage, what, why, next)
+    };
+    let text = to.to_string_lossy();
+    if !text.starts_with(SCHEME) {
+        return Err(refused(&"it is no reference to a registry"));
+    }
+    let reference = Reference::parse(&text).map_err(|not_one| refused(&not_one))?;
+    match reference.digest() {
+        Some(_) => Err(refused(&"its digest is not known before it is there")),
+        None => Ok(reference),
+    }
+}
+
 /// Puts a bundle into a registry. Gives the digest of its manifest there.
 #[cfg(feature = "push")]
 pub fn push(
     body: &mut dyn Read,
     (digest, size): (&str, u64),
-    to: &Path,
-    fetch: &Fetch,
+    (reference, to): (Reference, &Path),
+    options: &cli::Server,
     session: &Session,
 ) -> Result<String, Failure> {
-    let reference = reference(to)?;
     let url = reference.url("blobs/uploads/").map_err(|refusal| unfit(to, &refusal))?;
-    let server = Server::new(url.clone(), &how(fetch, &url, Speech::Blob, session)?);
+    let server = Server::new(url.clone(), &how_to_speak(options, &url, Speech::Blob, session)?);
     let manifest = Registry::new(server, reference).put(body, digest, size);
     let what = format!("cannot push to {}", shown(to));
-    let manifest = manifest.map_err(|fault| Failure { what, ..fault.failure(&url) })?;
+    let again = "see whether the registry and the network work, then run the same command again";
+    let manifest = manifest.map_err(|fault| {
+        let fault = if fault.outlook == Outlook::Passing { fault.then(again) } else { fault };
+        Failure { what, ..fault.failure(&url) }
+    })?;
     Ok(format!("sha256:{}", Digest::of(&[&manifest])))
 }
 
 /// What command line and environment say about fetching.
 fn how(fetch: &Fetch, url: &Url, speech: Speech, session: &Session) -> Result<How, Failure> {
+    let patience = Patience { time: Duration::from_secs(fetch.retry_for.into()), times: fetch.retries };
+    Ok(How { patience, rate: fetch.limit_rate, ..how_to_speak(&fetch.server, url, speech, session)? })
+}
+
+/// The same without patience: for what is asked once.
+fn how_to_speak(server: &cli::Server, url: &Url, speech: Speech, session: &Session) -> Result<How, Failure> {
     let proxies = Proxies::of_environment();
     for strange in proxies.strange() {
         session.output.warn(&format!("{strange}, which is no host, no address and no network; it is passed over"));
     }
-    let trust = authorities::of_option(fetch.ca.as_deref())?;
-    let credentials = Credentials::of_options(fetch, url)?;
-    let timeout = Duration::from_secs(fetch.timeout.into());
-    let patience = Patience { time: Duration::from_secs(fetch.retry_for.into()), times: fetch.retries };
-    Ok(How { timeout, patience, rate: fetch.limit_rate, credentials, speech, trust, proxies })
+    let trust = authorities::of_option(server.ca.as_deref())?;
+    let credentials = Credentials::of_options(server, url)?;
+    let timeout = Duration::from_secs(server.timeout.into());
+    let patience = Patience { time: Duration::ZERO, times: None };
+    Ok(How { timeout, patience, rate: None, credentials, speech, trust, proxies })
 }
 
 /// What is read is neither a bundle nor an image that has a head.

@@ -50,6 +50,16 @@ pub struct Server {
     ranges: Ranges,
 }
 
+/// What goes with a request.
+#[cfg(feature = "push")]
+pub enum Sent<'s> {
+    Nothing,
+    /// Of this type.
+    Bytes(&'s str, &'s [u8]),
+    /// So many bytes.
+    Stream(u64, &'s mut dyn Read),
+}
+
 /// What kind of server it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Speech {
@@ -261,39 +271,37 @@ impl Server {
 
     fn token(&mut self, challenge: &Challenge) -> Result<String, Fault> {
         let url = challenge.url(&self.url)?;
-        let way = self.proxies.way(&url)?;
-        let next = way.words(&url);
-        let mut request = self.agent(&url, way)?.get(url.uri());
+        self.token_from(&url).map_err(|fault| fault.of(&format!("no token from {}", url.host())))
+    }
+
+    fn token_from(&mut self, url: &Url) -> Result<String, Fault> {
+        let way = self.proxies.way(url)?;
+        let next = way.words(url);
+        let mut request = self.agent(url, way)?.get(url.uri());
         if let Some(login) = self.url.login() {
             request = request.header(header::AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(login)));
         }
-        let mut answer = request.call().map_err(|error| of_ureq(error, &url, &next))?;
+        let answer = request.call().map_err(|error| of_ureq(error, url, &next))?;
         if answer.status() != StatusCode::OK {
             return Err(Fault::answer(answer.status(), answer.headers()));
         }
-        let body = answer.body_mut().with_config().limit(token::ANSWER_BYTES).read_to_vec();
-        let body = body.map_err(|error| of_ureq(error, &url, &next))?;
-        token::of_answer(&body)
-            .ok_or_else(|| Fault::lasting("the registry's answer holds no token", "ask who keeps the registry"))
+        let mut text = vec![0; token::ANSWER_BYTES];
+        let (got, fault) = self.fill(&mut answer.into_body().into_reader(), &mut text);
+        let token = token::of_answer(text.get(..got).unwrap_or_default());
+        match fault {
+            Some(fault) => Err(fault),
+            None => token.ok_or_else(|| Fault::lasting("the answer holds none", "ask who keeps the registry")),
+        }
     }
 
-    /// One request of another kind, to a registry; with a body of this type and length, or none.
+    /// One request of another kind, to a registry. A stream is sent once; for everything else the registry may ask for a token first.
     #[cfg(feature = "push")]
-    pub fn exchange(
-        &mut self,
-        method: Method,
-        url: &Url,
-        what: Option<(&str, u64)>,
-        body: &mut dyn Read,
-    ) -> Result<Response<Body>, Fault> {
+    pub fn exchange(&mut self, method: &Method, url: &Url, sent: Sent<'_>) -> Result<Response<Body>, Fault> {
         let way = self.proxies.way(url)?;
         let next = way.words(url);
         let agent = self.agent(url, way)?;
         let request = |server: &Self| {
-            let mut request = Request::builder().method(method.clone()).uri(url.uri());
-            if let Some((media, len)) = what {
-                request = request.header(header::CONTENT_TYPE, media).header(header::CONTENT_LENGTH, len);
-            }
+            let request = Request::builder().method(method.clone()).uri(url.uri());
             match server.authorization(url) {
                 Some(word) => request.header(header::AUTHORIZATION, word),
                 None => request,
@@ -301,13 +309,26 @@ impl Server {
         };
         let wrong = |error: ureq::http::Error| Fault::lasting(error.to_string(), "check the reference");
         let of_error = |error| of_ureq(error, url, &next);
-        if what.is_some() {
-            return agent.run(request(self).body(SendBody::from_reader(body)).map_err(wrong)?).map_err(of_error);
-        }
-        let answer = agent.run(request(self).body(()).map_err(wrong)?).map_err(of_error)?;
+        let run = |server: &Self, what: Option<(&str, &[u8])>| match what {
+            Some((media, bytes)) => {
+                let request = request(server).header(header::CONTENT_TYPE, media).body(bytes).map_err(wrong)?;
+                agent.run(request).map_err(of_error)
+            }
+            None => agent.run(request(server).body(()).map_err(wrong)?).map_err(of_error),
+        };
+        let what = match sent {
+            Sent::Nothing => None,
+            Sent::Bytes(media, bytes) => Some((media, bytes)),
+            Sent::Stream(len, body) => {
+                let request = request(self).header(header::CONTENT_TYPE, "application/octet-stream");
+                let request = request.header(header::CONTENT_LENGTH, len).body(SendBody::from_reader(body));
+                return agent.run(request.map_err(wrong)?).map_err(of_error);
+            }
+        };
+        let answer = run(self, what)?;
         let Some(challenge) = self.challenge(url, &answer) else { return Ok(answer) };
         self.bearer = Some(self.token(&challenge)?);
-        agent.run(request(self).body(()).map_err(wrong)?).map_err(of_error)
+        run(self, what)
     }
 
     /// The certificates of authorities are read when they are needed.

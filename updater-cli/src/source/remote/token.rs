@@ -5,7 +5,8 @@
 //!  GET https://auth.example/token?service=..&scope=..      user and password of the URL, if it has them
 //!              ─► {"token": ".."}  ─► GET /v2/.. with it
 //! ```
-//! 1. Where tokens are given is named by the registry, and gets the user's password: over https, or on the registry's own host.
+//! 1. Where tokens are given is named by the registry, and gets the user's password: over https; over http only from a registry that is asked over http
+//!    itself, on its own host.
 //! 2. The token goes to the registry alone: no redirect takes it elsewhere.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -17,7 +18,7 @@ use super::fault::Fault;
 use super::url::{Scheme, Url};
 
 /// Bytes of an answer with a token, at most.
-pub const ANSWER_BYTES: u64 = 64 << 10;
+pub const ANSWER_BYTES: usize = 64 << 10;
 
 /// What a registry wants.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -30,7 +31,11 @@ pub struct Challenge {
 impl Challenge {
     /// What an answer of status 401 asks for; `None` if it is no token.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let text = headers.get(WWW_AUTHENTICATE)?.to_str().ok()?;
+        // There may be several: one for each way in.
+        headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| Self::parse(value.to_str().ok()?)).next()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
         let (scheme, mut rest) = text.trim().split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
@@ -63,8 +68,9 @@ impl Challenge {
         let query = format!("{joint}service={}&scope={}", encoded(&self.service), encoded(&self.scope));
         let url = Url::parse(&format!("{}{query}", self.realm))
             .map_err(|refusal| Fault::lasting(format!("the registry names no place for tokens: {refusal}"), next))?;
-        if url.scheme() == Scheme::Http && !url.is_on_host_of(registry) {
-            return Err(Fault::lasting("the registry wants a token from another host, over http", next));
+        let is_its_own = registry.scheme() == Scheme::Http && url.is_on_host_of(registry);
+        if url.scheme() == Scheme::Http && !is_its_own {
+            return Err(Fault::lasting("the registry wants the password to go over http", next));
         }
         Ok(url)
     }
@@ -117,6 +123,9 @@ mod tests {
             "http://localhost:5001/t?x=1&service=a%20b&scope=r%3Ax%3Apull"
         );
         assert!(place("http://a.example/t").is_err() && place("file:///t").is_err());
+        let registry = Url::parse("https://r.example/v2/x").unwrap();
+        let challenge = Challenge { realm: "http://r.example/t".to_owned(), ..Challenge::default() };
+        assert!(challenge.url(&registry).is_err(), "less than the registry itself");
     }
 
     #[test]

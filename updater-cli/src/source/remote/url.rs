@@ -59,7 +59,7 @@ impl fmt::Display for Refusal {
                 "behind the host stands no port, or an `@` follows it: `/`, `?`, `#`, `@` and `%` of a password, and an `@` of \
                  the path, must be percent-encoded (`%40`)",
             ),
-            Self::Scheme => f.write_str("only http:// and https:// can be fetched"),
+            Self::Scheme => f.write_str("only http://, https:// and oci:// can be fetched"),
             Self::Port(port) => write!(f, "{port} is no port: it is a number from 1 to 65535"),
             Self::Zone(zone) => write!(
                 f,
