@@ -100,7 +100,7 @@ fn manual_pages_have_their_sections() {
 fn a_server_without_its_scheme() {
     let device = Device::new();
     for name in ["updates.example:80/x.bundle", "updates.example/x.bundle"] {
-        device.run(&["install", name]).exits(Exit::Usage).says("http:// or https:// before it");
+        device.run(&["install", name]).exits(Exit::Usage).says("http://, https:// or oci:// before it");
     }
     let told = device.run(&["install", "missing.bundle"]).exits(Exit::Usage).says("check the path");
     assert!(!told.stderr().contains("http://"), "{}", told.stderr());

@@ -168,7 +168,7 @@ fn redirects_are_followed_but_not_everywhere() {
     server.put("update.bundle", &fs::read(device.workshop.bundle(2)).unwrap());
     device.refuses_untouched(&["install", &server.url("loop")], Exit::Network, "redirects more than 5 times");
     assert_eq!(server.asked(6)[5].path, "/loop");
-    device.refuses_untouched(&["install", &server.url("file")], Exit::Network, "only http:// and https://");
+    device.refuses_untouched(&["install", &server.url("file")], Exit::Network, "only http://, https:// and oci://");
     let down = ["install", "--ca", &authority.certificate(), &server.tls_url(0, "down")];
     device.refuses_untouched(&down, Exit::Network, "from https to http");
     device.does(&["install", &server.url("moved")]);
