@@ -314,7 +314,7 @@ impl Source for BundleSource {
         self.full = full_bundle(verified.manifest()).map(|name| name.to_string());
         let [Part::Remote(head), Part::Remote(image), Part::Zeros(zeros)] = self.parts.as_mut_slice() else { return };
         let Some(payload) = verified.manifest().payloads().first() else { return };
-        let levels = payload.geometry().shipped_blocks().saturating_mul(len_u64(&[0; BLOCK_BYTES]));
+        let levels = payload.geometry().shipped_bytes().get();
         head.needs(len_u64(verified.envelope()).saturating_add(levels));
         let len = payload.image_len().get();
         image.needs(len);

@@ -6,8 +6,6 @@ use crate::install::reuse::Known;
 use crate::install::seam::{Ahead, Run, Source};
 use crate::install::{Buffers, Place, group, stream};
 use crate::io::BlockIo;
-use crate::units::bytes::len_u64;
-use crate::units::digest::BLOCK_BYTES;
 
 /// Bytes of the payload that none of the spare images has, with what tells so. The source is behind the payload then.
 pub(super) fn payload<D: BlockIo, R: Source>(
@@ -17,7 +15,7 @@ pub(super) fn payload<D: BlockIo, R: Source>(
     buffers: &mut Buffers<'_>,
 ) -> Result<u64, Error<D::Error>> {
     let geometry = place.tree.geometry;
-    let mut skip = geometry.shipped_blocks().saturating_mul(len_u64(&[0; BLOCK_BYTES]));
+    let mut skip = geometry.shipped_bytes().get();
     let mut read = skip;
     let Some(mut pages) = PageChain::new(place.payload, place.features) else {
         let all = skip.saturating_add(geometry.image_blocks_bytes().get());

@@ -158,7 +158,7 @@ impl Group {
 /// What is read of a payload before its first chunk, as far as that is known.
 pub(super) fn front(place: &Place<'_>) -> Run {
     let geometry = &place.tree.geometry;
-    let levels = u32::try_from(geometry.shipped_blocks()).unwrap_or(u32::MAX).saturating_mul(PAGE);
+    let levels = u32::try_from(geometry.shipped_bytes().get()).unwrap_or(u32::MAX);
     Run { skip: 0, read: levels.saturating_add(head_len(place, 0)) }
 }
 

@@ -6,7 +6,7 @@
 //!  stream ─ hints of a chunk ─────────────────────┘─► where its blocks are ─► read ─► the new tree's digest? ─► the chunk
 //! ```
 //! 1. What is read is believed no more than what is fetched: the chunk is checked against the new tree. What is not right is fetched.
-//! 2. An entry takes 8 bytes, and a block a entry and a half: 3 MiB for each GiB of old image. With less memory only every second, fourth, ..
+//! 2. An entry takes 8 bytes, and a block has an entry and a half: 3 MiB for each GiB of old image. With less memory only every second, fourth, ..
 //!    block has one, the one whose hint ends in as many zero bits; those between are looked for where they follow the one before, then where they
 //!    precede the next one.
 //! 3. Other slots are only read, the index is memory: nothing here needs an argument about a cut.

@@ -175,6 +175,12 @@ impl Geometry {
         self.blocks_from(1)
     }
 
+    /// Bytes of these blocks.
+    #[must_use]
+    pub fn shipped_bytes(&self) -> ByteLen {
+        ByteLen::new(self.shipped_blocks().saturating_mul(BLOCK))
+    }
+
     /// Who holds the digest of a hash block. `None` if the tree has no such block.
     #[must_use]
     pub fn parent(&self, level: u8, index: u64) -> Option<Parent> {
@@ -331,6 +337,7 @@ mod tests {
             let geometry = of(data_blocks);
             let shipped: Vec<_> = geometry.shipped().collect();
             assert_eq!(shipped.len() as u64, geometry.shipped_blocks());
+            assert_eq!(geometry.shipped_bytes(), ByteLen::new(shipped.len() as u64 * BLOCK));
             let mut at = geometry.hash_offset().get();
             for (level, index) in shipped {
                 at += BLOCK;

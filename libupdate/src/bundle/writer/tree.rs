@@ -47,7 +47,7 @@ impl HashedImage {
 /// Bytes of levels >= 1.
 pub(super) fn levels_len(geometry: &Geometry) -> usize {
     // 70 KiB per GiB: an image whose levels did not fit memory would not fit a disk.
-    usize::try_from(geometry.shipped_blocks()).unwrap_or(usize::MAX).saturating_mul(BLOCK_BYTES)
+    usize::try_from(geometry.shipped_bytes().get()).unwrap_or(usize::MAX)
 }
 
 /// Keeps a block of levels >= 1 where the bundle has it: as far from the top level as on the partition.

@@ -8,7 +8,7 @@ use libupdate::bundle::Unverified;
 use libupdate::manifest::{Encoding, Payload};
 use libupdate::units::bytes::len_u64;
 use libupdate::units::limits::ENVELOPE_BYTES;
-use libupdate::{ByteLen, Error};
+use libupdate::{ByteLen, Digest, Error};
 use libupdate_linux::OsError;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -47,12 +47,11 @@ fn whole(session: &Session, args: &Push, file: &File, size: u64) -> Result<(), F
         read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()).doing(what()))?;
     let least = |payload: Payload<'_>| {
         let geometry = payload.geometry();
-        let levels = geometry.shipped_blocks().saturating_mul(4096);
         let carried = match payload.encoding() {
             Encoding::Raw => geometry.image_blocks_bytes().get(),
             Encoding::Zstd { .. } => 4096,
         };
-        levels.saturating_add(carried)
+        geometry.shipped_bytes().get().saturating_add(carried)
     };
     let least = manifest.payloads().iter().map(least).fold(len_u64(head.envelope()), u64::saturating_add);
     if size < least {
@@ -85,8 +84,7 @@ fn digest(session: &Session, path: &Path, file: &File, size: u64) -> Result<Stri
     }
     progress.finish();
     reader.rewind().map_err(|error| source::unreadable(path, &error))?;
-    let digits: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("sha256:{digits}"))
+    Ok(format!("sha256:{}", Digest::new(hasher.finalize().into())))
 }
 
 fn send(
