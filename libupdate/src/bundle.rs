@@ -19,6 +19,7 @@ pub mod delta;
 pub mod envelope;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod frame;
 pub mod hints;
 pub mod key;
 pub mod page;

@@ -19,6 +19,7 @@
 
 use heapless::Vec;
 
+use crate::bundle::frame::Frames;
 use crate::bundle::{Features, Verified};
 use crate::units::block::{ByteLen, Extent};
 
@@ -37,6 +38,7 @@ use crate::verity::Tree;
 
 mod estimate;
 pub(crate) mod first_blocks;
+mod frames;
 mod group;
 pub mod progress;
 pub mod read_back;
@@ -227,6 +229,7 @@ pub(crate) struct Place<'m> {
     extent: Extent,
     old: Old,
     features: Features,
+    frames: Frames,
     /// The spare images, and the bit of this payload.
     spares: (&'m [Spare], u8),
     purpose: Purpose,
@@ -245,7 +248,7 @@ impl<'m> Place<'m> {
     fn with(self, stock: &'m Stock, number: usize, features: Features) -> Self {
         let bit = u32::try_from(number).ok().and_then(|number| 1_u8.checked_shl(number)).unwrap_or(0);
         let old = stock.olds.get(number).copied().unwrap_or(Old::None);
-        Self { old, features, spares: (stock.spares.as_slice(), bit), ..self }
+        Self { old, features, frames: stock.frames, spares: (stock.spares.as_slice(), bit), ..self }
     }
 }
 
@@ -276,6 +279,7 @@ fn places<'i>((verified, extents): Images<'i, '_>) -> Result<impl Iterator<Item 
         extent: *extent,
         old: Old::None,
         features: Features::NONE,
+        frames: Frames::WHOLE,
         spares: (&[], 0),
         purpose: Purpose::Install,
     };

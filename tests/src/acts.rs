@@ -236,6 +236,7 @@ impl<'b> Updater<'b> {
             self.reference.resize(MEMORY_BYTES, 0);
         }
         if release == HINTED {
+            self.carried.resize(CHUNK_BYTES, 0);
             self.index.resize(1024, 0);
             self.hints.resize(GROUP_BYTES, 0);
         }

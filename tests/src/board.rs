@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::num::NonZeroUsize;
 
+use libupdate::bundle::frame::Frames;
 use libupdate::bundle::writer::{
     self, Body, BundleSpec, Carriage, Codec, Compressor, DeltaCompressor, Image, LocalKey, Signer as _,
 };
@@ -263,7 +264,9 @@ fn hinted(model: &Model, key: &LocalKey, anchors: &Anchors) -> Release {
         if new.len() > CHUNK_BYTES {
             *new.last_mut().expect("a chunk") ^= 1;
         }
-        (new, Carriage::Hinted(maker))
+        // Smaller frames on some boards, chunks on the others.
+        let frames = if model.block_size == BlockSize::B4096 { Frames::of_blocks(16) } else { None };
+        (new, Carriage::Hinted(maker, frames.unwrap_or_default()))
     });
     bundled("3.7", model, images.collect(), (key, anchors))
 }

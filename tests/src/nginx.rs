@@ -128,6 +128,26 @@ impl Nginx {
         }
     }
 
+    /// Bytes of all answers about a file, once nothing is sent any more.
+    ///
+    /// # Panics
+    /// If that does not end.
+    #[must_use]
+    pub fn sent_of(&self, name: &str) -> u64 {
+        let until = Instant::now() + PATIENCE;
+        let mut log = self.read("asked.log");
+        loop {
+            sleep(Duration::from_millis(500));
+            let now = self.read("asked.log");
+            if now == log {
+                let of_it = log.lines().map(Asked::of).filter(|asked| asked.path.trim_start_matches('/') == name);
+                return of_it.map(|asked| asked.bytes).sum();
+            }
+            assert!(Instant::now() < until, "it goes on sending: {now}");
+            log = now;
+        }
+    }
+
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
     }

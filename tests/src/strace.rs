@@ -5,6 +5,7 @@
 //! thread does what the act does not wait for, by the vectored calls, and the act's own thread does the rest.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread::available_parallelism;
@@ -103,6 +104,68 @@ pub fn counted(cli: Cli, file: &Path, calls: &[&str]) -> (Answer, Vec<u64>) {
         result.trim().parse().unwrap_or_default()
     };
     (answer, ends.map(result).collect())
+}
+
+/// A command line that was killed, and what a drive that kept nothing since its last flush has lost with it.
+#[derive(Debug)]
+pub struct Killed {
+    /// Bytes of the file that were written since, or were being written.
+    pub lost: Vec<Range<u64>>,
+    /// Flushes before.
+    pub flushes: usize,
+}
+
+/// The command line, killed as it enters the `nth` call that writes to a file.
+///
+/// # Panics
+/// Where strace cannot tell, or the command line ends before.
+#[must_use]
+pub fn killed(cli: Cli, file: &Path, call: &str, nth: usize) -> Killed {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    let log = folder.path().join("log");
+    let trace = format!("trace={},{FLUSH}", WRITES.join(","));
+    let inject = format!("inject={call}:signal=KILL:when={nth}");
+    let [file, out] = [file, &log].map(|path| path.to_str().expect("paths of tests are UTF-8"));
+    // With no byte of the data, strace leaves out how many there are.
+    let options = ["-f", "-qqq", "-o", out, "-s", "1", "-P", file, "-e", &trace, "-e", &inject];
+    let answer = cli.under(&[&["taskset", "-c", &processor(), "strace"][..], &options].concat()).run();
+    let answer = answer.killed_by(9);
+    let log = fs::read_to_string(&log).unwrap_or_else(|error| panic!("strace left no log: {error}\n{answer}"));
+    let mut killed = Killed { lost: Vec::new(), flushes: 0 };
+    for line in log.lines() {
+        // The program flushes after every write that it waits for has ended.
+        if line.contains(&format!("{FLUSH} resumed")) || line.contains(&format!(" {FLUSH}(")) && line.ends_with("= 0") {
+            killed.lost.clear();
+            killed.flushes += 1;
+        }
+        if WRITES.iter().any(|call| line.contains(&format!(" {call}("))) {
+            killed.lost.push(written(line).unwrap_or_else(|| panic!("not understood: {line}")));
+        }
+    }
+    killed
+}
+
+/// Where a call writes, of the line in which it begins: its last operand is the offset, and its bytes are in one piece.
+///
+/// ```text
+/// 12 pwrite64(5, ""..., 4096, 1048576) = 4096
+/// 12 pwritev(5, [{iov_base=""..., iov_len=524288}], 1, 1048576 <unfinished ...>
+/// ```
+fn written(line: &str) -> Option<Range<u64>> {
+    let (_, operands) = line.split_once('(')?;
+    let operands =
+        operands.split_once(" <unfinished").or_else(|| operands.rsplit_once(") ")).map_or(operands, |split| split.0);
+    let (before, offset) = operands.rsplit_once(", ")?;
+    let len: u64 = match before.split_once("iov_len=") {
+        Some(_) => before
+            .split("iov_len=")
+            .skip(1)
+            .map(|piece| piece.split(['}', ',']).next()?.parse::<u64>().ok())
+            .sum::<Option<u64>>()?,
+        None => before.rsplit_once(", ")?.1.parse().ok()?,
+    };
+    let offset: u64 = offset.trim_end_matches(')').parse().ok()?;
+    Some(offset..offset + len)
 }
 
 /// Threads on each processor.

@@ -345,6 +345,11 @@ impl OpenDevice {
         (self.long.index, self.long.hints) = (vec![0; entries], vec![0; GROUP_BYTES]);
     }
 
+    /// Has it look nowhere else again.
+    pub fn reuses_nothing(&mut self) {
+        (self.long.index, self.long.hints) = (Vec::new(), Vec::new());
+    }
+
     /// Memory for reading one slot's records.
     pub fn disk_and_memory(&mut self) -> (&mut GuardedDisk, inspect::Memory<'_>) {
         let Self { disk, small: Small { trailer, block, other }, .. } = self;

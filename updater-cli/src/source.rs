@@ -62,6 +62,8 @@ pub struct BundleSource {
     fault: Option<String>,
     came: Came,
     front: Front,
+    /// Bytes that had come over a network when the disk was flushed last.
+    secured: u64,
     /// The file beside it that holds the whole images, if it is a delta bundle and names one.
     full: Option<String>,
 }
@@ -128,7 +130,7 @@ impl BundleSource {
 
     fn of(path: &Path, parts: Vec<Part>, interrupt: Interrupt) -> Self {
         let (name, front) = (shown(path), Front::default());
-        Self { name, parts, current: 0, interrupt, fault: None, came: Came::Nothing, front, full: None }
+        Self { name, parts, current: 0, interrupt, fault: None, came: Came::Nothing, front, secured: 0, full: None }
     }
 
     /// Bytes that came over a network so far; `None` if none of it is on a server.
@@ -340,6 +342,18 @@ impl Source for BundleSource {
     fn near(&self) -> u64 {
         let near = |part: &Part| if let Part::Remote(remote) = part { remote.near() } else { 0 };
         self.parts.iter().map(near).max().unwrap_or(0)
+    }
+
+    /// A power cut, which may take what is in the drive's cache, has a fiftieth of the bundle fetched again; less than a MiB is not worth a flush.
+    fn wants_flush(&mut self) -> bool {
+        let Some(fetched) = self.fetched() else { return false };
+        let len = |part: &Part| if let Part::Remote(remote) = part { remote.len().unwrap_or(0) } else { 0 };
+        let whole = self.parts.iter().map(len).fold(0, u64::saturating_add);
+        let due = fetched.saturating_sub(self.secured) >= (whole / 50).max(1 << 20);
+        if due {
+            self.secured = fetched;
+        }
+        due
     }
 
     /// Lends a piece that the file's thread has read.

@@ -203,8 +203,8 @@ mod tests {
 
     #[test]
     fn an_unknown_feature_bit_is_too_new_not_corrupt() {
-        let expected = Incompatible::RequiredFeatures { unknown: 0x8000_0000_0000_0008 };
-        let found = with(|bytes| put(bytes, 16, 0x8000_0000_0000_000f_u64.to_le_bytes()));
+        let expected = Incompatible::RequiredFeatures { unknown: 0x8000_0000_0000_0100 };
+        let found = with(|bytes| put(bytes, 16, 0x8000_0000_0000_010f_u64.to_le_bytes()));
         assert_eq!(found, Some(BundleFault::Incompatible(expected)));
     }
 
@@ -307,7 +307,7 @@ mod tests {
         let newer = |kind| Some(BundleFault::Incompatible(kind));
         mend(0..8, corrupt(Corrupt(Rule::EnvelopeMagic)));
         mend(8..10, newer(Incompatible::FormatVersion { found: 0 }));
-        mend(16..24, newer(Incompatible::RequiredFeatures { unknown: 0xffff_fff8 }));
+        mend(16..24, newer(Incompatible::RequiredFeatures { unknown: 0xffff_fff0 }));
         mend(24..30, newer(Incompatible::UpdaterTooOld { needed: [u16::MAX; 3] }));
         mend(10..12, corrupt(Corrupt(Rule::EnvelopePrefixLength { found: 0 })));
         mend(30..40, corrupt(Corrupt(Rule::EnvelopeReserved)));

@@ -1,8 +1,9 @@
-//! Index pages: what the chunks of a zstd payload are, told before they come.
+//! Index pages: what the frames of a zstd payload are, told before they come. A frame is a chunk, unless the bundle has smaller
+//! [frames](crate::bundle::frame).
 //!
 //! ```text
 //!    0  magic "LUPAGE01"        8
-//!    8  count of rows           4   100, fewer only in the last page
+//!    8  count of rows           4   100, or 96 for some sizes of frames; fewer only in the last page
 //!   12  zero                    4
 //!   16  digest of next page    32   zero in the last page
 //!   48  digest of hints        32   zero if no hints follow the page, see [`hints`](crate::bundle::hints)
@@ -11,9 +12,9 @@
 //! 4096
 //!
 //!  codec     carried length            digest
-//!  0 zero    0                         zero      a chunk of zeros; nothing is carried
-//!  1 raw     the chunk's bytes         zero      the hash tree checks it, as it does without pages
-//!  2 zstd    1 .. the chunk's bytes-1  of the carried bytes, checked before they are decompressed
+//!  0 zero    0                         zero      a frame of zeros; nothing is carried
+//!  1 raw     the frame's bytes         zero      the hash tree checks it, as it does without pages
+//!  2 zstd    1 .. the frame's bytes-1  of the carried bytes, checked before they are decompressed
 //!  3 prefix  the same                  the same: blocks of an old image, and a frame made with them as its prefix
 //!  4 patch   the same                  the same: blocks of an old image, and what differs; see [`delta`](crate::bundle::delta)
 //! ```
@@ -22,15 +23,14 @@
 //! 2. Judged in this order: digest; magic; count; zeros; next; rows; rows without use, which are zero.
 
 use crate::bundle::Features;
+use crate::bundle::frame::Frames;
 use crate::error::{Corrupt, Rule};
 use crate::manifest::{Encoding, Payload};
 use crate::units::bytes;
 use crate::units::digest::{BLOCK_BYTES, Digest};
 
-/// Rows of a full page.
+/// Rows for which a page has room.
 pub const ROWS: usize = 100;
-/// [`ROWS`], as chunks are numbered.
-const ROWS_U64: u64 = 100;
 const MAGIC: [u8; 8] = *b"LUPAGE01";
 const HINTS_AT: usize = 48;
 const HINTS_END: usize = 80;
@@ -38,21 +38,21 @@ const ROWS_AT: usize = 96;
 const ROW_BYTES: usize = 40;
 const NONE: [u8; 32] = [0; 32];
 
-/// How one chunk is carried.
+/// How one frame is carried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Row {
     /// All zeros; nothing is carried.
     Zero,
     /// As it is.
     Raw {
-        /// Bytes of the chunk.
+        /// Bytes of the frame.
         len: u32,
     },
     /// One zstd frame.
     Zstd {
-        /// Bytes of the frame, fewer than the chunk has.
+        /// Bytes that are carried, fewer than the frame has.
         carried_len: u32,
-        /// SHA-256 of the frame.
+        /// SHA-256 of them.
         digest: Digest,
     },
     /// Blocks of an old image, and a zstd frame that has them as its prefix.
@@ -72,7 +72,7 @@ pub enum Row {
 }
 
 impl Row {
-    /// Bytes that the bundle carries for the chunk.
+    /// Bytes that the bundle carries for the frame.
     #[must_use]
     pub(crate) fn carried_len(&self) -> usize {
         let len = match self {
@@ -86,8 +86,8 @@ impl Row {
         usize::try_from(len).unwrap_or(usize::MAX)
     }
 
-    /// The row for a chunk of `chunk_len` bytes, or `None` if a rule is broken.
-    fn parse(row: &[u8; ROW_BYTES], chunk_len: u32) -> Option<Self> {
+    /// The row for a frame of `len` bytes, or `None` if a rule is broken.
+    fn parse(row: &[u8; ROW_BYTES], len: u32) -> Option<Self> {
         let [codec, zero @ ..] = bytes::array::<4>(row, 0)?;
         let carried_len = bytes::u32_at(row, 4)?;
         let digest = bytes::array::<32>(row, 8)?;
@@ -96,8 +96,8 @@ impl Row {
         }
         match codec {
             0 if carried_len == 0 && digest == NONE => Some(Self::Zero),
-            1 if carried_len == chunk_len && digest == NONE => Some(Self::Raw { len: chunk_len }),
-            2..=4 if (1..chunk_len).contains(&carried_len) => {
+            1 if carried_len == len && digest == NONE => Some(Self::Raw { len }),
+            2..=4 if (1..len).contains(&carried_len) => {
                 let digest = Digest::new(digest);
                 Some(match codec {
                     2 => Self::Zstd { carried_len, digest },
@@ -124,32 +124,32 @@ impl Row {
 #[derive(Clone, Copy, Debug)]
 pub struct Page<'b> {
     rows: &'b [[u8; ROW_BYTES]],
-    /// Bytes of each chunk but the last one of the page.
-    chunk_len: u32,
+    /// Bytes of each frame but the last one of the page.
+    frame_len: u32,
     last_len: u32,
 }
 
 impl<'b> Page<'b> {
-    /// Number of rows: the chunks that follow this page.
+    /// Number of rows: the frames that follow this page.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether the page has no row: never, each group has a chunk.
+    /// Whether the page has no row: never, each group has a frame.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// How chunk `index` of the group is carried.
+    /// How frame `index` of the group is carried.
     #[must_use]
     pub fn row(&self, index: usize) -> Option<Row> {
         let last = index.checked_add(1) == Some(self.rows.len());
-        Row::parse(self.rows.get(index)?, if last { self.last_len } else { self.chunk_len })
+        Row::parse(self.rows.get(index)?, if last { self.last_len } else { self.frame_len })
     }
 
-    /// How each chunk of the group is carried.
+    /// How each frame of the group is carried.
     pub fn rows(&self) -> impl Iterator<Item = Row> + use<'b> {
         let page = *self;
         (0..page.len()).map_while(move |index| page.row(index))
@@ -161,33 +161,34 @@ impl<'b> Page<'b> {
 pub(crate) struct PageChain<'a> {
     payload: Payload<'a>,
     features: Features,
+    frames: Frames,
     page: u64,
-    first_chunk: u64,
+    first_frame: u64,
     expected: Digest,
 }
 
 impl<'a> PageChain<'a> {
     /// The chain of a zstd payload; `None` for a raw one, which has no pages.
     #[must_use]
-    pub const fn new(payload: Payload<'a>, features: Features) -> Option<Self> {
+    pub const fn new(payload: Payload<'a>, features: Features, frames: Frames) -> Option<Self> {
         match payload.encoding() {
             Encoding::Raw => None,
             Encoding::Zstd { first_page } => {
-                Some(Self { payload, features, page: 0, first_chunk: 0, expected: first_page })
+                Some(Self { payload, features, frames, page: 0, first_frame: 0, expected: first_page })
             }
         }
     }
 
-    /// The chunk that the next page's first row tells of.
+    /// The frame that the next page's first row tells of.
     #[cfg(test)]
-    pub(crate) const fn next_chunk(&self) -> u64 {
-        self.first_chunk
+    pub(crate) const fn next_frame(&self) -> u64 {
+        self.first_frame
     }
 
-    /// Whether every chunk has had its row, so that no page follows.
+    /// Whether every frame has had its row, so that no page follows.
     #[cfg(test)]
     pub(crate) const fn is_finished(&self) -> bool {
-        self.first_chunk >= self.payload.geometry().chunks()
+        self.first_frame >= self.frames.of_image(&self.payload.geometry())
     }
 
     /// Takes the next page.
@@ -204,9 +205,11 @@ impl<'a> PageChain<'a> {
 
     fn judge<'b>(&mut self, bytes: &'b [u8; BLOCK_BYTES]) -> Option<Result<Page<'b>, Corrupt>> {
         let page = self.page;
-        let chunks_left = self.payload.geometry().chunks().checked_sub(self.first_chunk)?;
-        let count = usize::try_from(chunks_left).unwrap_or(ROWS).min(ROWS);
-        let last_chunk = self.first_chunk.checked_add(u64::try_from(count).ok()?)?;
+        let (geometry, frames) = (self.payload.geometry(), self.frames);
+        let all = frames.of_image(&geometry);
+        let most = frames.before(frames.chunks_a_page());
+        let count = usize::try_from(all.checked_sub(self.first_frame)?.min(most)).ok()?;
+        let end = self.first_frame.checked_add(u64::try_from(count).ok()?)?;
         if bytes::array(bytes, 0)? != MAGIC {
             return Some(Err(Corrupt(Rule::PageMagic { page })));
         }
@@ -218,13 +221,13 @@ impl<'a> PageChain<'a> {
             return Some(Err(Corrupt(Rule::PageReserved { page })));
         }
         let next = bytes::array::<32>(bytes, 16)?;
-        if (next == NONE) != (last_chunk == self.payload.geometry().chunks()) {
+        if (next == NONE) != (end == all) {
             return Some(Err(Corrupt(Rule::PageNext { page })));
         }
         let (rows, unused) = bytes.get(ROWS_AT..)?.as_chunks::<ROW_BYTES>().0.split_at_checked(count)?;
-        let chunk_len = u32::try_from(self.payload.geometry().chunk_len(self.first_chunk)).ok()?;
-        let last_len = u32::try_from(self.payload.geometry().chunk_len(last_chunk.checked_sub(1)?)).ok()?;
-        let accepted = Page { rows, chunk_len, last_len };
+        let frame_len = u32::try_from(frames.len(&geometry, self.first_frame)).ok()?;
+        let last_len = u32::try_from(frames.len(&geometry, end.checked_sub(1)?)).ok()?;
+        let accepted = Page { rows, frame_len, last_len };
         if let Some(row) = (0..count).find(|row| accepted.row(*row).is_none()) {
             return Some(Err(Corrupt(Rule::PageRow { page, row })));
         }
@@ -232,19 +235,19 @@ impl<'a> PageChain<'a> {
             return Some(Err(Corrupt(Rule::PageReserved { page })));
         }
         self.page = page.checked_add(1)?;
-        self.first_chunk = last_chunk;
+        self.first_frame = end;
         self.expected = Digest::new(next);
         Some(Ok(accepted))
     }
 }
 
-/// The row of `chunk` in a page that `PageChain::accept` has accepted, and that was not changed since. `None` if the payload
-/// has no such chunk.
+/// The row of `frame`, counted through the image, in a page that `PageChain::accept` has accepted, and that was not changed since. `None` if the
+/// payload has no such frame.
 #[must_use]
-pub fn row(page: &[u8; BLOCK_BYTES], payload: Payload<'_>, chunk: u64) -> Option<Row> {
-    let index = usize::try_from(chunk.checked_rem(ROWS_U64)?).ok()?;
+pub fn row(page: &[u8; BLOCK_BYTES], (payload, frames): (Payload<'_>, Frames), frame: u64) -> Option<Row> {
+    let index = usize::try_from(frame.checked_rem(frames.before(frames.chunks_a_page()))?).ok()?;
     let rows = page.get(ROWS_AT..)?.as_chunks::<ROW_BYTES>().0;
-    Row::parse(rows.get(index)?, u32::try_from(payload.geometry().chunk_len(chunk)).ok()?)
+    Row::parse(rows.get(index)?, u32::try_from(frames.len(&payload.geometry(), frame)).ok()?)
 }
 
 /// The digest of the hints that follow a page that `PageChain::accept` has accepted, if there are any.
@@ -309,7 +312,7 @@ mod tests {
     fn chain(chunks: u64, first: &[u8; BLOCK_BYTES]) -> PageChain<'static> {
         let image_len = (chunks - 1) * u64::from(CHUNK) + u64::from(LAST);
         let encoding = Encoding::Zstd { first_page: Digest::of(&[first]) };
-        PageChain::new(fixture::payload(image_len, encoding), Features::HINTS).unwrap()
+        PageChain::new(fixture::payload(image_len, encoding), Features::HINTS, Frames::WHOLE).unwrap()
     }
 
     /// What is said to the only page of three chunks, changed and named by its right digest.
@@ -329,12 +332,12 @@ mod tests {
         let middle = page(&rows(100), Some(Digest::of(&[&last])));
         let first = page(&rows(100), Some(Digest::of(&[&middle])));
         let mut chain = chain(250, &first);
-        for (bytes, expected, next_chunk) in
+        for (bytes, expected, next_frame) in
             [(&first, rows(100), 100), (&middle, rows(100), 200), (&last, last_rows, 250)]
         {
             assert!(!chain.is_finished());
             assert_eq!(chain.accept(bytes).unwrap().rows().collect::<Vec<_>>(), expected);
-            assert_eq!(chain.next_chunk(), next_chunk);
+            assert_eq!(chain.next_frame(), next_frame);
         }
         assert!(chain.is_finished());
         assert!(chain.accept(&last).is_err());
@@ -342,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_raw_payload_has_no_pages() {
-        assert_eq!(PageChain::new(fixture::payload(4096, Encoding::Raw), Features::NONE), None);
+        assert_eq!(PageChain::new(fixture::payload(4096, Encoding::Raw), Features::NONE, Frames::WHOLE), None);
     }
 
     #[test]
@@ -397,8 +400,9 @@ mod tests {
         encode(&[Row::Zero], [None, Some(digest)], &mut named).unwrap();
         assert_eq!(hints(&named), Some(digest));
         let encoding = Encoding::Zstd { first_page: Digest::of(&[&named]) };
-        let accept =
-            |features| PageChain::new(fixture::payload(4096, encoding), features).unwrap().accept(&named).err();
+        let accept = |features| {
+            PageChain::new(fixture::payload(4096, encoding), features, Frames::WHOLE).unwrap().accept(&named).err()
+        };
         assert_eq!(accept(Features::HINTS), None);
         assert_eq!(accept(Features::NONE), Some(Corrupt(Rule::PageReserved { page: 0 })));
     }

@@ -41,6 +41,7 @@ use std::vec::Vec;
 
 use crate::bundle::UpdaterVersion;
 use crate::bundle::delta::OLD_IMAGES;
+use crate::bundle::frame::{FRAME_BLOCKS, Frames};
 use crate::manifest::{Encoding, Extension, Manifest, Name, Payload, Statement};
 use crate::units::block::ByteLen;
 use crate::units::bytes::len_u64;
@@ -52,6 +53,7 @@ mod carry;
 mod delta;
 mod der;
 mod error;
+mod frames;
 mod seal;
 mod signer;
 mod source;
@@ -107,8 +109,8 @@ pub enum Carriage<'c> {
     Raw,
     /// Each as the shortest of zero, raw and zstd.
     Zstd(&'c mut dyn Compressor),
-    /// The same, with [`hints`](crate::bundle::hints): devices fetch only what none of their slots holds.
-    Hinted(&'c mut dyn Compressor),
+    /// The same in [`frames`](crate::bundle::frame), with [`hints`](crate::bundle::hints): devices fetch only those of which none of their slots holds all blocks.
+    Hinted(&'c mut dyn Compressor, Frames),
     /// Each as the shortest of these and of what refers to an old image. The manifest then names that image.
     Delta {
         /// Its root hash.
@@ -163,6 +165,7 @@ where
     let salts = default_salts(spec, images);
     let mut encoded = [0; ENVELOPE_BYTES];
     let head_len = Sealed::len_with(&spec.manifest(&salts, images, &[], &mut encoded)?, signers.len())?;
+    let frames = frames::of(images)?;
     let start = out.stream_position().map_err(WriteError::Output)?;
     write_zeros(out, head_len)?;
     let mut done = ByteLen::default();
@@ -170,11 +173,11 @@ where
     for (image, default) in images.iter_mut().zip(&salts) {
         let source = Source::new(image.role, image.len, &mut image.source, &mut done)?;
         let salt = image.salt.unwrap_or(Salt::from(default));
-        carried.push(carry(source, salt, &mut image.carriage, out, tools)?);
+        carried.push(carry(source, (salt, frames), &mut image.carriage, out, tools)?);
     }
     let end = out.stream_position().map_err(WriteError::Output)?;
     let manifest = spec.manifest(&salts, images, &carried, &mut encoded)?;
-    let hinted = images.iter().any(|image| matches!(image.carriage, Carriage::Hinted(_)));
+    let hinted = images.iter().any(|image| matches!(image.carriage, Carriage::Hinted(..)));
     let sealed = Sealed::hinted(&manifest, spec.minimum_updater, hinted)?.signed_by(signers)?;
     for patch in carried.iter().flat_map(Carried::patches) {
         write_at(out, patch.at, patch.bytes)?;
@@ -242,7 +245,7 @@ impl<'a> BundleSpec<'a> {
             let root_hash = known.map_or(RootHash::new(unknown), |carried| carried.root_hash());
             let encoding = match image.carriage {
                 Carriage::Raw => Encoding::Raw,
-                Carriage::Zstd(_) | Carriage::Hinted(_) | Carriage::Delta { .. } => {
+                Carriage::Zstd(_) | Carriage::Hinted(..) | Carriage::Delta { .. } => {
                     Encoding::Zstd { first_page: known.and_then(Carried::first_page).unwrap_or(unknown) }
                 }
             };
@@ -251,7 +254,10 @@ impl<'a> BundleSpec<'a> {
         };
         let roots = delta::old_images(images);
         let named = roots.as_deref().map(|roots| Extension::new(OLD_IMAGES, roots)).transpose();
-        let extensions = named.map_err(WriteError::Statement)?.into_iter().chain(self.extensions.iter().copied());
+        let frames = [frames::of(images)?.blocks()];
+        let smaller = (frames != [Frames::WHOLE.blocks()]).then(|| Extension::new(FRAME_BLOCKS, &frames)).transpose();
+        let own = [named.map_err(WriteError::Statement)?, smaller.map_err(WriteError::Statement)?];
+        let extensions = own.into_iter().flatten().chain(self.extensions.iter().copied());
         let payloads = images.iter().zip(salts).enumerate().map(payload).collect::<Result<Vec<_>, _>>();
         let statement = Statement {
             compatibles: &self.compatibles,

@@ -4,10 +4,11 @@
 use super::{Device, Work};
 use crate::bundle::Features;
 use crate::bundle::delta::{MEMORY_BYTES, OldImages};
+use crate::bundle::frame::Frames;
 use crate::error::{Corrupt, Error, Misuse, Rule};
 use crate::inspect::{self, Memory};
 use crate::io::BlockIo;
-use crate::policy::{Admitted, Old, Olds, Stock};
+use crate::policy::{Admitted, Old, Stock};
 use crate::slot::SlotTable;
 use crate::units::digest::RootHash;
 use crate::units::slot_id::SlotId;
@@ -17,7 +18,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     /// Puts into `stock`, which is empty, where each of them is.
     ///
     /// # Errors
-    /// `DeltaBases`; [`Rejected::NoOldImage`](crate::error::Rejected::NoOldImage); [`Misuse::Buffer`].
+    /// `DeltaBases`; those of [`Frames::of`]; [`Rejected::NoOldImage`](crate::error::Rejected::NoOldImage); [`Misuse::Buffer`].
     #[inline(never)]
     pub(super) fn look_around<H, Z>(
         &mut self,
@@ -26,6 +27,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
         work: &Work<'_, H, Z>,
         memory: &mut Memory<'_>,
     ) -> Result<(), Error<D::Error>> {
+        stock.frames = Frames::of(admitted.verified()).map_err(Error::Bundle)?;
         for root in OldImages::of(admitted.verified()).map_err(Error::Bundle)?.roots() {
             let old = self.old_image((slots, admitted.slot()), root, memory)?;
             stock.olds.push(old).map_err(|_| Error::Bundle(Corrupt(Rule::DeltaBases)))?;
@@ -35,7 +37,7 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
                 inspect::spares(self.disk, (slots, admitted.slot()), &self.board.view, admitted.verified(), memory);
             stock.spares = spares?;
         }
-        Ok(has_room(&stock.olds, work)?)
+        Ok(has_room(stock, work)?)
     }
 
     fn old_image(
@@ -49,11 +51,13 @@ impl<'p, D: BlockIo> Device<'_, 'p, D> {
     }
 }
 
-/// Whether the caller's memory is enough for chunks that are made from an old image.
-fn has_room<H, Z>(olds: &Olds, work: &Work<'_, H, Z>) -> Result<(), Misuse> {
-    let made = olds.iter().any(|old| *old != Old::None);
-    for (memory, needed) in [(&work.data, CHUNK_BYTES), (&work.carried, CHUNK_BYTES), (&work.reference, MEMORY_BYTES)] {
-        if made && memory.len() < needed {
+/// Whether the caller's memory is enough for chunks that are made from an old image, or of several frames.
+fn has_room<H, Z>(stock: &Stock, work: &Work<'_, H, Z>) -> Result<(), Misuse> {
+    let made = stock.olds.iter().any(|old| *old != Old::None);
+    let gathered = made || !stock.frames.are_chunks();
+    let needs = [(&work.data, gathered), (&work.carried, gathered), (&work.reference, made)];
+    for ((memory, is_needed), needed) in needs.into_iter().zip([CHUNK_BYTES, CHUNK_BYTES, MEMORY_BYTES]) {
+        if is_needed && memory.len() < needed {
             return Err(Misuse::Buffer { needed, got: memory.len() });
         }
     }

@@ -17,27 +17,28 @@ pub(super) fn payload<D: BlockIo, R: Source>(
     let geometry = place.tree.geometry;
     let mut skip = geometry.shipped_bytes().get();
     let mut read = skip;
-    let Some(mut pages) = PageChain::new(place.payload, place.features) else {
+    let Some(mut pages) = PageChain::new(place.payload, place.features, place.frames) else {
         let all = skip.saturating_add(geometry.image_blocks_bytes().get());
         source.skip(all, buffers.data).map_err(stream::lost)?;
         return Ok(all);
     };
     let (mut next, mut gap) = (0, u64::MAX);
     while next < geometry.chunks() {
-        let chunks = group::chunks(&geometry, next);
+        let chunks = group::chunks(place, next);
         let head = group::head_len(place, next);
         source.will_read(Ahead::Runs(&[Run { skip: u32::try_from(skip).unwrap_or(u32::MAX), read: head }]));
         source.skip(skip, buffers.data).map_err(stream::lost)?;
-        let hinted = group::read_page(&mut pages, (&geometry, chunks.clone()), source, buffers)?;
+        let hinted = group::read_page(&mut pages, place, next, source, buffers)?;
         let along = |gap: u64, source: &R| if gap <= source.near() { gap } else { 0 };
         read = read.saturating_add(head.into()).saturating_add(along(gap, source));
         gap = 0;
         skip = 0;
-        for chunk in chunks.clone() {
-            let row = group::row(place, buffers.page, chunk).map_or(0, |row| row.carried_len());
+        for (chunk, frame) in group::frames(place, chunks.clone()) {
+            let row = group::row(place, buffers.page, frame).map_or(0, |row| row.carried_len());
             let len = u64::try_from(row).unwrap_or(u64::MAX);
             skip = skip.saturating_add(len);
             let hints = group::hints_in(&geometry, chunks.start, chunk);
+            let hints = hints.map(|hints| group::hints_of_frame(place, hints, frame));
             let hints = hints.and_then(|range| buffers.reuse.hints.get(range)).unwrap_or_default();
             if hinted && known.has(buffers.reuse.index, hints) {
                 gap = gap.saturating_add(len);

@@ -1,4 +1,4 @@
-//! Up to 100 chunks of a payload at a time: where each of them comes from, before the first of them is taken.
+//! The chunks of one index page at a time, up to 100: where each of their frames comes from, before the first of them is taken.
 //!
 //! ```text
 //!  stream   [ page | hints ] chunk, chunk, ..
@@ -12,6 +12,7 @@ use core::ops::Range;
 
 use heapless::Vec;
 
+use crate::bundle::frame::Frames;
 use crate::bundle::hints;
 use crate::bundle::page::{self, PageChain, ROWS, Row};
 use crate::error::{Corrupt, Error, Rule};
@@ -24,11 +25,9 @@ use crate::region::Resume;
 use crate::units::digest::{BLOCK_BYTES, BlockHasher, Digest};
 use crate::verity::{Geometry, ParentCache};
 
-/// A group: [`ROWS`], as chunks are numbered.
-pub(super) const CHUNKS: u64 = 100;
 const PAGE: u32 = 4096;
 
-/// Chunks of a group, one bit for each.
+/// Chunks or frames of a group, one bit for each.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 struct Bits(u128);
 
@@ -48,15 +47,16 @@ pub(super) struct Group {
     chunks: Range<u64>,
     /// Those that the target holds.
     held: Bits,
-    /// Those that other slots may have.
+    /// Frames that other slots may have.
     elsewhere: Bits,
+    frames: Frames,
     hinted: bool,
 }
 
 impl Group {
     /// No chunk: before the first group.
     pub(super) const fn none() -> Self {
-        Self { chunks: 0..0, held: Bits(0), elsewhere: Bits(0), hinted: false }
+        Self { chunks: 0..0, held: Bits(0), elsewhere: Bits(0), frames: Frames::WHOLE, hinted: false }
     }
 
     /// The chunk after its last one.
@@ -68,8 +68,9 @@ impl Group {
         self.held.has(self.place(chunk))
     }
 
-    pub(super) fn may_be_elsewhere(&self, chunk: u64) -> bool {
-        self.elsewhere.has(self.place(chunk))
+    /// Of a frame that is counted through the image; a chunk, where frames are chunks.
+    pub(super) fn may_be_elsewhere(&self, frame: u64) -> bool {
+        self.elsewhere.has(self.place_of_frame(frame))
     }
 
     /// Where the chunk's hints are among those of the group, if it has hints in memory.
@@ -79,6 +80,10 @@ impl Group {
 
     fn place(&self, chunk: u64) -> u64 {
         chunk.saturating_sub(self.chunks.start)
+    }
+
+    fn place_of_frame(&self, frame: u64) -> u64 {
+        frame.saturating_sub(self.frames.before(self.chunks.start))
     }
 
     /// Goes on to the next group: takes in its page and hints, looks at what is there already, and says what will be read.
@@ -99,9 +104,9 @@ impl Group {
     {
         let geometry = &place.tree.geometry;
         let first = self.chunks.end;
-        *self = Self { chunks: chunks(geometry, first), ..Self::none() };
+        *self = Self { chunks: chunks(place, first), frames: place.frames, ..Self::none() };
         if let Some(pages) = pages {
-            self.hinted = read_page(pages, (geometry, self.chunks.clone()), source, buffers)?;
+            self.hinted = read_page(pages, place, first, source, buffers)?;
         }
         for chunk in self.chunks.clone().filter(|_| resume == Resume::Rehash) {
             let expected = parents.expected_chunk(window, chunk, tools.hasher).map_err(super::not_kept)?;
@@ -114,14 +119,15 @@ impl Group {
                 meter.done(tools.observer, 0, Saved::NOTHING)?;
             }
         }
-        for chunk in self.chunks.clone() {
-            // Of zeros nothing is carried that could be spared.
-            let zeros = row(place, buffers.page, chunk) == Some(Row::Zero);
-            let hints = self.hints(geometry, chunk).filter(|_| !zeros && !self.is_held(chunk));
-            let Some(hints) = hints else { continue };
+        for chunk in self.chunks.clone().filter(|_| !known.is_empty()) {
+            let Some(hints) = self.hints(geometry, chunk).filter(|_| !self.is_held(chunk)) else { continue };
             let hints = buffers.reuse.hints.get(hints).unwrap_or_default();
-            if known.has(buffers.reuse.index, hints) {
-                self.elsewhere.set(self.place(chunk));
+            let of_a_frame = usize::from(self.frames.blocks()).saturating_mul(hints::HINT_BYTES);
+            for (frame, hints) in (self.frames.before(chunk)..).zip(hints.chunks(of_a_frame)) {
+                // Of zeros nothing is carried that could be spared.
+                if row(place, buffers.page, frame) != Some(Row::Zero) && known.has(buffers.reuse.index, hints) {
+                    self.elsewhere.set(self.place_of_frame(frame));
+                }
             }
         }
         if resume == Resume::Rehash || !known.is_empty() {
@@ -134,11 +140,11 @@ impl Group {
     fn runs(&self, place: &Place<'_>, page: &[u8; BLOCK_BYTES], paged: bool) -> Vec<Run, { ROWS / 2 + 2 }> {
         let mut runs = Vec::new();
         let mut run = Run::default();
-        for chunk in self.chunks.clone() {
-            let len = row(place, page, chunk).map_or(0, |row| u32::try_from(row.carried_len()).unwrap_or(u32::MAX));
-            if self.is_held(chunk) || self.may_be_elsewhere(chunk) {
+        for (chunk, frame) in frames(place, self.chunks.clone()) {
+            let len = row(place, page, frame).map_or(0, |row| u32::try_from(row.carried_len()).unwrap_or(u32::MAX));
+            if self.is_held(chunk) || self.may_be_elsewhere(frame) {
                 if run.read > 0 {
-                    // There is room: each run has a chunk that is read and one that is not.
+                    // There is room: each run has a frame that is read and one that is not.
                     runs.push(core::mem::take(&mut run)).unwrap_or_default();
                 }
                 run.skip = run.skip.saturating_add(len);
@@ -163,13 +169,25 @@ pub(super) fn front(place: &Place<'_>) -> Run {
 }
 
 /// The chunks of the group that begins with `first`.
-pub(super) fn chunks(geometry: &Geometry, first: u64) -> Range<u64> {
-    first..first.saturating_add(CHUNKS).min(geometry.chunks())
+pub(super) fn chunks(place: &Place<'_>, first: u64) -> Range<u64> {
+    first..first.saturating_add(place.frames.chunks_a_page()).min(place.tree.geometry.chunks())
+}
+
+/// The frames of these chunks, counted through the image, each with its chunk.
+pub(super) fn frames(place: &Place<'_>, chunks: Range<u64>) -> impl Iterator<Item = (u64, u64)> {
+    let (geometry, frames) = (place.tree.geometry, place.frames);
+    chunks.flat_map(move |chunk| {
+        (frames.before(chunk)..).take(count(frames, &geometry, chunk)).map(move |frame| (chunk, frame))
+    })
+}
+
+fn count(frames: Frames, geometry: &Geometry, chunk: u64) -> usize {
+    usize::try_from(frames.of_chunk(geometry, chunk)).unwrap_or(usize::MAX)
 }
 
 /// Bytes of the page and the hints before the chunks of the group that begins with `first`.
 pub(super) fn head_len(place: &Place<'_>, first: u64) -> u32 {
-    let hints = if place.is_hinted() { hints_len(&place.tree.geometry, first) } else { 0 };
+    let hints = if place.is_hinted() { hints_len(place, first) } else { 0 };
     if place.is_paged() { PAGE.saturating_add(hints) } else { 0 }
 }
 
@@ -179,41 +197,55 @@ pub(super) fn hints_in(geometry: &Geometry, first: u64, chunk: u64) -> Option<Ra
     Some(hints_of(place, geometry.chunk_blocks(chunk)))
 }
 
-/// How the chunk is carried; `page` is that of its group.
-pub(super) fn row(place: &Place<'_>, page: &[u8; BLOCK_BYTES], chunk: u64) -> Option<Row> {
+/// Where a frame's hints are, of those of its chunk.
+pub(super) fn hints_of_frame(place: &Place<'_>, of_chunk: Range<usize>, frame: u64) -> Range<usize> {
+    let len = usize::from(place.frames.blocks()).saturating_mul(hints::HINT_BYTES);
+    let number = frame.checked_rem(place.frames.a_chunk()).and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
+    let start = of_chunk.start.saturating_add(number.saturating_mul(len));
+    start..start.saturating_add(len).min(of_chunk.end)
+}
+
+/// How the frame is carried; `page` is that of its group.
+pub(super) fn row(place: &Place<'_>, page: &[u8; BLOCK_BYTES], frame: u64) -> Option<Row> {
     if place.is_paged() {
-        return page::row(page, place.payload, chunk);
+        return page::row(page, (place.payload, place.frames), frame);
     }
-    Some(Row::Raw { len: u32::try_from(place.tree.geometry.chunk_len(chunk)).ok()? })
+    // Without pages frames are chunks.
+    Some(Row::Raw { len: u32::try_from(place.tree.geometry.chunk_len(frame)).ok()? })
 }
 
 /// Bytes of the hints of the group that begins with `first`.
-fn hints_len(geometry: &Geometry, first: u64) -> u32 {
-    let bytes = chunks(geometry, first).map(|chunk| hints_of(0, geometry.chunk_blocks(chunk)).len());
+fn hints_len(place: &Place<'_>, first: u64) -> u32 {
+    let bytes = chunks(place, first).map(|chunk| hints_of(0, place.tree.geometry.chunk_blocks(chunk)).len());
     u32::try_from(bytes.fold(0, usize::saturating_add)).unwrap_or(u32::MAX)
 }
 
-/// Reads the page, and its hints where there is memory for them. Whether there is.
+/// Reads the page of the group that begins with `first`, and its hints where there is memory for them. Whether there is.
 pub(super) fn read_page<R: Source, E>(
     pages: &mut PageChain<'_>,
-    (geometry, chunks): (&Geometry, Range<u64>),
+    place: &Place<'_>,
+    first: u64,
     source: &mut R,
     buffers: &mut Buffers<'_>,
 ) -> Result<bool, Error<E>> {
     source.read_exact(&mut buffers.page[..]).map_err(stream::lost)?;
-    let number = chunks.start / CHUNKS;
     pages.accept(buffers.page).map_err(Error::Bundle)?;
     let Some(digest) = page::hints(buffers.page) else { return Ok(false) };
-    let len = hints_len(geometry, chunks.start);
+    let len = hints_len(place, first);
     let Some(hints) = usize::try_from(len).ok().and_then(|len| buffers.reuse.hints.get_mut(..len)) else {
         source.skip(len.into(), &mut buffers.block[..]).map_err(stream::lost)?;
         return Ok(false);
     };
     source.read_exact(hints).map_err(stream::lost)?;
     if Digest::of(&[hints]) != digest {
-        return Err(Error::Bundle(Corrupt(Rule::Hints { page: number })));
+        return Err(Error::Bundle(Corrupt(Rule::Hints { page: page_of(place, first) })));
     }
     Ok(true)
+}
+
+/// The number of the page that has the rows of `chunk`.
+pub(super) fn page_of(place: &Place<'_>, chunk: u64) -> u64 {
+    chunk.checked_div(place.frames.chunks_a_page()).unwrap_or(0)
 }
 
 /// Whether the hints of a chunk are those of its blocks, whose digests `leaf` begins with.

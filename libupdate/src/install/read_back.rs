@@ -45,6 +45,19 @@ impl<'b> Buffers<'b> {
 }
 
 impl Buffers<'_> {
+    /// The same buffers with only a part of the data.
+    pub(crate) fn part_of_data(&mut self, range: core::ops::Range<usize>) -> Buffers<'_> {
+        Buffers {
+            data: self.data.get_mut(range).unwrap_or_default(),
+            carried: &mut *self.carried,
+            reference: &mut *self.reference,
+            reuse: self.reuse.again(),
+            leaf: self.leaf,
+            block: self.block,
+            page: self.page,
+        }
+    }
+
     /// The same buffers with the `place`th chunk of the data, and its carried bytes, only.
     pub(crate) fn nth_chunk(&mut self, place: usize) -> Buffers<'_> {
         let data = self.data.chunks_mut(CHUNK_BYTES).nth(place).unwrap_or_default();

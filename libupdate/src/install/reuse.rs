@@ -41,6 +41,15 @@ const PROBES: usize = 32;
 /// Blocks that an index can number.
 const MOST: u64 = 0xffff_fff0;
 
+/// What judges the blocks that were read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Judge {
+    /// The hash tree, once they are a chunk.
+    Tree,
+    /// Their hints, at once: they are only a part of a chunk.
+    Hints,
+}
+
 /// Where a block is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Place {
@@ -221,7 +230,7 @@ impl<'s> Known<'s> {
     pub(super) fn gather<D: BlockIo, H: BlockHasher>(
         &self,
         window: &mut Window<'_, D>,
-        hints: core::ops::Range<usize>,
+        (hints, judge): (core::ops::Range<usize>, Judge),
         salt: Salt<'_>,
         buffers: &mut Buffers<'_>,
         hasher: &mut H,
@@ -248,7 +257,7 @@ impl<'s> Known<'s> {
                 }
             }
         }
-        if self.coarse == 0 {
+        if self.coarse == 0 && judge == Judge::Tree {
             return Ok(true);
         }
         let data = buffers.data.get_mut(..places.len.saturating_mul(BLOCK_BYTES)).unwrap_or_default();
@@ -265,6 +274,13 @@ impl<'s> Known<'s> {
             let Place::At(number) = next else { return Ok(false) };
             if !self.read_run(window, number.into(), block)? {
                 return Ok(false);
+            }
+            if judge == Judge::Hints {
+                let mut digest = [0; DIGEST_BYTES];
+                hasher.hash_blocks(salt, block, &mut digest);
+                if !digest.starts_with(hint) {
+                    return Ok(false);
+                }
             }
         }
         Ok(true)

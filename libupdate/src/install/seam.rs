@@ -19,6 +19,11 @@ pub trait Source: Read {
         0
     }
 
+    /// Whether so much was read since this last said so that it is worth a flush: reading it again after a cut would cost more. Asked after each chunk.
+    fn wants_flush(&mut self) -> bool {
+        false
+    }
+
     /// The next `buf.len()` bytes: in `buf`, or in memory of the source's own, which then leaves `buf` alone and spares the copy.
     ///
     /// # Errors

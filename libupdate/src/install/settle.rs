@@ -3,7 +3,7 @@
 use crate::bundle::page::Row;
 use crate::error::{Corrupt, Error, Medium, Rule};
 use crate::install::group::Group;
-use crate::install::reuse::Known;
+use crate::install::reuse::{Judge, Known};
 use crate::install::seam::{Decompressor, Source};
 use crate::install::skip::{Found, Looks, look};
 use crate::install::stream::lost;
@@ -50,7 +50,7 @@ pub(super) fn from_elsewhere<D: BlockIo, H: BlockHasher>(
 ) -> Result<bool, Error<D::Error>> {
     let geometry = &place.tree.geometry;
     let Some(hints) = group.hints(geometry, chunk).filter(|_| group.may_be_elsewhere(chunk)) else { return Ok(false) };
-    if !known.gather(window, hints, place.tree.salt, buffers, hasher)? {
+    if !known.gather(window, (hints, Judge::Tree), place.tree.salt, buffers, hasher)? {
         return Ok(false);
     }
     let data = buffers.data.get(..geometry.chunk_len(chunk)).unwrap_or_default();
@@ -101,8 +101,24 @@ where
     Ok(kept)
 }
 
+/// Writes the chunk that is in the data buffer, and right, unless a look finds it in its place. Gives the bytes that were there.
+pub(super) fn put<D: BlockIo>(
+    window: &mut Window<'_, D>,
+    place: &Place<'_>,
+    chunk: u64,
+    (buffers, looks): (&mut Buffers<'_>, &mut Looks),
+) -> Result<u64, Error<D::Error>> {
+    let geometry = &place.tree.geometry;
+    let start = geometry.chunk_offset(chunk).ok_or(Error::Bundle(Corrupt(Rule::Chunk { chunk })))?;
+    let data = buffers.data.get(..geometry.chunk_len(chunk)).unwrap_or_default();
+    match look(window, (start, data), looks, [&mut *buffers.block, &mut *buffers.carried])? {
+        Found::Same => Ok(len_u64(data)),
+        Found::Other => window.write(start, data).map(|()| 0),
+    }
+}
+
 /// Whether `data` is the chunk that the tree expects. Leaves its level-0 block in `leaf`.
-fn check_whole<H: BlockHasher>(
+pub(super) fn check_whole<H: BlockHasher>(
     place: &Place<'_>,
     (chunk, expected): (u64, Digest),
     data: &[u8],
@@ -145,7 +161,7 @@ fn zeros(bytes: &mut [u8]) -> &[u8] {
 }
 
 /// Writes the level-0 block in `buffers.leaf`. An image of one block has none.
-fn leaf<D: BlockIo>(
+pub(super) fn leaf<D: BlockIo>(
     window: &mut Window<'_, D>,
     place: &Place<'_>,
     chunk: u64,

@@ -10,6 +10,7 @@ use embedded_io::ReadExactError;
 use crate::bundle::page::{PageChain, Row};
 use crate::error::{Corrupt, Error, Misuse, Rule};
 use crate::install::Buffers;
+use crate::install::frames;
 use crate::install::group::{self, Group};
 use crate::install::progress::{Meter, Observer, Saved};
 use crate::install::read_back;
@@ -25,7 +26,7 @@ use crate::units::digest::{BLOCK_BYTES, BlockHasher, Digest};
 use crate::verity::{CHUNK_BYTES, ParentCache, Superblock};
 
 /// Chunks that are decompressed side by side, at most; what the buffers hold decides.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// How far a payload has come.
 struct Course<'c, 'm> {
@@ -68,7 +69,7 @@ where
         known,
         resume,
         parents: &mut parents,
-        pages: PageChain::new(place.payload, place.features),
+        pages: PageChain::new(place.payload, place.features, place.frames),
         looks: Looks::default(),
         group: Group::none(),
     };
@@ -78,6 +79,9 @@ where
             next_group(window, &mut course, source, buffers, tools, meter)?;
         }
         chunk = next_chunks(window, (&mut course, chunk), source, buffers, tools, meter)?;
+        if place.purpose == Purpose::Install && source.wants_flush() {
+            window.flush()?;
+        }
     }
     Ok(())
 }
@@ -119,14 +123,23 @@ where
     O: Observer,
 {
     let (place, group, next) = (course.place, &course.group, chunk.saturating_add(1));
-    let row = group::row(place, buffers.page, chunk).ok_or(Error::Bundle(Corrupt(Rule::Chunk { chunk })))?;
     if group.is_held(chunk) {
-        leave_out(row, source, buffers)?;
+        for (_, frame) in group::frames(place, chunk..next) {
+            leave_out(row_of(place, frame, buffers)?, source, buffers)?;
+        }
         return Ok(next);
     }
     let len = read_back::chunk_len(&place.tree, chunk);
     let expected = course.parents.expected_chunk(window, chunk, tools.hasher).map_err(not_kept)?;
     let what = (place, &course.known, group);
+    if !place.frames.are_chunks() {
+        let looks = &mut course.looks;
+        let saved = frames::chunk(window, (what, chunk, expected), source, (buffers, looks), tools)?;
+        right_hints((place, &course.group, chunk), buffers)?;
+        meter.done(tools.observer, len, saved)?;
+        return Ok(next);
+    }
+    let row = row_of(place, chunk, buffers)?;
     if settle::from_elsewhere(window, (what, chunk, expected), buffers, tools.hasher)? {
         leave_out(row, source, buffers)?;
         meter.done(tools.observer, len, Saved { kept: 0, reused: len })?;
@@ -166,6 +179,11 @@ pub(super) fn known<'p, D: BlockIo, H: BlockHasher>(
     if place.is_hinted() { Known::read(window, place.spares, place.tree.salt, buffers, hasher) } else { Known::NOTHING }
 }
 
+fn row_of<E>(place: &Place<'_>, frame: u64, buffers: &Buffers<'_>) -> Result<Row, Error<E>> {
+    let chunk = frame.checked_div(place.frames.a_chunk()).unwrap_or(frame);
+    group::row(place, buffers.page, frame).ok_or(Error::Bundle(Corrupt(Rule::Chunk { chunk })))
+}
+
 fn leave_out<R: Source, E>(row: Row, source: &mut R, buffers: &mut Buffers<'_>) -> Result<(), Error<E>> {
     source.skip(u64::try_from(row.carried_len()).unwrap_or(u64::MAX), buffers.data).map_err(lost)
 }
@@ -179,7 +197,7 @@ fn right_hints<E>((place, group, chunk): (&Place<'_>, &Group, u64), buffers: &Bu
     if group::hints_are_right(hints, buffers.leaf) {
         Ok(())
     } else {
-        Err(Error::Bundle(Corrupt(Rule::Hints { page: chunk / group::CHUNKS })))
+        Err(Error::Bundle(Corrupt(Rule::Hints { page: group::page_of(place, chunk) })))
     }
 }
 

@@ -4,6 +4,7 @@ use heapless::Vec;
 
 use crate::bundle::Verified;
 use crate::bundle::delta::OldImages;
+use crate::bundle::frame::Frames;
 use crate::error::{Corrupt, Rejected, Rule};
 use crate::units::block::Extent;
 use crate::units::digest::RootHash;
@@ -44,26 +45,28 @@ pub struct Spare {
 /// Spare images that an installation looks into, at most; more of them are not used.
 pub const SPARES: usize = 8;
 
-/// All that an installation may use of other slots. It only reads them.
+/// All that an installation may use of other slots, and the pieces in which the bundle can be taken beside it. It only reads them.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Stock {
     /// What the chunks of a delta bundle are made from.
     pub olds: Olds,
     /// What holds blocks that the new images may have too.
     pub spares: Vec<Spare, SPARES>,
+    /// The frames of the bundle.
+    pub frames: Frames,
 }
 
 /// For who has no slots: the old images of a bundle are elsewhere.
 ///
 /// # Errors
-/// `DeltaBases`.
+/// `DeltaBases`; those of [`Frames::of`].
 pub fn elsewhere(verified: &Verified<'_>) -> Result<Stock, Corrupt> {
     let old = OldImages::of(verified)?.roots().map(|root| root.map_or(Old::None, |_| Old::Elsewhere));
     let mut olds = Olds::new();
     for one in old {
         olds.push(one).map_err(|_| Corrupt(Rule::DeltaBases))?;
     }
-    Ok(Stock { olds, spares: Vec::new() })
+    Ok(Stock { olds, spares: Vec::new(), frames: Frames::of(verified)? })
 }
 
 /// That no slot holds the image with this root hash.

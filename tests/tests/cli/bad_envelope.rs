@@ -56,7 +56,7 @@ fn format_version_is_judged_before_the_rest() {
 
 #[test]
 fn required_features() {
-    let unknown = 0x8000_0000_0000_0008_u64;
+    let unknown = 0x8000_0000_0000_0100_u64;
     too_new(Incompatible::RequiredFeatures { unknown }, |bytes| put(bytes, 16, unknown.to_le_bytes()));
 }
 

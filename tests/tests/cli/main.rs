@@ -31,6 +31,7 @@ mod install_trial;
 mod install_url;
 mod install_url_credentials;
 mod install_url_cut;
+mod install_url_power;
 mod install_url_proxy;
 mod loader_efi_boot_next;
 mod loader_store;

@@ -34,6 +34,11 @@ struct Moved {
 
 impl Moved {
     fn new() -> Self {
+        Self::carried(&[])
+    }
+
+    /// The same with these options of `bundle create`.
+    fn carried(options: &[&str]) -> Self {
         let workshop = Workshop::shared();
         let old = noise("old", 10 * CHUNK + 20 * BLOCK);
         let mut image = [noise("front", BLOCK), old.clone()].concat();
@@ -41,7 +46,7 @@ impl Moved {
         image.extend(noise("end", 20_000));
         let old = workshop.put_new("image", &old);
         let new = workshop.put_new("image", &image);
-        let bundle = workshop.release(2).image(&new).with(&["--compression", "zstd"]).create();
+        let bundle = workshop.release(2).image(&new).with(&["--compression", "zstd"]).with(options).create();
         let old = workshop.release(1).image(&old).create();
         Self { workshop, old, image, bundle }
     }
@@ -130,6 +135,54 @@ fn hints_that_lie_cost_what_they_lie_about() {
     let device = moved.device();
     let refused = device.run(&["install", &server.url("forged.bundle")]);
     refused.exits(Exit::NotAuthentic).says("the hints of index page 0 are wrong");
+}
+
+/// Frames of 64 KiB: of the four chunks that have new blocks, only the frames with these are fetched.
+#[test]
+fn of_a_chunk_in_frames_only_the_new_frames_are_fetched() {
+    let moved = Moved::carried(&["--frame-size", "64"]);
+    let server = Nginx::start("", &[]);
+    server.put("update.bundle", &moved.bytes());
+    let device = moved.device();
+    let done = device.does(&["install", &server.url("update.bundle")]);
+    moved.is_in(&device);
+    let asked = server.asked(4);
+    // The front, the changed block, and the last 5 blocks, which stand in a frame of 10.
+    let new = 2 * 65_536 + 10 * 4096;
+    assert!(sent(&asked) < moved.head() + 30_000 + new, "{asked:?}");
+    let reused = done["reused_bytes"].as_u64().unwrap();
+    assert_eq!(reused, 10 * BYTES + 26 * 4096 - new, "{done}");
+
+    let told = moved.device().does(&["install", "--dry-run", &server.url("update.bundle")]);
+    let (to_fetch, fetched) = (told["to_fetch_bytes"].as_u64().unwrap(), done["fetched_bytes"].as_u64().unwrap());
+    assert!(fetched >= to_fetch && fetched <= to_fetch + moved.head() + 65_536, "{told} {done}");
+    // All of it is right, and it installs from a file and a pipe, where nothing is reused.
+    let bundle = moved.bundle.to_str().unwrap();
+    let device = moved.device();
+    device.does(&["verify", bundle]);
+    device.does(&["install", bundle]);
+    moved.is_in(&device);
+}
+
+/// Blocks of the old image that have the hints of new ones, and are others: a chunk of which nothing was fetched is fetched; if some of its frames were,
+/// the installation begins again without them.
+#[test]
+fn frames_whose_hints_lie_are_fetched() {
+    let moved = Moved::carried(&["--frame-size", "64"]);
+    let server = Nginx::start("", &[]);
+    // The second frame of a chunk that is all in the old image, and of the first one, whose first frame is new.
+    for (chunk, begins_again) in [(2, false), (0, true)] {
+        let mut packed = PackedBundle::of(&moved.bundle);
+        let frame = (chunk * 128 + 16) * 6;
+        packed.hint(|hints| hints.copy_within(200 * 6..216 * 6, frame));
+        server.put("update.bundle", &packed.into_parts().signed(&[moved.workshop.maker()]).joined());
+        let device = moved.device();
+        let ended = device.run(&["install", &server.url("update.bundle")]);
+        let told = ended.stderr().contains("going on without blocks of other slots");
+        assert_eq!(told, begins_again, "{}", ended.stderr());
+        ended.exits(Exit::Done);
+        moved.is_in(&device);
+    }
 }
 
 /// One that gives all of a file or nothing: it is read from front to end, and what is there already is not taken from it.

@@ -75,13 +75,20 @@ fn install(
     if source.fetched().is_some() {
         opened.reuses_blocks_of(&inspection.slots);
     }
-    let (installed, seconds) = match attempt(session, args, (&mut source, &args.source), (&device, &mut opened)) {
-        Err(Attempt::NeedsWhole(full, failure)) => {
-            source = whole(session, args, &full, failure)?;
-            attempt(session, args, (&mut source, &full), (&device, &mut opened)).map_err(Attempt::into_failure)?
-        }
-        ended => ended.map_err(Attempt::into_failure)?,
-    };
+    let mut from = args.source.clone();
+    let mut ended = attempt(session, args, (&mut source, &from), (&device, &mut opened));
+    if let Err(Attempt::NeedsWhole(full, failure)) = ended {
+        source = whole(session, args, &full, failure)?;
+        from = full;
+        ended = attempt(session, args, (&mut source, &from), (&device, &mut opened));
+    }
+    if let Err(Attempt::ReusedOthers(failure)) = ended {
+        session.output.note(&format!("{}; going on without blocks of other slots", failure.why));
+        opened.reuses_nothing();
+        source = BundleSource::open(&from, &args.fetch, session)?;
+        ended = attempt(session, args, (&mut source, &from), (&device, &mut opened));
+    }
+    let (installed, seconds) = ended.map_err(Attempt::into_failure)?;
     let fetched = source.fetched();
     session.record.puts(installed.slot, installed.version.as_ref());
     session.record.moved(installed.sizes.total.get(), installed.sizes.kept.get());
@@ -95,13 +102,15 @@ fn install(
 enum Attempt {
     /// It is made from an old image that the device does not have, or not whole; the bundle of whole images would be here.
     NeedsWhole(PathBuf, Failure),
+    /// Blocks of another slot look like some of the bundle and are others.
+    ReusedOthers(Failure),
     /// Anything else.
     Failed(Failure),
 }
 
 impl Attempt {
     fn into_failure(self) -> Failure {
-        let (Self::NeedsWhole(_, failure) | Self::Failed(failure)) = self;
+        let (Self::NeedsWhole(_, failure) | Self::ReusedOthers(failure) | Self::Failed(failure)) = self;
         failure
     }
 }
@@ -119,15 +128,17 @@ fn attempt(
     if estimate {
         request.reach = Reach::Estimate;
     }
-    let mut of_old_image = false;
+    let (mut of_old_image, mut of_reuse) = (false, false);
     let installed = opened.long_act(|device, room, work| {
         let installed = device.install(source, &request, room, work, &mut watch);
         of_old_image = installed.as_ref().is_err_and(is_of_an_old_image);
+        of_reuse = matches!(&installed, Err(Error::Bundle(broken)) if broken.is_of_reuse());
         installed
     });
     match (installed, source.full(from).filter(|_| of_old_image)) {
         (Ok(installed), _) => Ok((installed, watch.finish())),
         (Err(failure), Some(full)) => Err(Attempt::NeedsWhole(full, failure)),
+        (Err(failure), None) if of_reuse => Err(Attempt::ReusedOthers(failure)),
         (Err(failure), None) => Err(Attempt::Failed(source.explained_to(device, failure))),
     }
 }

@@ -4,20 +4,21 @@ use core::fmt;
 use std::io::{self, Seek, Write};
 use std::vec::Vec;
 
+use crate::bundle::frame::Frames;
 use crate::bundle::hints::HINT_BYTES;
-use crate::bundle::page::{self, ROWS, Row};
+use crate::bundle::page::{self, Row};
 use crate::bundle::writer::source::Source;
 use crate::bundle::writer::tree::{HashedImage, levels_len};
 use crate::bundle::writer::{Body, Carriage, Codec, Tools, WriteError};
 use crate::error::{Corrupt, Rule};
 use crate::units::bytes;
 use crate::units::digest::{BLOCK_BYTES, BlockHasher, DIGEST_BYTES, Digest, RootHash, Salt};
-use crate::verity::{CHUNK_BYTES, DIGESTS_PER_BLOCK, Geometry};
+use crate::verity::Geometry;
 
-/// Makes zstd frames: one frame per chunk, no dictionary, a window no larger than a chunk, the content size in the header. The
-/// same chunk always gives the same frame, or bundles cannot be made again.
+/// Makes zstd frames: each on its own, no dictionary, a window no larger than a chunk, the content size in the header. The
+/// same bytes always give the same frame, or bundles cannot be made again.
 pub trait Compressor: fmt::Debug {
-    /// Replaces each of `frames` by the frame of its chunk; there are at most 4, which may be made side by side.
+    /// Replaces each of `frames` by the frame of its chunk, or of its part of one; there are at most 4, which may be made side by side.
     ///
     /// # Errors
     /// The compressor's own; the bundle is then not made.
@@ -66,17 +67,17 @@ impl Carried {
 /// Writes an image's levels (zeros for now), pages (the same) and chunks.
 pub(super) fn carry<W: Write + Seek, H: BlockHasher>(
     source: Source<'_, '_>,
-    salt: Salt<'_>,
+    (salt, frames): (Salt<'_>, Frames),
     carriage: &mut Carriage<'_>,
     out: &mut W,
     tools: &mut Tools<'_, H>,
 ) -> Result<Carried, WriteError> {
     let levels_at = position(out)?;
     write_zeros(out, levels_len(&source.geometry()))?;
-    let mut groups = Groups::new(source.geometry(), matches!(carriage, Carriage::Hinted(_)));
+    let mut groups = Groups::new(source.geometry(), (matches!(carriage, Carriage::Hinted(..)), frames));
     let hashed = HashedImage::of(source, salt, tools, |batch, digests| match carriage {
         Carriage::Raw => out.write_all(batch).map_err(WriteError::Output),
-        Carriage::Zstd(compressor) | Carriage::Hinted(compressor) => {
+        Carriage::Zstd(compressor) | Carriage::Hinted(compressor, _) => {
             groups.compress((batch, digests), out, |chunks, bodies| {
                 let mut frames: Vec<_> = bodies.iter_mut().map(|body| core::mem::take(&mut body.bytes)).collect();
                 let done = compressor.compress(chunks, &mut frames);
@@ -91,10 +92,14 @@ pub(super) fn carry<W: Write + Seek, H: BlockHasher>(
     Ok(Carried { hashed, levels_at, pages: groups.into_pages()? })
 }
 
-/// The groups of chunks after the pages of one image.
+/// Frames that a compressor has at once.
+const AT_ONCE: usize = 4;
+
+/// The groups of frames after the pages of one image.
 struct Groups {
     geometry: Geometry,
     hinted: bool,
+    frames: Frames,
     pages: Vec<OpenPage>,
     /// Memory for those of a batch.
     bodies: Vec<Body>,
@@ -108,27 +113,30 @@ struct OpenPage {
 }
 
 impl Groups {
-    const fn new(geometry: Geometry, hinted: bool) -> Self {
-        Self { geometry, hinted, pages: Vec::new(), bodies: Vec::new() }
+    const fn new(geometry: Geometry, (hinted, frames): (bool, Frames)) -> Self {
+        Self { geometry, hinted, frames, pages: Vec::new(), bodies: Vec::new() }
     }
 
     fn compress<W: Write + Seek>(
         &mut self,
         (batch, digests): (&[u8], &[u8]),
         out: &mut W,
-        compress: impl FnOnce(&[&[u8]], &mut [Body]) -> io::Result<()>,
+        mut compress: impl FnMut(&[&[u8]], &mut [Body]) -> io::Result<()>,
     ) -> Result<(), WriteError> {
-        let chunks: Vec<&[u8]> = batch.chunks(CHUNK_BYTES).collect();
-        let full: Vec<&[u8]> = chunks.iter().copied().filter(|chunk| !bytes::all_zero(chunk)).collect();
+        let blocks = usize::from(self.frames.blocks());
+        let frames: Vec<&[u8]> = batch.chunks(blocks.saturating_mul(BLOCK_BYTES)).collect();
+        let full: Vec<&[u8]> = frames.iter().copied().filter(|frame| !bytes::all_zero(frame)).collect();
         self.bodies.resize(full.len().max(self.bodies.len()), Body::default());
-        let (bodies, _) = self.bodies.split_at_mut(full.len());
-        compress(&full, bodies).map_err(WriteError::Compressor)?;
+        for (full, bodies) in full.chunks(AT_ONCE).zip(self.bodies.chunks_mut(AT_ONCE)) {
+            let (bodies, _) = bodies.split_at_mut(full.len());
+            compress(full, bodies).map_err(WriteError::Compressor)?;
+        }
         let mut bodies = core::mem::take(&mut self.bodies);
         let mut next = bodies.iter();
-        let digests = digests.chunks(DIGEST_BYTES.saturating_mul(DIGESTS_PER_BLOCK));
-        for (chunk, digests) in chunks.into_iter().zip(digests) {
-            let body = if bytes::all_zero(chunk) { None } else { next.next() };
-            let (row, carried) = shortest(chunk, body);
+        let digests = digests.chunks(DIGEST_BYTES.saturating_mul(blocks));
+        for (frame, digests) in frames.into_iter().zip(digests) {
+            let body = if bytes::all_zero(frame) { None } else { next.next() };
+            let (row, carried) = shortest(frame, body);
             self.place(row, digests, out)?;
             out.write_all(carried).map_err(WriteError::Output)?;
         }
@@ -139,7 +147,8 @@ impl Groups {
 
     /// Notes the next row, in a new page where the last one is full.
     fn place<W: Write + Seek>(&mut self, row: Row, digests: &[u8], out: &mut W) -> Result<(), WriteError> {
-        if self.pages.last().is_none_or(|page| page.rows.len() == ROWS) {
+        let rows = usize::try_from(self.frames.before(self.frames.chunks_a_page())).unwrap_or(0);
+        if self.pages.last().is_none_or(|page| page.rows.len() == rows) {
             let hints = if self.hinted { self.hints_len() } else { 0 };
             self.pages.push(OpenPage { at: position(out)?, rows: Vec::new(), hints: Vec::with_capacity(hints) });
             write_zeros(out, BLOCK_BYTES.saturating_add(hints))?;
@@ -155,8 +164,9 @@ impl Groups {
 
     /// Bytes of the hints of the page that is made next.
     fn hints_len(&self) -> usize {
-        let first = u64::try_from(self.pages.len().saturating_mul(ROWS)).unwrap_or(u64::MAX);
-        let chunks = (first..self.geometry.chunks()).take(ROWS);
+        let a_page = self.frames.chunks_a_page();
+        let first = u64::try_from(self.pages.len()).unwrap_or(u64::MAX).saturating_mul(a_page);
+        let chunks = first..first.saturating_add(a_page).min(self.geometry.chunks());
         chunks.fold(0, |sum: usize, chunk| {
             sum.saturating_add(self.geometry.chunk_blocks(chunk).saturating_mul(HINT_BYTES))
         })
@@ -179,13 +189,13 @@ impl Groups {
     }
 }
 
-/// The shortest way to carry a chunk; without a body it is zeros.
-fn shortest<'c>(chunk: &'c [u8], body: Option<&'c Body>) -> (Row, &'c [u8]) {
+/// The shortest way to carry a frame; without a body it is zeros.
+fn shortest<'c>(frame: &'c [u8], body: Option<&'c Body>) -> (Row, &'c [u8]) {
     match body {
         None => (Row::Zero, &[]),
-        Some(body) if !body.bytes.is_empty() && body.bytes.len() < chunk.len() => (body.row(), &body.bytes),
-        // A chunk has at most 2^19 bytes.
-        Some(_) => (Row::Raw { len: u32::try_from(chunk.len()).unwrap_or(u32::MAX) }, chunk),
+        Some(body) if !body.bytes.is_empty() && body.bytes.len() < frame.len() => (body.row(), &body.bytes),
+        // A frame has at most 2^19 bytes.
+        Some(_) => (Row::Raw { len: u32::try_from(frame.len()).unwrap_or(u32::MAX) }, frame),
     }
 }
 

@@ -56,7 +56,7 @@ impl Body {
 pub(super) fn old_images<R>(images: &[Image<'_, '_, R>]) -> Option<Vec<u8>> {
     let old = |image: &Image<'_, '_, R>| match image.carriage {
         Carriage::Delta { old, .. } => Some(*old.digest().as_bytes()),
-        Carriage::Raw | Carriage::Zstd(_) | Carriage::Hinted(_) => None,
+        Carriage::Raw | Carriage::Zstd(_) | Carriage::Hinted(..) => None,
     };
     let roots = || images.iter().map(old);
     roots().flatten().next()?;

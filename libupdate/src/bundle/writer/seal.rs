@@ -4,6 +4,7 @@ use std::vec::Vec;
 
 use crate::bundle::delta::OLD_IMAGES;
 use crate::bundle::envelope::required_features;
+use crate::bundle::frame::FRAME_BLOCKS;
 use crate::bundle::key::Holds;
 use crate::bundle::prefix::BLOCK_HEADER_BYTES;
 use crate::bundle::signature::{DOMAIN, SIGNATURE_BYTES, message_digest};
@@ -37,10 +38,11 @@ impl Sealed {
         minimum_updater: UpdaterVersion,
         hints: bool,
     ) -> Result<Self, WriteError> {
-        let delta = manifest.extensions().iter().any(|one| one.id() == OLD_IMAGES);
-        let delta = if delta { Features::DELTA } else { Features::NONE };
-        let hints = if hints { Features::HINTS } else { Features::NONE };
-        Self::with_features(manifest, minimum_updater, required_features(manifest).with(delta).with(hints))
+        let named = |id| manifest.extensions().iter().any(|one| one.id() == id);
+        let bits =
+            [(named(OLD_IMAGES), Features::DELTA), (hints, Features::HINTS), (named(FRAME_BLOCKS), Features::FRAMES)];
+        let bits = bits.into_iter().filter(|(has, _)| *has).map(|(_, bit)| bit);
+        Self::with_features(manifest, minimum_updater, bits.fold(required_features(manifest), Features::with))
     }
 
     /// The same with these feature bits.

@@ -4,6 +4,7 @@ use std::vec;
 
 use super::*;
 use crate::bundle::Features;
+use crate::bundle::frame::Frames;
 use crate::bundle::hints::HINT_BYTES;
 use crate::bundle::page::{self, PageChain, Row};
 use crate::bundle::{Anchors, PublicKey, Unverified, fixture};
@@ -11,6 +12,7 @@ use crate::error::{Corrupt, Rule};
 use crate::units::digest::{BLOCK_BYTES, SoftHasher};
 
 mod delta;
+mod frames;
 
 const BLOCK: u64 = 4096;
 const CHUNK: usize = 524_288;
@@ -97,7 +99,7 @@ fn read_back(bundle: &[u8]) -> Vec<Vec<u8>> {
     let images = verified.manifest().payloads().iter().map(|payload| {
         let shipped = usize::try_from(payload.geometry().shipped_blocks()).unwrap() * BLOCK_BYTES;
         let levels = source.split_off(..shipped).unwrap();
-        let image = carried_chunks(&mut source, &payload, verified.features());
+        let image = carried_chunks(&mut source, &payload, verified.features(), Frames::of(&verified).unwrap());
         let (root_hash, all_levels) = levels_of(&image, payload.salt().as_bytes());
         assert_eq!(payload.root_hash(), root_hash);
         assert_eq!(all_levels.iter().skip(1).rev().flatten().copied().collect::<Vec<_>>(), levels);
@@ -110,17 +112,18 @@ fn read_back(bundle: &[u8]) -> Vec<Vec<u8>> {
     images
 }
 
-fn carried_chunks(source: &mut &[u8], payload: &Payload<'_>, features: Features) -> Vec<u8> {
+fn carried_chunks(source: &mut &[u8], payload: &Payload<'_>, features: Features, frames: Frames) -> Vec<u8> {
     let geometry = payload.geometry();
-    let Some(mut chain) = PageChain::new(*payload, features) else {
+    let Some(mut chain) = PageChain::new(*payload, features, frames) else {
         return source.split_off(..usize::try_from(geometry.image_blocks_bytes().get()).unwrap()).unwrap().to_vec();
     };
     let mut image: Vec<u8> = Vec::new();
     while !chain.is_finished() {
-        let first = chain.next_chunk();
+        let first = chain.next_frame();
         let bytes = source.split_off(..BLOCK_BYTES).unwrap().try_into().unwrap();
         let page = chain.accept(bytes).unwrap();
-        let blocks: usize = (first..chain.next_chunk()).map(|chunk| geometry.chunk_blocks(chunk)).sum();
+        let blocks: usize =
+            (first..chain.next_frame()).map(|frame| frames.len(&geometry, frame)).sum::<usize>() / BLOCK_BYTES;
         let hints = page::hints(bytes).map(|digest| {
             let hints = source.split_off(..blocks * HINT_BYTES).unwrap();
             assert_eq!(Digest::of(&[hints]), digest);
@@ -128,9 +131,9 @@ fn carried_chunks(source: &mut &[u8], payload: &Payload<'_>, features: Features)
         });
         assert_eq!(hints.is_some(), features.has(Features::HINTS));
         let start = image.len();
-        for (chunk, row) in (first..).zip(page.rows()) {
+        for (frame, row) in (first..).zip(page.rows()) {
             let carried = source.split_off(..row.carried_len()).unwrap();
-            let len = geometry.chunk_len(chunk);
+            let len = frames.len(&geometry, frame);
             match row {
                 Row::Zero => image.resize(image.len() + len, 0),
                 Row::Raw { .. } => image.extend(carried),
@@ -200,7 +203,8 @@ fn hints_follow_each_page() {
     let mut bytes = vec![0; 202 * CHUNK + 5];
     bytes[7 * CHUNK..8 * CHUNK].copy_from_slice(&noise(CHUNK as u64));
     let mut compressor = RunLength::default();
-    let (bundle, written) = written(&mut [image("root", &bytes, Carriage::Hinted(&mut compressor))]).unwrap();
+    let (bundle, written) =
+        written(&mut [image("root", &bytes, Carriage::Hinted(&mut compressor, Frames::WHOLE))]).unwrap();
     // As without them, and 6 bytes for each block.
     let hints = 6 * (202 * 128 + 1);
     assert_eq!(bundle.len(), written.envelope.len() + 3 * BLOCK_BYTES + 3 * BLOCK_BYTES + CHUNK + hints);

@@ -75,7 +75,7 @@ impl Old {
         if !known.has(buffers.reuse.index, &hints) {
             return Ok(None);
         }
-        let read = known.gather(&mut window, 0..hints.len(), salt, &mut buffers, &mut SoftHasher)?;
+        let read = known.gather(&mut window, (0..hints.len(), Judge::Tree), salt, &mut buffers, &mut SoftHasher)?;
         Ok(read.then(|| buffers.data[..blocks.len()].to_vec()))
     }
 }

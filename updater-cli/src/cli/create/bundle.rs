@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use libupdate::bundle::frame::Frames;
 use libupdate::bundle::rollout::Rollout;
 
 use crate::cli::Fetch;
@@ -54,6 +55,10 @@ pub struct BundleCreate {
     /// Leave out the hints by which devices find what they hold already: 0.15 % of the image, and any update over http fetches all of it
     #[arg(long)]
     pub no_hints: bool,
+    /// Carry chunks in pieces of so many KiB, 16 to 512: the smaller, the less of them do devices fetch that hold most of the image, and the larger is the
+    /// whole bundle (64: a tenth) [default: 512]
+    #[arg(long, value_name = "KIB", value_parser = frames, requires = "compression", conflicts_with_all = ["no_hints", "delta_from", "detached"])]
+    pub frame_size: Option<Frames>,
     /// Carry what differs from an older release, for devices that have it: its bundle, or the image that --image takes the place of.
     /// May be given again: then OUT is a folder, where each OLD has a bundle V-from-OLD.bundle
     #[arg(long, value_name = "OLD", conflicts_with = "detached")]
@@ -82,6 +87,13 @@ fn rollout(text: &str) -> Result<Rollout, String> {
     let tenth = tenths.parse::<u16>().ok().filter(|_| tenths.len() == 1);
     let all = thousandths.zip(tenth).and_then(|(whole, tenth)| Rollout::new(whole.checked_add(tenth)?));
     all.ok_or_else(|| "not a fraction of 100%, as 10% or 0.5%".to_owned())
+}
+
+/// `64`: KiB.
+fn frames(text: &str) -> Result<Frames, String> {
+    let blocks =
+        text.parse::<u16>().ok().filter(|kib| kib.is_multiple_of(4)).and_then(|kib| u8::try_from(kib / 4).ok());
+    blocks.and_then(Frames::of_blocks).ok_or_else(|| "not 16, 32, 64, 128, 256 or 512".to_owned())
 }
 
 fn payload(text: &str) -> Result<(String, PathBuf), String> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use libupdate::bundle::UpdaterVersion;
 use libupdate::bundle::delta::FULL_BUNDLE;
+use libupdate::bundle::frame::Frames;
 use libupdate::bundle::rollout::ROLLOUT;
 use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Signer, Tools, Written};
 use libupdate::manifest::{Extension, Name};
@@ -98,6 +99,9 @@ fn images(args: &BundleCreate) -> Result<Vec<(&str, &Path)>, Failure> {
         ([_, _, ..], true, _) => Err(usage("a detached head is for one image", "leave out --detached")),
         (_, true, Some(CompressionOption::Zstd)) => {
             Err(usage("an image with a detached head is carried as it is", "leave out --compression or --detached"))
+        }
+        (_, _, Some(CompressionOption::None)) if args.frame_size.is_some() => {
+            Err(usage("what is not compressed has no frames", "leave out --frame-size, or give --compression zstd"))
         }
         (_, _, Some(CompressionOption::None)) if !args.delta_from.is_empty() => {
             Err(usage("a delta is always compressed", "leave out --compression or --delta-from"))
@@ -191,7 +195,7 @@ fn open<'a>(session: &Session, images: &[(&'a str, &Path)], salts: &'a [Vec<u8>]
 enum Way<'w> {
     Raw,
     Zstd(Packer<'w>),
-    Hinted(Packer<'w>),
+    Hinted(Packer<'w>, Frames),
     Delta(RootHash, delta_of::Packer<'w>),
 }
 
@@ -199,14 +203,16 @@ impl<'w> Way<'w> {
     fn of(
         salt: Salt<'w>,
         old: Option<&'w OldImage>,
-        (compression, hints): (Option<CompressionOption>, bool),
+        (compression, hints): (Option<CompressionOption>, Option<Frames>),
         (contexts, interrupt): (&'w Contexts, &'w Interrupt),
     ) -> Self {
-        match (old, compression) {
-            (None, Some(CompressionOption::Zstd)) if hints => Self::Hinted(Packer::new(contexts, interrupt)),
-            (Some(old), _) => Self::Delta(old.root_hash(), delta_of::Packer::new(old, salt, contexts, interrupt)),
-            (None, Some(CompressionOption::Zstd)) => Self::Zstd(Packer::new(contexts, interrupt)),
-            (None, _) => Self::Raw,
+        match (old, compression, hints) {
+            (None, Some(CompressionOption::Zstd), Some(frames)) => {
+                Self::Hinted(Packer::new(contexts, interrupt), frames)
+            }
+            (Some(old), ..) => Self::Delta(old.root_hash(), delta_of::Packer::new(old, salt, contexts, interrupt)),
+            (None, Some(CompressionOption::Zstd), None) => Self::Zstd(Packer::new(contexts, interrupt)),
+            (None, ..) => Self::Raw,
         }
     }
 
@@ -214,7 +220,7 @@ impl<'w> Way<'w> {
         match self {
             Self::Raw => Carriage::Raw,
             Self::Zstd(packer) => Carriage::Zstd(packer),
-            Self::Hinted(packer) => Carriage::Hinted(packer),
+            Self::Hinted(packer, frames) => Carriage::Hinted(packer, *frames),
             Self::Delta(old, packer) => Carriage::Delta { old: *old, compressor: packer },
         }
     }
@@ -235,7 +241,8 @@ fn write(
     let total: u64 = inputs.iter().map(|input| input.len.get()).sum();
     let mut progress = session.output.progress("bundle", ByteLen::new(total.saturating_add(before)));
     let mut tell = |done| progress.at(Step { done, ..Step::default() });
-    let compression = (if from.is_some() { Some(CompressionOption::Zstd) } else { args.compression }, !args.no_hints);
+    let hints = (!args.no_hints).then_some(args.frame_size.unwrap_or_default());
+    let compression = (if from.is_some() { Some(CompressionOption::Zstd) } else { args.compression }, hints);
     let olds = from.map(|old| old.read(session, &payloads, &mut tell)).transpose()?.unwrap_or_default();
     let contexts = Contexts::default();
     let old_of_each = olds.iter().map(Option::as_ref).chain(iter::repeat(None));
