@@ -138,6 +138,35 @@ fn manifest_features() {
     device.refuses_untouched(&["install", &bundle], Exit::NotAuthentic, &Corrupt::ManifestFeatures.to_string());
 }
 
+/// The extension with the size of frames is there without its bit, the bit without it, both without compression, or it names no size.
+#[test]
+fn manifest_features_of_frames() {
+    let device = Device::new();
+    let refused = |bit: u8, extension: Option<&[u8]>, why: Corrupt| {
+        let bundle = device.workshop.forged(|parts| {
+            parts.prefix[16] = bit;
+            let mut manifest = RawManifest::of(&parts.manifest);
+            manifest.extensions.extend(extension.map(|bytes| (4, bytes.to_vec())));
+            parts.manifest = manifest.encode();
+        });
+        device.refuses_untouched(&["install", &bundle], Exit::NotAuthentic, &why.to_string());
+    };
+    refused(8, None, Corrupt::ManifestFeatures);
+    refused(0, Some(&[16]), Corrupt::ManifestFeatures);
+    refused(8, Some(&[16]), Corrupt::ManifestFeatures);
+    let image = device.workshop.put_new("raw", &[7; 9000]);
+    let bundle =
+        device.workshop.release(2).image(&image).with(&["--compression", "zstd", "--frame-size", "64"]).create();
+    for bytes in [&[0][..], &[2], &[12], &[255], &[], &[16, 16]] {
+        let forged = device.workshop.forged_from(&bundle, |parts| {
+            let mut manifest = RawManifest::of(&parts.manifest);
+            manifest.extensions = vec![(4, bytes.to_vec())];
+            parts.manifest = manifest.encode();
+        });
+        device.refuses_untouched(&["install", &forged], Exit::NotAuthentic, &Corrupt::ManifestExtension.to_string());
+    }
+}
+
 /// An extension that nobody knows is no reason to refuse.
 #[test]
 fn an_unknown_extension_is_ignored() {

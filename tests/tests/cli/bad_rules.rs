@@ -29,6 +29,7 @@ const KINDS: [Kinds; 4] = [
             "bad_slot",
             "delta",
             "install_interrupted",
+            "reuse",
         ],
         out_of_reach: &[
             ("ManifestTooLong", "the writer's: no manifest that a command line can ask for is that long"),

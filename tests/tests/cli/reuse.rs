@@ -167,7 +167,7 @@ fn of_a_chunk_in_frames_only_the_new_frames_are_fetched() {
 /// Blocks of the old image that have the hints of new ones, and are others: a chunk of which nothing was fetched is fetched; if some of its frames were,
 /// the installation begins again without them.
 #[test]
-fn frames_whose_hints_lie_are_fetched() {
+fn reused_frames_whose_hints_lie_are_fetched() {
     let moved = Moved::carried(&["--frame-size", "64"]);
     let server = Nginx::start("", &[]);
     // The second frame of a chunk that is all in the old image, and of the first one, whose first frame is new.
@@ -178,7 +178,8 @@ fn frames_whose_hints_lie_are_fetched() {
         server.put("update.bundle", &packed.into_parts().signed(&[moved.workshop.maker()]).joined());
         let device = moved.device();
         let ended = device.run(&["install", &server.url("update.bundle")]);
-        let told = ended.stderr().contains("going on without blocks of other slots");
+        let words = "blocks of another slot were taken for those of chunk 0, and are others; going on without blocks of other slots";
+        let told = ended.stderr().contains(words);
         assert_eq!(told, begins_again, "{}", ended.stderr());
         ended.exits(Exit::Done);
         moved.is_in(&device);
