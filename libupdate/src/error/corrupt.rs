@@ -129,7 +129,7 @@ pub(crate) enum Rule {
     },
     /// A raw payload that names an index page.
     ManifestFirstPage,
-    /// An extension over its bound.
+    /// An extension over its bound, or one that this version knows with another form.
     ManifestExtension,
     /// Two extensions of one id.
     ManifestDuplicateExtension,

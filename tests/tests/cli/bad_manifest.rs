@@ -167,6 +167,18 @@ fn manifest_features_of_frames() {
     }
 }
 
+/// A fraction of devices that is none, which `install` does not ask for.
+#[test]
+fn manifest_extension_of_a_rollout() {
+    let device = Device::new();
+    for bytes in [&[1][..], &[0xe9, 3], &[0, 0, 0]] {
+        let bundle = device.workshop.restated(|manifest| manifest.extensions.push((3, bytes.to_vec())));
+        device.run(&["verify", &bundle]).exits(Exit::NotAuthentic).says(&Corrupt::ManifestExtension.to_string());
+    }
+    let bundle = device.workshop.restated(|manifest| manifest.extensions.push((3, vec![0xe8, 3])));
+    device.does(&["verify", &bundle]);
+}
+
 /// An extension that nobody knows is no reason to refuse.
 #[test]
 fn an_unknown_extension_is_ignored() {

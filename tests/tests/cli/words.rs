@@ -90,7 +90,7 @@ impl fmt::Display for Corrupt {
             }
             Self::ManifestPayloadEncoding { encoding } => write!(f, "payload encoding {encoding} is not known"),
             Self::ManifestFirstPage => f.write_str("a raw payload of the manifest names an index page"),
-            Self::ManifestExtension => f.write_str("an extension of the manifest is over its bound"),
+            Self::ManifestExtension => f.write_str("an extension of the manifest has a wrong length or value"),
             Self::ManifestDuplicateExtension => f.write_str("two extensions of the manifest have one id"),
             Self::ManifestFeatures => f.write_str("the required-feature bits are not those of the manifest's payloads"),
             Self::PageDigest { page } => write!(f, "index page {page} does not have the digest that was promised"),

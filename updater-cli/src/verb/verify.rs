@@ -4,6 +4,7 @@ use std::path::Path;
 
 use libupdate::bundle::Unverified;
 use libupdate::bundle::delta::OldImages;
+use libupdate::bundle::rollout::Rollout;
 use libupdate::inspect::{self, SlotTrailer};
 use libupdate::install::{self, Source as _};
 use libupdate::units::limits::ENVELOPE_BYTES;
@@ -71,6 +72,8 @@ fn bundle(session: &Session, file: &Path, args: &Verify) -> Result<Checked, Fail
     let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
     let refused = |broken| source.signed_by(&anchors, None, Error::<OsError>::Bundle(broken).into());
     let verified = unverified.verify(&anchors).map_err(refused)?;
+    // Read by `update` alone, which would refuse it.
+    Rollout::of(verified.manifest()).map_err(refused)?;
     source.expects(&verified);
     let geometries = verified.manifest().payloads().iter().map(|payload| payload.geometry());
     let (mut scratch, extents) = ScratchDisk::for_images(geometries);
