@@ -10,6 +10,8 @@
 #![expect(unsafe_code, reason = "each block says why it holds")]
 
 use std::arch::asm;
+use std::mem::MaybeUninit;
+use std::ptr;
 
 use libupdate::units::digest::{BLOCK_BYTES, DIGEST_BYTES};
 
@@ -19,6 +21,9 @@ pub const STREAMS: usize = 4;
 const PIECE: usize = 64;
 /// Bytes after a message: one that ends it, and its length.
 const END: usize = 9;
+
+/// Whole pieces of the salt, the one that it shares with the block, the block's own, the end.
+const MOST_RUNS: usize = 4;
 
 /// A processor that has what is needed. Whoever has a value has asked.
 #[derive(Clone, Copy, Debug)]
@@ -53,11 +58,19 @@ static CONSTANTS: Constants = Constants {
     big_endian: [3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12],
 };
 
-/// Words 0 to 55 of each schedule, and the states before the piece.
+/// Words of each schedule, and the states before the piece.
 #[repr(C, align(64))]
 struct Scratch {
     words: [[u8; 256]; STREAMS],
     before: [State; STREAMS],
+}
+
+/// The next pieces of the four messages, which lie in a row in each; as many of each. None: the end of the messages.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Run {
+    messages: [*const u8; STREAMS],
+    pieces: usize,
 }
 
 impl ShaNi {
@@ -68,45 +81,55 @@ impl ShaNi {
 
     /// The digests of the salt with each of four blocks.
     pub fn hash(self, salt: &[u8], blocks: [&[u8; BLOCK_BYTES]; STREAMS]) -> [[u8; DIGEST_BYTES]; STREAMS] {
-        let mut states = [START; STREAMS];
         let (whole, begun) = salt.as_chunks::<PIECE>();
-        self.compress(&mut states, [whole; STREAMS]);
-        // The piece that begins with the last of the salt.
-        let fill = if begun.is_empty() { 0 } else { PIECE - begun.len() };
-        let mut edges = [[0; PIECE * 2]; STREAMS];
-        let bodies = blocks.map(|block| block.split_at(fill));
-        if fill > 0 {
-            for (edge, (front, _)) in edges.iter_mut().zip(&bodies) {
-                edge[..begun.len()].copy_from_slice(begun);
-                edge[begun.len()..PIECE].copy_from_slice(front);
+        let (pieces, front) = whole_and_front(begun.len());
+        // The piece that begins with the last of the salt, and those that begin with the last of the block.
+        let (mut heads, mut tails) = ([[0; PIECE]; STREAMS], [[0; 2 * PIECE]; STREAMS]);
+        let ends = (begun.len() + END).next_multiple_of(PIECE);
+        let bits = u64::try_from((salt.len() + BLOCK_BYTES) * 8).unwrap_or(u64::MAX).to_be_bytes();
+        for ((head, tail), block) in heads.iter_mut().zip(&mut tails).zip(blocks) {
+            if front > 0 {
+                let (of_salt, of_block) = head.split_at_mut(begun.len());
+                of_salt.copy_from_slice(begun);
+                of_block.copy_from_slice(&block[..front]);
             }
-            self.compress(&mut states, edges.each_ref().map(|edge| edge[..PIECE].as_chunks().0));
+            let (last, end) = tail[..ends].split_at_mut(begun.len());
+            last.copy_from_slice(&block[BLOCK_BYTES - last.len()..]);
+            end[0] = 0x80;
+            end[ends - begun.len() - bits.len()..].copy_from_slice(&bits);
         }
-        let bodies = bodies.map(|(_, body)| body.as_chunks::<PIECE>());
-        self.compress(&mut states, bodies.map(|(pieces, _)| pieces));
-        let left = begun.len();
-        let ends = (left + END).next_multiple_of(PIECE);
-        let bits = u64::try_from((salt.len() + BLOCK_BYTES) * 8).unwrap_or(u64::MAX);
-        for (edge, (_, rest)) in edges.iter_mut().zip(&bodies) {
-            edge[..left].copy_from_slice(rest);
-            edge[left..].fill(0);
-            edge[left] = 0x80;
-            edge[ends - 8..ends].copy_from_slice(&bits.to_be_bytes());
-        }
-        self.compress(&mut states, edges.each_ref().map(|edge| edge[..ends].as_chunks().0));
-        states.map(digest)
+        let runs = [
+            ([whole.as_flattened(); STREAMS], whole.len()),
+            (heads.each_ref().map(<[_; _]>::as_slice), usize::from(front > 0)),
+            (blocks.map(|block| &block[front..]), pieces),
+            (tails.each_ref().map(<[_; _]>::as_slice), ends / PIECE),
+        ];
+        self.compress(&runs).map(digest)
     }
 
-    /// Takes the pieces of each message into its state: as many of each as the shortest has.
-    #[inline]
-    fn compress(self, states: &mut [State; STREAMS], messages: [&[[u8; PIECE]]; STREAMS]) {
-        let count = messages.iter().map(|pieces| pieces.len()).min().unwrap_or(0);
-        if count > 0 {
-            let mut scratch = Scratch { words: [[0; 256]; STREAMS], before: [[0; 8]; STREAMS] };
-            // SAFETY: `count` is at least 1, and each message has as many pieces.
-            unsafe { compress(states, messages.map(<[_]>::as_ptr), count, &mut scratch) };
+    /// The states after the pieces of each run, of which some may have none.
+    fn compress(self, runs: &[([&[u8]; STREAMS], usize)]) -> [State; STREAMS] {
+        let none = Run { messages: [ptr::null(); STREAMS], pieces: 0 };
+        let (mut list, mut states) = ([none; MOST_RUNS + 1], [START; STREAMS]);
+        let filled = runs.iter().filter(|(_, pieces)| *pieces > 0);
+        for (place, (messages, pieces)) in list[..MOST_RUNS].iter_mut().zip(filled) {
+            assert!(messages.iter().all(|message| message.len() >= pieces * PIECE), "a run is longer than its message");
+            *place = Run { messages: messages.map(<[u8]>::as_ptr), pieces: *pieces };
         }
+        if list[0].pieces > 0 {
+            let mut scratch = MaybeUninit::uninit();
+            // SAFETY: `self` says that the processor has the instructions. The first run has pieces, the last one has none, and each message
+            // of a run is as long as its pieces, as was just asserted; the slices are borrowed until this returns.
+            unsafe { compress(&mut states, &list, &mut scratch) };
+        }
+        states
     }
+}
+
+/// How many pieces of a block are whole where the salt has begun one with so many bytes, and how many bytes of the block fill that.
+const fn whole_and_front(begun: usize) -> (usize, usize) {
+    let front = if begun == 0 { 0 } else { PIECE - begun };
+    ((BLOCK_BYTES - front) / PIECE, front)
 }
 
 /// Words a to h, big-endian.
@@ -211,25 +234,25 @@ macro_rules! each {
     };
 }
 
-/// Takes `count` pieces of each message into its state.
+/// Takes the pieces of every run into the states.
 ///
 /// # Safety
-/// The processor has SHA and AVX, as every [`ShaNi`] says; `count` is at least 1, and each message has as many pieces.
+/// The processor has SHA and AVX, as every [`ShaNi`] says. The first run has pieces, the last one has none, and no other. Each message of a run
+/// has as many bytes as the run's pieces.
 #[inline(never)]
-unsafe fn compress(
-    states: &mut [State; STREAMS],
-    [p0, p1, p2, p3]: [*const [u8; PIECE]; STREAMS],
-    count: usize,
-    scratch: &mut Scratch,
-) {
-    // SAFETY: the instructions exist, as the caller says. They read `count` times 64 bytes from each pointer, which the caller says are
-    // there, and the constants; they write within `states` and `scratch`, which are ours alone, at offsets below their sizes (words up to
-    // 256 * 3 + 16 * 15 + 15 < 1024, states up to 1024 + 127). `Scratch` and `Constants` are aligned for the instructions that ask for it.
-    // Every register that is written is named; the stack is not touched.
+unsafe fn compress(states: &mut [State; STREAMS], runs: &[Run; MOST_RUNS + 1], scratch: &mut MaybeUninit<Scratch>) {
+    // SAFETY: the instructions exist, as the caller says. They read runs up to the one that has no pieces; 64 bytes for each piece from each
+    // pointer, which the caller says are there; and the constants. They write within `states` and `scratch`, which are ours alone, at offsets
+    // below their sizes (words up to 256 * 3 + 16 * 15 + 15 < 1024, states up to 1024 + 127), and read of `scratch` what they wrote.
+    // `Scratch` and `Constants` are aligned for the instructions that ask for it. Every register that is written is named; the stack is not touched.
     unsafe {
         asm!(
             each!(load),
             "2:",
+            "mov {p0}, [{runs}]", "mov {p1}, [{runs} + 8]", "mov {p2}, [{runs} + 16]", "mov {p3}, [{runs} + 24]",
+            "mov {pieces}, [{runs} + 32]",
+            "add {runs}, 40",
+            "3:",
             each!(begin),
             each!(rounds "0", message), each!(rounds "1", message), each!(rounds "2", message),
             each!(rounds "3", words), each!(rounds "4", words), each!(rounds "5", words), each!(rounds "6", words),
@@ -237,12 +260,14 @@ unsafe fn compress(
             each!(rounds "11", words), each!(rounds "12", words), each!(rounds "13", words), each!(rounds "14", words),
             each!(rounds "15", none),
             each!(end),
-            "dec {count}",
-            "jnz 2b",
+            "dec {pieces}",
+            "jnz 3b",
+            "cmp qword ptr [{runs} + 32], 0",
+            "jne 2b",
             each!(store),
-            p0 = inout(reg) p0 => _, p1 = inout(reg) p1 => _, p2 = inout(reg) p2 => _, p3 = inout(reg) p3 => _,
-            count = inout(reg) count => _,
-            states = in(reg) states.as_mut_ptr(), scratch = in(reg) scratch, constants = in(reg) &raw const CONSTANTS,
+            p0 = out(reg) _, p1 = out(reg) _, p2 = out(reg) _, p3 = out(reg) _, pieces = out(reg) _,
+            runs = inout(reg) runs.as_ptr() => _, states = in(reg) states.as_mut_ptr(),
+            scratch = in(reg) scratch.as_mut_ptr(), constants = in(reg) &raw const CONSTANTS,
             out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
             out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _, out("xmm12") _, out("xmm13") _, out("xmm14") _,
             options(nostack),
