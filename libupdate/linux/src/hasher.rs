@@ -216,7 +216,8 @@ mod tests {
     /// Four streams that are all different, so that one that is taken for another shows.
     #[test]
     fn each_stream_has_its_own_digest() {
-        let data: Vec<u8> = (0_u32..8 * 1024).flat_map(|word| (word.wrapping_mul(0x9e37_79b9) ^ 7).to_le_bytes()).collect();
+        let data: Vec<u8> =
+            (0_u32..8 * 1024).flat_map(|word| (word.wrapping_mul(0x9e37_79b9) ^ 7).to_le_bytes()).collect();
         for unit in units() {
             agree(&mut Hasher { unit, ..Hasher::default() }, b"", &data);
         }

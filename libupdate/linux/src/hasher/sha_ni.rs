@@ -5,8 +5,8 @@
 //!  registers:  state of each (2 x 4), last four words of each schedule (4), W + K, three to compute with
 //!  memory:     the older words of the schedules, the states before the piece
 //! ```
-//! One message needs 128 cycles a piece, as each of its rounds waits for the one before; the unit could do four meanwhile. Why by hand: compilers
-//! of today keep the schedules in registers that are not there, and take 65 cycles a piece where this order takes 54 (docs/PERFORMANCE.md).
+//! One message needs 130 cycles a piece, as each of its rounds waits for the one before; the unit could do four meanwhile. Why by hand: compilers
+//! of today keep the schedules in registers that are not there, and take 65 cycles a piece where this takes 55 (docs/PERFORMANCE.md).
 #![expect(unsafe_code, reason = "each block says why it holds")]
 
 use std::arch::asm;
@@ -33,9 +33,8 @@ pub struct ShaNi(());
 type State = [u32; 8];
 
 /// Of FIPS 180-4, 5.3.3.
-const START: State = [
-    0x9b05_688c, 0x510e_527f, 0xbb67_ae85, 0x6a09_e667, 0x5be0_cd19, 0x1f83_d9ab, 0xa54f_f53a, 0x3c6e_f372,
-];
+const START: State =
+    [0x9b05_688c, 0x510e_527f, 0xbb67_ae85, 0x6a09_e667, 0x5be0_cd19, 0x1f83_d9ab, 0xa54f_f53a, 0x3c6e_f372];
 
 /// What the instructions read beside the messages: the constants of FIPS 180-4, 4.2.2, and the order of a big-endian word's bytes.
 #[repr(C, align(64))]
@@ -44,6 +43,7 @@ struct Constants {
     big_endian: [u8; 16],
 }
 
+#[rustfmt::skip]
 static CONSTANTS: Constants = Constants {
     rounds: [
         0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5,
@@ -72,6 +72,8 @@ struct Run {
     messages: [*const u8; STREAMS],
     pieces: usize,
 }
+
+const _: () = assert!(size_of::<Run>() == 40, "the instructions go from run to run by so many bytes");
 
 impl ShaNi {
     /// Asks the processor.
@@ -160,9 +162,28 @@ macro_rules! load {
 macro_rules! begin {
     ($a:literal, $c:literal, $w:literal, $p:literal, $n:literal,) => {
         concat!(
-            "vmovdqa [{scratch} + 1024 + 32*", $n, "], ", $a, "\nvmovdqa [{scratch} + 1024 + 32*", $n, " + 16], ", $c, "\n",
-            "vmovdqu ", $w, ", [", $p, "]\nvpshufb ", $w, ", ", $w, ", [{constants} + 256]\n",
-            "vmovdqa [{scratch} + 256*", $n, "], ", $w,
+            "vmovdqa [{scratch} + 1024 + 32*",
+            $n,
+            "], ",
+            $a,
+            "\nvmovdqa [{scratch} + 1024 + 32*",
+            $n,
+            " + 16], ",
+            $c,
+            "\n",
+            "vmovdqu ",
+            $w,
+            ", [",
+            $p,
+            "]\nvpshufb ",
+            $w,
+            ", ",
+            $w,
+            ", [{constants} + 256]\n",
+            "vmovdqa [{scratch} + 256*",
+            $n,
+            "], ",
+            $w,
         )
     };
 }
@@ -172,23 +193,61 @@ macro_rules! rounds {
     ($a:literal, $c:literal, $w:literal, $p:literal, $n:literal, $i:literal, message) => {
         concat!(
             first!($a, $c, $w, $i),
-            "vmovdqu ", $w, ", [", $p, " + 16*(", $i, "+1)]\n",
+            "vmovdqu ",
+            $w,
+            ", [",
+            $p,
+            " + 16*(",
+            $i,
+            "+1)]\n",
             second!($a, $c),
-            "vpshufb ", $w, ", ", $w, ", [{constants} + 256]\n",
-            "vmovdqa [{scratch} + 256*", $n, " + 16*(", $i, "+1)], ", $w,
+            "vpshufb ",
+            $w,
+            ", ",
+            $w,
+            ", [{constants} + 256]\n",
+            "vmovdqa [{scratch} + 256*",
+            $n,
+            " + 16*(",
+            $i,
+            "+1)], ",
+            $w,
         )
     };
     ($a:literal, $c:literal, $w:literal, $p:literal, $n:literal, $i:literal, words) => {
         concat!(
             first!($a, $c, $w, $i),
-            "vmovdqa xmm13, [{scratch} + 256*", $n, " + 16*(", $i, "-3)]\n",
-            "sha256msg1 xmm13, [{scratch} + 256*", $n, " + 16*(", $i, "-2)]\n",
-            "vpalignr xmm14, ", $w, ", [{scratch} + 256*", $n, " + 16*(", $i, "-1)], 4\n",
+            "vmovdqa xmm13, [{scratch} + 256*",
+            $n,
+            " + 16*(",
+            $i,
+            "-3)]\n",
+            "sha256msg1 xmm13, [{scratch} + 256*",
+            $n,
+            " + 16*(",
+            $i,
+            "-2)]\n",
+            "vpalignr xmm14, ",
+            $w,
+            ", [{scratch} + 256*",
+            $n,
+            " + 16*(",
+            $i,
+            "-1)], 4\n",
             second!($a, $c),
             "vpaddd xmm13, xmm13, xmm14\n",
-            "sha256msg2 xmm13, ", $w, "\n",
-            "vmovdqa ", $w, ", xmm13\n",
-            "vmovdqa [{scratch} + 256*", $n, " + 16*(", $i, "+1)], ", $w,
+            "sha256msg2 xmm13, ",
+            $w,
+            "\n",
+            "vmovdqa ",
+            $w,
+            ", xmm13\n",
+            "vmovdqa [{scratch} + 256*",
+            $n,
+            " + 16*(",
+            $i,
+            "+1)], ",
+            $w,
         )
     };
     ($a:literal, $c:literal, $w:literal, $p:literal, $n:literal, $i:literal, none) => {
@@ -212,8 +271,22 @@ macro_rules! second {
 macro_rules! end {
     ($a:literal, $c:literal, $w:literal, $p:literal, $n:literal,) => {
         concat!(
-            "vpaddd ", $a, ", ", $a, ", [{scratch} + 1024 + 32*", $n, "]\n",
-            "vpaddd ", $c, ", ", $c, ", [{scratch} + 1024 + 32*", $n, " + 16]\nadd ", $p, ", 64",
+            "vpaddd ",
+            $a,
+            ", ",
+            $a,
+            ", [{scratch} + 1024 + 32*",
+            $n,
+            "]\n",
+            "vpaddd ",
+            $c,
+            ", ",
+            $c,
+            ", [{scratch} + 1024 + 32*",
+            $n,
+            " + 16]\nadd ",
+            $p,
+            ", 64",
         )
     };
 }
