@@ -41,6 +41,11 @@ last_field() {
   tail -n 1 "$RESULTS" | cut -f "$1"
 }
 
+# value_of ROW: what was written last for it.
+value_of() {
+  awk -F '\t' -v row="$1" '$1 == row { value = $2 } END { print value }' "$RESULTS"
+}
+
 # json_number KEY: from the document that the measured command wrote. To be called in an assignment of its own: inside of an argument
 # its failure would not end the step.
 json_number() {

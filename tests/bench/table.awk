@@ -1,7 +1,7 @@
-# table.awk ROWS RESULTS, with -v rounds=N: a Markdown table. ROWS tells the rows and their order, separated by tabs: id, unit, the row
+# table.awk ROWS RESULTS, with -v rounds=N -v judge=0 or 1: a Markdown table. ROWS tells the rows and their order, separated by tabs: id, unit, the row
 # to divide by, goal, how many measurements there must be (a number, or "rounds"), words. RESULTS has a line for each measurement: id,
 # value, peak RSS in KiB, bytes written. A goal is held against the ratio where there is a row to divide by, else against the largest
-# value of memory and the median of time. What lacks a figure is "not measured", and never judged by another one.
+# value of memory and the median of time; with judge=0 none is. What lacks a figure is "not measured", and never judged by another one.
 BEGIN { FS = "\t" }
 FNR == 1 { file++ }
 file == 1 && !/^#/ { row[++rows] = $0 }
@@ -47,6 +47,7 @@ function ratio_to(beside, middle) {
 function verdict(judged, goal) {
   if (goal == "-") return ""
   if (judged == "") return goal ", not measured"
+  if (!judge) return goal ", not judged"
   return goal (meets(judged, goal) ? "" : ", **missed**")
 }
 

@@ -21,6 +21,7 @@ rounds() {
   local round name
   for name in "${CONTESTANTS[@]}"; do try "${name}_prepare"; done
   for ((round = 1; round <= ROUNDS; round++)); do
+    sample_others
     for name in "${CONTESTANTS[@]}"; do
       say "round $round of $ROUNDS: $name"
       try "${name}_round"

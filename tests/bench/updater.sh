@@ -35,10 +35,11 @@ write_at() {
   dd "of=$DISK" bs=1M iflag=fullblock oflag=seek_bytes "seek=$1" conv=notrunc,fdatasync status=none
 }
 
-# measure_install ROW SOURCE: all of it, the part until every byte is durable, and the read-back.
+# measure_install ROW SOURCE: all of it, the part until every byte is durable, and the read-back. Leaves its user time in USER_TIME.
 measure_install() {
   local write flush read_back
   measure "$1" "${ON_DISK[@]}" install "$2"
+  USER_TIME=$(last_field 5)
   write=$(json_number write)
   flush=$(json_number flush)
   read_back=$(json_number read_back)
@@ -60,14 +61,17 @@ updater_prepare() {
 }
 
 updater_round() {
-  local kept total
+  local kept total fresh reading
   new_disk "$(slot_mib "$MIB")"
   warm "$IMAGE" "$RAW" "$ZSTD"
   measure_install install-new "$IMAGE"
   old_disk
   measure_install install "$IMAGE"
+  note hash-install "$(calculate "2 * $(hashed_bytes) / $USER_TIME / 1e6")"
   old_disk
   measure_install install-bundle "$RAW"
+  fresh=$(value_of install-bundle)
+  reading=$(value_of install-bundle-read-back)
   old_disk
   measure_install install-zstd "$ZSTD"
   MEASURE_STATUS=7 measure install-equal "${ON_DISK[@]}" install "$ZSTD"
@@ -77,6 +81,7 @@ updater_round() {
   kept=$(json_number kept_bytes)
   total=$(json_number total_bytes)
   note resumed-kept "$(calculate "$kept / $total")"
+  note fresh-and-reading "$(calculate "$fresh + $reading * $kept / $total")"
 }
 
 # The source ends in the middle.

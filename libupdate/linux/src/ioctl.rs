@@ -1,5 +1,5 @@
 //! The ioctls of device-mapper, of partition tables, of eMMC and of the Raspberry Pi's firmware, which have no safe form in a library. All
-//! `unsafe` of this crate is here.
+//! `unsafe` of this crate is here, and in `hasher/sha_ni.rs`.
 #![expect(unsafe_code, reason = "each block says why it holds")]
 
 use std::fs::File;
