@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Two releases of one device, as root folders: the pair that deltas are measured on.
 #
-#   tests/bench/delta/roots.sh DIR        needs mmdebstrap, root, and a Debian mirror
+#   tests/bench/delta/roots.sh DIR        needs mmdebstrap, lz4, xz, python3, root, and a Debian mirror
 #
 #   DIR/a      bookworm as it was released last
 #   DIR/m      the same packages with security and other updates: weeks of a distribution's life
 #   DIR/s      a with the newer openssl alone: one security fix
+#   DIR/ak     a with its kernel not compressed; DIR/mk the same of m
 #   DIR/*.packages   what is in each
 #
 #   MIRROR=URL SECURITY=URL   where the packages come from
@@ -59,6 +60,34 @@ steady() {
   find . -exec touch -h -d "@$MOMENT" {} +
 }
 
+# plain_kernel ROOT NEW: a copy of a root whose kernels are the ELF files that the compressed ones hold.
+plain_kernel() {
+  local kernel
+  rm -rf "${DIR:?}/$2"
+  cp -a "$DIR/$1" "$DIR/$2"
+  for kernel in "$DIR/$2"/boot/vmlinuz-*; do
+    python3 - "$kernel" "$kernel.plain" <<'END'
+import subprocess
+import sys
+
+# The kernel is in the first of these that opens: what is before it unpacks it, and what follows it is told by nothing but its end.
+FORMS = [(b"\x02\x21\x4c\x18", ["lz4", "-dc"]), (b"\xfd7zXZ\0", ["xz", "-dc", "--single-stream"]), (b"\x28\xb5\x2f\xfd", ["zstd", "-dc"]), (b"\x1f\x8b\x08", ["gzip", "-dc"])]
+packed = open(sys.argv[1], "rb").read()
+for magic, opener in FORMS:
+    at = packed.find(magic)
+    while at >= 0:
+        plain = subprocess.run(opener, input=packed[at:], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        if plain.startswith(b"\x7fELF") and len(plain) > len(packed):
+            open(sys.argv[2], "wb").write(plain)
+            sys.exit()
+        at = packed.find(magic, at + 1)
+sys.exit(f"no kernel was found in {sys.argv[1]}")
+END
+    mv "$kernel.plain" "$kernel"
+    touch -d "@$MOMENT" "$kernel" "$(dirname "$kernel")"
+  done
+}
+
 mkdir -p "$DIR"
 DIR=$(realpath "$DIR")
 MAIN="deb $MIRROR bookworm main"
@@ -66,4 +95,6 @@ OPENSSL_ONLY=$'Package: *\nPin: release l=Debian-Security\nPin-Priority: -1\n\nP
 root a '' "$MAIN"
 root m '' "$MAIN" "${UPDATES[@]}"
 root s "$OPENSSL_ONLY" "$MAIN" "deb $SECURITY bookworm-security main"
+plain_kernel a ak
+plain_kernel m mk
 wc -l "$DIR"/*.packages >&2
