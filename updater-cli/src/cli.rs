@@ -127,7 +127,8 @@ pub enum Verb {
     /// Show the acts on the disk that are recorded on this machine, the newest last
     ///
     /// They are in /var/lib/updater/history.jsonl, at most 64 KiB: the oldest go first. It is a cache: what it lacks was perhaps done all
-    /// the same. The system's log has each act, too: journalctl -t updater-cli.
+    /// the same. Each line has the hash of the line before it, which --verify checks. Who can write the file can write all of it anew: the
+    /// system's log has each line's hash, too (journalctl -t updater-cli, field UPDATER_HASH).
     #[cfg(feature = "history")]
     Log(log::Log),
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts

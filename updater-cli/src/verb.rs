@@ -46,6 +46,9 @@ pub fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         return doctor::run(session);
     }
     let (on_slots, recorded) = (verb.works_on_slots(), verb.recorded());
+    if let Some(word) = recorded {
+        session.record.of(word);
+    }
     let answer = act(session, verb).map_err(|failure| if on_slots { failure.on_slots() } else { failure });
     if let Some(word) = recorded {
         history::keep(session, word, &answer);

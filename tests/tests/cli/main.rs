@@ -22,6 +22,7 @@ mod doctor;
 mod front_door;
 mod health;
 mod history;
+mod history_chain;
 mod install_again;
 mod install_device;
 mod install_interrupted;

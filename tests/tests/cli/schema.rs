@@ -132,6 +132,7 @@ fn of_a_device(cases: &mut Cases) {
     for line in [&["log"][..], &["log", "--all-disks"]] {
         take("log", line);
     }
+    take("log-verify", &["log", "--verify"]);
     take("status", &["status", "--booted", "a"]);
     take("doctor", &["doctor"]);
     for line in fs::read_to_string(board.system.path().join("lib/updater/history.jsonl")).unwrap().lines() {

@@ -83,8 +83,13 @@ fn install(
         ended => ended.map_err(Attempt::into_failure)?,
     };
     let fetched = source.fetched();
-    session.record.puts(installed.slot, installed.version.as_ref());
-    session.record.moved(installed.sizes.total.get(), installed.sizes.kept.get());
+    let state = match installed.ending {
+        Ending::HeldAlready(state) => state,
+        Ending::Staged | Ending::WouldInstall => SlotState::Staged,
+        Ending::Armed => SlotState::Trial,
+    };
+    let bytes = (installed.sizes.total.get(), installed.sizes.kept.get());
+    session.record.installed(installed.slot, installed.version.as_ref(), state, bytes);
     match installed.ending {
         Ending::HeldAlready(state) => Err(held(&installed, state)),
         _ => Ok(Document::of(&installed, asked(args), &seconds, fetched)),
