@@ -22,6 +22,8 @@ mod fetch;
 pub mod log;
 #[cfg(feature = "man")]
 pub mod man;
+#[cfg(feature = "live")]
+pub mod offline;
 pub mod other_tools;
 #[cfg(feature = "import")]
 pub mod profile;
@@ -131,6 +133,10 @@ pub enum Verb {
     /// system's log has each line's hash, too (journalctl -t updater-cli, field UPDATER_HASH).
     #[cfg(feature = "history")]
     Log(log::Log),
+    /// Updates while nothing else runs: prepared now, installed by the next boot before services start (systemd.offline-updates)
+    #[cfg(feature = "live")]
+    #[command(subcommand)]
+    Offline(offline::Offline),
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts
     HookConfig(HookConfig),
     /// Make profiles
@@ -163,6 +169,8 @@ impl Verb {
             Self::Reset(_) => true,
             #[cfg(feature = "update")]
             Self::Check(_) | Self::Update(_) => true,
+            #[cfg(feature = "live")]
+            Self::Offline(_) => true,
             _ => false,
         }
     }
@@ -181,6 +189,8 @@ impl Verb {
             Self::Repair => Some("repair"),
             #[cfg(feature = "reset")]
             Self::Reset(_) => Some("reset"),
+            #[cfg(feature = "live")]
+            Self::Offline(offline::Offline::Run) => Some("offline-install"),
             #[cfg(feature = "provision")]
             Self::Provision(_) => Some("provision"),
             _ => None,

@@ -37,6 +37,8 @@ pub use record::Record;
 pub const FILE: &str = "/var/lib/updater/history.jsonl";
 /// The verb whose last result `status` shows.
 const INSTALL: &str = "install";
+/// The same in a boot that was for nothing else.
+pub const OFFLINE: &str = "offline-install";
 
 /// What is recorded, the newest last.
 #[derive(Debug, Default)]
@@ -85,7 +87,7 @@ fn write(entries: &mut [Entry]) -> std::io::Result<()> {
 pub fn last_installation(disk: &Path, guid: Guid) -> Option<Entry> {
     let here = Identity::of_device_with(disk, guid)?;
     let mut found = read().ok()?.found;
-    found.retain(|entry| entry.verb == INSTALL && entry.is_end() && here.is_of(entry));
+    found.retain(|entry| entry.is_installation() && entry.is_end() && here.is_of(entry));
     found.pop()
 }
 

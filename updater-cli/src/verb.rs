@@ -25,6 +25,8 @@ mod log;
 mod man;
 mod mark;
 mod note;
+#[cfg(feature = "live")]
+mod offline;
 #[cfg(feature = "import")]
 mod profile;
 #[cfg(feature = "provision")]
@@ -82,6 +84,8 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Status => status::run(session),
         #[cfg(feature = "history")]
         Verb::Log(args) => log::run(session, &args),
+        #[cfg(feature = "live")]
+        Verb::Offline(verb) => offline::run(session, verb),
         Verb::HookConfig(args) => hook_config::run(session, &args),
         // `run` has seen to it.
         #[cfg(feature = "doctor")]

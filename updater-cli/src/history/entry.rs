@@ -19,9 +19,9 @@ use libupdate_linux::file;
 use serde::{Deserialize, Serialize};
 
 use super::record::Known;
-use super::{Identity, chain};
+use super::{INSTALL, Identity, OFFLINE, chain};
 use crate::exit::{Exit, Failure};
-use crate::output::{self, Printable};
+use crate::output::Printable;
 
 /// This boot, in the kernel's words.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -141,6 +141,11 @@ impl Entry {
         }
     }
 
+    /// Whether it is of an installation.
+    pub fn is_installation(&self) -> bool {
+        [INSTALL, OFFLINE].contains(&self.verb.as_str())
+    }
+
     /// Whether it says how an act ended.
     pub fn is_end(&self) -> bool {
         self.event != Some(Event::Start)
@@ -222,6 +227,7 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output;
 
     fn entry() -> Entry {
         let disk = Identity {

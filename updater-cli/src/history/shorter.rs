@@ -10,7 +10,7 @@
 
 use libupdate::units::limits::STATE_BYTES;
 
-use super::{Entry, INSTALL, chain};
+use super::{Entry, chain};
 
 /// The file anew: what stays, and the entries, the first of which attests what is before it.
 ///
@@ -47,7 +47,7 @@ impl<'l> Kept<'l> {
             let after = taken + line.len() + 1;
             gap = gap || entry.is_none() || after > half;
             let last =
-                entry.filter(|entry| entry.verb == INSTALL && entry.is_end() && !disks.contains(&entry.disk_guid));
+                entry.filter(|entry| entry.is_installation() && entry.is_end() && !disks.contains(&entry.disk_guid));
             let is_last = last.is_some();
             disks.extend(last.map(|entry| entry.disk_guid));
             if gap && (!is_last || after > all) {
@@ -68,7 +68,7 @@ impl<'l> Kept<'l> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Entries, parsed};
+    use super::super::{Entries, INSTALL, parsed};
     use super::chain::{link, verify};
     use super::*;
 

@@ -21,6 +21,12 @@ use crate::output::{Printable, Report, Size, Watch};
 use crate::session::{Session, Setup};
 use crate::source::{BundleSource, shown};
 
+#[cfg(feature = "live")]
+mod aim;
+
+#[cfg(feature = "live")]
+pub use aim::{Aim, aimed, judge};
+
 /// Installs, and remembers how it ended.
 pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
     run_if(session, args, |_, _, _| Ok(()))

@@ -18,15 +18,22 @@ mod whole;
 
 /// Shows the newest entries.
 pub fn run(session: &Session, args: &Log) -> Result<(), Failure> {
-    if args.verify {
-        return whole::run(session);
-    }
+    if args.verify { whole::run(session) } else { show(session, args, None) }
+}
+
+/// Those of one verb.
+#[cfg(feature = "live")]
+pub fn of_verb(session: &Session, args: &Log, verb: &'static str) -> Result<(), Failure> {
+    if args.verify { whole::run(session) } else { show(session, args, Some(verb)) }
+}
+
+fn show(session: &Session, args: &Log, verb: Option<&'static str>) -> Result<(), Failure> {
     let whose = if args.all_disks { Whose::All } else { Whose::named(session)? };
     let read = match history::read() {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         read => Some(read.map_err(|error| unreadable(&error))?),
     };
-    let shown = Shown::of(whose, read, args);
+    let shown = Shown::of(whose, read, args, verb);
     if shown.skipped_lines > 0 {
         session.output.warn(&format!("{} lines of {FILE} are no entries and are skipped", shown.skipped_lines));
     }
@@ -118,11 +125,11 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(whose: Whose, read: Option<Entries>, args: &Log) -> Self {
+    fn of(whose: Whose, read: Option<Entries>, args: &Log, verb: Option<&str>) -> Self {
         let why = whose.why_none(read.as_ref());
         let Entries { found, skipped } = read.unwrap_or_default();
         let mut found = acts(found);
-        found.retain(|entry| whose.has(entry));
+        found.retain(|entry| whose.has(entry) && verb.is_none_or(|verb| entry.verb == verb));
         let recorded = !found.is_empty();
         if let Some(since) = args.since {
             not_before(&mut found, since);
