@@ -38,6 +38,7 @@ mod loader_store;
 mod loader_systemd_boot;
 mod manual;
 mod oci;
+mod offline;
 mod reuse;
 mod schema;
 mod slot_oracle;
