@@ -22,6 +22,8 @@ mod fetch;
 pub mod log;
 #[cfg(feature = "man")]
 pub mod man;
+#[cfg(feature = "live")]
+pub mod offline;
 pub mod other_tools;
 #[cfg(feature = "import")]
 pub mod profile;
@@ -127,9 +129,14 @@ pub enum Verb {
     /// Show the acts on the disk that are recorded on this machine, the newest last
     ///
     /// They are in /var/lib/updater/history.jsonl, at most 64 KiB: the oldest go first. It is a cache: what it lacks was perhaps done all
-    /// the same. The system's log has each act, too: journalctl -t updater-cli.
+    /// the same. Each line has the hash of the line before it, which --verify checks. Who can write the file can write all of it anew: the
+    /// system's log has each line's hash, too (journalctl -t updater-cli, field UPDATER_HASH).
     #[cfg(feature = "history")]
     Log(log::Log),
+    /// Updates while nothing else runs: prepared now, installed by the next boot before services start (systemd.offline-updates)
+    #[cfg(feature = "live")]
+    #[command(subcommand)]
+    Offline(offline::Offline),
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts
     HookConfig(HookConfig),
     /// Make profiles
@@ -162,6 +169,8 @@ impl Verb {
             Self::Reset(_) => true,
             #[cfg(feature = "update")]
             Self::Check(_) | Self::Update(_) => true,
+            #[cfg(feature = "live")]
+            Self::Offline(_) => true,
             _ => false,
         }
     }
@@ -180,6 +189,8 @@ impl Verb {
             Self::Repair => Some("repair"),
             #[cfg(feature = "reset")]
             Self::Reset(_) => Some("reset"),
+            #[cfg(feature = "live")]
+            Self::Offline(offline::Offline::Run) => Some("offline-install"),
             #[cfg(feature = "provision")]
             Self::Provision(_) => Some("provision"),
             _ => None,

@@ -1,28 +1,32 @@
-//! The history of acts on the devices of this machine: what was done or tried, on which disk, and how it ended.
+//! The history of acts on the devices of this machine: what was begun, by whom, on which disk, and how it ended.
 //!
 //! ```text
-//!  verb ─► record ─► entry ─┬─► /var/lib/updater/history.jsonl   one JSON object a line, the newest last ─► `log`, `status`
-//!                           └─► /dev/log                         one message ─► journalctl -t updater-cli
+//!  verb ─► record ─► entries ─┬─► /var/lib/updater/history.jsonl   one JSON object a line, the newest last, chained ─► `log`, `status`
+//!                             └─► journald, or /dev/log            one message each ─► journalctl -t updater-cli
 //! ```
 //!
-//! 1. It is a cache. Table and trailers are the truth: an act neither fails nor waits for it, and nothing is decided by it.
-//! 2. An entry belongs to a disk by the GUID of the disk's table. One of another disk is never shown for this one.
-//! 3. The file has a bound. When it is full, its older half goes, but for the last installation on each disk.
-//! 4. What is read may be anybody's: a line that is no entry is skipped, and the strings of an entry are bounded.
-//! 5. A disk image file has no history here: it is made for another machine.
+//! 1. It is a cache. Table and trailers are the truth: an act does not fail with it, and nothing is decided by it.
+//! 2. An act leaves two lines, its start before the first write and its end. Each has the hash of the line before it.
+//! 3. An entry belongs to a disk by the GUID of the disk's table. One of another disk is never shown for this one.
+//! 4. The file has a bound. When it is full, its older half goes, except the last installation on each disk.
+//! 5. What is read may be anybody's: a line that is no entry is skipped, and the strings of an entry are bounded.
+//! 6. A disk image file has no history here: it is made for another machine.
 
 use std::path::Path;
 
 use libupdate::gpt::Guid;
 use libupdate::units::limits::STATE_BYTES;
-use libupdate_linux::file::LineLog;
+use libupdate_linux::file::{LineLog, Tail};
 
 use crate::exit::Failure;
 use crate::session::Session;
+use record::{Begun, Known};
 
+pub mod chain;
 mod entry;
 mod identity;
 mod record;
+mod shorter;
 mod system_log;
 
 pub use entry::Entry;
@@ -33,6 +37,8 @@ pub use record::Record;
 pub const FILE: &str = "/var/lib/updater/history.jsonl";
 /// The verb whose last result `status` shows.
 const INSTALL: &str = "install";
+/// The same in a boot that was for nothing else.
+pub const OFFLINE: &str = "offline-install";
 
 /// What is recorded, the newest last.
 #[derive(Debug, Default)]
@@ -43,22 +49,45 @@ pub struct Entries {
     pub skipped: usize,
 }
 
+/// Remembers that an act begins. What cannot be written now is tried again at its end.
+fn begin(verb: &str, known: &Known) -> Begun {
+    let Some(disk) = known.disk.as_deref().and_then(Identity::of_device) else { return Begun::Not };
+    match write(&mut [Entry::start(verb, &disk, known)]) {
+        Ok(()) => Begun::Written,
+        Err(_) => Begun::Not,
+    }
+}
+
 /// Remembers how an act ended, once in each run.
 pub fn keep<T>(session: &Session, verb: &'static str, answer: &Result<T, Failure>) {
-    let Some(known) = session.record.take() else { return };
+    let Some((known, begun)) = session.record.take() else { return };
     let Some(disk) = known.disk.as_deref().and_then(Identity::of_device) else { return };
-    let entry = Entry::new(verb, disk, &known, answer.as_ref().err());
-    system_log::tell(Path::new(system_log::SOCKET), &entry);
-    if let Err(error) = entry.line().and_then(|line| log(FILE).append(&line, kept)) {
+    let end = Entry::end(verb, &disk, &known, answer.as_ref().err());
+    let written = match begun {
+        Begun::Written => write(&mut [end]),
+        Begun::Not => write(&mut [Entry::start(verb, &disk, &known), end]),
+    };
+    if let Err(error) = written {
         session.output.warn(&format!("the act could not be recorded in {FILE}: {error}"));
     }
+}
+
+/// Adds the entries to the file, and tells the system's log, which hears of them also where the file does not take them.
+fn write(entries: &mut [Entry]) -> std::io::Result<()> {
+    let shared = std::cell::RefCell::new(&mut *entries);
+    let written = log(FILE).append(
+        |before| chain::linked(&mut shared.borrow_mut(), chain::after(before)),
+        |before| shorter::anew(before, &mut shared.borrow_mut()),
+    );
+    entries.iter().for_each(system_log::tell);
+    written
 }
 
 /// How the last installation on this disk ended.
 pub fn last_installation(disk: &Path, guid: Guid) -> Option<Entry> {
     let here = Identity::of_device_with(disk, guid)?;
     let mut found = read().ok()?.found;
-    found.retain(|entry| entry.verb == INSTALL && here.is_of(entry));
+    found.retain(|entry| entry.is_installation() && entry.is_end() && here.is_of(entry));
     found.pop()
 }
 
@@ -67,80 +96,28 @@ pub fn last_installation(disk: &Path, guid: Guid) -> Option<Entry> {
 /// # Errors
 /// What the system says of the file.
 pub fn read() -> std::io::Result<Entries> {
-    Ok(parsed(&log(FILE).tail()?))
+    Ok(parsed(&tail()?.bytes))
+}
+
+/// The file, or as much of its end as is read of one that is over its bound.
+///
+/// # Errors
+/// What the system says of it.
+pub fn tail() -> std::io::Result<Tail> {
+    log(FILE).tail()
 }
 
 fn log(path: &str) -> LineLog {
     LineLog::new(Path::new(path), STATE_BYTES)
 }
 
-fn parsed(lines: &str) -> Entries {
+fn parsed(bytes: &[u8]) -> Entries {
     let mut entries = Entries::default();
-    for line in lines.lines() {
-        match Entry::of_line(line) {
+    for line in chain::lines(bytes) {
+        match str::from_utf8(line).ok().and_then(Entry::of_line) {
             Some(entry) => entries.found.push(entry),
             None => entries.skipped += 1,
         }
     }
     entries
-}
-
-/// What stays when the file is full: the newer half, and the last installation on each of the disks before it.
-fn kept(lines: &str) -> String {
-    let bound = usize::try_from(STATE_BYTES).unwrap_or(usize::MAX);
-    let (newer, all) = (bound / 2, bound / 4 * 3);
-    let entries: Vec<(&str, Entry)> = lines.lines().filter_map(|line| Some((line, Entry::of_line(line)?))).collect();
-    let mut taken = 0;
-    let mut disks: Vec<&Option<String>> = Vec::new();
-    let mut stays: Vec<&str> = Vec::new();
-    for (line, entry) in entries.iter().rev() {
-        let is_last = entry.verb == INSTALL && !disks.contains(&&entry.disk_guid);
-        if is_last {
-            disks.push(&entry.disk_guid);
-        }
-        let after = taken + line.len() + 1;
-        if after <= newer || is_last && after <= all {
-            taken = after;
-            stays.push(line);
-        }
-    }
-    stays.iter().rev().map(|line| format!("{line}\n")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    fn line(number: u32, verb: &str, disk: u32) -> String {
-        format!(
-            r#"{{"time":null,"verb":"{verb}","disk":"/dev/x","disk_guid":"fe3a2a5d-4f32-41a7-b725-accc3285a30{disk}","slot":"b",
-            "version":"{number}","code":0,"class":"done","why":""}}"#
-        )
-        .replace('\n', "")
-    }
-
-    /// The newest are there, and the last installation on each disk, however long ago it was.
-    #[test]
-    fn a_thousand_acts_stay_within_the_bound() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("history.jsonl");
-        let log = log(path.to_str().unwrap());
-        (0..4).for_each(|number| log.append(&line(number, INSTALL, number / 2), kept).unwrap());
-        for number in 4..1000 {
-            log.append(&line(number, "mark-good", 0), kept).unwrap();
-            assert!(fs::metadata(&path).unwrap().len() <= STATE_BYTES);
-        }
-        let Entries { found, skipped } = parsed(&log.tail().unwrap());
-        let versions: Vec<u32> = found.iter().map(|entry| entry.version.as_ref().unwrap().parse().unwrap()).collect();
-        assert_eq!((versions[..2].to_vec(), versions.last(), skipped), (vec![1, 3], Some(&999), 0));
-        assert!(versions.len() > 100 && versions[2..].windows(2).all(|pair| pair[0] + 1 == pair[1]), "{versions:?}");
-    }
-
-    #[test]
-    fn what_is_no_entry_does_not_stay() {
-        let entry = line(1, INSTALL, 0);
-        assert_eq!(kept(&format!("garbage\n{entry}\n{{}}\n")), format!("{entry}\n"));
-    }
 }

@@ -26,7 +26,7 @@ mod source;
 mod states;
 mod time;
 mod unusable;
-#[cfg(any(feature = "doctor", feature = "reset"))]
+#[cfg(any(feature = "doctor", feature = "live", feature = "reset"))]
 mod var;
 mod verb;
 mod zstd;

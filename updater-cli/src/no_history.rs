@@ -4,7 +4,8 @@ use std::path::Path;
 
 use libupdate::SlotId;
 use libupdate::gpt::Guid;
-use libupdate::policy::SlotFacts;
+use libupdate::policy::Facts;
+use libupdate::slot::SlotState;
 use serde::Serialize;
 
 use crate::exit::Failure;
@@ -29,14 +30,26 @@ impl Record {
     /// The disk that it works on.
     pub const fn on(&self, _: &Path) {}
 
+    /// The verb.
+    pub const fn of(&self, _: &'static str) {}
+
+    /// The act begins.
+    pub const fn begins(&self) {}
+
     /// The slot that it changes.
-    pub const fn changes(&self, _: &SlotFacts) {}
+    pub const fn changes(&self, _: &Facts<'_>, _: SlotId) {}
+
+    /// What it is to put into a slot.
+    pub const fn means(&self, _: SlotId, _: &str) {}
 
     /// What it puts into a slot.
-    pub const fn puts(&self, _: SlotId, _: &str) {}
+    pub const fn puts(&self, _: &Facts<'_>, _: SlotId, _: &str) {}
 
-    /// Bytes of the images, and those that were there.
-    pub const fn moved(&self, _: u64, _: u64) {}
+    /// What the slot is after it.
+    pub const fn leaves(&self, _: &Facts<'_>) {}
+
+    /// How an installation ended.
+    pub const fn installed(&self, _: SlotId, _: &str, _: SlotState, _: (u64, u64)) {}
 }
 
 /// Remembers nothing.

@@ -34,8 +34,7 @@ impl Var {
     /// What is on this machine's `/var`.
     pub fn of(profile: &Profile, opened: &mut OpenDevice) -> Self {
         let Some(label) = profile.boot.var.clone() else { return Self::NotGiven };
-        let mounts = file::read(Path::new(MOUNTS), SYSTEM_BYTES).unwrap_or_default();
-        let mounts = String::from_utf8_lossy(&mounts);
+        let mounts = mounts();
         let Some((kind, source)) = mounted(&mounts, VAR) else {
             return Self::Other(label, "nothing of its own is mounted there".to_owned());
         };
@@ -45,6 +44,16 @@ impl Var {
             Self::Other(label, format!("{kind} is mounted there ({source})"))
         }
     }
+}
+
+/// The kind of the file system on the root.
+#[cfg(feature = "live")]
+pub fn kind_of_root() -> Option<String> {
+    mounted(&mounts(), "/").map(|(kind, _)| kind.to_owned())
+}
+
+fn mounts() -> String {
+    String::from_utf8_lossy(&file::read(Path::new(MOUNTS), SYSTEM_BYTES).unwrap_or_default()).into_owned()
 }
 
 /// Kind and source of what is mounted last at `at`, by proc(5): the fifth field, and the two after the dash.

@@ -25,6 +25,8 @@ mod log;
 mod man;
 mod mark;
 mod note;
+#[cfg(feature = "live")]
+mod offline;
 #[cfg(feature = "import")]
 mod profile;
 #[cfg(feature = "provision")]
@@ -46,6 +48,9 @@ pub fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         return doctor::run(session);
     }
     let (on_slots, recorded) = (verb.works_on_slots(), verb.recorded());
+    if let Some(word) = recorded {
+        session.record.of(word);
+    }
     let answer = act(session, verb).map_err(|failure| if on_slots { failure.on_slots() } else { failure });
     if let Some(word) = recorded {
         history::keep(session, word, &answer);
@@ -79,6 +84,8 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Status => status::run(session),
         #[cfg(feature = "history")]
         Verb::Log(args) => log::run(session, &args),
+        #[cfg(feature = "live")]
+        Verb::Offline(verb) => offline::run(session, verb),
         Verb::HookConfig(args) => hook_config::run(session, &args),
         // `run` has seen to it.
         #[cfg(feature = "doctor")]

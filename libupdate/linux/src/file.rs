@@ -25,7 +25,7 @@ use rustix::io::Errno;
 
 mod line_log;
 
-pub use line_log::LineLog;
+pub use line_log::{LineLog, Tail};
 
 /// A pipe that is silent for so long brings nothing any more.
 const SILENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };

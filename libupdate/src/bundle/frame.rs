@@ -103,8 +103,8 @@ impl Frames {
 
     /// Frames of an image.
     #[must_use]
-    pub const fn of_image(self, geometry: &Geometry) -> u64 {
-        geometry.data_blocks().saturating_add(self.0 as u64).saturating_sub(1) >> self.0.trailing_zeros()
+    pub fn of_image(self, geometry: &Geometry) -> u64 {
+        geometry.data_blocks().div_ceil(self.0.into())
     }
 
     /// Bytes of frame `place` of `chunk`, and where in the chunk it begins.
@@ -116,7 +116,8 @@ impl Frames {
 
     /// Bytes of a frame, counted through the image.
     pub(crate) fn len(self, geometry: &Geometry, frame: u64) -> usize {
-        let (chunk, place) = (frame / self.a_chunk(), frame % self.a_chunk());
+        // Frames of a chunk are a power of two.
+        let (chunk, place) = (frame >> self.a_chunk().trailing_zeros(), frame & self.a_chunk().saturating_sub(1));
         self.in_chunk(geometry, chunk, usize::try_from(place).unwrap_or(MOST)).len()
     }
 }

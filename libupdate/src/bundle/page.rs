@@ -187,7 +187,7 @@ impl<'a> PageChain<'a> {
 
     /// Whether every frame has had its row, so that no page follows.
     #[cfg(test)]
-    pub(crate) const fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.first_frame >= self.frames.of_image(&self.payload.geometry())
     }
 

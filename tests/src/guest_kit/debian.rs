@@ -34,6 +34,21 @@ const ENABLED: [&str; 3] = ["updater-mark-good.service", "updater-trial.service"
 const LATE: &str = "late.service";
 /// Where health checks of the tests, and the samples, are.
 const CHECKS: [&str; 2] = ["tests/guest/debian/health.d", "initramfs-hook/health/samples"];
+/// Of releases with offline updates: files and their places, and which of them `system-update.target` wants.
+const OFFLINE: [(&str, &str); 8] = [
+    ("updater-cli/package/updater-offline-ends", "usr/lib/updater/updater-offline-ends"),
+    ("updater-cli/package/updater-offline-generator", "usr/lib/systemd/system-generators/updater-offline-generator"),
+    ("updater-cli/package/systemd/updater-offline.service", "usr/lib/systemd/system/updater-offline.service"),
+    (
+        "updater-cli/package/systemd/updater-offline-cleanup.service",
+        "usr/lib/systemd/system/updater-offline-cleanup.service",
+    ),
+    ("tests/guest/debian/offline/early.service", "usr/lib/systemd/system/early.service"),
+    ("tests/guest/debian/offline/life.service", "usr/lib/systemd/system/life.service"),
+    ("tests/guest/debian/offline/life", "usr/lib/guest-life"),
+    ("tests/guest/debian/offline/program", "usr/lib/guest-program"),
+];
+const WANTED: [&str; 3] = ["updater-offline.service", "updater-offline-cleanup.service", "early.service"];
 /// Adds the files of a folder to a copy of an archive, and makes a file system of it.
 const PACK: &str = r#"
 cp "$1" "$2.tar"
@@ -82,7 +97,10 @@ fn plant(kit: &Kit, board: &Board, release: &Release, files: &Path) -> std::io::
     for act in &acts {
         plant_act(files, act)?;
     }
-    enable(files, &ENABLED)?;
+    // The guest's own part powers off; with offline updates there is another.
+    let offline = acts.iter().any(|act| act.starts_with("offline"));
+    let enabled = if offline { [ENABLED[0], ENABLED[1], "life.service"] } else { ENABLED };
+    enable(files, &enabled)?;
     // A check that hangs is not waited for a minute. One that has to wait for what starts late has the usual time, as a device has it.
     let limits = "[Unit]\nJobTimeoutSec=40\n[Service]\nEnvironment=UPDATER_HEALTH_TIMEOUT=5\n";
     if acts.contains(&"late") { Ok(()) } else { drop_in(files, "updater-mark-good.service", limits) }
@@ -97,12 +115,32 @@ fn plant_act(files: &Path, act: &str) -> std::io::Result<()> {
             drop_in(files, LATE, "[Service]\nTimeoutStartSec=infinity\nExecStartPre=sleep infinity\n")?;
             enable(files, &[LATE])
         }
+        "offline" => plant_offline(files),
+        // Another program's request, and one of ours: neither can be removed.
+        "offline-foreign" => {
+            plant_offline(files).and_then(|()| symlink("/var/lib/PackageKit", files.join("system-update")))
+        }
+        "offline-stays" => {
+            plant_offline(files).and_then(|()| symlink("/var/lib/updater/offline", files.join("system-update")))
+        }
         check => {
             let from = CHECKS.map(|folder| tree::root().join(folder).join(check));
             let from = from.iter().find(|from| from.exists()).expect("a health check of the tests");
             place(from, &files.join("etc/updater/health.d").join(check))
         }
     }
+}
+
+fn plant_offline(files: &Path) -> std::io::Result<()> {
+    for (from, to) in OFFLINE {
+        place(&tree::root().join(from), &files.join(to))?;
+    }
+    let wants = files.join("usr/lib/systemd/system/system-update.target.wants");
+    fs::create_dir_all(&wants)?;
+    WANTED.iter().try_for_each(|unit| symlink(Path::new("..").join(unit), wants.join(unit)))?;
+    // What a frozen program is given here.
+    let limits = "[Service]\nExecStart=\nExecStart=/usr/lib/guest-program\nTimeoutStartSec=20\n";
+    drop_in(files, "updater-offline.service", limits)
 }
 
 fn place(from: &Path, to: &Path) -> std::io::Result<()> {

@@ -43,7 +43,8 @@ const MOMENTS: [(&str, usize, usize); 4] = [
 /// Resets in a row.
 const RESETS: usize = 30;
 
-fn chance(name: &str) -> Chance {
+/// Numbers of a seed that is printed.
+pub fn chance(name: &str) -> Chance {
     let seed = std::env::var("CUTS_SEED").map_or(2026, |text| text.parse().expect("CUTS_SEED is a number"));
     eprintln!("CUTS_SEED={seed}");
     Chance::new(seed).named(name)

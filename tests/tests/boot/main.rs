@@ -10,6 +10,7 @@ mod glue;
 mod grub;
 mod hardware;
 mod kernel;
+mod offline;
 mod person;
 mod places;
 mod porting;

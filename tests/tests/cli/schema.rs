@@ -132,6 +132,14 @@ fn of_a_device(cases: &mut Cases) {
     for line in [&["log"][..], &["log", "--all-disks"]] {
         take("log", line);
     }
+    take("log-verify", &["log", "--verify"]);
+    for line in [&["offline", "status"][..], &["offline", "cancel"], &["offline", "prepare", &bundle, "--booted", "a"]]
+    {
+        take("offline", line);
+    }
+    take("offline", &["offline", "trigger", "--booted", "a"]);
+    take("offline", &["offline", "cancel"]);
+    take("log", &["offline", "log"]);
     take("status", &["status", "--booted", "a"]);
     take("doctor", &["doctor"]);
     for line in fs::read_to_string(board.system.path().join("lib/updater/history.jsonl")).unwrap().lines() {

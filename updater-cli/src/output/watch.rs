@@ -92,7 +92,7 @@ impl Listener for Watch<'_> {
             News::Admitted(admitted, facts) => {
                 let version = admitted.verified().manifest().version();
                 if let Some(record) = self.record {
-                    record.puts(admitted.slot(), &version.to_string());
+                    record.puts(facts, admitted.slot(), &version.to_string());
                 }
                 let booted = facts.booted.map_or("no slot is booted".to_owned(), |slot| {
                     format!("slot {slot} is booted and stays as it is")

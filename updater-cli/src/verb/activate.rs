@@ -20,7 +20,7 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
         opened.settle(session)?;
         return Err(armed_already(&inspection.facts, args.slot));
     };
-    session.record.changes(inspection.facts.slot(slot).map_err(Error::<OsError>::from)?);
+    session.record.changes(&inspection.facts, slot);
     let mut watch = Watch::new(&session.output, &session.interrupt);
     opened
         .long_act(|device, room, work| device.activate(Some(slot), room, work, &mut watch))

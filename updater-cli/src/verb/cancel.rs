@@ -23,7 +23,7 @@ pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
         opened.settle(session)?;
         return Err(nothing(facts, args.slot));
     };
-    session.record.changes(facts.slot(slot).map_err(Error::<OsError>::from)?);
+    session.record.changes(facts, slot);
     opened
         .act(session, |device, room, watch| device.cancel(Some(slot), room, watch))
         .map(|_| ())

@@ -21,6 +21,12 @@ use crate::output::{Printable, Report, Size, Watch};
 use crate::session::{Session, Setup};
 use crate::source::{BundleSource, shown};
 
+#[cfg(feature = "live")]
+mod aim;
+
+#[cfg(feature = "live")]
+pub use aim::{Aim, aimed, judge};
+
 /// Installs, and remembers how it ended.
 pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
     run_if(session, args, |_, _, _| Ok(()))
@@ -90,8 +96,13 @@ fn install(
     }
     let (installed, seconds) = ended.map_err(Attempt::into_failure)?;
     let fetched = source.fetched();
-    session.record.puts(installed.slot, installed.version.as_ref());
-    session.record.moved(installed.sizes.total.get(), installed.sizes.kept.get());
+    let state = match installed.ending {
+        Ending::HeldAlready(state) => state,
+        Ending::Staged | Ending::WouldInstall => SlotState::Staged,
+        Ending::Armed => SlotState::Trial,
+    };
+    let bytes = (installed.sizes.total.get(), installed.sizes.kept.get());
+    session.record.installed(installed.slot, installed.version.as_ref(), state, bytes);
     match installed.ending {
         Ending::HeldAlready(state) => Err(held(&installed, state)),
         _ => Ok(Document::of(&installed, asked(args), &seconds, fetched)),

@@ -30,7 +30,7 @@ pub fn good(session: &Session, args: &MarkGood) -> Result<(), Failure> {
     let (setup, mut opened, inspection) =
         if args.unattended { patiently(session)? } else { OpenDevice::begin(session, Mode::ReadWrite)? };
     let slot = meant(args.slot, &inspection.facts, what)?;
-    record(session, &inspection, slot);
+    session.record.changes(&inspection.facts, slot);
     let claim = if args.danger_untried { Claim::Untried } else { Claim::Booted };
     if claim == Claim::Booted {
         let tried = inspection.facts.has_booted(slot).map_err(Error::<OsError>::from);
@@ -137,7 +137,7 @@ fn unconfirmed(session: &Session, mut opened: OpenDevice, slot: SlotId, seconds:
 pub fn bad(session: &Session, args: &MarkBad) -> Result<(), Failure> {
     let (setup, mut opened, inspection) = OpenDevice::begin(session, Mode::ReadWrite)?;
     let slot = meant(args.slot, &inspection.facts, "cannot mark a slot bad")?;
-    record(session, &inspection, slot);
+    session.record.changes(&inspection.facts, slot);
     condemn(session, &mut opened, slot, &note(Reason::MARKED_BAD, args.reason.as_deref()))?;
     session.output.note(&format!("slot {slot} does not boot again"));
     status::after(session, &mut opened, setup.profile)
@@ -146,12 +146,6 @@ pub fn bad(session: &Session, args: &MarkBad) -> Result<(), Failure> {
 fn condemn(session: &Session, opened: &mut OpenDevice, slot: SlotId, note: &Note) -> Result<(), Failure> {
     let marked = opened.act(session, |device, room, watch| device.mark_bad(slot, note, room, watch));
     marked.map(|_| ()).map_err(|failure| failure.doing(format!("cannot mark slot {slot} bad")))
-}
-
-fn record(session: &Session, inspection: &Inspection<'_>, slot: SlotId) {
-    if let Ok(facts) = inspection.facts.slot(slot) {
-        session.record.changes(facts);
-    }
 }
 
 /// A reason for `status` on the slot that takes over.

@@ -86,7 +86,7 @@ fn make(
     let table = NewTable::of(device.profile, &opened.disk)?;
     let slots = slots_of(&table, device.specs)?;
     if let Some(first) = slots.slots().first() {
-        session.record.puts(first.id, &verified.manifest().version().to_string());
+        session.record.means(first.id, &verified.manifest().version().to_string());
     }
     images_fit(verified.manifest(), &slots)?;
     refuse_a_running_disk(session, &mut opened)?;
@@ -98,6 +98,7 @@ fn make(
     }
     let mut watch = Watch::new(&session.output, &session.interrupt);
     let fresh = table.fresh();
+    session.record.begins();
     opened
         .long_act(|device, room, work| device.provision(&fresh, (verified, &mut *source), room, work, &mut watch))
         .map(|_| ())

@@ -25,6 +25,7 @@ pub fn run(session: &Session) -> Result<(), Failure> {
     let what = |failure: Failure| failure.doing(format!("cannot repair {}", path.display()));
     let disk = Disk::open(&path, how).map_err(|error| what(error.into()))?;
     let _lock = Lock::act(&disk)?;
+    session.record.begins();
     let mut disk = GuardedDisk::new(disk, session.interrupt.clone());
     let mut scratch = AlignedBuf::new(SCRATCH);
     let repaired = repair(&mut disk, Relocate::Yes, &mut scratch);

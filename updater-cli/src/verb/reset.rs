@@ -30,6 +30,7 @@ pub fn run(session: &Session, args: &Reset) -> Result<(), Failure> {
     let used =
         statvfs(at).map_or(0, |facts| facts.f_frsize.saturating_mul(facts.f_blocks.saturating_sub(facts.f_bfree)));
     let label = judge(Var::of(setup.profile, &mut opened), asked, args, used)?;
+    session.record.begins();
     let done = if args.cancel { var::take_back(at) } else { var::ask(at) };
     done.map_err(|error| Failure::new(Exit::Io, WHAT, format!("{VAR}/{}: {error}", var::REQUEST), UNSURE))?;
     session.output.done(&Answer { waits: !args.cancel, partition: label, used_bytes: used });

@@ -16,15 +16,14 @@ const WHAT: &str = "cannot roll back";
 /// Raises a good slot above every other.
 pub fn run(session: &Session, args: &SlotOption) -> Result<(), Failure> {
     let (setup, mut opened, inspection) = OpenDevice::begin(session, Mode::ReadWrite)?;
-    if args.slot.is_none() {
-        inspection.facts.rollback_target().map_err(|_| nowhere(&inspection.facts))?;
-    }
+    let slot = match args.slot {
+        Some(slot) => slot,
+        None => inspection.facts.rollback_target().map_err(|_| nowhere(&inspection.facts))?,
+    };
+    session.record.changes(&inspection.facts, slot);
     let (slot, _) = opened
         .act(session, |device, room, watch| device.rollback(args.slot, room, watch))
         .map_err(|failure| failure.doing(WHAT))?;
-    if let Ok(facts) = inspection.facts.slot(slot) {
-        session.record.changes(facts);
-    }
     session.output.note(&format!("slot {slot} boots next"));
     status::after(session, &mut opened, setup.profile)
 }

@@ -363,6 +363,7 @@ impl SlotRow {
 /// What an act that changed slot bits reports: the slots as they are now.
 pub fn after(session: &Session, opened: &mut OpenDevice, profile: &Profile) -> Result<(), Failure> {
     let survey = opened.inspect_again(session)?;
+    session.record.leaves(&survey.facts);
     session.output.done(&Status::of(opened, &survey, profile));
     Ok(())
 }
