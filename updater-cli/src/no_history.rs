@@ -40,6 +40,7 @@ impl Record {
     pub const fn changes(&self, _: &Facts<'_>, _: SlotId) {}
 
     /// What it is to put into a slot.
+    #[cfg(feature = "provision")]
     pub const fn means(&self, _: SlotId, _: &str) {}
 
     /// What it puts into a slot.
