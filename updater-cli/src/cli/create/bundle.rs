@@ -56,7 +56,7 @@ pub struct BundleCreate {
     #[arg(long)]
     pub no_hints: bool,
     /// Carry chunks in pieces of so many KiB, 16 to 512: the smaller, the less of them do devices fetch that hold most of the image, and the larger is the
-    /// whole bundle (64: a tenth) [default: 512]
+    /// whole bundle (64: by 3 %) [default: 512]
     #[arg(long, value_name = "KIB", value_parser = frames, requires = "compression", conflicts_with_all = ["no_hints", "delta_from", "detached"])]
     pub frame_size: Option<Frames>,
     /// Carry what differs from an older release, for devices that have it: its bundle, or the image that --image takes the place of.
