@@ -158,7 +158,8 @@ macro_rules! load {
     };
 }
 
-/// Keeps the state that the piece begins with, and makes the first words of its schedule.
+/// Keeps the state that the piece begins with, and makes the first words of its schedule. Fetches what this stream reads four blocks later, where the blocks lie in a
+/// row: the processor by itself does not look past the end of a page, which a block is.
 macro_rules! begin {
     ($a:literal, $c:literal, $w:literal, $p:literal, $n:literal,) => {
         concat!(
@@ -184,6 +185,9 @@ macro_rules! begin {
             $n,
             "], ",
             $w,
+            "\nprefetcht0 [",
+            $p,
+            " + 16384]",
         )
     };
 }
@@ -315,7 +319,7 @@ macro_rules! each {
 #[inline(never)]
 unsafe fn compress(states: &mut [State; STREAMS], runs: &[Run; MOST_RUNS + 1], scratch: &mut MaybeUninit<Scratch>) {
     // SAFETY: the instructions exist, as the caller says. They read runs up to the one that has no pieces; 64 bytes for each piece from each
-    // pointer, which the caller says are there; and the constants. They write within `states` and `scratch`, which are ours alone, at offsets
+    // pointer, which the caller says are there; and the constants. What is fetched ahead may be no memory at all: a prefetch then does nothing. They write within `states` and `scratch`, which are ours alone, at offsets
     // below their sizes (words up to 256 * 3 + 16 * 15 + 15 < 1024, states up to 1024 + 127), and read of `scratch` what they wrote.
     // `Scratch` and `Constants` are aligned for the instructions that ask for it. Every register that is written is named; the stack is not touched.
     unsafe {
