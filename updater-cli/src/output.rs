@@ -32,7 +32,7 @@ use bars::Bars;
 pub use captured::Captured;
 use colour::Colour;
 pub use colour::{Tone, Toned};
-#[cfg(feature = "history")]
+#[cfg(any(feature = "history", feature = "live"))]
 pub use document::json;
 pub use libupdate_linux::printable::{Printable, Size, lines as printable_lines};
 pub use progress::{Progress, ProgressForm, Step};

@@ -46,7 +46,7 @@ impl Links {
     pub fn foreign(&self) -> io::Result<Option<(PathBuf, PathBuf)>> {
         for path in SYSTEMS.map(|name| self.root.join(name)) {
             match target(&path)? {
-                Some(target) if target != Path::new(FOLDER) => return Ok(Some((path, target))),
+                Some(target) if !is_ours(&target) => return Ok(Some((path, target))),
                 _ => {}
             }
         }
@@ -60,7 +60,7 @@ impl Links {
     pub fn ours(&self) -> io::Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for path in SYSTEMS.into_iter().chain([OWN]).map(|name| self.root.join(name)) {
-            if target(&path)?.is_some_and(|target| target == Path::new(FOLDER)) {
+            if target(&path)?.is_some_and(|target| is_ours(&target)) {
                 found.push(path);
             }
         }
@@ -93,14 +93,18 @@ impl Links {
     pub fn make(&self, place: Place) -> io::Result<PathBuf> {
         let link = self.of(place);
         match symlink(FOLDER, &link) {
-            Err(error)
-                if error.kind() == ErrorKind::AlreadyExists
-                    && target(&link)?.is_some_and(|at| at == Path::new(FOLDER)) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && target(&link)?.is_some_and(|at| is_ours(&at)) => {
+            }
             made => made?,
         }
         flush(&link)?;
         Ok(link)
     }
+}
+
+/// Whether a link with this target is ours: byte for byte, as the generator compares it. A path would be the same with a slash at its end.
+fn is_ours(target: &Path) -> bool {
+    target.as_os_str() == FOLDER
 }
 
 /// What a link leads to; something that is no link leads to itself.
