@@ -9,7 +9,7 @@
 //! 2. A page has the rows of whole chunks: 100, 100, 96, 96, 96 for 64, 32, 16, 8, 4 blocks.
 //! 3. The extension that names the number, and the feature bit, are both there or neither is; without them a frame is a chunk.
 
-use crate::bundle::{Features, Verified};
+use crate::bundle::{Features, Verified, page};
 use crate::error::{Corrupt, Rule};
 use crate::manifest::ExtensionId;
 use crate::units::digest::BLOCK_BYTES;
@@ -17,8 +17,6 @@ use crate::verity::{DIGESTS_PER_BLOCK, Geometry};
 
 /// The extension that names the data blocks of a frame: 1 byte.
 pub const FRAME_BLOCKS: ExtensionId = ExtensionId(4);
-/// Frames of a chunk, at most.
-pub(crate) const MOST: usize = 32;
 /// Rows for which a page has room.
 const ROWS: u64 = 100;
 /// Data blocks of a chunk.
@@ -108,9 +106,9 @@ impl Frames {
     }
 
     /// Bytes of frame `place` of `chunk`, and where in the chunk it begins.
-    pub(crate) fn in_chunk(self, geometry: &Geometry, chunk: u64, place: usize) -> core::ops::Range<usize> {
+    pub(crate) fn in_chunk(self, geometry: &Geometry, chunk: u64, place: u64) -> core::ops::Range<usize> {
         let whole = usize::from(self.0).saturating_mul(BLOCK_BYTES);
-        let start = place.saturating_mul(whole);
+        let start = usize::try_from(place).unwrap_or(usize::MAX).saturating_mul(whole);
         start..start.saturating_add(whole).min(geometry.chunk_len(chunk))
     }
 
@@ -118,11 +116,14 @@ impl Frames {
     pub(crate) fn len(self, geometry: &Geometry, frame: u64) -> usize {
         // Frames of a chunk are a power of two.
         let (chunk, place) = (frame >> self.a_chunk().trailing_zeros(), frame & self.a_chunk().saturating_sub(1));
-        self.in_chunk(geometry, chunk, usize::try_from(place).unwrap_or(MOST)).len()
+        self.in_chunk(geometry, chunk, place).len()
     }
 }
 
-const _: () = assert!(DIGESTS_PER_BLOCK == 128 && MOST == 128 / 4, "a chunk has the blocks of one hash block");
+const _: () = assert!(
+    DIGESTS_PER_BLOCK == 128 && page::ROWS == 100,
+    "a chunk has the blocks of one hash block, and a page its rows"
+);
 
 #[cfg(test)]
 mod tests {

@@ -11,10 +11,9 @@
 //!    some frames were fetched, their bytes are behind the source, and the act ends with `ReusedFrames`; the next one, without memory for other slots, is right.
 //! 2. The chunk is written as any other: nothing of it before all of it was checked.
 
-use crate::bundle::frame;
 use crate::bundle::page::Row;
 use crate::error::{Corrupt, Error, Misuse, Rule};
-use crate::install::group::{self, Group};
+use crate::install::group::{self, Bits, Group};
 use crate::install::progress::Saved;
 use crate::install::reuse::{Judge, Known};
 use crate::install::seam::{Decompressor, Packed, Source};
@@ -24,22 +23,6 @@ use crate::install::{Buffers, Place, Tools, settle};
 use crate::io::{BlockIo, Window};
 use crate::units::digest::{BlockHasher, Digest};
 use crate::verity::CHUNK_BYTES;
-
-/// Frames of a chunk that are in the data buffer.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-struct Made(u32);
-
-impl Made {
-    fn set(&mut self, place: usize) {
-        self.0 |= u32::try_from(place).ok().and_then(|place| 1_u32.checked_shl(place)).unwrap_or(0);
-    }
-
-    fn has(self, place: usize) -> bool {
-        u32::try_from(place).ok().and_then(|place| self.0.checked_shr(place)).is_some_and(|rest| rest & 1 == 1)
-    }
-}
-
-const _: () = assert!(frame::MOST == 32, "one bit for each frame of a chunk");
 
 /// Brings the chunk into the data buffer, checks it, and writes it with its level-0 block.
 ///
@@ -62,7 +45,6 @@ where
 {
     let geometry = &place.tree.geometry;
     let (count, len) = (place.frames.of_chunk(geometry, number), geometry.chunk_len(number));
-    let count = usize::try_from(count).unwrap_or(0);
     let small = Misuse::Buffer { needed: CHUNK_BYTES, got: buffers.data.len().min(buffers.carried.len()) };
     if buffers.data.len() < len || buffers.carried.len() < len {
         return Err(small.into());
@@ -75,16 +57,18 @@ where
     };
     let is_right = whole && right(buffers, tools.hasher).is_ok();
     if whole && !is_right {
-        made = Made::default();
+        made = Bits::default();
     }
     fetch(place, number, made, source, buffers, tools.decompressor)?;
     if !is_right {
-        let reused = made != Made::default();
+        let reused = made != Bits::default();
         let wrong =
             if reused { Corrupt(Rule::ReusedFrames { chunk: number }) } else { Corrupt(Rule::Chunk { chunk: number }) };
         right(buffers, tools.hasher).map_err(|_| Error::Bundle(wrong))?;
     }
-    let kept = settle::put(window, place, number, (buffers, looks))?;
+    let start = geometry.chunk_offset(number).ok_or(Error::Bundle(Corrupt(Rule::Chunk { chunk: number })))?;
+    let data = buffers.data.get(..len).unwrap_or_default();
+    let kept = settle::put(window, (start, data), looks, [&mut *buffers.block, &mut *buffers.carried])?;
     settle::leaf(window, place, number, buffers)?;
     let reused =
         (0..count).filter(|frame| made.has(*frame)).map(|frame| place.frames.in_chunk(geometry, number, frame).len());
@@ -100,10 +84,10 @@ fn gather<D: BlockIo, H: BlockHasher>(
     chunk: u64,
     buffers: &mut Buffers<'_>,
     hasher: &mut H,
-) -> Result<Made, Error<D::Error>> {
-    let mut made = Made::default();
+) -> Result<Bits, Error<D::Error>> {
+    let mut made = Bits::default();
     let Some(hints) = group.hints(&place.tree.geometry, chunk) else { return Ok(made) };
-    for (frame, (_, number)) in group::frames(place, chunk..chunk.saturating_add(1)).enumerate() {
+    for (frame, (_, number)) in (0..).zip(group::frames(place, chunk..chunk.saturating_add(1))) {
         if !group.may_be_elsewhere(number) {
             continue;
         }
@@ -120,7 +104,7 @@ fn gather<D: BlockIo, H: BlockHasher>(
 fn fetch<R: Source, Z: Decompressor, E>(
     place: &Place<'_>,
     chunk: u64,
-    made: Made,
+    made: Bits,
     source: &mut R,
     buffers: &mut Buffers<'_>,
     decompressor: &mut Z,
@@ -131,7 +115,7 @@ fn fetch<R: Source, Z: Decompressor, E>(
     let memory = buffers.carried.chunks_mut(frame_len).zip(data.chunks_mut(frame_len));
     let mut packed = heapless::Vec::<Packed<'_>, AT_ONCE>::new();
     let numbers = group::frames(place, chunk..chunk.saturating_add(1)).map(|(_, number)| number);
-    for ((frame, number), (carried, data)) in numbers.enumerate().zip(memory) {
+    for ((frame, number), (carried, data)) in (0..).zip(numbers).zip(memory) {
         let row = group::row(place, buffers.page, number).ok_or(Error::Bundle(Corrupt(Rule::Chunk { chunk })))?;
         match row {
             _ if made.has(frame) => {

@@ -29,14 +29,14 @@ const PAGE: u32 = 4096;
 
 /// Chunks or frames of a group, one bit for each.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-struct Bits(u128);
+pub(super) struct Bits(u128);
 
 impl Bits {
-    fn set(&mut self, at: u64) {
+    pub(super) fn set(&mut self, at: u64) {
         self.0 |= u32::try_from(at).ok().and_then(|at| 1_u128.checked_shl(at)).unwrap_or(0);
     }
 
-    fn has(self, at: u64) -> bool {
+    pub(super) fn has(self, at: u64) -> bool {
         u32::try_from(at).ok().and_then(|at| self.0.checked_shr(at)).is_some_and(|rest| rest & 1 == 1)
     }
 }

@@ -90,10 +90,7 @@ where
             };
             check_whole(place, (chunk, expected), data, buffers.leaf, tools.hasher)
                 .map_err(|kind| Error::Bundle(rebuild::differs(carried, kind)))?;
-            match look(window, (start, data), looks, [&mut *buffers.block, &mut *buffers.carried])? {
-                Found::Same => kept = len_u64(data),
-                Found::Other => window.write(start, data)?,
-            }
+            kept = put(window, (start, data), looks, [&mut *buffers.block, &mut *buffers.carried])?;
         }
         None => settle_in_pieces(window, place, (chunk, carried, expected), source, buffers, tools.hasher)?,
     }
@@ -101,17 +98,14 @@ where
     Ok(kept)
 }
 
-/// Writes the chunk that is in the data buffer, and right, unless a look finds it in its place. Gives the bytes that were there.
+/// Writes a chunk that is right, unless a look finds it in its place. Gives the bytes that were there.
 pub(super) fn put<D: BlockIo>(
     window: &mut Window<'_, D>,
-    place: &Place<'_>,
-    chunk: u64,
-    (buffers, looks): (&mut Buffers<'_>, &mut Looks),
+    (start, data): (ByteOffset, &[u8]),
+    looks: &mut Looks,
+    memory: [&mut [u8]; 2],
 ) -> Result<u64, Error<D::Error>> {
-    let geometry = &place.tree.geometry;
-    let start = geometry.chunk_offset(chunk).ok_or(Error::Bundle(Corrupt(Rule::Chunk { chunk })))?;
-    let data = buffers.data.get(..geometry.chunk_len(chunk)).unwrap_or_default();
-    match look(window, (start, data), looks, [&mut *buffers.block, &mut *buffers.carried])? {
+    match look(window, (start, data), looks, memory)? {
         Found::Same => Ok(len_u64(data)),
         Found::Other => window.write(start, data).map(|()| 0),
     }

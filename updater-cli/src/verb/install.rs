@@ -36,7 +36,7 @@ pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
 pub fn run_if(
     session: &Session,
     args: &Install,
-    judge: impl FnOnce(&mut BundleSource, &Setup, &Inspection<'_>) -> Result<(), Failure>,
+    judge: impl Fn(&mut BundleSource, &Setup, &Inspection<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let what = format!("cannot install {}", shown(&args.source));
     let answer = install(session, args, judge).map_err(|failure| match failure.code {
@@ -65,7 +65,7 @@ fn reboot(session: &Session) -> Result<(), Failure> {
 fn install(
     session: &Session,
     args: &Install,
-    judge: impl FnOnce(&mut BundleSource, &Setup, &Inspection<'_>) -> Result<(), Failure>,
+    judge: impl Fn(&mut BundleSource, &Setup, &Inspection<'_>) -> Result<(), Failure>,
 ) -> Result<Document, Failure> {
     let mode = if args.dry_run { Mode::ReadOnly } else { Mode::ReadWrite };
     let device = session.setup()?;
@@ -85,6 +85,7 @@ fn install(
     let mut ended = attempt(session, args, (&mut source, &from), (&device, &mut opened));
     if let Err(Attempt::NeedsWhole(full, failure)) = ended {
         source = whole(session, args, &full, failure)?;
+        judge(&mut source, &device, &inspection)?;
         from = full;
         ended = attempt(session, args, (&mut source, &from), (&device, &mut opened));
     }
@@ -92,6 +93,8 @@ fn install(
         session.output.note(&format!("{}; going on without blocks of other slots", failure.why));
         opened.reuses_nothing();
         source = BundleSource::open(&from, &args.fetch, session)?;
+        // What the name leads to may have changed.
+        judge(&mut source, &device, &inspection)?;
         ended = attempt(session, args, (&mut source, &from), (&device, &mut opened));
     }
     let (installed, seconds) = ended.map_err(Attempt::into_failure)?;
