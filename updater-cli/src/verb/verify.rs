@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use libupdate::bundle::Unverified;
 use libupdate::bundle::delta::OldImages;
 use libupdate::bundle::rollout::Rollout;
+use libupdate::bundle::{Unverified, Verified};
 use libupdate::inspect::{self, SlotTrailer};
-use libupdate::install::{self, Source as _};
+use libupdate::install::{self, Source};
 use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate::{ByteLen, Error, SlotId};
 use libupdate_linux::{Mode, OsError};
@@ -75,16 +75,21 @@ fn bundle(session: &Session, file: &Path, args: &Verify) -> Result<Checked, Fail
     // Read by `update` alone, which would refuse it.
     Rollout::of(verified.manifest()).map_err(refused)?;
     source.expects(&verified);
+    every_block(session, &verified, &mut source).map_err(|failure| source.explained(failure))?;
+    let delta = OldImages::named(verified.manifest()).is_ok_and(|old| !old.is_empty());
+    Ok(Checked { file: Some(shown(file)), delta, ..Checked::of(&verified) })
+}
+
+/// Reads a bundle from right after its head to its end, and checks every byte.
+pub fn every_block(session: &Session, verified: &Verified<'_>, source: &mut impl Source) -> Result<(), Failure> {
     let geometries = verified.manifest().payloads().iter().map(|payload| payload.geometry());
     let (mut scratch, extents) = ScratchDisk::for_images(geometries);
     let mut watch = Watch::new(&session.output, &session.interrupt);
-    let rehearsed = open_device::with_tools(&mut watch, |buffers, tools| {
-        install::rehearse(&mut scratch, &verified, &extents, &mut source, buffers, tools)
-    });
-    rehearsed.map_err(|failure| source.explained(failure))?;
+    open_device::with_tools(&mut watch, |buffers, tools| {
+        install::rehearse(&mut scratch, verified, &extents, source, buffers, tools)
+    })?;
     watch.finish();
-    let delta = OldImages::named(verified.manifest()).is_ok_and(|old| !old.is_empty());
-    Ok(Checked { file: Some(shown(file)), delta, ..Checked::of(&verified) })
+    Ok(())
 }
 
 /// Reads a slot, every byte of image and hash tree.
@@ -118,7 +123,7 @@ fn slot(session: &Session, id: SlotId) -> Result<Checked, Failure> {
 }
 
 impl Checked {
-    fn of(verified: &libupdate::bundle::Verified<'_>) -> Self {
+    fn of(verified: &Verified<'_>) -> Self {
         let manifest = verified.manifest();
         let bytes = manifest.payloads().iter().map(|payload| payload.geometry().image_blocks_bytes());
         Self {

@@ -2,7 +2,7 @@
 
 use libupdate::Error;
 use libupdate::bundle::Unverified;
-use libupdate::install::{self, Source as _};
+use libupdate::install::Source as _;
 use libupdate::policy;
 use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate_linux::{Mode, OsError};
@@ -13,12 +13,11 @@ use super::links::{self, Links};
 use super::tee::Tee;
 use crate::cli::offline::Prepare;
 use crate::exit::{self, Exit, Failure};
-use crate::open_device::{self, OpenDevice};
-use crate::output::Watch;
-use crate::scratch_disk::ScratchDisk;
+use crate::open_device::OpenDevice;
 use crate::session::{Session, Setup};
 use crate::source::{BundleSource, shown};
 use crate::verb::install::{self as installation, Aim};
+use crate::verb::verify;
 
 /// Stores, checks, and asks for nothing yet.
 pub fn run(session: &Session, args: Prepare) -> Result<(), Failure> {
@@ -86,13 +85,7 @@ fn check(
     let verified = unverified.verify(device.anchors).map_err(Error::<OsError>::Bundle)?;
     policy::compatible(&verified, &device.profile.compatible).map_err(Error::<OsError>::Rejected)?;
     tee.expects(&verified);
-    let geometries = verified.manifest().payloads().iter().map(|payload| payload.geometry());
-    let (mut scratch, extents) = ScratchDisk::for_images(geometries);
-    let mut watch = Watch::new(&session.output, &session.interrupt);
-    open_device::with_tools(&mut watch, |buffers, tools| {
-        install::rehearse(&mut scratch, &verified, &extents, tee, buffers, tools)
-    })?;
-    watch.finish();
+    verify::every_block(session, &verified, tee)?;
     Ok((verified.manifest().version().to_string(), verified.digest().to_string()))
 }
 
