@@ -158,7 +158,7 @@ impl OpenDevice {
         let compatible = profile.compatible.as_str();
         let view = View { compatible, specs, anchors, booted: None, compression: Compression::Delta };
         Self {
-            disk: GuardedDisk::new(disk, session.interrupt.clone()),
+            disk: GuardedDisk::new(disk, session.interrupt.clone()).borrowing(&session.lending),
             view,
             passed_over: Vec::new(),
             runs_here: false,

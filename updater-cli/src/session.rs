@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 use libupdate::BlockSize;
 use libupdate::bundle::Anchors;
 use libupdate::slot::PartitionSpec;
-use libupdate_linux::Interrupt;
 use libupdate_linux::keys;
 use libupdate_linux::profile::{Profile, TrustFiles};
 use libupdate_linux::running::{Claim, Said, Weight};
+use libupdate_linux::{Interrupt, Lending};
 
 use crate::cli::{BootedOption, Common, ProgressOption};
 use crate::exit::{Exit, Failure};
@@ -24,6 +24,8 @@ mod inside;
 pub struct Session {
     pub output: Output,
     pub interrupt: Interrupt,
+    /// What a source lends the disk.
+    pub lending: Lending,
     /// What the history will say of this run.
     pub record: Record,
     common: Common,
@@ -47,7 +49,14 @@ impl Session {
         let interrupt = Interrupt::listen(Exit::Interrupted.code())
             .map_err(|error| Failure::new(Exit::Io, "cannot listen to signals", error, next))?;
         let output = Output::new(settings, common.disk.as_deref())?;
-        Ok(Self { output, interrupt, record: Record::default(), common, told: Mutex::default() })
+        Ok(Self {
+            output,
+            interrupt,
+            lending: Lending::default(),
+            record: Record::default(),
+            common,
+            told: Mutex::default(),
+        })
     }
 
     /// The board's profile.

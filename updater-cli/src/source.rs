@@ -21,7 +21,7 @@ use libupdate::bundle::{Anchors, Verified};
 use libupdate::install::{Ahead, Source};
 use libupdate::units::bytes::len_u64;
 use libupdate::units::digest::BLOCK_BYTES;
-use libupdate_linux::Interrupt;
+use libupdate_linux::{Interrupt, Lending};
 
 use crate::cli::Fetch;
 use crate::exit::{Exit, Failure};
@@ -117,7 +117,7 @@ impl BundleSource {
         } else if name::is_url(path) {
             remote::parts(path, fetch, session)?
         } else {
-            parts(path)?
+            parts(path, &session.lending)?
         };
         Ok(Self::of(path, parts, interrupt))
     }
@@ -125,7 +125,7 @@ impl BundleSource {
     /// The bundle in a file that is open, and that the user named by `path`.
     #[cfg(feature = "create")]
     pub fn of_file(path: &Path, file: File, session: &Session) -> Self {
-        Self::of(path, vec![Part::File(Carried::new(file, None))], session.interrupt.clone())
+        Self::of(path, vec![Part::File(Carried::new(file, None, &session.lending))], session.interrupt.clone())
     }
 
     fn of(path: &Path, parts: Vec<Part>, interrupt: Interrupt) -> Self {
@@ -246,7 +246,7 @@ fn padding(len: u64) -> u64 {
     len.checked_next_multiple_of(len_u64(&[0; BLOCK_BYTES])).unwrap_or(len).saturating_sub(len)
 }
 
-fn parts(path: &Path) -> Result<Vec<Part>, Failure> {
+fn parts(path: &Path, lending: &Lending) -> Result<Vec<Part>, Failure> {
     if let Some(pipe) = local::pipe(path)? {
         return Ok(vec![Part::Pipe(pipe)]);
     }
@@ -256,7 +256,7 @@ fn parts(path: &Path) -> Result<Vec<Part>, Failure> {
             let empty = empty(path, Exit::NotAuthentic);
             return Err(Failure { why: format!("it is no bundle: {}", empty.why), ..empty });
         }
-        first if first == MAGIC => return Ok(vec![Part::File(Carried::new(image, None))]),
+        first if first == MAGIC => return Ok(vec![Part::File(Carried::new(image, None, lending))]),
         _ => {}
     }
     let head = head_of(path);
@@ -268,10 +268,10 @@ fn parts(path: &Path) -> Result<Vec<Part>, Failure> {
     let len = local::len(path, &image)?;
     let head = match local::pipe(&head)? {
         Some(pipe) => Part::Pipe(pipe),
-        None => Part::File(Carried::new(open(&head)?, None)),
+        None => Part::File(Carried::new(open(&head)?, None, lending)),
     };
     // An image that grows while it is read must not push the padding out of its place.
-    Ok(vec![head, Part::File(Carried::new(image, Some(len))), Part::Zeros(padding(len))])
+    Ok(vec![head, Part::File(Carried::new(image, Some(len), lending)), Part::Zeros(padding(len))])
 }
 
 /// Whether an open file is a bundle, or a detached head.

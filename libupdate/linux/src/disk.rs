@@ -23,6 +23,8 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::error::{OsError, OsErrorKind};
+#[cfg(feature = "signals")]
+use crate::lent::Lending;
 use crate::node::Node;
 
 #[cfg(feature = "signals")]
@@ -220,8 +222,8 @@ impl Disk {
 
     /// Has accesses in flight from here on: a write returns before it is done, and reads go ahead.
     #[cfg(feature = "signals")]
-    fn begin_in_flight(&mut self) {
-        self.queue = Some(Box::new(Queue::default()));
+    fn begin_in_flight(&mut self, lending: &Lending) {
+        self.queue = Some(Box::new(Queue::new(lending.clone())));
     }
 
     /// Nothing is in flight any more when this returns. After a section that failed, what had not begun is left out, unless it is worth

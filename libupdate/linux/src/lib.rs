@@ -12,7 +12,7 @@
 //!  its blocks      disk                                              a `BlockIo` around the page cache, with accesses in flight
 //!  devices         device_mapper  partitions                         what the kernel makes of a disk's blocks
 //!  the system      node  file  kernel_words  entry_name  signal  time    sysfs, small files, words of kernel and firmware
-//!  words, memory   error  printable  aligned  hasher  cores
+//!  words, memory   error  printable  aligned  lent  hasher  cores
 //! ```
 //!
 //! Each heavy capability is a feature, on by default: `boot-loaders`, `boot-report` (`serde_json`), `hasher` (`rayon`, `tape-sha256`), `keys` (PEM and
@@ -43,6 +43,8 @@ mod ioctl;
 pub mod kernel_words;
 #[cfg(feature = "keys")]
 pub mod keys;
+#[cfg(feature = "signals")]
+mod lent;
 mod lock;
 #[cfg(feature = "new-table")]
 pub mod new_table;
@@ -65,6 +67,8 @@ pub use aligned::AlignedBuf;
 pub use disk::GuardedDisk;
 pub use disk::{Caching, Disk, DiskKind, Mode, OpenHow};
 pub use error::{Class, OsError, OsErrorKind};
+#[cfg(feature = "signals")]
+pub use lent::{Lending, SharedBuf};
 pub use lock::Lock;
 #[cfg(feature = "signals")]
 pub use signal::{Interrupt, Shield};

@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 
 use super::{Session, settings};
+use libupdate_linux::Lending;
+
 use crate::cli::Common;
 use crate::history::Record;
 use crate::output::{Captured, Output, ProgressForm, ResultForm, Settings};
@@ -13,7 +15,17 @@ impl Session {
         let settings = Settings { progress: ProgressForm::None, progress_fd: None, ..settings(&common) };
         let (output, kept) = Output::captured(settings);
         let interrupt = self.interrupt.clone();
-        (Self { output, interrupt, record: Record::default(), common, told: Mutex::default() }, kept)
+        (
+            Self {
+                output,
+                interrupt,
+                lending: Lending::default(),
+                record: Record::default(),
+                common,
+                told: Mutex::default(),
+            },
+            kept,
+        )
     }
 
     /// Whether the command line says anything of a board or a disk.
@@ -36,6 +48,13 @@ impl Session {
         let common = crate::cli::Cli::parse_from(["updater-cli", "status"]).common;
         let (output, _) = Output::captured(settings(&common));
         let interrupt = libupdate_linux::Interrupt::default();
-        Self { output, interrupt, record: Record::default(), common, told: Mutex::default() }
+        Self {
+            output,
+            interrupt,
+            lending: Lending::default(),
+            record: Record::default(),
+            common,
+            told: Mutex::default(),
+        }
     }
 }

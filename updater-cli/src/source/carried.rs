@@ -2,19 +2,21 @@
 //! system gives no thread, the act reads.
 //!
 //! ```text
-//!  file ── thread: 512 KiB pieces ──► at most 1 waits ──► the act, which gives each one back
+//!  file ── thread: 512 KiB pieces ──► at most 1 waits ──► the act, and the disk that takes them as they are
 //!                 ◄── position: pieces that the act skips are not read
 //! ```
+//! A piece that nobody holds any more is filled again.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use libupdate::units::bytes::len_u64;
+use libupdate_linux::{Lending, SharedBuf};
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
@@ -33,6 +35,7 @@ pub struct Carried {
     file: Arc<File>,
     at: u64,
     end: u64,
+    lending: Lending,
     ahead: Option<Ahead>,
 }
 
@@ -40,7 +43,6 @@ pub struct Carried {
 #[derive(Debug)]
 struct Ahead {
     pieces: Receiver<io::Result<Piece>>,
-    used: Sender<Vec<u8>>,
     current: Option<Piece>,
     position: Arc<AtomicU64>,
 }
@@ -49,13 +51,14 @@ struct Ahead {
 #[derive(Debug)]
 struct Piece {
     at: u64,
-    bytes: Vec<u8>,
+    len: usize,
+    buf: SharedBuf,
 }
 
 impl Carried {
-    /// Stands at the front. Nothing at `bound` or behind it is read.
-    pub fn new(file: File, bound: Option<u64>) -> Self {
-        Self { file: Arc::new(file), at: 0, end: bound.unwrap_or(u64::MAX), ahead: None }
+    /// Stands at the front. Nothing at `bound` or behind it is read. What is taken without a copy is lent meanwhile.
+    pub fn new(file: File, bound: Option<u64>, lending: &Lending) -> Self {
+        Self { file: Arc::new(file), at: 0, end: bound.unwrap_or(u64::MAX), lending: lending.clone(), ahead: None }
     }
 
     /// Fills the front of `buf`; 0 at the end.
@@ -85,7 +88,9 @@ impl Carried {
     /// The next `len` bytes, of which [`Carried::has_at_hand`] was true.
     pub(super) fn take_at_hand(&mut self, len: usize) -> io::Result<&[u8]> {
         let Some(ahead) = &mut self.ahead else { return Err(gone()) };
-        let taken = ahead.from(self.at)?.get(..len).ok_or_else(gone)?;
+        let piece = ahead.piece(self.at)?;
+        let taken = piece.from(self.at).get(..len).ok_or_else(gone)?;
+        self.lending.lend(Some(&piece.buf));
         self.at = self.at.saturating_add(len_u64(taken));
         Ok(taken)
     }
@@ -114,27 +119,28 @@ impl io::Read for Carried {
 impl Ahead {
     fn of(file: &Arc<File>, at: u64) -> Option<Self> {
         let (filled, pieces) = mpsc::sync_channel(WAITING);
-        let (used, empty) = mpsc::channel();
         let position = Arc::new(AtomicU64::new(at));
         let (file, from) = (Arc::clone(file), Arc::clone(&position));
-        let read = move || read_all(&file, &from, &filled, &empty);
+        let read = move || read_all(&file, &from, &filled);
         thread::Builder::new().stack_size(STACK).spawn(read).ok()?;
-        Some(Self { pieces, used, current: None, position })
+        Some(Self { pieces, current: None, position })
     }
 
     /// The bytes from `at` on of the piece that holds it; none at the end.
     fn from(&mut self, at: u64) -> io::Result<&[u8]> {
-        let piece = loop {
+        Ok(self.piece(at)?.from(at))
+    }
+
+    /// The piece that holds the byte `at`; an empty one at the end.
+    fn piece(&mut self, at: u64) -> io::Result<&Piece> {
+        loop {
             match self.current.take() {
-                Some(piece) if piece.bytes.is_empty() || at < piece.end() => break self.current.insert(piece),
-                // A thread that is gone needs no memory any more.
-                Some(piece) => drop(self.used.send(piece.bytes)),
-                None => {}
+                Some(piece) if piece.len == 0 || at < piece.end() => return Ok(self.current.insert(piece)),
+                // The next one may be read into its memory.
+                passed => drop(passed),
             }
             self.current = Some(self.pieces.recv().map_err(|_| gone())??);
-        };
-        let skip = usize::try_from(at.saturating_sub(piece.at)).unwrap_or(usize::MAX);
-        Ok(piece.bytes.get(skip..).unwrap_or_default())
+        }
     }
 }
 
@@ -152,40 +158,53 @@ fn copy(from: &[u8], to: &mut [u8]) -> usize {
 
 impl Piece {
     fn end(&self) -> u64 {
-        self.at.saturating_add(len_u64(&self.bytes))
+        self.at.saturating_add(u64::try_from(self.len).unwrap_or(u64::MAX))
+    }
+
+    /// Its bytes from the file's byte `at` on.
+    fn from(&self, at: u64) -> &[u8] {
+        let skip = usize::try_from(at.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        self.buf.bytes().get(skip..self.len).unwrap_or_default()
     }
 }
 
 /// The thread: reads pieces from the position on until the file ends, fails, or nobody takes them any more.
-fn read_all(file: &File, position: &AtomicU64, filled: &SyncSender<io::Result<Piece>>, empty: &Receiver<Vec<u8>>) {
+fn read_all(file: &File, position: &AtomicU64, filled: &SyncSender<io::Result<Piece>>) {
     let (mut at, mut data) = (0, 0);
+    let mut bufs = Vec::new();
     loop {
         at = position.load(Ordering::Relaxed).max(at);
-        let mut bytes = empty.try_recv().unwrap_or_default();
-        bytes.resize(PIECE, 0);
+        let buf = free(&mut bufs);
+        let bytes = buf.fill().unwrap_or_default();
         // Holes take no room in the page cache if nobody reads them.
         if at >= data {
             data = next_data(file, at);
         }
-        let hole = data.saturating_sub(at) >= len_u64(&bytes);
-        let answer = if hole { Ok(bytes.len()) } else { read_vectored_at(file, &mut bytes, at) };
+        let hole = data.saturating_sub(at) >= len_u64(bytes);
+        let answer = if hole { Ok(bytes.len()) } else { read_vectored_at(file, bytes, at) };
         if hole {
             bytes.fill(0);
         }
         let piece = match answer {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => Err(error),
-            Ok(got) => {
-                bytes.truncate(got);
-                Ok(Piece { at, bytes })
-            }
+            Ok(len) => Ok(Piece { at, len, buf: buf.clone() }),
         };
-        let last = piece.as_ref().map_or(true, |piece| piece.bytes.is_empty());
+        let last = piece.as_ref().map_or(true, |piece| piece.len == 0);
         at = piece.as_ref().map_or(at, Piece::end);
         if filled.send(piece).is_err() || last {
             return;
         }
     }
+}
+
+/// A buffer that nobody else holds. There are as many as the act, the disk and the channel hold at once.
+fn free(bufs: &mut Vec<SharedBuf>) -> &mut SharedBuf {
+    let place = bufs.iter_mut().position(|buf| buf.fill().is_some()).unwrap_or(bufs.len());
+    if place == bufs.len() {
+        bufs.push(SharedBuf::new(PIECE));
+    }
+    &mut bufs[place]
 }
 
 /// By the vectored call, so that who traces the program can tell the thread's reads from the act's.
@@ -220,7 +239,7 @@ mod tests {
 
     /// Reads to the end; after every read of `step` bytes, skips as many.
     fn every_other(bytes: &[u8], bound: Option<u64>, step: usize) {
-        let mut carried = Carried::new(file(bytes), bound);
+        let mut carried = Carried::new(file(bytes), bound, &Lending::default());
         let end = bound.map_or(bytes.len(), |bound| usize::try_from(bound).unwrap().min(bytes.len()));
         let (mut at, mut buf) = (0, vec![0; step]);
         while at < end {
@@ -253,7 +272,7 @@ mod tests {
     #[test]
     fn a_piece_that_was_read_is_at_hand_and_the_bound_is_kept() {
         let bytes = content(5 << 20);
-        let mut carried = Carried::new(file(&bytes), Some(2 << 20));
+        let mut carried = Carried::new(file(&bytes), Some(2 << 20), &Lending::default());
         assert!(!carried.has_at_hand(PIECE).unwrap(), "no thread reads it yet");
         assert_eq!(carried.read(&mut vec![0; PIECE]).unwrap(), PIECE);
         for at in [PIECE, 2 * PIECE, 3 * PIECE] {
@@ -274,14 +293,14 @@ mod tests {
         expected[..5].copy_from_slice(b"begin");
         expected[3 << 20..(3 << 20) + 6].copy_from_slice(b"middle");
         let mut read = Vec::new();
-        io::Read::read_to_end(&mut Carried::new(file, None), &mut read).unwrap();
+        io::Read::read_to_end(&mut Carried::new(file, None, &Lending::default()), &mut read).unwrap();
         assert!(read == expected);
     }
 
     #[test]
     fn a_file_that_cannot_be_read_says_so() {
         let folder = File::open("/").unwrap();
-        let mut carried = Carried::new(folder, None);
+        let mut carried = Carried::new(folder, None, &Lending::default());
         for len in [10, 100_000] {
             carried.read(&mut vec![0; len]).unwrap_err();
         }

@@ -8,6 +8,7 @@ use libupdate::{BlockCount, BlockIo, BlockSize, Extent, Lba};
 
 use super::Disk;
 use crate::error::OsError;
+use crate::lent::Lending;
 use crate::lock::Lock;
 use crate::signal::{Interrupt, Shield};
 
@@ -16,6 +17,8 @@ use crate::signal::{Interrupt, Shield};
 pub struct GuardedDisk {
     disk: Disk,
     interrupt: Interrupt,
+    /// Whose bytes may be written without a copy.
+    lending: Lending,
     /// Who is kept away now.
     table: Option<(Lock, Shield)>,
 }
@@ -23,8 +26,14 @@ pub struct GuardedDisk {
 impl GuardedDisk {
     /// Guards a disk of a process that listens to signals.
     #[must_use]
-    pub const fn new(disk: Disk, interrupt: Interrupt) -> Self {
-        Self { disk, interrupt, table: None }
+    pub fn new(disk: Disk, interrupt: Interrupt) -> Self {
+        Self { disk, interrupt, lending: Lending::default(), table: None }
+    }
+
+    /// Writes what this one lends without a copy.
+    #[must_use]
+    pub fn borrowing(self, lending: &Lending) -> Self {
+        Self { lending: lending.clone(), ..self }
     }
 }
 
@@ -73,7 +82,7 @@ impl BlockIo for GuardedDisk {
     fn begin(&mut self, section: Section) -> Result<(), OsError> {
         match section {
             Section::Table => self.table = Some((Lock::table(&self.disk)?, self.interrupt.shield())),
-            Section::Images => self.disk.begin_in_flight(),
+            Section::Images => self.disk.begin_in_flight(&self.lending),
         }
         Ok(())
     }

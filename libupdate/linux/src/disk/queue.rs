@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  act ── write ──► copied ──► crew ──► device        done later; a failure is told at the next access or flush
+//!      ── a write of memory that is lent ──► crew
 //!      ── small writes in a row ──► gathered to 64 KiB ──► crew
 //!      ── zeros ──► crew, as a request to zero
 //!      ── read ──► read ahead already? ──► copied      else now, by the caller
@@ -11,8 +12,8 @@
 //!    written.
 //! 2. Two writes that touch are never in flight together: the later one waits.
 //! 3. [`Queue::settle`] waits for all of them, so a barrier after it covers them: what [`BlockIo`](libupdate::BlockIo) promises.
-//! 4. Memory is bounded: [`LARGE`] buffers of a chunk, [`SMALL`] of 64 KiB; and so are the [`ZEROS`] requests to zero. Where all are in
-//!    flight, the act waits.
+//! 4. Memory is bounded: [`LARGE`] buffers of a chunk, [`SMALL`] of 64 KiB, [`LENT`] that are lent; and so are the [`ZEROS`] requests to
+//!    zero. Where all are in flight, the act waits.
 //! 5. A queue that is dropped waits for what is under way, and leaves out what is not.
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use super::in_flight::{InFlight, Place};
 use super::medium::{Bounce, Medium};
 use crate::aligned::AlignedBuf;
 use crate::error::OsError;
+use crate::lent::Lending;
 
 mod ahead;
 mod crew;
@@ -39,6 +41,8 @@ const LARGE: usize = 9;
 /// Buffers for small accesses.
 const SMALL: usize = 6;
 
+/// Writes of memory that is lent.
+const LENT: usize = 6;
 /// Requests to zero.
 const ZEROS: usize = 8;
 
@@ -75,6 +79,8 @@ pub struct Queue {
     free: [Vec<AlignedBuf>; 2],
     made: [usize; 2],
     zeros: usize,
+    lending: Lending,
+    lent: usize,
     writes: HashMap<u64, Range>,
     /// Reads that have come back, or were given up, by ticket.
     read: HashMap<u64, Done>,
@@ -94,20 +100,20 @@ const fn size_of(len: usize) -> usize {
 const MOST: [usize; 2] = [LARGE, SMALL];
 const BYTES: [usize; 2] = [CHUNK_BYTES, SMALL_BYTES];
 
-impl Default for Queue {
-    /// Nothing in flight.
-    fn default() -> Self {
-        Self::of(crew::threads())
-    }
-}
-
 impl Queue {
+    /// Nothing in flight. What `lending` lends is not copied.
+    pub fn new(lending: Lending) -> Self {
+        Self { lending, ..Self::of(crew::threads()) }
+    }
+
     fn of(threads: usize) -> Self {
         Self {
             crew: Crew::new(threads),
             free: [Vec::new(), Vec::new()],
             made: [0; 2],
             zeros: 0,
+            lending: Lending::default(),
+            lent: 0,
             writes: HashMap::new(),
             read: HashMap::new(),
             given_up: Vec::new(),
@@ -153,8 +159,9 @@ impl Queue {
     }
 
     fn launch(&mut self, what: What, range: Range, len: usize, buf: AlignedBuf) -> u64 {
+        let reads = matches!(what, What::Read);
         let ticket = self.crew.send(Order { what, medium: range.medium.clone(), at: range.at, len, buf });
-        if what != What::Read {
+        if !reads {
             self.writes.insert(ticket, range);
         }
         ticket
@@ -171,8 +178,11 @@ impl Queue {
     /// Waits for one access to come back.
     fn land(&mut self) {
         let done = self.crew.receive();
-        // Only a request to zero has no buffer.
-        self.zeros = self.zeros.saturating_sub(usize::from(done.buf.is_empty()));
+        match done.what {
+            What::Zero => self.zeros = self.zeros.saturating_sub(1),
+            What::WriteLent(..) => self.lent = self.lent.saturating_sub(1),
+            What::Read | What::Write => {}
+        }
         let written = self.writes.remove(&done.ticket).is_some();
         let given_up = self.given_up.iter().position(|ticket| *ticket == done.ticket);
         match (written, given_up) {
@@ -243,6 +253,14 @@ impl InFlight for Queue {
             }
             self.zeros += 1;
             self.launch(What::Zero, range, bytes.len(), AlignedBuf::new(0));
+            return self.told();
+        }
+        if let Some((buf, from)) = self.lending.holder(bytes) {
+            while self.lent >= LENT {
+                self.land();
+            }
+            self.lent += 1;
+            self.launch(What::WriteLent(buf, from), range, bytes.len(), AlignedBuf::new(0));
             return self.told();
         }
         let mut at = place.at;

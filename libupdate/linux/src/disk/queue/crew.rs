@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::aligned::AlignedBuf;
 use crate::disk::medium::{Bounce, Calls, Medium};
 use crate::error::OsError;
+use crate::lent::SharedBuf;
 
 /// Accesses that run at once. Measured: four saturate a device that two do not; more gain nothing.
 const THREADS: usize = 4;
@@ -30,10 +31,13 @@ pub(super) fn threads() -> usize {
 }
 
 /// What to do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(super) enum What {
     Read,
     Write,
+    /// Writes what is lent, from a byte of it on. The order's own buffer is empty.
+    WriteLent(SharedBuf, usize),
+    /// Of these too.
     Zero,
 }
 
@@ -51,6 +55,7 @@ pub(super) struct Order {
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) ticket: u64,
+    pub(super) what: What,
     pub(super) buf: AlignedBuf,
     pub(super) result: Result<(), OsError>,
 }
@@ -161,11 +166,15 @@ pub(super) fn work(orders: &Orders, told: &Sender<Done>, abandoned: &AtomicBool)
 fn carry(ticket: u64, order: Order, bounce: &mut Bounce) -> Done {
     let Order { what, medium, at, len, mut buf } = order;
     let short = || OsError::call(medium.path(), "carry", Errno::INVAL);
-    let result = match what {
+    let result = match &what {
         What::Read => buf.get_mut(..len).ok_or_else(short).and_then(|bytes| medium.read(at, bytes, bounce)),
         What::Write => buf.get(..len).ok_or_else(short).and_then(|bytes| medium.write(at, bytes, bounce)),
+        What::WriteLent(lent, from) => {
+            let bytes = lent.bytes().get(*from..from.saturating_add(len));
+            bytes.ok_or_else(short).and_then(|bytes| medium.write(at, bytes, bounce))
+        }
         What::Zero => medium.zero(at, len, bounce),
     };
     let result = result.map_err(|error| error.told_later(at));
-    Done { ticket, buf, result }
+    Done { ticket, what, buf, result }
 }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::disk::Caching;
+use crate::lent::SharedBuf;
 
 const LEN: usize = 6 << 20;
 
@@ -83,7 +84,11 @@ fn reads_see_every_write_whatever_is_in_flight() {
                 assert!(read(&mut queue, bench.at(at * 4096), len).unwrap() == model[range], "at block {at}");
             } else {
                 let bytes = if what % 5 == 0 { vec![0; len] } else { noise(place, len) };
-                queue.write(bench.at(at * 4096), &bytes).unwrap();
+                let mut lent = SharedBuf::new(len);
+                lent.fill().unwrap().copy_from_slice(&bytes);
+                queue.lending.lend((what % 3 == 0).then_some(&lent));
+                let written = if what % 3 == 0 { lent.bytes() } else { &bytes };
+                queue.write(bench.at(at * 4096), written).unwrap();
                 model[range].copy_from_slice(&bytes);
             }
             if what % 61 == 0 {
@@ -118,7 +123,7 @@ fn a_write_that_failed_is_told_and_nothing_is_settled_after_it() {
 #[test]
 fn what_cannot_be_read_fails_where_it_is_asked_for_and_not_before() {
     let bench = Bench::new(Caching::Buffered);
-    let mut queue = Queue::default();
+    let mut queue = Queue::new(Lending::default());
     // The file is shorter than the disk is said to be.
     let place = |at| Place { medium: &bench.medium, at, end: bench.end * 2 };
     for at in (0..bench.end).step_by(524_288) {
@@ -131,7 +136,7 @@ fn what_cannot_be_read_fails_where_it_is_asked_for_and_not_before() {
 #[test]
 fn chunks_in_a_row_are_held_and_not_copied() {
     let bench = Bench::new(Caching::Direct);
-    let mut queue = Queue::default();
+    let mut queue = Queue::new(Lending::default());
     read(&mut queue, bench.at(0), 524_288).unwrap();
     read(&mut queue, bench.at(524_288), 524_288).unwrap();
     for at in (1 << 20..bench.end).step_by(524_288) {
@@ -151,7 +156,7 @@ fn zeros_leave_a_hole_a_hole_and_erase_data() {
     file.set_len(2 * bench.end).unwrap();
     file.sync_all().unwrap();
     let before = file.metadata().unwrap().blocks();
-    let mut queue = Queue::default();
+    let mut queue = Queue::new(Lending::default());
     let place = |at| Place { medium: &bench.medium, at, end: bench.end * 2 };
     queue.write(place(bench.end + (1 << 20)), &vec![0; 1 << 20]).unwrap();
     queue.settle().unwrap();
@@ -187,9 +192,32 @@ fn what_is_abandoned_is_not_begun() {
 fn a_write_that_failed_says_where() {
     let bench = Bench::new(Caching::Buffered);
     let medium = Medium::open(&bench.path, OFlags::RDONLY, Caching::Buffered).unwrap();
-    let mut queue = Queue::default();
+    let mut queue = Queue::new(Lending::default());
     let place = Place { medium: &medium, at: 1 << 20, end: bench.end };
     let told = queue.write(place, &vec![1; 524_288]).and_then(|()| queue.settle()).unwrap_err();
     assert!(told.to_string().contains("an access made earlier: cannot write"), "{told}");
     assert!(told.to_string().contains("at byte 1048576: Bad file descriptor"), "{told}");
+}
+
+/// What is lent goes to the device as it is, at most six at once, and is its reader's own again when it is written.
+#[test]
+fn what_is_lent_is_not_copied_and_comes_back() {
+    let bench = Bench::new(Caching::Direct);
+    let lending = Lending::default();
+    let mut queue = Queue::new(lending.clone());
+    let mut bufs: Vec<SharedBuf> = (0..12).map(|_| SharedBuf::new(CHUNK_BYTES)).collect();
+    for (place, buf) in bufs.iter_mut().enumerate() {
+        buf.fill().unwrap().copy_from_slice(&noise(len_u64(&vec![0; place]) + 50, CHUNK_BYTES));
+        lending.lend(Some(buf));
+        queue.write(bench.at(len_u64(&vec![0; place * CHUNK_BYTES])), buf.bytes()).unwrap();
+        assert!((1..=LENT).contains(&queue.lent));
+    }
+    assert_eq!(queue.made, [0, 0], "no memory of the queue's own");
+    lending.lend(None);
+    queue.settle().unwrap();
+    assert_eq!(queue.lent, 0);
+    for (place, buf) in bufs.iter_mut().enumerate() {
+        assert!(bench.bytes(len_u64(&vec![0; place * CHUNK_BYTES]), CHUNK_BYTES) == buf.bytes(), "{place}");
+        assert!(buf.fill().is_some(), "{place} is held by nobody else");
+    }
 }

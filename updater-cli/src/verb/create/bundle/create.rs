@@ -12,8 +12,8 @@ use libupdate::bundle::rollout::ROLLOUT;
 use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Signer, Tools, Written};
 use libupdate::manifest::{Extension, Name};
 use libupdate::{ByteLen, RootHash, Salt, UnixSeconds};
-use libupdate_linux::Interrupt;
 use libupdate_linux::keys;
+use libupdate_linux::{Interrupt, Lending};
 use serde::Serialize;
 
 use super::delta::{self, OldPayloads};
@@ -276,7 +276,7 @@ impl<'a> Input<'a> {
         Ok(Image {
             role: self.role,
             len: self.len,
-            source: Stoppable { file: source::Carried::new(file, None), interrupt },
+            source: Stoppable { file: source::Carried::new(file, None, &Lending::default()), interrupt },
             salt: Some(self.salt),
             carriage: way.carriage(),
         })
