@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
@@ -21,8 +22,19 @@ mod kernel;
 mod release;
 
 pub use board::{APP, BOOT, Board, COMPATIBLE, DATA_TYPE, SLOT_MIB, SLOT_TYPE, TRIES};
+pub use debian::Suite;
 pub use kernel::{Kernel, unpacked};
 pub use release::{Cargo, Flaw, Release, Root};
+
+/// The init of an initramfs without the hook.
+const OTHER_INIT: &str = r#"#!/bin/busybox sh
+busybox=/bin/busybox
+$busybox mount -t devtmpfs devtmpfs /dev
+for module in MODULES; do $busybox insmod $module; done
+while ! $busybox mount -t ext4 /dev/vdc /root 2>/dev/null; do $busybox sleep 0.1; done
+$busybox umount /dev
+exec $busybox switch_root /root /sbin/init
+"#;
 
 /// The folder of everything.
 #[derive(Debug)]
@@ -128,6 +140,32 @@ impl Kit {
         disk.resize(1 << 20, 0);
         std::fs::write(&path, disk).expect("the folder can be written");
         path
+    }
+
+    /// A root on a disk of its own, which can be written; made once, to be copied.
+    #[must_use]
+    pub fn root_disk(&self, board: &Board, release: &Release) -> PathBuf {
+        self.once(&format!("{board:?}.{release:?}.disk"), |path| release.image(self, board, path))
+    }
+
+    /// An initramfs without the hook: a shell that goes on in the third disk, which it mounts so that it can be written.
+    ///
+    /// # Panics
+    /// Where a tool fails.
+    #[must_use]
+    pub fn other_initramfs(&self, board: &Board) -> PathBuf {
+        self.once(&format!("{board:?}.other"), |path| {
+            let tree = path.with_extension("tree");
+            let folders = ["bin", "dev", "proc", "root"].map(|folder| tree.join(folder));
+            folders.iter().try_for_each(fs::create_dir_all).expect("the folder can be written");
+            let list = board.kernel.plant(&tree, &["ext4"]);
+            let init = tree.join("init");
+            fs::write(&init, OTHER_INIT.replace("MODULES", &list.replace('\n', " ")))
+                .expect("the folder can be written");
+            fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).expect("it is ours");
+            fs::copy(self.busybox(board), tree.join("bin/busybox")).expect("busybox is installed");
+            pack(&tree, path);
+        })
     }
 
     /// The boot application of UEFI for a board.

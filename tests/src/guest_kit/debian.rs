@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::{Board, Kit, Release, printed_by};
+use super::{Board, Kit, Release, Root, printed_by};
 use crate::{tool, tree};
 
 /// Files of this tree and their places.
@@ -49,26 +49,47 @@ const OFFLINE: [(&str, &str); 8] = [
     ("tests/guest/debian/offline/program", "usr/lib/guest-program"),
 ];
 const WANTED: [&str; 3] = ["updater-offline.service", "updater-offline-cleanup.service", "early.service"];
+/// A release of Debian.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Suite {
+    /// Debian 12, with systemd 252.
+    Bookworm,
+    /// Debian 13, with systemd 257.
+    Trixie,
+}
+
 /// Adds the files of a folder to a copy of an archive, and makes a file system of it.
 const PACK: &str = r#"
 cp "$1" "$2.tar"
 cd "$3"
 find . ! -type d | tar -rf "$2.tar" --owner=0 --group=0 --no-recursion -T -
-mksquashfs - "$2" -tar -quiet -no-progress -comp zstd -Xcompression-level 6 -e var/lib/dpkg -e var/lib/apt <"$2.tar"
+if [ "$4" = ext4 ]; then
+  mkdir "$2.tree"
+  tar -xpf "$2.tar" -C "$2.tree" --numeric-owner
+  mkfs.ext4 -q -d "$2.tree" "$2" 512M
+  rm -r "$2.tree"
+else
+  mksquashfs - "$2" -tar -quiet -no-progress -comp zstd -Xcompression-level 6 -e var/lib/dpkg -e var/lib/apt <"$2.tar"
+fi
 rm "$2.tar"
 "#;
 
 /// Makes the image of a release. `acts` names its health checks, files of `tests/guest/debian/health.d`.
-pub(super) fn pack(kit: &Kit, board: &Board, release: &Release, files: &Path, image: &Path) {
+pub(super) fn pack(kit: &Kit, board: &Board, release: &Release, suite: Suite, (files, image): (&Path, &Path)) {
     plant(kit, board, release, files).expect("the folder can be written");
     let [archive, image, files] =
-        [archive(), image, files].map(|path| path.to_str().expect("paths of tests are UTF-8"));
-    tool::run("sh", &["-e", "-c", PACK, "pack", archive, image, files]);
+        [archive(suite), image, files].map(|path| path.to_str().expect("paths of tests are UTF-8"));
+    let kind = if release.root == Root::Ext4 { "ext4" } else { "squashfs" };
+    tool::run("sh", &["-e", "-c", PACK, "pack", archive, image, files, kind]);
 }
 
-fn archive() -> &'static Path {
-    static ARCHIVE: OnceLock<PathBuf> = OnceLock::new();
-    ARCHIVE.get_or_init(|| printed_by("tests/guest/debian/build", &[]))
+fn archive(suite: Suite) -> &'static Path {
+    static ARCHIVES: [OnceLock<PathBuf>; 2] = [const { OnceLock::new() }; 2];
+    let (archive, name) = match suite {
+        Suite::Bookworm => (&ARCHIVES[0], "bookworm"),
+        Suite::Trixie => (&ARCHIVES[1], "trixie"),
+    };
+    archive.get_or_init(|| printed_by("tests/guest/debian/build", &[name]))
 }
 
 fn plant(kit: &Kit, board: &Board, release: &Release, files: &Path) -> std::io::Result<()> {
@@ -81,7 +102,7 @@ fn plant(kit: &Kit, board: &Board, release: &Release, files: &Path) -> std::io::
     place(&kit.profile(board), &files.join("etc/updater/profile.toml"))?;
     place(&kit.path("maker.pub"), &files.join("etc/updater/maker.pub"))?;
     fs::write(files.join("etc/release"), release.version)?;
-    if board.gives_var() {
+    if board.gives_var() || release.root == Root::Ext4 {
         let fstab = fs::read_to_string(files.join("etc/fstab"))?;
         let rest: Vec<&str> = fstab.lines().filter(|line| !line.contains("/var")).collect();
         fs::write(files.join("etc/fstab"), rest.join("\n") + "\n")?;
@@ -100,7 +121,9 @@ fn plant(kit: &Kit, board: &Board, release: &Release, files: &Path) -> std::io::
     // The guest's own part powers off; with offline updates there is another.
     let offline = acts.iter().any(|act| act.starts_with("offline"));
     let enabled = if offline { [ENABLED[0], ENABLED[1], "life.service"] } else { ENABLED };
-    enable(files, &enabled)?;
+    // What is on no slot is on no trial.
+    let enabled = if release.root == Root::Ext4 { &enabled[2..] } else { &enabled[..] };
+    enable(files, enabled)?;
     // A check that hangs is not waited for a minute. One that has to wait for what starts late has the usual time, as a device has it.
     let limits = "[Unit]\nJobTimeoutSec=40\n[Service]\nEnvironment=UPDATER_HEALTH_TIMEOUT=5\n";
     if acts.contains(&"late") { Ok(()) } else { drop_in(files, "updater-mark-good.service", limits) }

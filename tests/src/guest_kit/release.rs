@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use super::{Board, Kit, debian};
+use super::debian::{self, Suite};
+use super::{Board, Kit};
 use crate::firmware::Keys;
 use crate::root_image::noise;
 use crate::{tool, tree, u_boot, uki};
@@ -90,7 +91,7 @@ pub enum Cargo {
     /// This machine's mkfs.ext4, with its libraries.
     Maker,
     /// Debian with systemd and our units. What it does are health checks.
-    Debian,
+    Debian(Suite),
 }
 
 /// A file system of roots.
@@ -175,8 +176,8 @@ impl Release {
             return;
         }
         let root = image.with_extension("root");
-        if self.cargo == Cargo::Debian {
-            return debian::pack(kit, board, self, &root, image);
+        if let Cargo::Debian(suite) = self.cargo {
+            return debian::pack(kit, board, self, suite, (&root, image));
         }
         self.plant(kit, board, &root).expect("the folder can be written");
         pack(self.root, &root, image);

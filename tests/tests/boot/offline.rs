@@ -1,5 +1,5 @@
-//! Guests with systemd that update while nothing else runs: the rules of systemd.offline-updates(7), with the real units, on a root that cannot be
-//! written. The order of acts is the plan in `tests/guest/debian/offline/life`.
+//! Guests with systemd that update while nothing else runs: the rules of systemd.offline-updates(7), with the real units, on roots that cannot be
+//! written and on one that can. The order of acts is the plan in `tests/guest/debian/offline/life`.
 
 use std::path::PathBuf;
 use std::thread::sleep;
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tests::guest::{Machine, in_order};
 use tests::guest_disk::GuestDisk;
-use tests::guest_kit::{Board, Cargo, Release};
+use tests::guest_kit::{Board, Cargo, Kit, Release, Root, Suite};
 
 use crate::cuts::chance;
 
-const ONE: Release = Release::of("1.0").with_cargo(Cargo::Debian).acts("10-root,offline");
+const ONE: Release = Release::of("1.0").with_cargo(Cargo::Debian(Suite::Bookworm)).acts("10-root,offline");
 const BOARD: Board = Board { boot: "var = \"data\"", ..Board::CLOUD };
 const UPDATES: &str = "guest: update boot for ";
 
@@ -69,6 +69,62 @@ fn an_offline_update_is_tried_once_and_then_the_boot_is_as_usual() {
         &["DefaultDependencies=no", "FailureAction=reboot", "system-update-pre.target", "Requires=sysinit.target"],
     );
     assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 3, 1], [2, 3, 1]));
+}
+
+/// The same with systemd 257.
+#[test]
+fn debian_13_updates_offline_too() {
+    const THIRTEEN: Release = ONE.with_cargo(Cargo::Debian(Suite::Trixie));
+    let disk = GuestDisk::provisioned(BOARD, &THIRTEEN);
+    let bundle = disk.bundle(&THIRTEEN.version("2.0"));
+    let said = machine("guest.plan=crash,none", bundle.into()).run(&disk);
+    let story = [
+        "guest: systemd 257",
+        "guest: systemd-analyze verify ended with 0 and said ''",
+        "guest: before the update: offline",
+        "guest: update boot for crash: system-update.target",
+        "guest: usual boot of release 1.0, ",
+        r#""why":"it was cut short"#,
+        "guest: update boot for none: system-update.target",
+        "guest: usual boot of release 2.0, ",
+        r#""code":0,"class":"done","why":"""#,
+        "guest: powers off",
+    ];
+    in_order(&said, &story);
+    assert_eq!(said.matches(UPDATES).count(), 2, "{said}");
+    assert_eq!((disk.bits('a'), disk.bits('b')), ([1, 3, 1], [2, 3, 1]));
+}
+
+/// A system on a disk of its own, without the hook: the link is where systemd itself looks, and systemd's generator finds it.
+#[test]
+fn a_root_that_can_be_written_has_the_request_where_systemd_looks() {
+    let (disk, bundle) = device();
+    let other = Kit::shared().root_disk(&BOARD, &ONE.version("0.9").on(Root::Ext4));
+    let twin = disk.path().with_extension("root");
+    std::fs::copy(other, &twin).expect("the folder can be written");
+    let initramfs = Some(Kit::shared().other_initramfs(&BOARD));
+    let words = "guest.plan=crash,missing,none";
+    let before = disk.bits('a');
+    let said = Machine { twin: Some(twin), initramfs, ..machine(words, bundle) }.run(&disk);
+    let story = [
+        "guest: usual boot of release 0.9, ",
+        "guest: the request is /system-update",
+        "guest: before the update: offline",
+        "guest: update boot for crash: system-update.target",
+        "guest: usual boot of release 0.9, ",
+        r#""triggered":null,"then":null,"last":{"version":"2.0","began":"#,
+        r#""why":"it was cut short"#,
+        "guest: update boot for missing: system-update.target",
+        "guest: usual boot of release 0.9, ",
+        "guest: update boot for none: system-update.target",
+        "guest: the program ended with 0",
+        "guest: usual boot of release 0.9, ",
+        r#""code":0,"class":"done","why":"""#,
+        "guest: powers off",
+    ];
+    in_order(&said, &story);
+    assert_eq!(said.matches(UPDATES).count(), 3, "{said}");
+    assert_eq!((disk.bits('a'), disk.bits('b')[1..].to_vec()), (before, vec![3, 0]));
 }
 
 /// One that hangs is ended, one that has no memory left is, too; and who asked for the power off gets it whatever becomes of the update.

@@ -2,9 +2,9 @@
 
 use tests::guest::Machine;
 use tests::guest_disk::GuestDisk;
-use tests::guest_kit::{Board, Cargo, Release};
+use tests::guest_kit::{Board, Cargo, Release, Suite};
 
-const ONE: Release = Release::of("1.0").with_cargo(Cargo::Debian).acts("10-root");
+const ONE: Release = Release::of("1.0").with_cargo(Cargo::Debian(Suite::Bookworm)).acts("10-root");
 /// It boots in a second or two, where only the fall back itself is to be seen.
 const SMALL: Release = Release::of("1.0").acts("json,off");
 /// Its watchdog would reset it five times while `idle` lasts.
