@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 use rustix::system::RebootCommand;
 
-use crate::filesystem::open_inside;
+use libupdate_linux::filesystem::open_inside;
 use crate::kernel;
 use crate::say::say;
 use crate::slot_kernel::Loadable;

@@ -24,7 +24,7 @@ use rustix::fs::OFlags;
 use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
 
 use crate::copy;
-use crate::filesystem;
+use libupdate_linux::filesystem;
 use crate::kernel;
 use crate::trash;
 use crate::watchdog::Watchdog;

@@ -22,7 +22,7 @@ use rustix::fs::OFlags;
 use rustix::mount::MountFlags;
 
 use crate::copy;
-use crate::filesystem;
+use libupdate_linux::filesystem;
 use crate::machine::Machine;
 use crate::say::say;
 use crate::var::{self, Filled, State};

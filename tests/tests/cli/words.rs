@@ -33,6 +33,10 @@ pub enum Corrupt {
     ManifestExtension,
     ManifestDuplicateExtension,
     ManifestFeatures,
+    PackForm,
+    PackName,
+    PackUnit,
+    PackSupersedes,
     PageDigest { page: u64 },
     PageMagic { page: u64 },
     PageCount { page: u64 },
@@ -93,6 +97,12 @@ impl fmt::Display for Corrupt {
             Self::ManifestExtension => f.write_str("an extension of the manifest has a wrong length or value"),
             Self::ManifestDuplicateExtension => f.write_str("two extensions of the manifest have one id"),
             Self::ManifestFeatures => f.write_str("the required-feature bits are not those of the manifest's payloads"),
+            Self::PackForm => f.write_str("what the pack says of itself breaks its layout"),
+            Self::PackName => {
+                f.write_str("a name in the pack has a character outside [A-Za-z0-9._-], two dots in a row, or a bad length")
+            }
+            Self::PackUnit => f.write_str("a unit that the pack reloads or restarts has no name of a systemd unit"),
+            Self::PackSupersedes => f.write_str("the pack supersedes itself, or another one twice"),
             Self::PageDigest { page } => write!(f, "index page {page} does not have the digest that was promised"),
             Self::PageMagic { page } => write!(f, "index page {page} does not begin with its magic"),
             Self::PageCount { page } => write!(f, "index page {page} does not have the rows that its place asks for"),
