@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use libupdate_linux::filesystem::{self, Rights};
 use crate::machine::Machine;
+use libupdate_linux::filesystem::{self, Rights};
 
 /// Mounts the partition with this label.
 ///

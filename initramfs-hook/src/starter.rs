@@ -20,7 +20,6 @@ use libupdate_linux::node::Node;
 use libupdate_linux::time;
 
 use crate::boot_disk::BootDisk;
-use libupdate_linux::filesystem::{self, Rights};
 use crate::hand_over::{self, Next};
 use crate::nodes;
 use crate::phases::Phases;
@@ -28,6 +27,7 @@ use crate::report::{Report, Trial};
 use crate::say::{self, say};
 use crate::slot_kernel::{self, Loadable, Payload};
 use crate::watchdog::Watchdog;
+use libupdate_linux::filesystem::{self, Rights};
 
 /// What starts slots.
 pub struct SlotStarter<'s> {

@@ -30,8 +30,7 @@ impl Pack {
     #[must_use]
     pub fn named(name: &str, level: u32) -> Self {
         let tree = tempfile::tempdir().expect("the temporary folder can be written");
-        let pack =
-            Self { name: name.to_owned(), level, fits: 1, tree, options: Vec::new(), keys: None, kib: 300 };
+        let pack = Self { name: name.to_owned(), level, fits: 1, tree, options: Vec::new(), keys: None, kib: 300 };
         let release = format!("usr/lib/extension-release.d/extension-release.{name}");
         pack.file(&release, "ID=_any\n").file("usr/share/hotfix", name)
     }
@@ -103,7 +102,8 @@ impl Pack {
     /// The words of `bundle create` for it.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
-        let own = ["--pack", &self.name, "--level", &self.level.to_string(), "--fits", &self.fits.to_string()].map(str::to_owned);
+        let own = ["--pack", &self.name, "--level", &self.level.to_string(), "--fits", &self.fits.to_string()]
+            .map(str::to_owned);
         [&own[..], &self.options].concat()
     }
 

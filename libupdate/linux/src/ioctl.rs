@@ -5,9 +5,9 @@
 use std::fs::File;
 
 use rustix::io::Errno;
-use rustix::ioctl::{NoArg, Opcode, Setter, Updater, ioctl, opcode};
 #[cfg(feature = "live")]
 use rustix::ioctl::{Ioctl, IoctlOutput};
+use rustix::ioctl::{NoArg, Opcode, Setter, Updater, ioctl, opcode};
 
 #[cfg(feature = "boot-loaders")]
 pub mod boot_loader;

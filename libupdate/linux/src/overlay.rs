@@ -163,7 +163,8 @@ impl Place {
 
     /// A new overlay that is nowhere yet.
     fn made(&self, layers: &[PathBuf], base: &Path) -> io::Result<rustix::fd::OwnedFd> {
-        let all: Vec<String> = layers.iter().map(PathBuf::as_path).chain([base]).map(|path| path.display().to_string()).collect();
+        let all: Vec<String> =
+            layers.iter().map(PathBuf::as_path).chain([base]).map(|path| path.display().to_string()).collect();
         let options = CString::new(format!("lowerdir={}", all.join(":")))?;
         let rights = statvfs(base)?.f_flag;
         let mut flags = MountFlags::RDONLY;

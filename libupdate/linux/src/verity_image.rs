@@ -18,8 +18,8 @@ use rustix::io::Errno;
 
 use crate::device_mapper::{self, Mapping, OnCorruption};
 use crate::error::{OsError, OsErrorKind};
-use crate::filesystem::{self, Rights};
 use crate::file;
+use crate::filesystem::{self, Rights};
 use crate::ioctl;
 use crate::node::Node;
 
@@ -46,7 +46,8 @@ impl LoopDevice {
         let path = Path::new(CONTROL);
         let control = open(path, OFlags::RDWR)?;
         for _ in 0..ATTEMPTS {
-            let free = ioctl::free_loop(&control).map_err(|errno| OsError::call(path, "find a free device with", errno))?;
+            let free =
+                ioctl::free_loop(&control).map_err(|errno| OsError::call(path, "find a free device with", errno))?;
             let node = PathBuf::from(format!("/dev/loop{free}"));
             let device = open(&node, OFlags::RDONLY)?;
             match ioctl::configure_loop(&device, file, BLOCK_BYTES) {
@@ -83,7 +84,8 @@ pub fn mount(file: &File, tree: &Tree<'_>, at: &Path) -> Result<(), OsError> {
     let name = format!("updater-pack-{}", device.node().file_name().unwrap_or_default().display());
     let mapping = Mapping::make(&name, number, tree, OnCorruption::IoError)?;
     let mounted = filesystem::mount(mapping.node(), at, Rights::None);
-    let intact = mounted.map_err(|error| OsError::io(mapping.node(), "mount", &error)).and_then(|_| mapping.is_intact());
+    let intact =
+        mounted.map_err(|error| OsError::io(mapping.node(), "mount", &error)).and_then(|_| mapping.is_intact());
     match intact {
         Ok(true) => mapping.goes_with_its_last_user(),
         failed => {

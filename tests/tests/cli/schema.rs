@@ -83,7 +83,8 @@ fn of_files(cases: &mut Cases) {
     fs::write(&rauc, "[system]\ncompatible=x\n[slot.r.0]\nbootname=A\n[slot.r.1]\nbootname=B\n").unwrap();
     let create = ["bundle", "create", "--image", &image, "--version", "9", "--compatible", "x", "-o", &out];
     let packed = place("packed");
-    let pack = [&create[..8], &["-o", &packed, "--pack", "p", "--level", "1", "--fits", "9", "--restart", "x.service"]].concat();
+    let pack = [&create[..8], &["-o", &packed, "--pack", "p", "--level", "1", "--fits", "9", "--restart", "x.service"]]
+        .concat();
     let lines: [(&str, &[&str]); 22] = [
         ("keygen", &["keygen", "--out", &place(""), "--name", "new"]),
         ("keygen", &["keygen", "--out", &place(""), "--name", "new"]),

@@ -106,7 +106,10 @@ pub const EXAMPLES: [(&str, &[(&str, &str)]); 18] = [
             ("updater-cli pack install --no-merge https://updates.example/hotfix-a.bundle", "from the next boot on"),
         ],
     ),
-    ("pack check", &[("updater-cli pack check https://updates.example/hotfix.bundle", "is it newer; exit code 7 if not")]),
+    (
+        "pack check",
+        &[("updater-cli pack check https://updates.example/hotfix.bundle", "is it newer; exit code 7 if not")],
+    ),
     ("choose", &[("eval \"$(updater-cli choose --spend)\"", "in a boot script: the slot that boots, its try spent")]),
 ];
 

@@ -110,7 +110,8 @@ impl OfAPack {
 
     fn in_words(&self) -> String {
         let mut text = format!("pack            {}, level {}, fits version {}\n", self.name, self.level, self.fits);
-        for (word, texts) in [("supersedes", &self.supersedes), ("reloads", &self.reload), ("restarts", &self.restart)] {
+        for (word, texts) in [("supersedes", &self.supersedes), ("reloads", &self.reload), ("restarts", &self.restart)]
+        {
             if !texts.is_empty() {
                 text += &format!("  {word:<14}{}\n", Printable(&texts.join(", ")));
             }

@@ -24,7 +24,10 @@ const FILES: [(&str, &str); 10] = [
     ("/run/updater/boot.json", "the boot hook's report: which slot runs, and why others were passed over"),
     ("/run/updater/lock", "held while an act works on this device's disk"),
     ("/usr/lib/updater/initramfs-hook", "the boot hook, from where makers of initramfs take it"),
-    ("/var/lib/updater/packs/", "packs that are stored: a set of signed heads, and their images; removed, there are none"),
+    (
+        "/var/lib/updater/packs/",
+        "packs that are stored: a set of signed heads, and their images; removed, there are none",
+    ),
     ("/var/lib/updater/", "what earlier acts left to be shown; only a cache: table and slots are the truth"),
 ];
 

@@ -7,8 +7,8 @@
 
 use libupdate::Error;
 use libupdate::install;
-use libupdate_linux::booted::Told;
 use libupdate_linux::OsError;
+use libupdate_linux::booted::Told;
 use libupdate_linux::file;
 use rustix::fs::OFlags;
 
@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn boots_that_nobody_confirms_end_without_packs() {
-        let off = |kind, left, guard| reason_to_be_off(&Set::default(), &system(None), (kind, Some(left), guard)).is_some();
+        let off =
+            |kind, left, guard| reason_to_be_off(&Set::default(), &system(None), (kind, Some(left), guard)).is_some();
         assert!(!off("counted", 1, 3) && off("counted", 0, 3));
         // A guard of one knows no boot in between.
         assert!(!off("counted", 0, 1) && !off("good", 0, 0) && !off("trial", 0, 3));

@@ -5,12 +5,12 @@
 //!                                └── not possible: the old set.json, and the old packs merged again
 //! ```
 
+use super::System;
 use super::known::Known;
 use super::live::{self, Broken, Live, Trouble};
 use super::shown::Packs;
 use super::steps::{self, Step};
 use super::store::{Set, Store, Stored};
-use super::System;
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
 
@@ -25,7 +25,8 @@ pub struct Done {
 /// Removes a pack.
 pub fn remove(session: &Session, name: &str) -> Result<(), Failure> {
     let why = format!("no pack {name} is stored");
-    let leaves = |set: &Set| Set { packs: set.packs.iter().filter(|pack| pack.name != name).cloned().collect(), ..set.clone() };
+    let leaves =
+        |set: &Set| Set { packs: set.packs.iter().filter(|pack| pack.name != name).cloned().collect(), ..set.clone() };
     session.record.names(name);
     without(session, &format!("cannot remove the pack {name}"), why, leaves)
 }
@@ -61,7 +62,12 @@ pub fn enable(session: &Session) -> Result<(), Failure> {
     let _lock = store.lock()?;
     let set = store.set()?;
     if set.off.is_none() {
-        return Err(Failure::new(Exit::Nothing, "nothing to do", "packs are on", "`pack list` says what becomes of each"));
+        return Err(Failure::new(
+            Exit::Nothing,
+            "nothing to do",
+            "packs are on",
+            "`pack list` says what becomes of each",
+        ));
     }
     session.record.begins();
     // That fallback is known now, and turns nothing off again.
@@ -142,4 +148,3 @@ pub fn tell(session: &Session, steps: &[Step]) {
 pub fn known(stored: &[Stored]) -> Vec<Known> {
     stored.iter().filter_map(|pack| pack.known.as_ref().ok()).cloned().collect()
 }
-

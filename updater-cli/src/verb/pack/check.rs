@@ -6,11 +6,11 @@ use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate_linux::OsError;
 use serde::Serialize;
 
+use super::System;
 use super::change;
 use super::known::Known;
 use super::plan::{self, Verdict};
 use super::store::{Store, Stored};
-use super::System;
 use crate::cli::pack::Check;
 use crate::exit::{Exit, Failure};
 use crate::output::{Printable, Report, Size};

@@ -23,7 +23,11 @@ const BYTES: u64 = 64 << 10;
 /// The rule that it breaks, in words.
 pub fn check(root: &Path, name: &str) -> Result<(), String> {
     let path = format!("usr/lib/extension-release.d/extension-release.{name}");
-    let opened = libupdate_linux::filesystem::open_inside(root, Path::new(&path), OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK);
+    let opened = libupdate_linux::filesystem::open_inside(
+        root,
+        Path::new(&path),
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK,
+    );
     let regular = opened.and_then(|file| match file.metadata()?.is_file() {
         true => file::bounded(&file, BYTES),
         false => Err(std::io::Error::other("it is no file")),
@@ -41,7 +45,9 @@ fn of_the_system() -> String {
 
 fn judge(release: &str, system: &str) -> Result<(), String> {
     let same = |key: &str| match (value(release, key), value(system, key)) {
-        (Some(own), Some(system)) if own != system => Err(format!("is for {key}={own}, and the system has {key}={system}")),
+        (Some(own), Some(system)) if own != system => {
+            Err(format!("is for {key}={own}, and the system has {key}={system}"))
+        }
         _ => Ok(()),
     };
     match value(release, "ID") {

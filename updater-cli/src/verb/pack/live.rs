@@ -78,7 +78,9 @@ impl Live {
 
     /// Whether all of a pack is live.
     pub fn has(&self, pack: &Known) -> bool {
-        pack.parts.iter().all(|part| self.parts.iter().any(|live| live.root_hash == part.root_hash && live.name == part.name))
+        pack.parts
+            .iter()
+            .all(|part| self.parts.iter().any(|live| live.root_hash == part.root_hash && live.name == part.name))
     }
 
     /// An image of the pack of which a wrong block was read.

@@ -60,11 +60,15 @@ pub fn judge(new: &Known, stored: &[Known], (version, major): (&str, Option<u32>
 fn conflict(new: &Known, stay: &[&Known]) -> Option<Verdict> {
     let twins = |part: &Part| new.parts.iter().filter(|other| other.root_hash == part.root_hash).count() > 1;
     if new.parts.iter().any(twins) {
-        return Some(Verdict::Refused(format!("two images of {} are the same", new.name), "make it again with one of them"));
+        return Some(Verdict::Refused(
+            format!("two images of {} are the same", new.name),
+            "make it again with one of them",
+        ));
     }
     for (here, part) in stay.iter().flat_map(|here| here.parts.iter().map(move |part| (here, part))) {
         if new.parts.iter().any(|own| own.name == part.name && own.root_hash != part.root_hash) {
-            let why = format!("{} brings another {} than {}, which it does not supersede", new.name, part.name, here.name);
+            let why =
+                format!("{} brings another {} than {}, which it does not supersede", new.name, part.name, here.name);
             return Some(Verdict::Refused(why, "remove that one first, or make this one again with another name"));
         }
     }

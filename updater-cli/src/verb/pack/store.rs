@@ -89,7 +89,8 @@ impl Store {
         let known = |listed: &Listed| {
             let path = self.0.join("heads").join(&listed.digest);
             let most = u64::try_from(ENVELOPE_BYTES).unwrap_or(u64::MAX);
-            let opened = file::open(&path, OFlags::RDONLY | OFlags::NOFOLLOW).and_then(|file| file::bounded(&file, most));
+            let opened =
+                file::open(&path, OFlags::RDONLY | OFlags::NOFOLLOW).and_then(|file| file::bounded(&file, most));
             let head = opened.map_err(|error| format!("its head cannot be read: {error}"))?;
             let known = Known::of_head(&head, system.setup.anchors, &system.setup.profile.compatible)?;
             if known.digest == listed.digest { Ok(known) } else { Err("its head is another pack's".to_owned()) }
@@ -157,9 +158,8 @@ impl Store {
     /// Removes what no pack of the set needs. Where a head of the set cannot be read, nobody knows its images: they stay.
     pub fn sweep(&self, stored: &[Stored]) -> Result<(), Failure> {
         let all = stored.iter().map(|pack| pack.known.as_ref().ok()).collect::<Option<Vec<_>>>();
-        let needed: Option<Vec<&str>> = all.map(|all| {
-            all.iter().flat_map(|pack| pack.parts.iter().map(|part| part.root_hash.as_str())).collect()
-        });
+        let needed: Option<Vec<&str>> =
+            all.map(|all| all.iter().flat_map(|pack| pack.parts.iter().map(|part| part.root_hash.as_str())).collect());
         let heads: Vec<&str> = stored.iter().map(|pack| pack.listed.digest.as_str()).collect();
         let swept = remove_others(&self.0.join("heads"), |name| heads.contains(&name)).and_then(|()| {
             remove_others(&self.0.join("parts"), |name| {

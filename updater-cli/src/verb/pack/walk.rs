@@ -160,8 +160,14 @@ mod tests {
             assert_eq!(walked(&root).unwrap_err().why, "/usr/bin/web is setuid or setgid");
         }
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, root.path().join("usr/p"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
-            .unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            root.path().join("usr/p"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .unwrap();
         assert_eq!(walked(&root).unwrap_err().why, "/usr/p is a pipe or a socket");
     }
 

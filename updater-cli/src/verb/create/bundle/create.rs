@@ -125,7 +125,11 @@ fn output(args: &BundleCreate, images: &[(&str, &Path)]) -> Result<PathBuf, Fail
     }
 }
 
-fn spec<'a>(args: &'a BundleCreate, rollout: Option<&'a [u8; 2]>, pack: Option<&'a [u8]>) -> Result<BundleSpec<'a>, Failure> {
+fn spec<'a>(
+    args: &'a BundleCreate,
+    rollout: Option<&'a [u8; 2]>,
+    pack: Option<&'a [u8]>,
+) -> Result<BundleSpec<'a>, Failure> {
     let name = |text| {
         Name::new(text)
             .map_err(|kind| Failure::new(Exit::Usage, "", kind, format!("change {text:?}, at most 64 characters")))
