@@ -103,8 +103,10 @@ fn pack() {
     for verb in [&["install"][..], &["check"], &["update"]] {
         device.refuses_untouched(&[verb, &[&pack]].concat(), Exit::Refused, &Rejected::Pack.to_string());
     }
-    let size = ["--danger-overwrite", &pack];
-    device.refuses_untouched(&[&["provision"], &size[..]].concat(), Exit::Refused, &Rejected::Pack.to_string());
+    let before = std::fs::read(device.disk()).unwrap();
+    let told = device.run(&["provision", "--danger-overwrite", &pack]).exits(Exit::Refused);
+    drop(told.says(&Rejected::Pack.to_string()));
+    assert!(std::fs::read(device.disk()).unwrap() == before, "it was written to");
 }
 
 #[test]
