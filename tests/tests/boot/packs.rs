@@ -33,7 +33,7 @@ fn a_file_is_fixed_without_a_reboot_and_stays_so() {
     let disk = device("2.0");
     let said = with(&disk, pack(&disk, "hotfix-a", 1), "mark-good,hotfix,pack-install,hotfix,pack-install,mounts,off");
     in_order(&said, &[IMAGE, "guest: pack-install ended with 0", A, "guest: pack-install ended with 7"]);
-    assert!(said.contains(" /run/updater/base/usr /run/updater/packs/hotfix-a /usr "), "{said}");
+    assert!(said.contains(" /run/updater/packs/hotfix-a /run/updater/base/usr /usr ."), "{said}");
     // The set is on the disk, and each boot merges it.
     let said = Machine::does("mark-good,hotfix,pack-boot,hotfix,status,off").run(&disk);
     in_order(&said, &[IMAGE, "guest: pack-boot ended with 0", A, "Version: 2.0\nUpdate level: 1 (hotfix-a)\n"]);
