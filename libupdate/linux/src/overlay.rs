@@ -236,7 +236,7 @@ mod tests {
         let count = || mounts().unwrap().len();
         let before = count();
         assert!(Path::new("/usr/bin/env").exists() && !usr.is_merged().unwrap());
-        usr.lay(&[one.clone()]).unwrap();
+        usr.lay(std::slice::from_ref(&one)).unwrap();
         assert_eq!((read().as_deref(), usr.is_merged().unwrap()), (Some("one"), true));
         assert!(Path::new("/usr/bin/env").exists());
         // The base, and the overlay.
@@ -245,7 +245,7 @@ mod tests {
             usr.lay(&[two.clone(), one.clone()]).unwrap();
             assert_eq!(read().as_deref(), Some("two"));
             assert!(Path::new("/usr/share/updater-one").exists());
-            usr.lay(&[one.clone()]).unwrap();
+            usr.lay(std::slice::from_ref(&one)).unwrap();
             assert!(!Path::new("/usr/share/updater-two").exists());
         }
         assert_eq!(count(), before + 2);

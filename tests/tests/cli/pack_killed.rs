@@ -88,7 +88,7 @@ fn a_cut_anywhere_leaves_the_old_set_or_the_new_one() {
         true
     });
     assert!(seen[0] > 10 && seen[1] > 2, "{seen:?}");
-    println!(
+    eprintln!(
         "result: pack install was killed at {} calls: {} left the old set, {} the new one",
         seen[0] + seen[1],
         seen[0],
@@ -118,5 +118,5 @@ fn a_removal_that_is_cut_has_happened_or_not() {
         cut
     });
     assert!(seen[0] > 2, "{seen:?}");
-    println!("result: pack remove was killed at {} calls", seen[0] + seen[1]);
+    eprintln!("result: pack remove was killed at {} calls", seen[0] + seen[1]);
 }

@@ -15,7 +15,7 @@ use crate::cli::Server;
 #[derive(Subcommand, Debug)]
 pub enum Bundle {
     /// Make a bundle from images
-    Create(BundleCreate),
+    Create(Box<BundleCreate>),
     /// Write the message that a signature is made over, and its SHA-256, for signing elsewhere
     Digest(BundleDigest),
     /// Add a signature that was made elsewhere
