@@ -12,10 +12,10 @@ use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 use rustix::system::RebootCommand;
 
-use crate::filesystem::open_inside;
 use crate::kernel;
 use crate::say::say;
 use crate::slot_kernel::Loadable;
+use libupdate_linux::filesystem::open_inside;
 
 /// Where the kernel itself looks for init.
 const INITS: [&str; 4] = ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"];

@@ -5,7 +5,7 @@
 //!  main ─ called        how it was started: as /init, or as a step of another initramfs
 //!   └ course            the boot from its first mount to its hand-over or its reboot
 //!      ├ told, command_line, report                               pure: what is asked, in which words
-//!      ├ machine, boot_disk, starter, nodes, filesystem, slot_kernel    the disk, and how a slot starts
+//!      ├ machine, boot_disk, starter, nodes, slot_kernel    the disk, and how a slot starts
 //!      ├ writable, var, trash, copy, recovery                what is mounted beside or instead of a slot
 //!      ├ early, modules, watchdog, hand_over                 what a first process does for its machine
 //!      ├ say                                                 what is said, and never waited for
@@ -21,7 +21,6 @@ mod command_line;
 mod copy;
 mod course;
 mod early;
-mod filesystem;
 mod hand_over;
 mod kernel;
 mod machine;

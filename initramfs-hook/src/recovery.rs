@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::filesystem;
 use crate::machine::Machine;
+use libupdate_linux::filesystem::{self, Rights};
 
 /// Mounts the partition with this label.
 ///
@@ -11,6 +11,6 @@ use crate::machine::Machine;
 /// What is missing, in words.
 pub fn mount(machine: &mut Machine<'_>, label: &str, at: &Path) -> Result<(), String> {
     let node = machine.labelled(label)?;
-    filesystem::mount(node.path(), at).map_err(|error| error.to_string())?;
+    filesystem::mount(node.path(), at, Rights::Root).map_err(|error| error.to_string())?;
     Ok(())
 }

@@ -18,7 +18,7 @@ use libupdate_linux::file;
 use libupdate_linux::profile::boot::SlotKernel;
 use rustix::fs::{MemfdFlags, OFlags};
 
-use crate::filesystem::{self, open_inside};
+use libupdate_linux::filesystem::{self, Rights, open_inside};
 
 /// Where a payload that is a file system is mounted.
 const MOUNT: &str = "/run/updater/boot";
@@ -56,7 +56,7 @@ pub fn open(wanted: &SlotKernel, root: &Path, payload: Option<Payload<'_>>) -> R
         return Err("the kernel's payload is no UKI, and the profile names no `kernel` in it".to_owned());
     }
     let tree = Path::new(MOUNT);
-    filesystem::mount(payload.node, tree).map_err(|error| format!("the kernel's payload: {error}"))?;
+    filesystem::mount(payload.node, tree, Rights::Root).map_err(|error| format!("the kernel's payload: {error}"))?;
     let found = in_tree(wanted, tree);
     // The open files keep it.
     filesystem::unmount(tree);

@@ -20,7 +20,6 @@ use libupdate_linux::node::Node;
 use libupdate_linux::time;
 
 use crate::boot_disk::BootDisk;
-use crate::filesystem;
 use crate::hand_over::{self, Next};
 use crate::nodes;
 use crate::phases::Phases;
@@ -28,6 +27,7 @@ use crate::report::{Report, Trial};
 use crate::say::{self, say};
 use crate::slot_kernel::{self, Loadable, Payload};
 use crate::watchdog::Watchdog;
+use libupdate_linux::filesystem::{self, Rights};
 
 /// What starts slots.
 pub struct SlotStarter<'s> {
@@ -143,7 +143,7 @@ impl SlotStarter<'_> {
         self.phases.end("dm-verity");
         let root = mappings.iter().find(|(role, _)| *role == boot.root).map(|(_, mapping)| mapping.node());
         let root = root.ok_or_else(|| Setback::new(Reason::TRAILER, OTHER_ROLES))?;
-        filesystem::mount(root, self.root).map_err(|error| Setback::new(Reason::MOUNT, error))?;
+        filesystem::mount(root, self.root, Rights::Root).map_err(|error| Setback::new(Reason::MOUNT, error))?;
         let kernel = self.what_runs(verified, mappings).map_err(|missing| Setback::new(Reason::NO_INIT, missing))?;
         for (role, mapping) in mappings.iter() {
             match mapping.is_intact() {

@@ -24,10 +24,10 @@ use rustix::fs::OFlags;
 use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
 
 use crate::copy;
-use crate::filesystem;
 use crate::kernel;
 use crate::trash;
 use crate::watchdog::Watchdog;
+use libupdate_linux::filesystem;
 
 /// The file system that is made.
 pub const KIND: &str = "ext4";

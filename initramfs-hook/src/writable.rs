@@ -22,11 +22,11 @@ use rustix::fs::OFlags;
 use rustix::mount::MountFlags;
 
 use crate::copy;
-use crate::filesystem;
 use crate::machine::Machine;
 use crate::say::say;
 use crate::var::{self, Filled, State};
 use crate::watchdog::Watchdog;
+use libupdate_linux::filesystem;
 
 const IMAGE: &str = "/run/updater/image";
 const WRITABLE: &str = "/run/updater/writable";

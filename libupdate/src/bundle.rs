@@ -22,6 +22,7 @@ pub(crate) mod fixture;
 pub mod frame;
 pub mod hints;
 pub mod key;
+pub mod pack;
 pub mod page;
 pub mod prefix;
 pub mod rollout;

@@ -221,6 +221,50 @@ where
     stream_all(disk, ((verified, extents), &stock), Resume::Fresh, (source, Phase::Check), buffers, tools).map(|_| ())
 }
 
+/// Writes the images of a bundle that is no release to places outside of every slot, and reads everything back. Chunks that are in their place already are
+/// neither written nor, where the source can leave them out, read.
+///
+/// # Durability
+/// Everything is durable when it returns.
+/// # Errors
+/// As [`rehearse`], and `ReadBack` and `TreeReadBack`, which are the medium's fault.
+pub fn store<D, R, H, Z, O>(
+    disk: &mut D,
+    verified: &Verified<'_>,
+    extents: &[Extent],
+    source: &mut R,
+    buffers: &mut Buffers<'_>,
+    tools: &mut Tools<'_, H, Z, O>,
+) -> Result<Sizes, Error<D::Error>>
+where
+    D: BlockIo,
+    R: Source,
+    H: BlockHasher,
+    Z: Decompressor,
+    O: Observer,
+{
+    let stock = policy::elsewhere(verified).map_err(Error::Bundle)?;
+    let images = (verified, extents);
+    let sizes = stream_all(disk, (images, &stock), Resume::Rehash, (source, Phase::Write), buffers, tools)?;
+    io::flush(disk)?;
+    check_all(disk, images, buffers, tools).map_err(not_kept)?;
+    Ok(sizes)
+}
+
+/// Reads every byte of images that [`store`] wrote, and checks it. Gives bytes of all images.
+///
+/// # Errors
+/// [`Error::Slot`] names the chunk or hash block; [`Error::Medium`]; [`Error::Interrupted`].
+pub fn check<D: BlockIo, H: BlockHasher, Z, O: Observer>(
+    disk: &mut D,
+    verified: &Verified<'_>,
+    extents: &[Extent],
+    buffers: &mut Buffers<'_>,
+    tools: &mut Tools<'_, H, Z, O>,
+) -> Result<ByteLen, Error<D::Error>> {
+    check_all(disk, (verified, extents), buffers, tools)
+}
+
 /// One payload, the tree that checks it, and the partition it goes to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'m> {

@@ -2,6 +2,7 @@
 //!
 //! Judged in this order, and nothing is written before the last:
 //!
+//! 0. The bundle is a release, and no pack.
 //! 1. One of the manifest's compatibles equals the profile's, and the device can decompress what it carries.
 //! 2. The manifest's roles are exactly the roles of the profile's slots.
 //! 3. The booted slot is not on trial: the only good slot would be overwritten.
@@ -15,6 +16,7 @@
 use heapless::Vec;
 
 use crate::bundle::delta::OldImages;
+use crate::bundle::pack::{self, Pack};
 use crate::bundle::{Features, Verified};
 use crate::error::{Corrupt, Error, Incompatible, Needed, NoSpace, Rejected, Rule};
 use crate::gpt::{EntryNumber, SlotBits};
@@ -124,6 +126,7 @@ pub fn admit<'a, E>(
     table: &SlotTable<'_>,
     wishes: Wishes,
 ) -> Result<Admitted<'a>, Error<E>> {
+    a_release(&verified)?;
     compatible(&verified, facts.compatible)?;
     readable(&verified, facts)?;
     let slot = target(facts, wishes, verified.digest())?;
@@ -154,6 +157,7 @@ pub(crate) fn admit_first<'a, E>(
     facts: &Facts<'_>,
     table: &SlotTable<'_>,
 ) -> Result<Admitted<'a>, Error<E>> {
+    a_release(&verified)?;
     compatible(&verified, facts.compatible)?;
     readable(&verified, facts)?;
     if let Some(armed) = facts.slots.iter().find(|facts| facts.bits != SlotBits::default()) {
@@ -161,6 +165,24 @@ pub(crate) fn admit_first<'a, E>(
     }
     let first = table.slots().first().ok_or(Rejected::NoTarget)?.id;
     fit(verified, table, first)
+}
+
+/// Whether the bundle is one for a slot.
+///
+/// # Errors
+/// [`Rejected::Pack`]; `ManifestFeatures`.
+pub fn a_release<E>(verified: &Verified<'_>) -> Result<(), Error<E>> {
+    if pack::is_one(verified).map_err(Error::Bundle)? { Err(Rejected::Pack.into()) } else { Ok(()) }
+}
+
+/// What the bundle says of itself, if it is a pack for a device of this compatible.
+///
+/// # Errors
+/// [`Rejected::NoPack`], [`Rejected::Compatible`]; [`Error::Bundle`].
+pub fn a_pack<'a, E>(verified: &Verified<'a>, device: &str) -> Result<Pack<'a>, Error<E>> {
+    let pack = Pack::of(verified).map_err(Error::Bundle)?.ok_or(Rejected::NoPack)?;
+    compatible(verified, device)?;
+    Ok(pack)
 }
 
 /// Whether the bundle is for a device of this compatible.

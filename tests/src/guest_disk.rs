@@ -230,6 +230,31 @@ impl GuestDisk {
         first * 512
     }
 
+    /// First byte and length of the partition `data`.
+    ///
+    /// # Panics
+    /// Where there is none.
+    #[must_use]
+    pub fn data(&self) -> (u64, u64) {
+        let words = tool::run("sgdisk", &["-p", &text(&self.path())]);
+        let row = words.lines().find(|line| line.ends_with("data")).expect("the partition is there");
+        let numbers: Vec<u64> = row.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let [_, first, last] = numbers[..3] else { panic!("sgdisk's columns: {row}") };
+        (first * 512, (last - first + 1) * 512)
+    }
+
+    /// Puts an ext4 file system into the partition `data`.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    pub fn format_data(&self) {
+        let (first, bytes) = self.data();
+        let image = self.path().with_extension("ext4");
+        File::create(&image).and_then(|file| file.set_len(bytes)).expect("the folder can be written");
+        tool::run("mkfs.ext4", &["-q", &text(&image)]);
+        self.write_at(first, &std::fs::read(image).expect("it was made"));
+    }
+
     /// Writes to a place that no partition need have.
     ///
     /// # Panics

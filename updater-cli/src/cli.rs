@@ -25,6 +25,8 @@ pub mod man;
 #[cfg(feature = "live")]
 pub mod offline;
 pub mod other_tools;
+#[cfg(feature = "live")]
+pub mod pack;
 #[cfg(feature = "import")]
 pub mod profile;
 #[cfg(feature = "provision")]
@@ -137,6 +139,10 @@ pub enum Verb {
     #[cfg(feature = "live")]
     #[command(subcommand)]
     Offline(offline::Offline),
+    /// Hotfixes that are merged over /usr and /opt of the system that runs, without a reboot
+    #[cfg(feature = "live")]
+    #[command(subcommand)]
+    Pack(pack::Pack),
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts
     HookConfig(HookConfig),
     /// Make profiles
@@ -170,7 +176,7 @@ impl Verb {
             #[cfg(feature = "update")]
             Self::Check(_) | Self::Update(_) => true,
             #[cfg(feature = "live")]
-            Self::Offline(_) => true,
+            Self::Offline(_) | Self::Pack(_) => true,
             _ => false,
         }
     }
@@ -191,6 +197,14 @@ impl Verb {
             Self::Reset(_) => Some("reset"),
             #[cfg(feature = "live")]
             Self::Offline(offline::Offline::Run) => Some("offline-install"),
+            #[cfg(feature = "live")]
+            Self::Pack(pack::Pack::Install(_)) => Some("pack-install"),
+            #[cfg(feature = "live")]
+            Self::Pack(pack::Pack::Remove(_)) => Some("pack-remove"),
+            #[cfg(feature = "live")]
+            Self::Pack(pack::Pack::Purge) => Some("pack-purge"),
+            #[cfg(feature = "live")]
+            Self::Pack(pack::Pack::Enable) => Some("pack-enable"),
             #[cfg(feature = "provision")]
             Self::Provision(_) => Some("provision"),
             _ => None,

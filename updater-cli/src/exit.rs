@@ -260,6 +260,8 @@ const fn next_for_rejected(kind: Rejected) -> &'static str {
     match kind {
         Rejected::Incompatible(_) => "update the updater first: this bundle needs a newer one",
         Rejected::Compatible => "use a bundle made for this device's `compatible`, or the right --profile",
+        Rejected::Pack => "install it with `pack install`",
+        Rejected::NoPack => "install it with `install`",
         Rejected::Downgrade => "give --allow-downgrade where an older version is really wanted",
         Rejected::RollbackIndex { .. } => "use a bundle with the same or a higher rollback index",
         Rejected::FailedBefore { .. } => "use a newer version, or give --retry-failed to try the same one again",

@@ -43,6 +43,10 @@ impl Record {
     #[cfg(feature = "provision")]
     pub const fn means(&self, _: SlotId, _: &str) {}
 
+    /// The pack that it is about.
+    #[cfg(feature = "live")]
+    pub const fn names(&self, _: &str) {}
+
     /// What it puts into a slot.
     pub const fn puts(&self, _: &Facts<'_>, _: SlotId, _: &str) {}
 

@@ -27,6 +27,8 @@ mod mark;
 mod note;
 #[cfg(feature = "live")]
 mod offline;
+#[cfg(feature = "live")]
+mod pack;
 #[cfg(feature = "import")]
 mod profile;
 #[cfg(feature = "provision")]
@@ -86,6 +88,8 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Log(args) => log::run(session, &args),
         #[cfg(feature = "live")]
         Verb::Offline(verb) => offline::run(session, verb),
+        #[cfg(feature = "live")]
+        Verb::Pack(verb) => pack::run(session, verb),
         Verb::HookConfig(args) => hook_config::run(session, &args),
         // `run` has seen to it.
         #[cfg(feature = "doctor")]

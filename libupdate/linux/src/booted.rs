@@ -67,6 +67,9 @@ pub struct BootReport {
     /// Whether the slot is on trial.
     #[serde(default)]
     pub trial: bool,
+    /// How the slot came to boot: `trial`, `counted`, `good`, `suspect`, ..
+    #[serde(default)]
+    pub kind: Option<String>,
     /// SHA-256 of the `hook.config` that the hook had, lower-case hex.
     #[serde(default)]
     pub hook_config: Option<String>,

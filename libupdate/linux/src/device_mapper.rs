@@ -74,6 +74,17 @@ impl Mapping {
         Ok(message.status().is_some_and(|status| status.trim() == "V"))
     }
 
+    /// Has the kernel take the device away as soon as nobody uses it any more: with the last mount of it.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    #[cfg(feature = "live")]
+    pub fn goes_with_its_last_user(self) -> Result<(), OsError> {
+        let mut message = Message::named(&self.name);
+        message.defer();
+        call(&control()?, DmAct::Remove, &mut message)
+    }
+
     /// Takes the device away.
     ///
     /// # Errors
@@ -81,6 +92,15 @@ impl Mapping {
     pub fn remove(self) -> Result<(), OsError> {
         call(&control()?, DmAct::Remove, &mut Message::named(&self.name))
     }
+}
+
+/// Whether every block of the mapped device `name` that was read until now was right.
+///
+/// # Errors
+/// What the kernel says.
+#[cfg(feature = "live")]
+pub fn is_intact(name: &str) -> Result<bool, OsError> {
+    Mapping { name: name.to_owned(), node: PathBuf::new() }.is_intact()
 }
 
 fn control() -> Result<File, OsError> {

@@ -1,10 +1,12 @@
-//! The ioctls of device-mapper, of partition tables, of eMMC and of the Raspberry Pi's firmware, which have no safe form in a library. All
+//! The ioctls of device-mapper, of loop devices, of partition tables, of eMMC and of the Raspberry Pi's firmware, which have no safe form in a library. All
 //! `unsafe` of this crate is here, and in `hasher/sha_ni.rs`.
 #![expect(unsafe_code, reason = "each block says why it holds")]
 
 use std::fs::File;
 
 use rustix::io::Errno;
+#[cfg(feature = "live")]
+use rustix::ioctl::{Ioctl, IoctlOutput};
 use rustix::ioctl::{NoArg, Opcode, Setter, Updater, ioctl, opcode};
 
 #[cfg(feature = "boot-loaders")]
@@ -126,3 +128,104 @@ pub fn partition(disk: &File, act: PartitionAct, number: i32, place: Place) -> R
     // lives until the call returns, and the kernel only reads both.
     unsafe { ioctl(disk, Setter::<PARTITION, _>::new(argument)) }
 }
+
+/// `struct loop_info64` of linux/loop.h.
+#[cfg(feature = "live")]
+#[repr(C)]
+struct LoopInfo {
+    device: u64,
+    inode: u64,
+    rdevice: u64,
+    offset: u64,
+    limit: u64,
+    number: u32,
+    encrypt_type: u32,
+    encrypt_key_size: u32,
+    flags: u32,
+    name: [u8; 64],
+    crypt_name: [u8; 64],
+    encrypt_key: [u8; 32],
+    init: [u64; 2],
+}
+
+/// `struct loop_config`.
+#[cfg(feature = "live")]
+#[repr(C)]
+struct LoopConfig {
+    file: u32,
+    block_size: u32,
+    info: LoopInfo,
+    reserved: [u64; 8],
+}
+
+/// `LO_FLAGS_READ_ONLY` and `LO_FLAGS_AUTOCLEAR`.
+#[cfg(feature = "live")]
+const LOOP_FLAGS: u32 = 1 | 4;
+#[cfg(feature = "live")]
+const LOOP_CONFIGURE: Opcode = opcode::none(b'L', 0x0a);
+#[cfg(feature = "live")]
+const LOOP_FREE: Opcode = opcode::none(b'L', 0x82);
+
+/// A call without an argument whose answer is a number.
+#[cfg(feature = "live")]
+struct FreeLoop;
+
+// SAFETY: LOOP_CTL_GET_FREE of linux/loop.h takes no argument, and gives a number that is not negative, or an error.
+#[cfg(feature = "live")]
+unsafe impl Ioctl for FreeLoop {
+    type Output = u32;
+    const IS_MUTATING: bool = false;
+
+    fn opcode(&self) -> Opcode {
+        LOOP_FREE
+    }
+
+    fn as_ptr(&mut self) -> *mut rustix::ffi::c_void {
+        core::ptr::null_mut()
+    }
+
+    unsafe fn output_from_ptr(out: IoctlOutput, _: *mut rustix::ffi::c_void) -> Result<u32, Errno> {
+        u32::try_from(out).map_err(|_| Errno::INVAL)
+    }
+}
+
+/// The number of a loop device that nobody uses; it is made if there is none.
+///
+/// # Errors
+/// What the kernel says.
+#[cfg(feature = "live")]
+pub fn free_loop(control: &File) -> Result<u32, Errno> {
+    // SAFETY: see `FreeLoop`.
+    unsafe { ioctl(control, FreeLoop) }
+}
+
+/// Puts a file behind a loop device that nobody uses, read-only, with blocks of `block_size`; the device is free again with its last user.
+///
+/// # Errors
+/// What the kernel says: `EBUSY` if somebody else was quicker. Linux 5.8 or later has the call.
+#[cfg(feature = "live")]
+pub fn configure_loop(device: &File, file: &File, block_size: u32) -> Result<(), Errno> {
+    use std::os::fd::AsRawFd as _;
+    let info = LoopInfo {
+        device: 0,
+        inode: 0,
+        rdevice: 0,
+        offset: 0,
+        limit: 0,
+        number: 0,
+        encrypt_type: 0,
+        encrypt_key_size: 0,
+        flags: LOOP_FLAGS,
+        name: [0; 64],
+        crypt_name: [0; 64],
+        encrypt_key: [0; 32],
+        init: [0; 2],
+    };
+    let file = u32::try_from(file.as_raw_fd()).map_err(|_| Errno::BADF)?;
+    let config = LoopConfig { file, block_size, info, reserved: [0; 8] };
+    // SAFETY: LOOP_CONFIGURE of linux/loop.h takes a pointer to a `loop_config`, whose fields in C's layout these are, and only reads it.
+    unsafe { ioctl(device, Setter::<LOOP_CONFIGURE, _>::new(config)) }
+}
+
+#[cfg(feature = "live")]
+const _: () = assert!(size_of::<LoopInfo>() == 232 && size_of::<LoopConfig>() == 304, "the sizes of linux/loop.h");

@@ -10,13 +10,14 @@
 //!  this boot       booted  running  watchdog  var                    which slot runs, by whose word; who feeds the watchdog; a reset
 //!  a whole disk    find  drive  used_disk  lock  program             which one it is, whose it is, who may change it
 //!  its blocks      disk                                              a `BlockIo` around the page cache, with accesses in flight
-//!  devices         device_mapper  partitions                         what the kernel makes of a disk's blocks
+//!  devices         device_mapper  partitions  filesystem             what the kernel makes of a disk's blocks
+//!  a live system   verity_image  overlay                             images that are laid over a system that runs
 //!  the system      node  file  kernel_words  entry_name  signal  time    sysfs, small files, words of kernel and firmware
 //!  words, memory   error  printable  aligned  lent  hasher  cores
 //! ```
 //!
 //! Each heavy capability is a feature, on by default: `boot-loaders`, `boot-report` (`serde_json`), `hasher` (`rayon`, `tape-sha256`), `keys` (PEM and
-//! PKCS#8 of `p256`), `new-table` (`gpt`), `profile` (`toml`), `signals` (`signal-hook`). A boot hook does without all of them.
+//! PKCS#8 of `p256`), `live`, `new-table` (`gpt`), `profile` (`toml`), `signals` (`signal-hook`). A boot hook does without all of them.
 
 mod aligned;
 #[cfg(feature = "boot-loaders")]
@@ -35,6 +36,7 @@ mod error;
 #[cfg(test)]
 mod eventually;
 pub mod file;
+pub mod filesystem;
 pub mod find;
 #[cfg(feature = "hasher")]
 pub mod hasher;
@@ -49,6 +51,8 @@ mod lock;
 #[cfg(feature = "new-table")]
 pub mod new_table;
 pub mod node;
+#[cfg(feature = "live")]
+pub mod overlay;
 pub mod partitions;
 pub mod printable;
 pub mod profile;
@@ -60,6 +64,8 @@ mod signal;
 pub mod time;
 pub mod used_disk;
 pub mod var;
+#[cfg(feature = "live")]
+pub mod verity_image;
 pub mod watchdog;
 
 pub use aligned::AlignedBuf;

@@ -19,7 +19,7 @@ mod trust;
 #[cfg(feature = "profile")]
 mod value;
 
-pub use board::{Planned, Profile, SlotPartition};
+pub use board::{Merge, Planned, Profile, SlotPartition};
 pub use boot::Boot;
 #[cfg(feature = "profile")]
 pub use error::{ProfileError, ProfileErrorKind};

@@ -5,7 +5,7 @@
 //!   8  format version             2   1
 //!  10  prefix length              2   40
 //!  12  manifest length            4
-//!  16  required-feature bits      8   bit 0: some payload is zstd-encoded; bit 1: some payload is made from an old image; bit 2: hints; bit 3: frames
+//!  16  required-feature bits      8   bit 0: some payload is zstd-encoded; bit 1: some payload is made from an old image; bit 2: hints; bit 3: frames; bit 4: a pack
 //!  24  minimum updater version    6   major, minor, patch
 //!  30  zero                       2
 //!  32  zero                       8
@@ -46,8 +46,10 @@ impl Features {
     pub const HINTS: Self = Self(4);
     /// Frames are smaller than chunks ([`frame`](crate::bundle::frame)).
     pub const FRAMES: Self = Self(8);
+    /// A pack and no image of a slot ([`pack`](crate::bundle::pack)).
+    pub const PACK: Self = Self(16);
     /// All that this version knows.
-    const KNOWN: Self = Self(15);
+    const KNOWN: Self = Self(31);
 
     /// The word.
     #[must_use]

@@ -54,6 +54,7 @@ mod delta;
 mod der;
 mod error;
 mod frames;
+mod pack;
 mod seal;
 mod signer;
 mod source;
@@ -63,6 +64,7 @@ pub use carry::Compressor;
 pub use delta::{Body, Codec, DeltaCompressor};
 pub use der::{from_der, to_der};
 pub use error::WriteError;
+pub use pack::PackSpec;
 pub use seal::Sealed;
 pub use signer::{LocalKey, Signer};
 

@@ -137,6 +137,14 @@ pub(crate) enum Rule {
     ManifestFeatures,
     /// The manifest's encoding is longer than the room for it.
     ManifestTooLong,
+    /// The extension of a pack breaks its layout.
+    PackForm,
+    /// A name of a pack, or of one of its parts, with a character outside `[A-Za-z0-9._-]`, with `..`, empty, or over its bound.
+    PackName,
+    /// A unit that a pack would reload or restart, and that is none.
+    PackUnit,
+    /// A pack that supersedes itself, or something twice.
+    PackSupersedes,
     /// An index page whose digest is not the one that the page before it (or the manifest) names.
     PageDigest {
         /// Number of the page.
@@ -291,6 +299,10 @@ impl Rule {
             Self::ManifestDuplicateExtension => "ManifestDuplicateExtension",
             Self::ManifestFeatures => "ManifestFeatures",
             Self::ManifestTooLong => "ManifestTooLong",
+            Self::PackForm => "PackForm",
+            Self::PackName => "PackName",
+            Self::PackUnit => "PackUnit",
+            Self::PackSupersedes => "PackSupersedes",
             Self::PageDigest { .. } => "PageDigest",
             Self::PageMagic { .. } => "PageMagic",
             Self::PageCount { .. } => "PageCount",

@@ -33,6 +33,10 @@ pub enum Rejected {
     Incompatible(Incompatible),
     /// None of the manifest's compatibles equals the profile's.
     Compatible,
+    /// The bundle is a pack, and no release.
+    Pack,
+    /// The bundle is a release, and no pack.
+    NoPack,
     /// The version is lower than the booted one's.
     Downgrade,
     /// The rollback index is below the floor.
@@ -140,6 +144,8 @@ impl fmt::Display for Rejected {
         match self {
             Self::Incompatible(kind) => kind.fmt(f),
             Self::Compatible => f.write_str("the bundle is for another compatible than this device's"),
+            Self::Pack => f.write_str("the bundle is a pack, which is merged over a running system, and no release"),
+            Self::NoPack => f.write_str("the bundle is a release, which goes into a slot, and no pack"),
             Self::Downgrade => f.write_str("the bundle's version is lower than the booted one"),
             Self::RollbackIndex { found, floor } => write!(f, "rollback index {found} is below the floor {floor}"),
             Self::FailedBefore { slot } => write!(f, "this image was tried before in slot {slot} and failed"),

@@ -9,6 +9,7 @@
 //! | [`SALT_BYTES`] | dm-verity's own bound of the salt |
 //! | [`LEVELS`] | an image size that makes the tree deeper than the core's buffers; 128^5 blocks are 128 TiB |
 //! | [`DELTA_RUNS`], [`DELTA_REFERENCE_BLOCKS`] | a delta that reads all of an old image for each chunk, or needs more memory than an installation has |
+//! | [`PACK_SUPERSEDES`], [`PACK_UNITS`] | a pack that removes all others, or restarts a whole system, by one signed head |
 //! | [`GPT_ENTRIES`], `GPT_HEADER_BYTES` | a partition table that takes minutes to read, or a header longer than its block |
 //! | [`SLOTS`] | a profile with more slots than the chooser's table |
 //! | [`ANCHORS`] | a trust folder that makes each signature cost more than this many key comparisons |
@@ -41,6 +42,10 @@ pub const DATA_BLOCKS: u64 = 1 << 35;
 pub const DELTA_RUNS: usize = 64;
 /// Blocks of them, together.
 pub const DELTA_REFERENCE_BLOCKS: usize = 256;
+/// Names that one pack supersedes.
+pub const PACK_SUPERSEDES: u8 = 16;
+/// Units that one pack reloads, and units that it restarts.
+pub const PACK_UNITS: u8 = 8;
 /// Entries of a partition table.
 pub const GPT_ENTRIES: u32 = 1024;
 /// Bytes of a GPT header that are covered by its checksum, at least.

@@ -67,6 +67,7 @@ impl Board {
             boot if boot.contains("loader = \"efi-boot-next\"") => &["efivarfs"],
             boot if boot.contains("loader = \"grub-env\"") => &["vfat", "nls_cp437", "nls_ascii"],
             _ if self.more.contains("label = \"esp\"") => &["efivarfs"],
+            _ if self.more.contains("[packs]") => &["loop"],
             _ => &[],
         }
     }

@@ -42,7 +42,8 @@ mkfs.vfat "$2"
 mcopy -i "$2" "$1" ::/updater.efi
 "#;
 /// Folders of a root, mount points among them.
-const FOLDERS: [&str; 10] = ["bin", "sbin", "etc/updater", "dev", "proc", "sys", "run", "var/lib", "tmp", "mnt"];
+const FOLDERS: [&str; 11] =
+    ["bin", "sbin", "usr/share", "etc/updater", "dev", "proc", "sys", "run", "var/lib", "tmp", "mnt"];
 
 /// A release: its version, and what its init does of itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -246,6 +247,9 @@ impl Release {
         fs::copy(tree::root().join("initramfs-hook/health/updater-watchdog"), root.join("bin/updater-watchdog"))?;
         fs::write(root.join("etc/release"), self.version)?;
         fs::write(root.join("var/lib/image"), "of the image")?;
+        // What a pack replaces, and what it leaves.
+        fs::write(root.join("usr/share/hotfix"), "the image's")?;
+        fs::write(root.join("usr/share/other"), "the image's")?;
         // systemd in an initramfs hands over to nothing without it.
         fs::write(root.join("etc/os-release"), "ID=guest\n")?;
         fs::write(root.join("noise"), noise(self.version, 512 << 10))?;

@@ -13,16 +13,6 @@ const PLACES: Board = Board { boot: "var = \"data\"\noverlay = true\n", ..Board:
 const GUID: &str = "0f5b2c34-8d1e-4c7a-9b60-2f3a4d5e6f70";
 const BY_GUID: Board = Board { more: "[disk]\nguid = \"0f5b2c34-8d1e-4c7a-9b60-2f3a4d5e6f70\"\n", ..Board::CLOUD };
 
-/// Puts an ext4 file system into the partition `data`.
-fn format_data(disk: &GuestDisk) {
-    let (first, bytes) = data(disk);
-    let image = disk.path().with_extension("ext4");
-    File::create(&image).and_then(|file| file.set_len(bytes)).expect("the folder can be written");
-    tool::run("mkfs.ext4", &["-q", &image.display().to_string()]);
-    let file = File::options().write(true).open(disk.path()).expect("the disk was made");
-    file.write_all_at(&std::fs::read(image).expect("it was made"), first).expect("inside the disk");
-}
-
 #[test]
 fn var_is_kept_and_an_overlay_is_not() {
     let disk = GuestDisk::provisioned(PLACES, &Release::of("1.0"));
@@ -31,7 +21,7 @@ fn var_is_kept_and_an_overlay_is_not() {
         "updater: /var is in memory and is gone after this boot: data: it is blank, and the slot has no mkfs.ext4";
     assert!(said.contains(none), "{said}");
     assert!(said.contains("guest: /var: kept /etc: once"), "{said}");
-    format_data(&disk);
+    disk.format_data();
     let said = Machine::does("write,written,off").run(&disk);
     assert!(!said.contains("in memory"), "{said}");
     assert!(said.contains("guest: /var: kept /etc: once"), "{said}");
@@ -44,18 +34,9 @@ fn var_is_kept_and_an_overlay_is_not() {
     disk.cli(&["verify", "--slot", "a"]).exits(tests::answer::Exit::Done);
 }
 
-/// First byte and length of the partition `data`.
-fn data(disk: &GuestDisk) -> (u64, u64) {
-    let words = tool::run("sgdisk", &["-p", &disk.path().display().to_string()]);
-    let row = words.lines().find(|line| line.ends_with("data")).expect("the partition is there");
-    let numbers: Vec<u64> = row.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let [_, first, last] = numbers[..3] else { panic!("sgdisk's columns: {row}") };
-    (first * 512, (last - first + 1) * 512)
-}
-
 /// As a cut leaves it that comes while mkfs.ext4 runs: the mark of the hook, and no whole file system.
 fn cut_as_it_is_made(disk: &GuestDisk) {
-    let (first, bytes) = data(disk);
+    let (first, bytes) = disk.data();
     let file = File::options().write(true).open(disk.path()).expect("the disk was made");
     let mark = (bytes & !0xffff) - 0x10000;
     file.write_all_at(b"updater: a file system is made.\n", first + mark).expect("inside the disk");
@@ -64,7 +45,7 @@ fn cut_as_it_is_made(disk: &GuestDisk) {
 
 /// As a cut leaves it that comes while the new file system is filled.
 fn cut_as_it_is_filled(disk: &GuestDisk) {
-    let (first, bytes) = data(disk);
+    let (first, bytes) = disk.data();
     let file = File::options().read(true).write(true).open(disk.path()).expect("the disk was made");
     let mut content = vec![0; usize::try_from(bytes).unwrap()];
     file.read_exact_at(&mut content, first).expect("inside the disk");
@@ -107,7 +88,7 @@ fn a_blank_var_gets_a_file_system_with_the_images_files_whatever_cuts_it_short()
     assert!(!boots([false, false]), "it is kept");
     // qemu is killed while it is filled, or right behind it.
     for pause in [0, 50] {
-        let (first, bytes) = data(&disk);
+        let (first, bytes) = disk.data();
         let file = File::options().write(true).open(disk.path()).expect("the disk was made");
         file.write_all_at(&vec![0; usize::try_from(bytes).unwrap()], first).expect("inside the disk");
         let guest = Machine::does("off").start(&disk);
@@ -164,7 +145,7 @@ fn a_reset_empties_var_once_whatever_cuts_it_short() {
 #[test]
 fn what_is_no_file_system_and_not_blank_is_never_formatted() {
     let disk = GuestDisk::provisioned(PLACES, &Release::of("1.0").with_cargo(Cargo::Maker));
-    let (first, bytes) = data(&disk);
+    let (first, bytes) = disk.data();
     let file = File::options().read(true).write(true).open(disk.path()).expect("the disk was made");
     // A signature at the start, at the end, and data without any.
     for (at, length) in [(0, 6), (bytes - 512, 6), (bytes / 2, 1 << 20)] {

@@ -23,6 +23,7 @@ const KINDS: [Kinds; 4] = [
         fixtures: &[
             "bad_envelope",
             "bad_manifest",
+            "bad_pack",
             "bad_payload",
             "bad_roles",
             "bad_signature",
@@ -42,7 +43,7 @@ const KINDS: [Kinds; 4] = [
     Kinds {
         name: "Rejected",
         source: "rejected",
-        fixtures: &["bad_policy", "delta"],
+        fixtures: &["bad_pack", "bad_policy", "delta"],
         out_of_reach: &[("Incompatible", "a class of kinds, which have their own")],
     },
     Kinds {

@@ -3,6 +3,7 @@
 mod bad_envelope;
 mod bad_manifest;
 mod bad_names;
+mod bad_pack;
 mod bad_payload;
 mod bad_policy;
 mod bad_provision;
@@ -40,6 +41,8 @@ mod loader_systemd_boot;
 mod manual;
 mod oci;
 mod offline;
+mod pack;
+mod pack_killed;
 mod reuse;
 mod schema;
 mod slot_oracle;

@@ -82,7 +82,10 @@ fn of_files(cases: &mut Cases) {
     let (signature, rauc, imported) = (place("signature"), place("system.conf"), place("profile.toml"));
     fs::write(&rauc, "[system]\ncompatible=x\n[slot.r.0]\nbootname=A\n[slot.r.1]\nbootname=B\n").unwrap();
     let create = ["bundle", "create", "--image", &image, "--version", "9", "--compatible", "x", "-o", &out];
-    let lines: [(&str, &[&str]); 20] = [
+    let packed = place("packed");
+    let pack = [&create[..8], &["-o", &packed, "--pack", "p", "--level", "1", "--fits", "9", "--restart", "x.service"]]
+        .concat();
+    let lines: [(&str, &[&str]); 22] = [
         ("keygen", &["keygen", "--out", &place(""), "--name", "new"]),
         ("keygen", &["keygen", "--out", &place(""), "--name", "new"]),
         ("bundle-create", &create),
@@ -93,6 +96,8 @@ fn of_files(cases: &mut Cases) {
         ("info", &["info", &bundle, "--trust", &trusted]),
         ("info", &["info", &bundle, "--trust", &strange]),
         ("info", &["info", "/nowhere"]),
+        ("bundle-create", &pack),
+        ("info", &["info", &packed]),
         ("verify", &["verify", &bundle, "--trust", &trusted]),
         ("verify", &["verify", &bundle, "--trust", &strange]),
         ("hook-config", &["hook-config", "--profile", &workshop.text("profile.toml"), "-o", &config]),
@@ -140,7 +145,15 @@ fn of_a_device(cases: &mut Cases) {
     take("offline", &["offline", "trigger", "--booted", "a"]);
     take("offline", &["offline", "cancel"]);
     take("log", &["offline", "log"]);
+    let pack = tests::pack::Pack::named("hotfix", 1).make(&board.device.workshop);
+    for line in [&["pack", "list"][..], &["pack", "check", &pack], &["pack", "install", "--no-merge", &pack]] {
+        let name = if line[1] == "list" { "pack".to_owned() } else { format!("pack-{}", line[1]) };
+        take(&name, &[line, &["--booted", "a"]].concat());
+    }
+    take("pack", &["pack", "list", "--booted", "a"]);
     take("status", &["status", "--booted", "a"]);
+    take("pack", &["pack", "remove", "hotfix", "--booted", "a"]);
+    take("pack", &["pack", "purge", "--booted", "a"]);
     take("doctor", &["doctor"]);
     for line in fs::read_to_string(board.system.path().join("lib/updater/history.jsonl")).unwrap().lines() {
         cases.add("entry", serde_json::from_str(line).unwrap());

@@ -1,7 +1,7 @@
 //! Examples of each verb, for `--help` and for the manual pages.
 
 /// The verb, as it is typed, and its examples: what is typed, and what it does.
-pub const EXAMPLES: [(&str, &[(&str, &str)]); 16] = [
+pub const EXAMPLES: [(&str, &[(&str, &str)]); 18] = [
     (
         "",
         &[
@@ -75,6 +75,10 @@ pub const EXAMPLES: [(&str, &[(&str, &str)]); 16] = [
                 "updater-cli bundle create --image root.erofs --delta-from 1.3.bundle --full 1.4.bundle --version 1.4 --compatible my-board --key keys/release.key -o 1.4-from-1.3.bundle",
                 "what differs, for devices that run 1.3",
             ),
+            (
+                "updater-cli bundle create --pack hotfix-a --level 1 --fits 1 --image hotfix.squashfs --restart web.service --version 1.4 --compatible my-board --key keys/release.key -o hotfix-a.bundle",
+                "a pack for version 1, merged without a reboot",
+            ),
         ],
     ),
     (
@@ -94,6 +98,17 @@ pub const EXAMPLES: [(&str, &[(&str, &str)]); 16] = [
             ("updater-cli demo", "on a disk file, with nothing but this program"),
             ("updater-cli demo --boot", "the fallback on a real kernel, if qemu, a kernel and the hook are installed"),
         ],
+    ),
+    (
+        "pack install",
+        &[
+            ("updater-cli pack install hotfix-a.bundle", "merged at once, and at each boot of a version that it fits"),
+            ("updater-cli pack install --no-merge https://updates.example/hotfix-a.bundle", "from the next boot on"),
+        ],
+    ),
+    (
+        "pack check",
+        &[("updater-cli pack check https://updates.example/hotfix.bundle", "is it newer; exit code 7 if not")],
     ),
     ("choose", &[("eval \"$(updater-cli choose --spend)\"", "in a boot script: the slot that boots, its try spent")]),
 ];

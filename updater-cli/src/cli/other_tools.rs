@@ -1,7 +1,7 @@
 //! Verbs of other updaters, and what does the same here: who comes from RAUC, SWUpdate, Mender, a package manager or git types them first.
 
 /// A word of another tool, and what to run instead.
-const WORDS: [(&str, &str); 38] = [
+const WORDS: [(&str, &str); 37] = [
     ("abort", CANCEL),
     ("apply", INSTALL),
     ("apply-update", INSTALL),
@@ -22,7 +22,6 @@ const WORDS: [(&str, &str); 38] = [
     ("keys", KEYGEN),
     ("mark", "`mark-good` keeps the running slot, `mark-bad` makes the other one boot"),
     ("mark-active", ACTIVATE),
-    ("pack", CREATE),
     ("pending", STATUS),
     ("ping", STATUS),
     ("revert", ROLLBACK),

@@ -8,7 +8,9 @@ impl Exit {
         match self {
             Self::Done => "done",
             Self::Usage => "usage: the command line, the profile or a key file is wrong",
-            Self::Refused => "refused by policy: another board, an older version, the booted or the last good slot",
+            Self::Refused => {
+                "refused by policy: another board, an older version, the booted or the last good slot, a pack that does not fit"
+            }
             Self::NotAuthentic => "bundle not authentic or corrupt",
             Self::NoSpace => "no space",
             Self::Busy => "busy: somebody else works on the disk",

@@ -88,6 +88,12 @@ impl Record {
         self.with(|state| (state.known.slot, state.known.version) = (Some(slot), Some(version.to_owned())));
     }
 
+    /// It is about the pack of this name.
+    #[cfg(feature = "live")]
+    pub fn names(&self, pack: &str) {
+        self.with(|state| state.known.version = Some(pack.to_owned()));
+    }
+
     /// It begins to put this version into a slot.
     pub fn puts(&self, facts: &Facts<'_>, slot: SlotId, version: &str) {
         self.with(|state| {

@@ -1,6 +1,7 @@
 //! `info`: a bundle's manifest and who signed it; what is not verified is called so.
 
 use libupdate::bundle::delta::{self, OldImages};
+use libupdate::bundle::pack::{Pack, Texts};
 use libupdate::bundle::rollout::Rollout;
 use libupdate::bundle::{Anchors, Unverified};
 use libupdate::manifest::{Encoding, Manifest, Payload};
@@ -75,7 +76,48 @@ struct Described {
     full_bundle: Option<String>,
     /// Thousandths of devices that take it by themselves; `None` if it says something else.
     rollout_thousandths: Option<u16>,
+    /// What it is if it is a pack; `None`: it is a release.
+    pack: Option<OfAPack>,
     payloads: Vec<Image>,
+}
+
+#[derive(Serialize)]
+struct OfAPack {
+    name: String,
+    level: u32,
+    fits: u32,
+    supersedes: Vec<String>,
+    reload: Vec<String>,
+    restart: Vec<String>,
+    sysusers: bool,
+    tmpfiles: bool,
+}
+
+impl OfAPack {
+    fn of(pack: &Pack<'_>) -> Self {
+        let owned = |texts: Texts<'_>| texts.map(str::to_owned).collect();
+        Self {
+            name: pack.name().to_string(),
+            level: pack.level(),
+            fits: pack.fits(),
+            supersedes: owned(pack.supersedes()),
+            reload: owned(pack.reload()),
+            restart: owned(pack.restart()),
+            sysusers: pack.sysusers(),
+            tmpfiles: pack.tmpfiles(),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let mut text = format!("pack            {}, level {}, fits version {}\n", self.name, self.level, self.fits);
+        for (word, texts) in [("supersedes", &self.supersedes), ("reloads", &self.reload), ("restarts", &self.restart)]
+        {
+            if !texts.is_empty() {
+                text += &format!("  {word:<14}{}\n", Printable(&texts.join(", ")));
+            }
+        }
+        text
+    }
 }
 
 #[derive(Serialize)]
@@ -104,6 +146,7 @@ impl Described {
             signed_by,
             full_bundle: delta::full_bundle(manifest).map(|name| name.to_string()),
             rollout_thousandths: Rollout::of(manifest).ok().map(Rollout::thousandths),
+            pack: Pack::danger_of(manifest).map(|pack| OfAPack::of(&pack)),
             payloads: manifest.payloads().iter().zip(old).map(|(payload, old)| Image::of(&payload, old)).collect(),
         }
     }
@@ -140,6 +183,7 @@ impl Report for Described {
         let rollout = self.rollout_thousandths.filter(|all| *all < 1000);
         text +=
             &rollout.map_or(String::new(), |all| format!("rollout         {}.{} % of devices\n", all / 10, all % 10));
+        text += &self.pack.as_ref().map_or(String::new(), OfAPack::in_words);
         for image in &self.payloads {
             let (role, size) = (Printable(&image.role), Size(image.image_bytes));
             text += &format!("payload         {role}: {size}, compression {}\n", image.compression);

@@ -57,6 +57,7 @@ fn provision(session: &Session, args: &Provision, path: &Path) -> Result<(), Fai
     let read = Unverified::read(&mut source, &mut head);
     let unverified = read.map_err(|fault| source.explained(Error::<OsError>::from(fault).into()))?;
     let judged = unverified.verify(device.anchors).map_err(Error::<OsError>::Bundle).and_then(|verified| {
+        policy::a_release(&verified)?;
         policy::compatible(&verified, &device.profile.compatible)?;
         Ok(verified)
     });

@@ -28,9 +28,15 @@ use crate::states;
 use crate::verb::choose;
 
 mod copies;
+#[cfg(not(feature = "live"))]
+mod no_packs;
 mod store;
 
+#[cfg(feature = "live")]
+use super::pack::Packs;
 use copies::Copies;
+#[cfg(not(feature = "live"))]
+use no_packs::Packs;
 use store::StoreRow;
 
 /// Shows what is on the disk. Reads only, but for the store of a boot loader that fell behind.
@@ -38,13 +44,20 @@ pub fn run(session: &Session) -> Result<(), Failure> {
     let (device, mut opened, survey) = OpenDevice::begin(session, Mode::ReadOnly)?;
     warn_of_watchdog(session, &opened, device.profile);
     if !opened.has_store() {
-        return session.output.result(&Status::of(&mut opened, &survey, device.profile));
+        let packs = packs(session, &opened);
+        return session.output.result(&Status { packs, ..Status::of(&mut opened, &survey, device.profile) });
     }
     drop(opened);
     let store = store::reconcile(session);
     let (device, mut opened, survey) = OpenDevice::begin(session, Mode::ReadOnly)?;
-    let status = Status::of(&mut opened, &survey, device.profile);
+    let status = Status { packs: packs(session, &opened), ..Status::of(&mut opened, &survey, device.profile) };
     session.output.result(&Status { boot_loader: StoreRow::of(session, device.profile, store), ..status })
+}
+
+/// Packs of the system that runs from this disk.
+fn packs(session: &Session, opened: &OpenDevice) -> Option<Packs> {
+    let runs = !opened.is_file() && matches!(opened.running, Running::Slot(_));
+    runs.then(|| Packs::in_status(session)).flatten()
 }
 
 /// The document of `status --json`.
@@ -71,6 +84,8 @@ pub struct Status {
     reset_waits: Option<bool>,
     /// `None` where it does not choose by itself, and where its store is not here.
     boot_loader: Option<StoreRow>,
+    /// Of the machine that runs; `None` without packs.
+    packs: Option<Packs>,
 }
 
 #[derive(Serialize)]
@@ -141,6 +156,7 @@ impl Status {
             }),
             reset_waits: (opened.runs_here && profile.boot.var.is_some()).then(|| var::is_asked(Path::new(VAR))),
             boot_loader: None,
+            packs: None,
         }
     }
 }
@@ -228,6 +244,14 @@ fn fallback(opened: &mut OpenDevice, survey: &Inspection<'_>) -> Option<Fallback
     }
 }
 
+/// The same in a line that differs for another fallback.
+#[cfg(feature = "live")]
+pub fn last_fallback(opened: &mut OpenDevice, survey: &Inspection<'_>) -> Option<String> {
+    let Fallback { slot, version, reason, time, .. } = fallback(opened, survey)?;
+    let version = version.map(|version| format!(", version {version}")).unwrap_or_default();
+    Some(format!("slot {slot}{version}: {reason}{}", time.map(|time| format!(", {time}")).unwrap_or_default()))
+}
+
 fn fallen(opened: &mut OpenDevice, survey: &Inspection<'_>, facts: &SlotFacts) -> Option<Fallback> {
     let place = survey.slots.get(facts.slot).ok()?;
     let (disk, memory) = opened.disk_and_memory();
@@ -290,6 +314,7 @@ impl Report for Status {
         };
         let next = self.next.as_ref().map_or("none".to_owned(), |slot| format!("slot {slot}"));
         text += &format!("booted  {booted}\nnext    {next}\n\n");
+        text += &self.packs.as_ref().map_or_else(String::new, |packs| packs.in_words() + "\n");
         text += "slot  state       version               prio  tries  good  partitions\n";
         for row in &self.slots {
             text += &row.line();

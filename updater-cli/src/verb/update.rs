@@ -96,6 +96,7 @@ impl Judge<'_> {
         let told = |source: &BundleSource, error| source.explained_to(device, Failure::from(error)).doing(&what);
         let verified = verified.map_err(|error| told(source, error))?;
         source.put_back(verified.envelope());
+        policy::a_release::<OsError>(&verified).map_err(|error| told(source, error))?;
         let compatible = policy::compatible(&verified, &device.profile.compatible).map_err(Error::Rejected);
         compatible.map_err(|error| told(source, error))?;
         let news = News::of(&verified, inspection, source.fetched());

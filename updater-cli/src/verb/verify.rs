@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use libupdate::bundle::delta::OldImages;
+use libupdate::bundle::pack::Pack;
 use libupdate::bundle::rollout::Rollout;
 use libupdate::bundle::{Unverified, Verified};
 use libupdate::inspect::{self, SlotTrailer};
@@ -74,6 +75,8 @@ fn bundle(session: &Session, file: &Path, args: &Verify) -> Result<Checked, Fail
     let verified = unverified.verify(&anchors).map_err(refused)?;
     // Read by `update` alone, which would refuse it.
     Rollout::of(verified.manifest()).map_err(refused)?;
+    // And this by `pack` alone.
+    Pack::of(&verified).map_err(refused)?;
     source.expects(&verified);
     every_block(session, &verified, &mut source).map_err(|failure| source.explained(failure))?;
     let delta = OldImages::named(verified.manifest()).is_ok_and(|old| !old.is_empty());

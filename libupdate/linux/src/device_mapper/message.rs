@@ -5,7 +5,7 @@
 //!   12  data_size           all of it, set where it is sent
 //!   16  data_start          312
 //!   20  target_count        1 with a table
-//!   28  flags               1 read-only
+//!   28  flags               bit 0: read-only; bit 17: remove it once nobody uses it
 //!   40  dev, u64            answer: the device's number
 //!   48  name, 128 bytes
 //!  312  dm_target_spec      first sector u64, sectors u64, status i32, next u32, type 16 bytes      with a table, and in a status
@@ -17,6 +17,8 @@ use std::ffi::CStr;
 use crate::ioctl::{DM_BYTES, DM_HEAD};
 
 const READ_ONLY: u32 = 1;
+#[cfg(feature = "live")]
+const DEFERRED: u32 = 1 << 17;
 const NAME_AT: usize = 48;
 const NAME_BYTES: usize = 128;
 const DEVICE_AT: usize = 40;
@@ -46,6 +48,12 @@ impl Message {
         self.put(DM_HEAD + 24, b"verity");
         self.put(TEXT_AT, parameters.as_bytes());
         Some(())
+    }
+
+    /// A removal may wait for the last user.
+    #[cfg(feature = "live")]
+    pub fn defer(&mut self) {
+        self.put(28, &(READ_ONLY | DEFERRED).to_ne_bytes());
     }
 
     /// What is sent.

@@ -12,6 +12,18 @@ use super::loader::BootLoader;
 use super::size::Size;
 use super::trust::Trust;
 
+/// Who merges packs over a running system.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "profile", derive(serde::Deserialize))]
+#[cfg_attr(feature = "profile", serde(rename_all = "kebab-case"))]
+pub enum Merge {
+    /// systemd-sysext where systemd runs and has it, else the updater.
+    #[default]
+    Auto,
+    /// The updater.
+    Own,
+}
+
 /// A board.
 ///
 /// # Invariants
@@ -36,6 +48,8 @@ pub struct Profile {
     pub layout: Vec<Planned>,
     /// The trust anchors.
     pub trust: Trust,
+    /// Who merges packs.
+    pub merge: Merge,
     /// What happens at boot.
     pub boot: Boot,
     /// The boot loader, if it chooses the slot by itself.

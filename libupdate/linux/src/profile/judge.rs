@@ -78,6 +78,7 @@ pub fn profile(text: &str) -> Result<Profile, Broken> {
         partitions: specs,
         layout,
         trust: trust(file.trust)?,
+        merge: file.packs.merge,
         boot,
         loader: loader.flatten(),
         emmc_boot: emmc_boot(&file.partition)?,

@@ -6,6 +6,7 @@ use libupdate::gpt::Guid;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::board::Merge;
 use super::boot::{HandOver, Marker, OnCorruption, OnExhausted, Spender};
 use super::loader::LoaderKind;
 use super::size::Size;
@@ -23,6 +24,15 @@ pub struct File {
     pub trust: Spanned<Trust>,
     #[serde(default)]
     pub boot: Option<Spanned<Boot>>,
+    #[serde(default)]
+    pub packs: Packs,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Packs {
+    #[serde(default)]
+    pub merge: Merge,
 }
 
 #[derive(Deserialize, Default)]

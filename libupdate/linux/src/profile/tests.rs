@@ -79,6 +79,7 @@ fn each_broken_value_is_named_with_its_line() {
         ("[trust]", "[trust]\nthreshold = 17", "line 11: 17 is not 1 to 16"),
         ("\"64M\"", "\"64M\"\nattributes = [\"auto\"]", "line 10: unknown variant `auto`"),
         ("", "[boot]\nspends-try = \"me\"", "line 13: unknown variant `me`"),
+        ("", "[packs]\nmerge = \"theirs\"", "line 13: unknown variant `theirs`"),
         ("", "[boot]\npanic-seconds = 0", "line 13: 0 is not 1 to 3600"),
         ("name = \"board\"", "name = ", "line 2: "),
         ("name = \"board\"\n", "", "line 1: missing field `name`"),

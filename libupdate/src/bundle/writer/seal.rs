@@ -6,6 +6,7 @@ use crate::bundle::delta::OLD_IMAGES;
 use crate::bundle::envelope::required_features;
 use crate::bundle::frame::FRAME_BLOCKS;
 use crate::bundle::key::Holds;
+use crate::bundle::pack::PACK;
 use crate::bundle::prefix::BLOCK_HEADER_BYTES;
 use crate::bundle::signature::{DOMAIN, SIGNATURE_BYTES, message_digest};
 use crate::bundle::writer::{Signer, WriteError, Written, from_der};
@@ -39,8 +40,12 @@ impl Sealed {
         hints: bool,
     ) -> Result<Self, WriteError> {
         let named = |id| manifest.extensions().iter().any(|one| one.id() == id);
-        let bits =
-            [(named(OLD_IMAGES), Features::DELTA), (hints, Features::HINTS), (named(FRAME_BLOCKS), Features::FRAMES)];
+        let bits = [
+            (named(OLD_IMAGES), Features::DELTA),
+            (hints, Features::HINTS),
+            (named(FRAME_BLOCKS), Features::FRAMES),
+            (named(PACK), Features::PACK),
+        ];
         let bits = bits.into_iter().filter(|(has, _)| *has).map(|(_, bit)| bit);
         Self::with_features(manifest, minimum_updater, bits.fold(required_features(manifest), Features::with))
     }

@@ -15,7 +15,7 @@ use crate::cli::Server;
 #[derive(Subcommand, Debug)]
 pub enum Bundle {
     /// Make a bundle from images
-    Create(BundleCreate),
+    Create(Box<BundleCreate>),
     /// Write the message that a signature is made over, and its SHA-256, for signing elsewhere
     Digest(BundleDigest),
     /// Add a signature that was made elsewhere
@@ -75,9 +75,42 @@ pub struct BundleCreate {
     /// Devices refuse an index lower than that of their good slots
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub rollback_index: u64,
+    /// Make a pack of this name, which is merged over a running system, and no release: the image, and each ROLE, is an extension image with an
+    /// extension-release of NAME, or of ROLE
+    #[arg(long, value_name = "NAME", requires_all = ["level", "fits"], conflicts_with_all = ["delta_from", "detached", "rollout"])]
+    pub pack: Option<String>,
+    /// Of a pack.
+    #[command(flatten, next_help_heading = "Of a pack")]
+    pub of_a_pack: OfAPack,
     /// Replace OUT if it exists; a FIFO or a device is never replaced, but written to
     #[arg(long)]
     pub force: bool,
+}
+
+/// What a pack is.
+#[derive(Args, Debug)]
+pub struct OfAPack {
+    /// What it adds to the version that runs, 1 or more: of several packs the higher level is on top
+    #[arg(long, value_name = "N", requires = "pack")]
+    pub level: Option<u32>,
+    /// Major version of the systems that it is for
+    #[arg(long, value_name = "MAJOR", requires = "pack")]
+    pub fits: Option<u32>,
+    /// A pack that it takes the place of; may be given again
+    #[arg(long, value_name = "NAME", requires = "pack")]
+    pub supersedes: Vec<String>,
+    /// A unit that is reloaded once it is merged; may be given again
+    #[arg(long, value_name = "UNIT", requires = "pack")]
+    pub reload: Vec<String>,
+    /// A unit that is restarted once it is merged; may be given again
+    #[arg(long, value_name = "UNIT", requires = "pack")]
+    pub restart: Vec<String>,
+    /// Make the system users that its files declare
+    #[arg(long, requires = "pack")]
+    pub sysusers: bool,
+    /// Make the files and folders that its files declare
+    #[arg(long, requires = "pack")]
+    pub tmpfiles: bool,
 }
 
 /// `10%`, `0.5%`.

@@ -6,5 +6,6 @@ mod delta;
 pub mod digest;
 mod image;
 mod old_release;
+mod pack;
 #[cfg(feature = "push")]
 pub mod push;

@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::states::STATES;
 
 /// Files of a device, and what they are for.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("/etc/updater/profile.toml", "the board: disk, slots, keys, boot"),
     ("/etc/updater/profiles/, /usr/share/updater/profiles/", "profiles that --profile takes by name"),
     ("/etc/updater/trust/*.pub", "public keys that this device trusts"),
@@ -24,6 +24,10 @@ const FILES: [(&str, &str); 9] = [
     ("/run/updater/boot.json", "the boot hook's report: which slot runs, and why others were passed over"),
     ("/run/updater/lock", "held while an act works on this device's disk"),
     ("/usr/lib/updater/initramfs-hook", "the boot hook, from where makers of initramfs take it"),
+    (
+        "/var/lib/updater/packs/",
+        "packs that are stored: a set of signed heads, and their images; removed, there are none",
+    ),
     ("/var/lib/updater/", "what earlier acts left to be shown; only a cache: table and slots are the truth"),
 ];
 

@@ -83,6 +83,7 @@ fn check(
 ) -> Result<(String, String), Failure> {
     let unverified = Unverified::read(tee, head).map_err(Error::<OsError>::from)?;
     let verified = unverified.verify(device.anchors).map_err(Error::<OsError>::Bundle)?;
+    policy::a_release::<OsError>(&verified)?;
     policy::compatible(&verified, &device.profile.compatible).map_err(Error::<OsError>::Rejected)?;
     tee.expects(&verified);
     verify::every_block(session, &verified, tee)?;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use libupdate::bundle::UpdaterVersion;
 use libupdate::bundle::delta::FULL_BUNDLE;
 use libupdate::bundle::frame::Frames;
+use libupdate::bundle::pack::PACK;
 use libupdate::bundle::rollout::ROLLOUT;
 use libupdate::bundle::writer::{self, BundleSpec, Carriage, Image, LocalKey, Signer, Tools, Written};
 use libupdate::manifest::{Extension, Name};
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 use super::delta::{self, OldPayloads};
 use super::image;
+use super::pack;
 use crate::cli::create::{BundleCreate, CompressionOption};
 use crate::cores;
 use crate::delta::{self as delta_of, OldImage};
@@ -37,7 +39,8 @@ pub fn run(session: &Session, args: &BundleCreate) -> Result<(), Failure> {
     let out = output(args, &images)?;
     let what = format!("cannot make {}", out.display());
     let rollout = args.rollout.map(|rollout| rollout.thousandths().to_le_bytes());
-    let spec = spec(args, rollout.as_ref()).map_err(|failure| failure.doing(&what))?;
+    let pack = pack::extension(args).map_err(|failure| failure.doing(&what))?;
+    let spec = spec(args, rollout.as_ref(), pack.as_deref()).map_err(|failure| failure.doing(&what))?;
     let salts = salts(args, &spec, &images).map_err(|failure| failure.doing(&what))?;
     let keys = args.key.iter().map(|path| local_key(path)).collect::<Result<Vec<_>, _>>()?;
     let signers: Vec<&dyn Signer> = keys.iter().map(|key| -> &dyn Signer { key }).collect();
@@ -83,7 +86,7 @@ fn local_key(path: &Path) -> Result<LocalKey, Failure> {
 
 /// Role and file of each payload.
 fn images(args: &BundleCreate) -> Result<Vec<(&str, &Path)>, Failure> {
-    let root = args.image.as_deref().map(|file| (ROOT, file));
+    let root = args.image.as_deref().map(|file| (args.pack.as_deref().unwrap_or(ROOT), file));
     let others = args.payload.iter().map(|(role, file)| (role.as_str(), file.as_path()));
     let images: Vec<_> = root.into_iter().chain(others).collect();
     let pipes = images.iter().map(|(_, file)| *file).chain(args.delta_from.iter().map(PathBuf::as_path));
@@ -122,7 +125,11 @@ fn output(args: &BundleCreate, images: &[(&str, &Path)]) -> Result<PathBuf, Fail
     }
 }
 
-fn spec<'a>(args: &'a BundleCreate, rollout: Option<&'a [u8; 2]>) -> Result<BundleSpec<'a>, Failure> {
+fn spec<'a>(
+    args: &'a BundleCreate,
+    rollout: Option<&'a [u8; 2]>,
+    pack: Option<&'a [u8]>,
+) -> Result<BundleSpec<'a>, Failure> {
     let name = |text| {
         Name::new(text)
             .map_err(|kind| Failure::new(Exit::Usage, "", kind, format!("change {text:?}, at most 64 characters")))
@@ -132,12 +139,14 @@ fn spec<'a>(args: &'a BundleCreate, rollout: Option<&'a [u8; 2]>) -> Result<Bund
     let full = full.map_err(|kind| Failure::new(Exit::Usage, "", kind, "give a shorter --full"))?;
     let rollout = rollout.map(|bytes| Extension::new(ROLLOUT, bytes)).transpose();
     let rollout = rollout.map_err(|kind| Failure::new(Exit::Usage, "", kind, "give another --rollout"))?;
+    let pack = pack.map(|bytes| Extension::new(PACK, bytes)).transpose();
+    let pack = pack.map_err(|kind| Failure::new(Exit::Usage, "", kind, "give shorter names, or fewer"))?;
     Ok(BundleSpec {
         compatibles: args.compatible.iter().map(|text| name(text)).collect::<Result<_, _>>()?,
         version: name(&args.version)?,
         rollback_index: args.rollback_index,
         build_time: build_time()?,
-        extensions: full.into_iter().chain(rollout).collect(),
+        extensions: full.into_iter().chain(rollout).chain(pack).collect(),
         minimum_updater: UpdaterVersion::OLDEST,
     })
 }

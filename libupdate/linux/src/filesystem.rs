@@ -1,4 +1,4 @@
-//! The root file system: which one it is, by its magic, its mount, and a file inside. Read-only, always.
+//! A file system of an image: which one it is, by its magic, its mount, and a file inside. Read-only, always.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use rustix::mount::{MountFlags, UnmountFlags};
 /// Bytes that hold every magic.
 const PROBE_BYTES: usize = 4096;
 
-/// A file system that a slot may hold.
+/// A file system that an image may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FileSystem {
     /// "hsqs" at 0.
@@ -23,6 +23,7 @@ pub enum FileSystem {
 
 impl FileSystem {
     /// Looks for a magic.
+    #[must_use]
     pub fn of(head: &[u8]) -> Option<Self> {
         let has = |at: usize, magic: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(magic));
         if has(0, b"hsqs") {
@@ -37,6 +38,7 @@ impl FileSystem {
     }
 
     /// Its name for the kernel.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Squashfs => "squashfs",
@@ -46,11 +48,20 @@ impl FileSystem {
     }
 }
 
+/// What counts in a mounted image besides that nothing is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rights {
+    /// The image's own; no device nodes. It is a root.
+    Root,
+    /// No device nodes, and no rights of programs either.
+    None,
+}
+
 /// Mounts what `node` holds. The folder is made where it is missing.
 ///
 /// # Errors
 /// What the system says, or that no known file system is there.
-pub fn mount(node: &Path, at: &Path) -> io::Result<FileSystem> {
+pub fn mount(node: &Path, at: &Path, rights: Rights) -> io::Result<FileSystem> {
     let mut head = Vec::new();
     File::open(node)?.take(PROBE_BYTES.try_into().unwrap_or(u64::MAX)).read_to_end(&mut head)?;
     let unknown = || io::Error::other("it holds neither squashfs nor erofs nor ext4");
@@ -58,7 +69,8 @@ pub fn mount(node: &Path, at: &Path) -> io::Result<FileSystem> {
     std::fs::create_dir_all(at)?;
     // A journal that is not replayed: the device cannot be written, and the image was clean when it was signed.
     let options = (kind == FileSystem::Ext4).then_some(c"noload");
-    rustix::mount::mount(node, at, kind.name(), MountFlags::RDONLY | MountFlags::NODEV, options)?;
+    let nosuid = if rights == Rights::None { MountFlags::NOSUID } else { MountFlags::empty() };
+    rustix::mount::mount(node, at, kind.name(), MountFlags::RDONLY | MountFlags::NODEV | nosuid, options)?;
     Ok(kind)
 }
 

@@ -1,0 +1,75 @@
+//! Packs on a real kernel with device-mapper: a file is hot-fixed without a reboot, the fix survives one, follows the version that it fits, and is left out
+//! where it has rotted or the device fell back.
+
+use std::path::PathBuf;
+
+use tests::guest::{Machine, in_order};
+use tests::guest_disk::GuestDisk;
+use tests::guest_kit::{Board, Flaw, Release};
+use tests::pack::Pack;
+
+const BOARD: Board = Board { boot: "var = \"data\"\n", more: "[packs]\nmerge = \"own\"\n", ..Board::CLOUD };
+const IMAGE: &str = "guest: hotfix: the image's, other: the image's.";
+const A: &str = "guest: hotfix: hotfix-a, other: the image's.";
+const B: &str = "guest: hotfix: hotfix-b, other: the image's.";
+
+fn device(version: &'static str) -> GuestDisk {
+    let disk = GuestDisk::provisioned(BOARD, &Release::of(version));
+    disk.format_data();
+    disk
+}
+
+fn pack(disk: &GuestDisk, name: &str, level: u32) -> PathBuf {
+    Pack::named(name, level).fits(2).for_guests(disk.kit())
+}
+
+/// One boot that is confirmed, with a pack on its second disk.
+fn with(disk: &GuestDisk, bundle: PathBuf, acts: &'static str) -> String {
+    Machine { bundle: Some(bundle), ..Machine::does(acts) }.run(disk)
+}
+
+#[test]
+fn a_file_is_fixed_without_a_reboot_and_stays_so() {
+    let disk = device("2.0");
+    let said = with(&disk, pack(&disk, "hotfix-a", 1), "mark-good,hotfix,pack-install,hotfix,pack-install,mounts,off");
+    in_order(&said, &[IMAGE, "guest: pack-install ended with 0", A, "guest: pack-install ended with 7"]);
+    assert!(said.contains(" /run/updater/packs/hotfix-a /run/updater/base/usr /usr ."), "{said}");
+    // The set is on the disk, and each boot merges it.
+    let said = Machine::does("mark-good,hotfix,pack-boot,hotfix,status,off").run(&disk);
+    in_order(&said, &[IMAGE, "guest: pack-boot ended with 0", A, "Version: 2.0\nUpdate level: 1 (hotfix-a)\n"]);
+    // Another one over it, and away again: the overlay is replaced each time.
+    let acts = "mark-good,pack-boot,pack-install,hotfix,pack-list,pack-remove-b,hotfix,again,off";
+    let said = with(&disk, pack(&disk, "hotfix-b", 3), acts);
+    in_order(&said, &[B, "Update level: 3 (hotfix-a, hotfix-b)\n", "guest: pack-remove-b ended with 0", A]);
+    let after = said.lines().find(|line| line.contains("devices: ")).unwrap();
+    // With its last user each device is gone, those of the slot stay.
+    assert!(after.starts_with("guest: hotfix: the image's") && !after.contains("dm-1"), "{after}");
+}
+
+#[test]
+fn packs_follow_the_version_that_they_fit() {
+    let disk = device("2.0");
+    drop(with(&disk, pack(&disk, "hotfix-a", 1), "mark-good,pack-install,off"));
+    disk.install(&Release::of("3.0"));
+    let said = Machine::does("pack-boot,hotfix,status,mark-good,rollback,off").run(&disk);
+    in_order(&said, &["guest: pack-boot ended with 0", IMAGE, "Version: 3.0\nUpdate level: 0\n"]);
+    assert!(said.contains("pack hotfix-a is inactive: it fits version 2, and 3.0 runs"), "{said}");
+    let said = Machine::does("pack-boot,hotfix,status,mark-good,off").run(&disk);
+    in_order(&said, &["guest: pack-boot ended with 0", A, "Version: 2.0\nUpdate level: 1 (hotfix-a)\n"]);
+}
+
+#[test]
+fn a_rotten_pack_is_left_out_and_a_fallback_turns_all_off() {
+    let disk = device("2.0");
+    drop(with(&disk, pack(&disk, "hotfix-a", 1), "mark-good,pack-install,pack-rot,off"));
+    let said = Machine::does("mark-good,pack-boot,hotfix,status,off").run(&disk);
+    in_order(&said, &["the pack hotfix-a is not merged", IMAGE, "Update level: 0\npack hotfix-a is broken"]);
+    // The same bundle again puts right what is wrong.
+    drop(with(&disk, pack(&disk, "hotfix-a", 2), "mark-good,pack-boot,pack-install,hotfix,off"));
+    disk.install(&Release::of("2.1").flaw(Flaw::NoInit));
+    let said = Machine::does("mark-good,pack-boot,hotfix,status,pack-enable,hotfix,off").run(&disk);
+    let off = "packs are off until `pack enable`: the device fell back: slot b, version 2.1";
+    in_order(&said, &["guest: pack-boot ended with 0", IMAGE, off, "guest: pack-enable ended with 0", A]);
+    let said = Machine::does("mark-good,pack-boot,hotfix,off").run(&disk);
+    in_order(&said, &["guest: pack-boot ended with 0", A]);
+}

@@ -1,0 +1,141 @@
+//! `pack boot`: what updater-packs.service does, early in each boot.
+//!
+//! ```text
+//!  fell back since a person looked, or every boot of late was left unconfirmed ─► off, until `pack enable`
+//!  each pack: head verified ─► fits? ─► every block of its images ─► merged; one that is wrong is left out, and told
+//! ```
+
+use libupdate::Error;
+use libupdate::install;
+use libupdate_linux::OsError;
+use libupdate_linux::booted::Told;
+use libupdate_linux::file;
+use rustix::fs::OFlags;
+
+use super::System;
+use super::change;
+use super::known::{self, Known};
+use super::live::{self, Broken};
+use super::parts::PartsDisk;
+use super::store::{Set, Store};
+use crate::exit::{Exit, Failure};
+use crate::open_device;
+use crate::output::Watch;
+use crate::session::Session;
+
+const WHAT: &str = "packs are not merged in this boot";
+
+/// Merges what this boot may have.
+pub fn run(session: &Session) -> Result<(), Failure> {
+    let (store, system) = (Store::usual(), System::of(session).map_err(|failure| failure.doing(WHAT))?);
+    let _lock = store.lock()?;
+    let set = store.set()?;
+    if set.packs.is_empty() {
+        return Ok(());
+    }
+    let report = Told::read().report.and_then(Result::ok);
+    let kind = report.as_ref().and_then(|report| report.kind.clone()).unwrap_or_default();
+    let left = report.as_ref().and_then(|report| report.tries_left);
+    let guard = system.setup.profile.guard.tries().get();
+    if let Some(why) = reason_to_be_off(&set, &system, (&kind, left, guard)) {
+        session.output.warn(&format!("{WHAT}, and are off until `pack enable`: {why}"));
+        return store.switch(&Set { off: Some(why), ..set });
+    }
+    if let Some(why) = &set.off {
+        session.output.note(&format!("{WHAT}: {why}"));
+        return Ok(());
+    }
+    let stored = store.stored(&set, &system);
+    let mut broken = change::unfit(&stored);
+    let mut packs = Vec::new();
+    for pack in change::fitting(&stored, &system) {
+        match sound(session, &store, &system, pack) {
+            Ok(()) => packs.push(pack),
+            Err(why) => broken.push(Broken { name: pack.name.clone(), why }),
+        }
+    }
+    // One that cannot be merged is left out, and the others are merged.
+    while let Err(trouble) = live::merge(&store, &system, &packs, broken.clone()) {
+        let Some(name) = trouble.pack.filter(|name| packs.iter().any(|pack| pack.name == *name)) else {
+            let next = "the system runs without packs; see the kernel log (dmesg)";
+            return Err(Failure::new(Exit::Io, WHAT, trouble.why, next));
+        };
+        packs.retain(|pack| pack.name != name);
+        broken.push(Broken { name, why: trouble.why });
+    }
+    for Broken { name, why } in &broken {
+        session.output.warn(&format!("the pack {name} is not merged: {why}"));
+    }
+    Ok(())
+}
+
+/// Why packs must not be merged from now on. Pure.
+fn reason_to_be_off(set: &Set, system: &System, (kind, left, guard): (&str, Option<u8>, u8)) -> Option<String> {
+    if set.off.is_some() {
+        return None;
+    }
+    if let Some(fallback) = system.fallback.as_ref().filter(|fallback| set.settled.as_ref() != Some(*fallback)) {
+        return Some(format!("the device fell back: {fallback}"));
+    }
+    match kind {
+        "suspect" | "last-resort" => Some("the last boots were not confirmed".to_owned()),
+        // The next one would be checked in full, as if the image were at fault: first a boot without packs.
+        "counted" if left == Some(0) && guard > 1 => Some("the last boots were not confirmed".to_owned()),
+        _ => None,
+    }
+}
+
+/// Whether every block of the pack's images is right.
+fn sound(session: &Session, store: &Store, system: &System, pack: &Known) -> Result<(), String> {
+    let verified = known::verified(&pack.head, system.setup.anchors)?;
+    let mut disk = PartsDisk::default();
+    let mut extents = Vec::new();
+    for part in &pack.parts {
+        let path = store.part(&part.root_hash);
+        let named = |error: std::io::Error| format!("{}: {error}", path.display());
+        let opened = file::open(&path, OFlags::RDONLY | OFlags::NOFOLLOW).map_err(named)?;
+        extents.extend(disk.add(path.clone(), opened, part.stored_bytes, true));
+    }
+    let mut watch = Watch::new(&session.output, &session.interrupt);
+    let checked = open_device::with_tools(&mut watch, |buffers, tools| {
+        install::check(&mut disk, &verified, &extents, buffers, tools).map_err(|error: Error<OsError>| error)
+    });
+    checked.map(|_| ()).map_err(|failure| failure.why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Setup;
+
+    fn system(fallback: Option<&str>) -> System {
+        let profile = libupdate_linux::profile::Profile::load(Some("qemu-x86_64")).unwrap();
+        let profile = Box::leak(Box::new(profile));
+        let key = libupdate::bundle::writer::LocalKey::from_scalar(&[7; 32]).unwrap();
+        let key = *libupdate::bundle::writer::Signer::public_key(&key);
+        let anchors = libupdate::bundle::Anchors::new(&[key], std::num::NonZeroUsize::MIN).unwrap();
+        let setup = Setup { profile, specs: &[], anchors: Box::leak(Box::new(anchors)) };
+        System { setup, version: "2.0".to_owned(), major: Some(2), fallback: fallback.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_fallback_turns_packs_off_once() {
+        let usual = ("counted", Some(2), 3);
+        let set = Set::default();
+        assert_eq!(reason_to_be_off(&set, &system(None), usual), None);
+        assert!(reason_to_be_off(&set, &system(Some("b, 2.0")), usual).unwrap().contains("b, 2.0"));
+        let settled = Set { settled: Some("b, 2.0".to_owned()), ..Set::default() };
+        assert_eq!(reason_to_be_off(&settled, &system(Some("b, 2.0")), usual), None);
+        assert!(reason_to_be_off(&settled, &system(Some("b, 3.0")), usual).is_some());
+    }
+
+    #[test]
+    fn boots_that_nobody_confirms_end_without_packs() {
+        let off =
+            |kind, left, guard| reason_to_be_off(&Set::default(), &system(None), (kind, Some(left), guard)).is_some();
+        assert!(!off("counted", 1, 3) && off("counted", 0, 3));
+        // A guard of one knows no boot in between.
+        assert!(!off("counted", 0, 1) && !off("good", 0, 0) && !off("trial", 0, 3));
+        assert!(off("suspect", 0, 3) && off("last-resort", 3, 3));
+    }
+}
