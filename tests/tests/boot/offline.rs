@@ -103,7 +103,8 @@ fn a_root_that_can_be_written_has_the_request_where_systemd_looks() {
     let twin = disk.path().with_extension("root");
     std::fs::copy(other, &twin).expect("the folder can be written");
     let initramfs = Some(Kit::shared().other_initramfs(&BOARD));
-    let words = "guest.plan=crash,missing,none";
+    // As a boot loader says it that chooses by itself.
+    let words = "updater.slot=a guest.plan=crash,missing,none";
     let before = disk.bits('a');
     let said = Machine { twin: Some(twin), initramfs, ..machine(words, bundle) }.run(&disk);
     let story = [
