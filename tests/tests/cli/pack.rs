@@ -9,6 +9,7 @@ use libupdate::BlockSize;
 use serde_json::Value;
 use tests::answer::{Answer, Exit};
 use tests::loop_board::Board;
+use tests::nginx::Nginx;
 use tests::pack::Pack;
 use tests::superuser;
 use tests::workshop::{OTHER_COMPATIBLE, STRANGER};
@@ -117,6 +118,28 @@ fn a_cumulative_pack_takes_over_what_is_there() {
     // One name is one image.
     let other = Pack::named("four", 4).with(&["--payload", &format!("one={}", Pack::named("x", 1).image().display())]);
     store(&board, &other.make(workshop)).exits(Exit::Refused).says("brings another one than three");
+}
+
+/// From a server: the head alone is read to judge, and what is stored already is not fetched again.
+#[test]
+fn what_is_there_is_not_fetched_again() {
+    let board = board();
+    let workshop = &board.device.workshop;
+    let server = Nginx::start("", &[]);
+    let first = Pack::named("one", 1).kib(4000);
+    let role = format!("one={}", first.image().display());
+    store(&board, &first.make(workshop)).exits(Exit::Done);
+    for (level, compression) in [(3, "zstd"), (4, "none")] {
+        let all = Pack::named("two", level).with(&["--payload", &role, "--compression", compression]).make(workshop);
+        let (name, bytes) = (format!("{level}.bundle"), fs::read(&all).unwrap());
+        server.put(&name, &bytes);
+        let news = pack(&board, &["check", "--json", &server.url(&name)]).exits(Exit::Done).json();
+        assert_eq!(news["fetched_bytes"], 65_536, "{news}");
+        let done = pack(&board, &["install", "--no-merge", "--json", &server.url(&name)]).exits(Exit::Done).json();
+        let (fetched, total) = (done["fetched_bytes"].as_u64().unwrap(), bytes.len());
+        assert!(usize::try_from(fetched).unwrap() < total / 4, "{compression}: {fetched} of {total} bytes: {done}");
+        assert!(done["kept_bytes"].as_u64().unwrap() > 4000 << 10, "{done}");
+    }
 }
 
 #[test]

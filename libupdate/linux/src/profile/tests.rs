@@ -244,12 +244,13 @@ fn the_readme_has_every_key_in_its_tables_section() {
         after.split("\n## ").next().unwrap_or_default()
     };
     let tables = [
-        ("Top", format!("no-such-key = 1\n{LEAST}"), 7),
+        ("Top", format!("no-such-key = 1\n{LEAST}"), 8),
         ("`[disk]`", format!("{LEAST}[disk]\nno-such-key = 1\n"), 3),
         ("`[slots]`", LEAST.replace("[slots]", "[slots]\nno-such-key = 1"), 4),
         ("`[[partition]]`", LEAST.replace("[[partition]]", "[[partition]]\nno-such-key = 1"), 6),
         ("`[trust]`", format!("{LEAST}no-such-key = 1\n"), 3),
         ("`[boot]`", format!("{LEAST}[boot]\nno-such-key = 1\n"), 20),
+        ("`[packs]`", format!("{LEAST}[packs]\nno-such-key = 1\n"), 1),
         ("`[boot.watchdog]`", format!("{LEAST}[boot.watchdog]\nno-such-key = 1\n"), 2),
     ];
     for (title, text, count) in tables {
