@@ -127,8 +127,8 @@ fn what_is_there_is_not_fetched_again() {
     let workshop = &board.device.workshop;
     let server = Nginx::start("", &[]);
     let first = Pack::named("one", 1).kib(4000);
-    let role = format!("one={}", first.image().display());
     store(&board, &first.make(workshop)).exits(Exit::Done);
+    let role = format!("one={}", first.image().display());
     for (level, compression) in [(3, "zstd"), (4, "none")] {
         let all = Pack::named("two", level).with(&["--payload", &role, "--compression", compression]).make(workshop);
         let (name, bytes) = (format!("{level}.bundle"), fs::read(&all).unwrap());
