@@ -66,6 +66,9 @@ pub fn mount(node: &Path, at: &Path, rights: Rights) -> io::Result<FileSystem> {
     File::open(node)?.take(PROBE_BYTES.try_into().unwrap_or(u64::MAX)).read_to_end(&mut head)?;
     let unknown = || io::Error::other("it holds neither squashfs nor erofs nor ext4");
     let kind = FileSystem::of(&head).ok_or_else(unknown)?;
+    if rights == Rights::None && kind == FileSystem::Ext4 {
+        return Err(io::Error::other("it holds ext4, and neither squashfs nor erofs"));
+    }
     std::fs::create_dir_all(at)?;
     // A journal that is not replayed: the device cannot be written, and the image was clean when it was signed.
     let options = (kind == FileSystem::Ext4).then_some(c"noload");

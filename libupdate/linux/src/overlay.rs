@@ -114,7 +114,11 @@ impl Place {
     pub fn lay(&self, layers: &[PathBuf]) -> io::Result<()> {
         let merged = self.is_merged()?;
         if layers.is_empty() {
-            return if merged { Ok(unmount(&self.at, UnmountFlags::DETACH)?) } else { Ok(()) };
+            // A process that was killed may have left two.
+            while self.is_merged()? {
+                unmount(&self.at, UnmountFlags::DETACH)?;
+            }
+            return Ok(());
         }
         self.nothing_below()?;
         let base = self.keep_base(merged)?;
@@ -130,6 +134,19 @@ impl Place {
             }
         }
         Ok(move_mount(&new, "", CWD, &self.at, plain)?)
+    }
+
+    /// Whether an overlay could be laid over it: nothing is changed.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn can_be_laid_over(&self, layers: &[PathBuf]) -> io::Result<()> {
+        if !fs::symlink_metadata(&self.at).is_ok_and(|facts| facts.is_dir()) {
+            return Err(io::Error::other(format!("{} is no folder in this system", self.at.display())));
+        }
+        self.nothing_below()?;
+        let base = self.keep_base(self.is_merged()?)?;
+        self.made(layers, &base).map(drop)
     }
 
     /// A mount inside would be hidden.
@@ -171,6 +188,8 @@ impl Place {
         flags.set(MountFlags::NODEV, rights.contains(StatVfsMountFlags::NODEV));
         flags.set(MountFlags::NOSUID, rights.contains(StatVfsMountFlags::NOSUID));
         fs::create_dir_all(MERGE)?;
+        // What a process has left that was killed here.
+        unmount(MERGE, UnmountFlags::DETACH).unwrap_or_default();
         mount(SOURCE, MERGE, "overlay", flags, Some(options.as_c_str()))?;
         let free = open_tree(CWD, MERGE, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC);
         unmount(MERGE, UnmountFlags::DETACH)?;

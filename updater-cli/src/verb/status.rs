@@ -33,10 +33,10 @@ mod no_packs;
 mod store;
 
 #[cfg(feature = "live")]
-use super::pack::Packs;
+pub use super::pack::Packs;
 use copies::Copies;
 #[cfg(not(feature = "live"))]
-use no_packs::Packs;
+pub use no_packs::Packs;
 use store::StoreRow;
 
 /// Shows what is on the disk. Reads only, but for the store of a boot loader that fell behind.
@@ -247,7 +247,14 @@ fn fallback(opened: &mut OpenDevice, survey: &Inspection<'_>) -> Option<Fallback
 /// The same in a line that differs for another fallback.
 #[cfg(feature = "live")]
 pub fn last_fallback(opened: &mut OpenDevice, survey: &Inspection<'_>) -> Option<String> {
-    let Fallback { slot, version, reason, time, .. } = fallback(opened, survey)?;
+    // A slot that holds nothing authentic has what an installation that was cut has left, and no fallback.
+    let fell = |facts: &&SlotFacts| matches!(facts.state, SlotState::Failed | SlotState::Exhausted);
+    let fallen = survey.facts.slots.iter().filter(fell).max_by_key(|facts| facts.bits.priority);
+    let fallback = match fallen {
+        Some(facts) => self::fallen(opened, survey, facts),
+        None => passed_over(opened, survey),
+    };
+    let Fallback { slot, version, reason, time, .. } = fallback?;
     let version = version.map(|version| format!(", version {version}")).unwrap_or_default();
     Some(format!("slot {slot}{version}: {reason}{}", time.map(|time| format!(", {time}")).unwrap_or_default()))
 }

@@ -25,8 +25,10 @@ pub struct Done {
 /// Removes a pack.
 pub fn remove(session: &Session, name: &str) -> Result<(), Failure> {
     let why = format!("no pack {name} is stored");
-    let leaves =
-        |set: &Set| Set { packs: set.packs.iter().filter(|pack| pack.name != name).cloned().collect(), ..set.clone() };
+    let leaves = |set: &Set| match set.packs.iter().filter(|pack| pack.name != name).cloned().collect::<Vec<_>>() {
+        none if none.is_empty() => Set::default(),
+        packs => Set { packs, ..set.clone() },
+    };
     session.record.names(name);
     without(session, &format!("cannot remove the pack {name}"), why, leaves)
 }
@@ -48,7 +50,7 @@ fn without(session: &Session, what: &str, none: String, leaves: impl Fn(&Set) ->
     session.record.begins();
     // What waits for the next boot goes on waiting.
     let live = !Live::read().parts.is_empty();
-    let done = apply(&store, &system, &set, &new, live).map_err(|failure| failure.doing(what))?;
+    let done = apply((&store, &system), (&set, &new), None, live).map_err(|failure| failure.doing(what))?;
     tell(session, &done.steps);
     session.output.done(&Packs::of(&store, &system)?);
     Ok(())
@@ -72,22 +74,28 @@ pub fn enable(session: &Session) -> Result<(), Failure> {
     session.record.begins();
     // That fallback is known now, and turns nothing off again.
     let new = Set { off: None, settled: system.fallback.clone(), ..set.clone() };
-    let done = apply(&store, &system, &set, &new, true).map_err(|failure| failure.doing(what))?;
+    store.forget_boots()?;
+    let done = apply((&store, &system), (&set, &new), None, true).map_err(|failure| failure.doing(what))?;
     tell(session, &done.steps);
     session.output.done(&Packs::of(&store, &system)?);
     Ok(())
 }
 
-/// Puts `new` in the place of `old`, and merges it if that is wanted now. Where it cannot be merged, `old` counts again.
-pub fn apply(store: &Store, system: &System, old: &Set, new: &Set, merge_now: bool) -> Result<Done, Failure> {
+/// Puts `new` in the place of `old`, and merges it if that is wanted now. Where what `came` cannot be merged, `old` counts again.
+pub fn apply(
+    (store, system): (&Store, &System),
+    (old, new): (&Set, &Set),
+    came: Option<&Known>,
+    merge_now: bool,
+) -> Result<Done, Failure> {
     let before = store.stored(old, system);
     store.switch(new)?;
     let after = store.stored(new, system);
     let mut done = Done::default();
     if merge_now && new.off.is_none() {
-        if let Err(trouble) = merge(store, system, &after) {
+        if let Err(trouble) = merge(store, system, &after, came) {
             store.switch(old)?;
-            let again = merge(store, system, &before);
+            let again = merge(store, system, &before, None);
             store.sweep(&before)?;
             return Err(not_merged(&trouble, again.err()));
         }
@@ -111,9 +119,32 @@ pub fn fitting<'s>(stored: &'s [Stored], system: &System) -> Vec<&'s Known> {
     known.filter(|pack| Some(pack.fits) == system.major).collect()
 }
 
-/// Merges those of the set that fit. What does not count is remembered.
-pub fn merge(store: &Store, system: &System, stored: &[Stored]) -> Result<(), Trouble> {
-    live::merge(store, system, &fitting(stored, system), unfit(stored))
+/// Merges those of the set that fit. What this boot has left out stays out, unless it `came` anew. What does not count is remembered.
+fn merge(store: &Store, system: &System, stored: &[Stored], came: Option<&Known>) -> Result<(), Trouble> {
+    let new = |pack: &Known| came.is_some_and(|came| came.digest == pack.digest);
+    let (mut packs, mut broken, left_out) = (fitting(stored, system), unfit(stored), Live::read().broken);
+    packs.retain(|pack| {
+        let out = left_out.iter().find(|broken| broken.name == pack.name).filter(|_| !new(pack));
+        broken.extend(out.cloned());
+        out.is_none()
+    });
+    leaving_out((store, system), packs, broken, new).map(|_| ())
+}
+
+/// Merges these packs. One that cannot be merged is left out and the others are merged, unless it is one that `must` be. Gives those that are left out.
+pub fn leaving_out(
+    (store, system): (&Store, &System),
+    mut packs: Vec<&Known>,
+    mut broken: Vec<Broken>,
+    must: impl Fn(&Known) -> bool,
+) -> Result<Vec<Broken>, Trouble> {
+    while let Err(trouble) = live::merge(store, system, &packs, broken.clone()) {
+        let at_fault = |pack: &&Known| trouble.pack.as_ref() == Some(&pack.name) && !must(pack);
+        let Some(place) = packs.iter().position(at_fault) else { return Err(trouble) };
+        let name = packs.remove(place).name.clone();
+        broken.push(Broken { name, why: trouble.why });
+    }
+    Ok(broken)
 }
 
 /// Those whose heads do not count.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::System;
 use super::change;
 use super::known::Known;
+use super::live::Live;
 use super::plan::{self, Verdict};
 use super::store::{Store, Stored};
 use crate::cli::pack::Check;
@@ -74,10 +75,12 @@ pub fn run(session: &Session, args: &Check) -> Result<(), Failure> {
 
 /// Names of the packs that a new one takes the place of, if it may.
 pub fn judged(known: &Known, stored: &[Stored], system: &System, force: bool) -> Result<Vec<String>, Failure> {
-    let others = change::known(stored);
-    match plan::judge(known, &others, (&system.version, system.major)) {
+    let (mut others, live) = (change::known(stored), Live::read());
+    // The same once more mends what has rotted.
+    others.retain(|here| here.digest != known.digest || live.is_sound(here));
+    let judge = if force { plan::judge_forced } else { plan::judge };
+    match judge(known, &others, (&system.version, system.major)) {
         Verdict::Newer(names) => Ok(names),
-        Verdict::Held(_) if force => Ok(vec![known.name.clone()]),
         Verdict::Held(why) => {
             let next = "nothing has to be done; `pack install --force` takes it all the same";
             Err(Failure::new(Exit::Nothing, format!("{} is not newer", known.name), why, next))

@@ -8,22 +8,30 @@ pub fn guarded(path: &str) -> Option<&'static str> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let begins = |words: &[&str]| words.iter().any(|word| name.starts_with(word));
     let is = |words: &[&str]| words.contains(&name);
-    if path.starts_with("usr/lib/modules/") || begins(&["vmlinuz", "vmlinux", "initrd", "initramfs-"]) {
+    if path.starts_with("usr/lib/modules/")
+        || begins(&["vmlinuz", "vmlinux", "initrd", "initramfs-"])
+        || is(&["Image", "zImage", "bzImage"])
+        || name.ends_with(".dtb")
+    {
         return Some("the kernel, or a module of it");
     }
-    let libc = ["libc.so", "libc-", "libm.so", "libm-", "libpthread", "libdl.so", "librt.so", "libc.musl-"];
+    let libc =
+        ["libc.so", "libc-", "libm.so", "libm-", "libpthread", "libdl.so", "librt.so", "libc.musl-", "libuClibc-"];
     let in_lib = path.starts_with("usr/lib") || path.starts_with("usr/libx32");
-    if (in_lib && begins(&libc)) || begins(&["ld-linux", "ld-musl-", "ld64.so", "ld.so"]) {
+    if (in_lib && begins(&libc)) || begins(&["ld-linux", "ld-musl-", "ld64.so", "ld.so", "ld-2.", "ld-uClibc"]) {
         return Some("the C library, or the loader of programs");
     }
     let systemd = ["systemd", "systemd-executor", "systemd-shutdown"];
     if is(&["init", "busybox", "openrc-init", "runit-init", "s6-svscan"])
-        || (path.starts_with("usr/lib/systemd/") && (is(&systemd) || begins(&["libsystemd-shared", "libsystemd-core"])))
+        || begins(&["libsystemd-shared", "libsystemd-core"])
+        || (path.starts_with("usr/lib/systemd/") && is(&systemd))
+        // What the steps of a pack are done by.
+        || is(&["systemctl", "systemd-sysext", "systemd-sysusers", "systemd-tmpfiles"])
     {
         return Some("init");
     }
-    let bin = path.starts_with("usr/bin/") || path.starts_with("usr/sbin/");
-    if (bin && (is(&["initramfs-hook"]) || begins(&["updater-"]))) || path.starts_with("usr/lib/updater/") {
+    let ours = |part: &str| part == "updater" || part == "updater.conf" || part.starts_with("updater-");
+    if is(&["initramfs-hook"]) || path.split('/').any(ours) {
         return Some("the updater");
     }
     is(&["os-release"]).then_some("the name of the image")
@@ -44,7 +52,11 @@ mod tests {
             "usr/sbin/init",
             "usr/bin/busybox",
             "usr/lib/systemd/systemd",
-            "usr/lib/systemd/libsystemd-shared-252.so",
+            "usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so",
+            "usr/lib/systemd/system-generators/updater-offline-generator",
+            "usr/share/updater/profiles/x.toml",
+            "usr/local/bin/systemctl",
+            "opt/x/libc.so.6/../ld-linux-x86-64.so.2",
             "usr/bin/updater-cli",
             "usr/lib/updater/health.d/10-x",
             "usr/lib/os-release",

@@ -13,6 +13,7 @@ use super::change::{self, Done};
 use super::check::judged;
 use super::known::Known;
 use super::parts::PartsDisk;
+use super::plan::PACKS;
 use super::steps::Step;
 use super::store::{Listed, Set, Store};
 use super::{System, extension_release, walk};
@@ -90,10 +91,14 @@ fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
         drop(store.sweep(&stored));
     })?;
     let new = with(&set, &known, &replaced, &system);
+    if new.packs.len() > PACKS {
+        let why = format!("{} packs are stored, and more than {PACKS} are more than one system takes", set.packs.len());
+        return Err(Failure::new(Exit::Refused, "", why, "remove some: `pack list` shows which ones do not count"));
+    }
     if let Some(why) = &new.off {
         session.output.note(&format!("packs are off, and this one is stored only: {why}"));
     }
-    let Done { merged, steps } = change::apply(&store, &system, &set, &new, !args.no_merge)?;
+    let Done { merged, steps } = change::apply((&store, &system), (&set, &new), Some(&known), !args.no_merge)?;
     let stored_bytes = known.parts.iter().map(|part| part.stored_bytes).sum();
     let replaced = replaced.into_iter().filter(|name| set.packs.iter().any(|pack| pack.name == *name)).collect();
     Ok(Installed {
@@ -165,7 +170,14 @@ fn look_through(session: &Session, args: &Install, disk: &PartsDisk, known: &Kno
         let next = "make the pack again: docs/FORMAT.md, section 6, says what its images have";
         let walked = walk::walk(at, &session.interrupt).and_then(|found| {
             let wrong = |why| Failure::new(Exit::Refused, "", why, next);
-            extension_release::check(at, &part.name).map(|()| found).map_err(wrong)
+            let hidden =
+                walk::hides(at).map_err(|error| wrong(format!("the image {} cannot be read: {error}", part.name)))?;
+            match hidden {
+                Some(path) => Err(wrong(format!(
+                    "{path} is a folder here or in the system, and not in both: what is there would be hidden"
+                ))),
+                None => extension_release::check(at, &part.name).map(|()| found).map_err(wrong),
+            }
         });
         filesystem::unmount(at);
         guarded.extend(walked?);

@@ -1,8 +1,8 @@
 //! Packs over the system that runs.
 //!
 //! ```text
-//!  parts/ROOT-HASH ─► loop ─► dm-verity ─► /run/updater/packs/PART ─┬─► one overlay over /usr, one over /opt         own
-//!                                                                   └─► /run/extensions/PART ─► systemd-sysext       where systemd runs
+//!  parts/ROOT-HASH ─► loop ─► dm-verity ─► /run/updater/packs/ROOT-HASH ─┬─► one overlay over /usr, one over /opt      own
+//!                                                                        └─► /run/extensions/PART ─► systemd-sysext    where systemd runs
 //!  /run/updater/packs.json     what was merged in this boot, and what could not be
 //! ```
 //! A change merges all anew: mounts that stay are kept, what is not needed any more goes after the new overlay is there.
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::known::{self, Known, Part};
 use super::store::Store;
-use super::{System, extension_release, plan};
+use super::{System, extension_release, plan, walk};
 use crate::output;
 
 /// Where images of packs are mounted.
@@ -87,9 +87,14 @@ impl Live {
     pub fn damaged(&self, pack: &Known) -> Option<String> {
         let mounts = overlay::mounts().ok()?;
         let wrong = |part: &&Part| {
-            overlay::seen(&mounts, &at(&part.name)).is_some_and(|mount| verity_image::damage(&mount.source))
+            overlay::seen(&mounts, &at(&part.root_hash)).is_some_and(|mount| verity_image::damage(&mount.source))
         };
         pack.parts.iter().find(wrong).map(|part| part.name.clone())
+    }
+
+    /// Whether nothing is known that is wrong with the pack.
+    pub fn is_sound(&self, pack: &Known) -> bool {
+        self.damaged(pack).is_none() && !self.broken.iter().any(|broken| broken.name == pack.name)
     }
 }
 
@@ -99,8 +104,9 @@ fn sysext(system: &System) -> Option<&'static str> {
     SYSEXT.into_iter().find(|program| Path::new(program).exists()).filter(|_| runs)
 }
 
-fn at(part: &str) -> PathBuf {
-    Path::new(MOUNTED).join(part)
+/// Where the image with this root hash is mounted.
+fn at(root_hash: &str) -> PathBuf {
+    Path::new(MOUNTED).join(root_hash)
 }
 
 /// Merges these packs and no others. What could not be merged before is remembered as it is told.
@@ -115,38 +121,49 @@ pub fn merge(store: &Store, system: &System, packs: &[&Known], broken: Vec<Broke
     }
     for (pack, part) in &layers {
         let told = |why| Trouble { pack: Some(pack.name.clone()), why };
-        mount(store, system, pack, part, &before).map_err(told)?;
-        extension_release::check(&at(&part.name), &part.name).map_err(told)?;
+        mount(store, system, pack, part).map_err(told)?;
+        fits_over(part).map_err(told)?;
     }
-    let names: Vec<&str> = layers.iter().map(|(_, part)| part.name.as_str()).collect();
+    let parts: Vec<&Part> = layers.iter().map(|(_, part)| *part).collect();
     let told = |why: String| Trouble { pack: None, why };
     match sysext {
-        Some(program) => refresh(program, &names, &before).map_err(told)?,
-        None => lay(&names).map_err(told)?,
+        Some(program) => refresh(program, &parts, &before).map_err(told)?,
+        None => lay(&parts).map_err(told)?,
     }
-    forget(&names);
+    forget(&parts);
     let live = |(_, part): &(&Known, &Part)| LivePart { name: part.name.clone(), root_hash: part.root_hash.clone() };
     let live = Live { by: by.to_owned(), parts: layers.iter().map(live).collect(), broken };
     live.write().map_err(|error| told(format!("{STATE} cannot be written: {error}")))
 }
 
 /// Takes away the mounts of all other images, those of an act that failed, too.
-fn forget(parts: &[&str]) {
+fn forget(parts: &[&Part]) {
     for mount in overlay::mounts().unwrap_or_default() {
         let name = mount.at.strip_prefix(MOUNTED).ok().and_then(Path::to_str);
-        if name.is_some_and(|name| !parts.contains(&name)) {
+        if name.is_some_and(|name| !parts.iter().any(|part| part.root_hash == name)) {
             filesystem::unmount(&mount.at);
             drop(fs::remove_dir(&mount.at));
         }
     }
 }
 
-/// Mounts an image, unless it is mounted.
-fn mount(store: &Store, system: &System, pack: &Known, part: &Part, before: &Live) -> Result<(), String> {
-    let at = at(&part.name);
+/// The system may be another one than that over which the pack was installed: of its major version, and not the same.
+fn fits_over(part: &Part) -> Result<(), String> {
+    let at = at(&part.root_hash);
+    extension_release::check(&at, &part.name)?;
+    match walk::hides(&at) {
+        Ok(None) => Ok(()),
+        Ok(Some(path)) => Err(format!("{path} would hide what the system has there")),
+        Err(error) => Err(format!("the image {} cannot be read: {error}", part.name)),
+    }
+}
+
+/// Mounts an image, unless it is mounted and no block of it was found wrong.
+fn mount(store: &Store, system: &System, pack: &Known, part: &Part) -> Result<(), String> {
+    let at = at(&part.root_hash);
     let mounts = overlay::mounts().map_err(|error| error.to_string())?;
-    if overlay::seen(&mounts, &at).is_some() {
-        if before.parts.iter().any(|live| live.name == part.name && live.root_hash == part.root_hash) {
+    if let Some(mount) = overlay::seen(&mounts, &at) {
+        if !verity_image::damage(&mount.source) {
             return Ok(());
         }
         // The overlay that is made of it keeps it as long as it needs it.
@@ -165,30 +182,54 @@ fn mount(store: &Store, system: &System, pack: &Known, part: &Part, before: &Liv
 }
 
 /// One overlay over each place that has one of the images.
-fn lay(parts: &[&str]) -> Result<(), String> {
-    for name in PLACES {
-        let layers = parts.iter().map(|part| at(part).join(name)).filter(|folder| folder.is_dir());
-        let layers: Vec<PathBuf> = layers.collect();
-        Place::of(name).lay(&layers).map_err(|error| format!("no overlay over /{name}: {error}"))?;
+fn lay(parts: &[&Part]) -> Result<(), String> {
+    let layers = |name: &str| -> Vec<PathBuf> {
+        parts.iter().map(|part| at(&part.root_hash).join(name)).filter(|folder| folder.is_dir()).collect()
+    };
+    let told = |name: &str, error: io::Error| format!("no overlay over /{name}: {error}");
+    let places = PLACES.map(|name| (Place::of(name), layers(name)));
+    // Of what can be known before, nothing is to stop it half way.
+    for (place, layers) in places.iter().filter(|(_, layers)| !layers.is_empty()) {
+        place.can_be_laid_over(layers).map_err(|error| told(place.name(), error))?;
+    }
+    for (place, layers) in &places {
+        place.lay(layers).map_err(|error| told(place.name(), error))?;
     }
     Ok(())
 }
 
 /// Hands the images to systemd-sysext, which merges by its own rules: in the order of their names.
-fn refresh(program: &str, parts: &[&str], before: &Live) -> Result<(), String> {
-    let failed = |error: &dyn std::fmt::Display| format!("{EXTENSIONS}: {error}");
-    let place = |part: &str| Path::new(EXTENSIONS).join(part);
-    for part in before.parts.iter() {
-        filesystem::unmount(&place(&part.name));
-        drop(fs::remove_dir(place(&part.name)));
-    }
-    for part in parts {
-        fs::create_dir_all(place(part)).map_err(|error| failed(&error))?;
-        rustix::mount::mount_bind(at(part), place(part)).map_err(|error| failed(&error))?;
-    }
-    match Command::new(program).arg("refresh").output() {
-        Ok(done) if done.status.success() => Ok(()),
+fn refresh(program: &str, parts: &[&Part], before: &Live) -> Result<(), String> {
+    before.parts.iter().for_each(|part| take_back(&part.name));
+    let refreshed = handed_over(parts).and_then(|()| match Command::new(program).arg("refresh").output() {
+        Ok(done) if done.status.success() => parts.iter().try_for_each(|part| taken(part)),
         Ok(done) => Err(format!("`systemd-sysext refresh`: {}", String::from_utf8_lossy(&done.stderr).trim())),
         Err(error) => Err(format!("`systemd-sysext refresh`: {error}")),
+    });
+    // What stays there the next one who refreshes would merge.
+    refreshed.inspect_err(|_| parts.iter().for_each(|part| take_back(&part.name)))
+}
+
+fn handed_over(parts: &[&Part]) -> Result<(), String> {
+    parts.iter().try_for_each(|part| {
+        let place = Path::new(EXTENSIONS).join(&part.name);
+        let bound = fs::create_dir_all(&place)
+            .and_then(|()| rustix::mount::mount_bind(at(&part.root_hash), &place).map_err(io::Error::from));
+        bound.map_err(|error| format!("{}: {error}", place.display()))
+    })
+}
+
+/// It passes over, without a failure, what it takes for another system's.
+fn taken(part: &Part) -> Result<(), String> {
+    let release = format!("/usr/lib/extension-release.d/extension-release.{}", part.name);
+    match Path::new(&release).exists() {
+        true => Ok(()),
+        false => Err(format!("systemd-sysext has not merged {}: see what its extension-release says", part.name)),
     }
+}
+
+fn take_back(part: &str) {
+    let place = Path::new(EXTENSIONS).join(part);
+    filesystem::unmount(&place);
+    drop(fs::remove_dir(place));
 }

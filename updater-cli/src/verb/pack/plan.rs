@@ -57,6 +57,19 @@ pub fn judge(new: &Known, stored: &[Known], (version, major): (&str, Option<u32>
     Verdict::Newer(stored.iter().filter(goes).map(|here| here.name.clone()).collect())
 }
 
+/// The same where somebody insists on one that is not newer.
+pub fn judge_forced(new: &Known, stored: &[Known], running: (&str, Option<u32>)) -> Verdict {
+    match judge(new, stored, running) {
+        Verdict::Held(_) => {
+            let goes = |here: &&Known| here.name == new.name || new.supersedes.contains(&here.name);
+            let stay: Vec<&Known> = stored.iter().filter(|here| !goes(here)).collect();
+            conflict(new, &stay)
+                .unwrap_or_else(|| Verdict::Newer(stored.iter().filter(goes).map(|here| here.name.clone()).collect()))
+        }
+        other => other,
+    }
+}
+
 fn conflict(new: &Known, stay: &[&Known]) -> Option<Verdict> {
     let twins = |part: &Part| new.parts.iter().filter(|other| other.root_hash == part.root_hash).count() > 1;
     if new.parts.iter().any(twins) {
@@ -133,6 +146,15 @@ mod tests {
         assert!(matches!(judged(&pack("a", 1, &[]), &[pack("c", 3, &["a"])]), Verdict::Held(_)));
         // Also at a higher level: what superseded it knew better.
         assert!(matches!(judged(&pack("a", 9, &[]), &[pack("c", 3, &["a"])]), Verdict::Held(_)));
+    }
+
+    #[test]
+    fn who_insists_is_still_refused_what_does_not_go_together() {
+        let forced = |new: &Known, stored: &[Known]| judge_forced(new, stored, ("2.1", Some(2)));
+        assert_eq!(forced(&pack("a", 1, &[]), &[pack("a", 2, &[])]), newer(&["a"]));
+        let many: Vec<Known> = (0..PACKS).map(|number| pack(&format!("p{number}"), 5, &["a"])).collect();
+        assert!(matches!(forced(&pack("a", 1, &[]), &many), Verdict::Refused(..)));
+        assert!(matches!(forced(&pack("a", 1, &[]), &many[1..]), Verdict::Newer(_)));
     }
 
     #[test]

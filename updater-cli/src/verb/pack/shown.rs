@@ -92,6 +92,13 @@ impl Packs {
         packs.inspect_err(|failure| session.output.warn(&format!("packs cannot be shown: {}", failure.why))).ok()
     }
 
+    /// What runs has completed its boot, with its packs.
+    pub fn boot_is_good(session: &Session) {
+        if let Err(failure) = Store::usual().forget_boots() {
+            session.output.warn(&format!("packs will be turned off: {}", failure.why));
+        }
+    }
+
     /// Version and level, and a line for each pack that is not merged.
     pub fn in_words(&self) -> String {
         let merged = self.packs.iter().filter(|row| row.state == State::Merged);

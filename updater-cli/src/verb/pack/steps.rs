@@ -64,9 +64,26 @@ pub fn run(came: &[&Known], went: &[&Known]) -> Vec<Step> {
     commands(came, went).into_iter().map(step).collect()
 }
 
+/// After a boot has merged them, before the services start: what the system had read before it saw the packs.
+pub fn at_boot(packs: &[&Known]) -> Vec<Step> {
+    if !Path::new("/run/systemd/system").is_dir() {
+        return Vec::new();
+    }
+    let mut commands: Vec<&[&str]> = Vec::new();
+    if packs.iter().any(|pack| pack.sysusers) {
+        commands.push(&["systemd-sysusers"]);
+    }
+    if packs.iter().any(|pack| !pack.reload.is_empty() || !pack.restart.is_empty()) {
+        commands.push(&["systemctl", "daemon-reload"]);
+    }
+    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    commands.into_iter().map(|words| Step { command: words.join(" "), failed: one(&owned(words)) }).collect()
+}
+
 fn one(words: &[String]) -> Option<String> {
     let (program, rest) = words.split_first()?;
-    match Command::new(program).args(rest).stdin(Stdio::null()).output() {
+    // Not what a pack has put before the system's own.
+    match Command::new(program).args(rest).env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").stdin(Stdio::null()).output() {
         Ok(done) if done.status.success() => None,
         Ok(done) => Some(format!("{}: {}", done.status, String::from_utf8_lossy(&done.stderr).trim())),
         Err(error) => Some(error.to_string()),

@@ -5,6 +5,7 @@
 //!      set.json            which heads count, and whether packs are off; changed by one rename
 //!      heads/DIGEST        the envelope of a pack, by its manifest digest
 //!      parts/ROOT-HASH     an extension image, its superblock and its hash tree; one for all packs that bring it
+//!      boots               boots with packs that nobody has confirmed and nobody counts
 //!      *.new               being written
 //!      lock                who changes them
 //! ```
@@ -13,6 +14,8 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use libupdate::units::limits::{ENVELOPE_BYTES, STATE_BYTES};
 use libupdate_linux::file;
@@ -27,6 +30,8 @@ use crate::output;
 
 /// Where it is.
 pub const STORE: &str = "/var/lib/updater/packs";
+const BOOTS: &str = "boots";
+const POLL: Duration = Duration::from_millis(100);
 const NEXT: &str = "see the kernel log (dmesg), then run the same command again";
 
 /// The store.
@@ -69,6 +74,37 @@ impl Store {
             Failure::new(Exit::Busy, "cannot change packs", why, "wait until it has ended")
         })?;
         Ok(lock)
+    }
+
+    /// The same, but waits for who is at work.
+    pub fn lock_within(&self, patience: Duration) -> Result<File, Failure> {
+        let until = Instant::now() + patience;
+        loop {
+            match self.lock() {
+                Err(failure) if failure.code == Exit::Busy && Instant::now() < until => sleep(POLL),
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Boots with packs, since the last one that was confirmed.
+    pub fn boots(&self) -> u32 {
+        let text = file::read_state(&self.0.join(BOOTS), STATE_BYTES).unwrap_or_default();
+        text.trim().parse().unwrap_or(0)
+    }
+
+    /// Notes how many it were.
+    ///
+    /// # Durability
+    /// It is on the medium when it returns: who merges after it has been counted.
+    pub fn count_boots(&self, boots: u32) -> Result<(), Failure> {
+        let written = file::write_state(&self.0.join(BOOTS), boots.to_string().as_bytes());
+        written.and_then(|()| flush(&self.0)).map_err(|error| self.failed(&error))
+    }
+
+    /// Begins to count anew.
+    pub fn forget_boots(&self) -> Result<(), Failure> {
+        removed(&self.0.join(BOOTS)).map_err(|error| self.failed(&error))
     }
 
     /// The set, empty if there is none.
@@ -255,6 +291,18 @@ mod tests {
         assert_eq!(store.set().unwrap_err().code, Exit::Io);
         fs::write(place.path().join("packs/set.json"), "{").unwrap();
         assert_eq!(store.set().unwrap_err().code, Exit::Io);
+    }
+
+    #[test]
+    fn boots_are_counted_until_they_are_forgotten() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store(place.path().to_owned());
+        assert_eq!(store.boots(), 0);
+        store.count_boots(2).unwrap();
+        assert_eq!(store.boots(), 2);
+        store.forget_boots().unwrap();
+        store.forget_boots().unwrap();
+        assert_eq!(store.boots(), 0);
     }
 
     #[test]

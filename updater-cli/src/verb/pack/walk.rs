@@ -4,6 +4,7 @@
 //! 2. Nothing that overlays read as an order: no whiteout, no opaque folder, no attribute of theirs.
 //! 3. No file with rights of its own: no setuid, no setgid, no capabilities.
 //! 4. At most [`ENTRIES`] of all.
+//! 5. A folder where the system has none, or none where it has one, would hide all that is there ([`hides`]).
 //!
 //! These hold with `--force`, too. Links are never followed.
 
@@ -13,6 +14,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use libupdate_linux::Interrupt;
+use libupdate_linux::overlay::Place;
 use rustix::io::Errno;
 
 use super::guard;
@@ -57,7 +59,7 @@ pub fn walk(root: &Path, interrupt: &Interrupt) -> Result<Vec<Guarded>, Failure>
             }
             if facts.is_dir() {
                 folders.push(path);
-            } else if let Some(what) = path.to_str().and_then(guard::guarded) {
+            } else if let Some(what) = guard::guarded(&path.to_string_lossy()) {
                 guarded.push((format!("/{}", path.display()), what));
             }
         }
@@ -65,6 +67,40 @@ pub fn walk(root: &Path, interrupt: &Interrupt) -> Result<Vec<Guarded>, Failure>
     let top = attributes(root).map(|broken| Failure::new(Exit::Refused, "", format!("/ {broken}"), NEXT));
     guarded.sort();
     top.map_or(Ok(guarded), Err)
+}
+
+/// The first entry of the image at `root` that is a folder and is none in the system without packs, or the other way: all that is there would be hidden.
+///
+/// # Errors
+/// What the system says.
+pub fn hides(root: &Path) -> io::Result<Option<String>> {
+    let places = ["usr", "opt"].map(|name| (PathBuf::from(name), Place::of(name).base()));
+    hides_of(root, &places)
+}
+
+fn hides_of(root: &Path, places: &[(PathBuf, PathBuf)]) -> io::Result<Option<String>> {
+    for (top, base) in places {
+        let mut folders = vec![top.clone()];
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(root.join(&folder)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries?,
+            };
+            for entry in entries {
+                let entry = entry?;
+                let path = folder.join(entry.file_name());
+                let is_folder = entry.file_type()?.is_dir();
+                let inside = path.strip_prefix(top).unwrap_or(&path);
+                match fs::symlink_metadata(base.join(inside)) {
+                    Ok(there) if there.is_dir() != is_folder => return Ok(Some(format!("/{}", path.display()))),
+                    // What is new hides nothing, and neither does what is in it.
+                    Ok(_) if is_folder => folders.push(path),
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The rule that an entry breaks by what it is, and where.
@@ -177,6 +213,24 @@ mod tests {
         fs::remove_dir_all(root.path().join("opt")).unwrap();
         symlink("usr", root.path().join("opt")).unwrap();
         assert_eq!(walked(&root).unwrap_err().why, "/opt is no folder");
+    }
+
+    #[test]
+    fn a_folder_where_the_system_has_none_hides_what_is_there_and_the_other_way() {
+        let (root, base) = (image(), tempfile::tempdir().unwrap());
+        let places = [("usr".into(), base.path().to_owned())];
+        let hidden = || hides_of(root.path(), &places).unwrap();
+        assert_eq!(hidden(), None);
+        fs::create_dir_all(base.path().join("bin")).unwrap();
+        assert_eq!(hidden(), None);
+        symlink("lib", base.path().join("lib64")).unwrap();
+        fs::create_dir(root.path().join("usr/lib64")).unwrap();
+        assert_eq!(hidden().as_deref(), Some("/usr/lib64"));
+        fs::remove_dir(root.path().join("usr/lib64")).unwrap();
+        fs::create_dir_all(base.path().join("lib/modules")).unwrap();
+        fs::create_dir(root.path().join("usr/lib")).unwrap();
+        symlink("/opt/x", root.path().join("usr/lib/modules")).unwrap();
+        assert_eq!(hidden().as_deref(), Some("/usr/lib/modules"));
     }
 
     #[test]

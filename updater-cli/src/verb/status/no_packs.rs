@@ -14,6 +14,9 @@ impl Packs {
         None
     }
 
+    /// Nobody counts.
+    pub const fn boot_is_good(_: &Session) {}
+
     /// For people.
     pub const fn in_words(&self) -> String {
         match *self {}
