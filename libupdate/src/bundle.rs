@@ -22,6 +22,7 @@ pub(crate) mod fixture;
 pub mod frame;
 pub mod hints;
 pub mod key;
+#[cfg(any(test, feature = "packs"))]
 pub mod pack;
 pub mod page;
 pub mod prefix;

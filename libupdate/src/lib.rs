@@ -91,6 +91,7 @@
 //! # Features
 //!
 //! - `std`, off by default: [`bundle::writer`](crate::bundle), which makes bundles on a build machine. A device only reads them.
+//! - `packs`, off by default: [`bundle`]`::pack`, for who merges packs. Without it a pack is refused by its feature bit.
 //!
 //! # Stability
 //!

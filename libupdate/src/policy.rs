@@ -2,7 +2,7 @@
 //!
 //! Judged in this order, and nothing is written before the last:
 //!
-//! 0. The bundle is a release, and no pack.
+//! 0. The bundle is a release, and no pack (without the feature `packs` a pack is refused by its bit).
 //! 1. One of the manifest's compatibles equals the profile's, and the device can decompress what it carries.
 //! 2. The manifest's roles are exactly the roles of the profile's slots.
 //! 3. The booted slot is not on trial: the only good slot would be overwritten.
@@ -16,6 +16,7 @@
 use heapless::Vec;
 
 use crate::bundle::delta::OldImages;
+#[cfg(any(test, feature = "packs"))]
 use crate::bundle::pack::{self, Pack};
 use crate::bundle::{Features, Verified};
 use crate::error::{Corrupt, Error, Incompatible, Needed, NoSpace, Rejected, Rule};
@@ -126,6 +127,7 @@ pub fn admit<'a, E>(
     table: &SlotTable<'_>,
     wishes: Wishes,
 ) -> Result<Admitted<'a>, Error<E>> {
+    #[cfg(any(test, feature = "packs"))]
     a_release(&verified)?;
     compatible(&verified, facts.compatible)?;
     readable(&verified, facts)?;
@@ -157,6 +159,7 @@ pub(crate) fn admit_first<'a, E>(
     facts: &Facts<'_>,
     table: &SlotTable<'_>,
 ) -> Result<Admitted<'a>, Error<E>> {
+    #[cfg(any(test, feature = "packs"))]
     a_release(&verified)?;
     compatible(&verified, facts.compatible)?;
     readable(&verified, facts)?;
@@ -171,6 +174,7 @@ pub(crate) fn admit_first<'a, E>(
 ///
 /// # Errors
 /// [`Rejected::Pack`]; `ManifestFeatures`.
+#[cfg(any(test, feature = "packs"))]
 pub fn a_release<E>(verified: &Verified<'_>) -> Result<(), Error<E>> {
     if pack::is_one(verified).map_err(Error::Bundle)? { Err(Rejected::Pack.into()) } else { Ok(()) }
 }
@@ -179,6 +183,7 @@ pub fn a_release<E>(verified: &Verified<'_>) -> Result<(), Error<E>> {
 ///
 /// # Errors
 /// [`Rejected::NoPack`], [`Rejected::Compatible`]; [`Error::Bundle`].
+#[cfg(any(test, feature = "packs"))]
 pub fn a_pack<'a, E>(verified: &Verified<'a>, device: &str) -> Result<Pack<'a>, Error<E>> {
     let pack = Pack::of(verified).map_err(Error::Bundle)?.ok_or(Rejected::NoPack)?;
     compatible(verified, device)?;

@@ -138,12 +138,16 @@ pub(crate) enum Rule {
     /// The manifest's encoding is longer than the room for it.
     ManifestTooLong,
     /// The extension of a pack breaks its layout.
+    #[cfg(any(test, feature = "packs"))]
     PackForm,
     /// A name of a pack, or of one of its parts, with a character outside `[A-Za-z0-9._-]`, with `..`, empty, or over its bound.
+    #[cfg(any(test, feature = "packs"))]
     PackName,
     /// A unit that a pack would reload or restart, and that is none.
+    #[cfg(any(test, feature = "packs"))]
     PackUnit,
     /// A pack that supersedes itself, or something twice.
+    #[cfg(any(test, feature = "packs"))]
     PackSupersedes,
     /// An index page whose digest is not the one that the page before it (or the manifest) names.
     PageDigest {
@@ -299,9 +303,13 @@ impl Rule {
             Self::ManifestDuplicateExtension => "ManifestDuplicateExtension",
             Self::ManifestFeatures => "ManifestFeatures",
             Self::ManifestTooLong => "ManifestTooLong",
+            #[cfg(any(test, feature = "packs"))]
             Self::PackForm => "PackForm",
+            #[cfg(any(test, feature = "packs"))]
             Self::PackName => "PackName",
+            #[cfg(any(test, feature = "packs"))]
             Self::PackUnit => "PackUnit",
+            #[cfg(any(test, feature = "packs"))]
             Self::PackSupersedes => "PackSupersedes",
             Self::PageDigest { .. } => "PageDigest",
             Self::PageMagic { .. } => "PageMagic",

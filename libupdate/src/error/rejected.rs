@@ -34,8 +34,10 @@ pub enum Rejected {
     /// None of the manifest's compatibles equals the profile's.
     Compatible,
     /// The bundle is a pack, and no release.
+    #[cfg(any(test, feature = "packs"))]
     Pack,
     /// The bundle is a release, and no pack.
+    #[cfg(any(test, feature = "packs"))]
     NoPack,
     /// The version is lower than the booted one's.
     Downgrade,
@@ -144,7 +146,9 @@ impl fmt::Display for Rejected {
         match self {
             Self::Incompatible(kind) => kind.fmt(f),
             Self::Compatible => f.write_str("the bundle is for another compatible than this device's"),
+            #[cfg(any(test, feature = "packs"))]
             Self::Pack => f.write_str("the bundle is a pack, which is merged over a running system, and no release"),
+            #[cfg(any(test, feature = "packs"))]
             Self::NoPack => f.write_str("the bundle is a release, which goes into a slot, and no pack"),
             Self::Downgrade => f.write_str("the bundle's version is lower than the booted one"),
             Self::RollbackIndex { found, floor } => write!(f, "rollback index {found} is below the floor {floor}"),

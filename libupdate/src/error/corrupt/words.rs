@@ -41,11 +41,15 @@ impl fmt::Display for Rule {
             Self::ManifestDuplicateExtension => f.write_str("two extensions of the manifest have one id"),
             Self::ManifestFeatures => f.write_str("the required-feature bits are not those of the manifest's payloads"),
             Self::ManifestTooLong => f.write_str("the manifest is longer than the room for it"),
+            #[cfg(any(test, feature = "packs"))]
             Self::PackForm => f.write_str("what the pack says of itself breaks its layout"),
+            #[cfg(any(test, feature = "packs"))]
             Self::PackName => f.write_str(
                 "a name in the pack has a character outside [A-Za-z0-9._-], two dots in a row, or a bad length",
             ),
+            #[cfg(any(test, feature = "packs"))]
             Self::PackUnit => f.write_str("a unit that the pack reloads or restarts has no name of a systemd unit"),
+            #[cfg(any(test, feature = "packs"))]
             Self::PackSupersedes => f.write_str("the pack supersedes itself, or another one twice"),
             Self::PageDigest { page } => write!(f, "index page {page} does not have the digest that was promised"),
             Self::PageMagic { page } => write!(f, "index page {page} does not begin with its magic"),
