@@ -237,6 +237,10 @@ fn asked(opened: &mut OpenDevice, slot: &Slot<'_>, facts: &SlotFacts) -> Option<
 /// else what the hook said in this boot of a good slot, which it only passed over.
 fn fallback(opened: &mut OpenDevice, survey: &Inspection<'_>) -> Option<Fallback> {
     let fell = |state| matches!(state, SlotState::Failed | SlotState::Exhausted | SlotState::Unverified);
+    fallback_of(opened, survey, fell)
+}
+
+fn fallback_of(opened: &mut OpenDevice, survey: &Inspection<'_>, fell: fn(SlotState) -> bool) -> Option<Fallback> {
     let slots = survey.facts.slots.iter();
     match slots.filter(|facts| fell(facts.state)).max_by_key(|facts| facts.bits.priority) {
         Some(facts) => fallen(opened, survey, facts),
@@ -248,13 +252,8 @@ fn fallback(opened: &mut OpenDevice, survey: &Inspection<'_>) -> Option<Fallback
 #[cfg(feature = "live")]
 pub fn last_fallback(opened: &mut OpenDevice, survey: &Inspection<'_>) -> Option<String> {
     // A slot that holds nothing authentic has what an installation that was cut has left, and no fallback.
-    let fell = |facts: &&SlotFacts| matches!(facts.state, SlotState::Failed | SlotState::Exhausted);
-    let fallen = survey.facts.slots.iter().filter(fell).max_by_key(|facts| facts.bits.priority);
-    let fallback = match fallen {
-        Some(facts) => self::fallen(opened, survey, facts),
-        None => passed_over(opened, survey),
-    };
-    let Fallback { slot, version, reason, time, .. } = fallback?;
+    let told = fallback_of(opened, survey, |state| matches!(state, SlotState::Failed | SlotState::Exhausted));
+    let Fallback { slot, version, reason, time, .. } = told?;
     let version = version.map(|version| format!(", version {version}")).unwrap_or_default();
     Some(format!("slot {slot}{version}: {reason}{}", time.map(|time| format!(", {time}")).unwrap_or_default()))
 }
