@@ -33,7 +33,11 @@ fn a_file_is_fixed_without_a_reboot_and_stays_so() {
     let disk = device("2.0");
     let said = with(&disk, pack(&disk, "hotfix-a", 1), "mark-good,hotfix,pack-install,hotfix,pack-install,mounts,off");
     in_order(&said, &[IMAGE, "guest: pack-install ended with 0", A, "guest: pack-install ended with 7"]);
-    assert!(said.contains(" /run/updater/packs/hotfix-a /run/updater/base/usr /usr ."), "{said}");
+    let mounts = said.lines().find(|line| line.contains("guest: mounts: ")).expect("the guest was asked");
+    assert!(mounts.ends_with(" /run/updater/base/usr /usr ."), "{mounts}");
+    // By its root hash.
+    let image = mounts.split_once(" /run/updater/packs/").expect("an image is mounted").1.split(' ').next();
+    assert_eq!(image.map(str::len), Some(64), "{mounts}");
     // The set is on the disk, and each boot merges it.
     let said = Machine::does("mark-good,hotfix,pack-boot,hotfix,status,off").run(&disk);
     in_order(&said, &[IMAGE, "guest: pack-boot ended with 0", A, "Version: 2.0\nUpdate level: 1 (hotfix-a)\n"]);
