@@ -13,8 +13,8 @@ part() {
   check "the boot application of UEFI fits" initramfs-hook/uefi/build fits
   export GUEST_BOOTS=$LOGS/guest-boots
   rm -f "$GUEST_BOOTS"
-  # Those of the part offline take half an hour more. Three guests at once, as some wait: most take a processor and 256 MiB, those with systemd two and 1 GiB.
-  cargo_tests "guests" "${WHOLE[@]}" --test boot -- --nocapture --test-threads=3 --skip offline::
+  # Those of the part live take half an hour more. Three guests at once, as some wait: most take a processor and 256 MiB, those with systemd two and 1 GiB.
+  cargo_tests "guests" "${WHOLE[@]}" --test boot -- --nocapture --test-threads=3 --skip offline:: --skip packs::systemd
   boots=$(wc -l <"$GUEST_BOOTS" || echo 0)
   echo "   guest boots: $boots"
 }

@@ -48,6 +48,14 @@ const OFFLINE: [(&str, &str); 8] = [
     ("tests/guest/debian/offline/life", "usr/lib/guest-life"),
     ("tests/guest/debian/offline/program", "usr/lib/guest-program"),
 ];
+/// Of releases with packs.
+const PACKS: [(&str, &str); 5] = [
+    ("updater-cli/package/systemd/updater-packs.service", "usr/lib/systemd/system/updater-packs.service"),
+    ("tests/guest/debian/packs/hotfixed.service", "usr/lib/systemd/system/hotfixed.service"),
+    ("tests/guest/debian/packs/hotfixed", "usr/lib/hotfixed"),
+    ("tests/guest/debian/packs/life.service", "usr/lib/systemd/system/life.service"),
+    ("tests/guest/debian/packs/life", "usr/lib/guest-life"),
+];
 const WANTED: [&str; 3] = ["updater-offline.service", "updater-offline-cleanup.service", "early.service"];
 /// A release of Debian.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -118,9 +126,9 @@ fn plant(kit: &Kit, board: &Board, release: &Release, files: &Path) -> std::io::
     for act in &acts {
         plant_act(files, act)?;
     }
-    // The guest's own part powers off; with offline updates there is another.
-    let offline = acts.iter().any(|act| act.starts_with("offline"));
-    let enabled = if offline { [ENABLED[0], ENABLED[1], "life.service"] } else { ENABLED };
+    // The guest's own part powers off; with offline updates and packs there is another.
+    let own_part = acts.iter().any(|act| act.starts_with("offline") || *act == "packs");
+    let enabled = if own_part { [ENABLED[0], ENABLED[1], "life.service"] } else { ENABLED };
     // What is on no slot is on no trial.
     let enabled = if release.root == Root::Ext4 { &enabled[2..] } else { &enabled[..] };
     enable(files, enabled)?;
@@ -139,6 +147,7 @@ fn plant_act(files: &Path, act: &str) -> std::io::Result<()> {
             enable(files, &[LATE])
         }
         "offline" => plant_offline(files),
+        "packs" => plant_packs(files),
         // Another program's request, and one of ours: neither can be removed.
         "offline-foreign" => {
             plant_offline(files).and_then(|()| symlink("/var/lib/PackageKit", files.join("system-update")))
@@ -164,6 +173,16 @@ fn plant_offline(files: &Path) -> std::io::Result<()> {
     // What a frozen program is given here.
     let limits = "[Service]\nExecStart=\nExecStart=/usr/lib/guest-program\nTimeoutStartSec=20\n";
     drop_in(files, "updater-offline.service", limits)
+}
+
+fn plant_packs(files: &Path) -> std::io::Result<()> {
+    for (from, to) in PACKS {
+        place(&tree::root().join(from), &files.join(to))?;
+    }
+    enable(files, &["hotfixed.service"])?;
+    let wants = files.join("etc/systemd/system/sysinit.target.wants");
+    fs::create_dir_all(&wants)?;
+    symlink("/usr/lib/systemd/system/updater-packs.service", wants.join("updater-packs.service"))
 }
 
 fn place(from: &Path, to: &Path) -> std::io::Result<()> {

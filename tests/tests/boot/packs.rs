@@ -1,11 +1,12 @@
 //! Packs on a real kernel with device-mapper: a file is hot-fixed without a reboot, the fix survives one, follows the version that it fits, and is left out
 //! where it has rotted or the device fell back.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use tests::guest::{Machine, in_order};
 use tests::guest_disk::GuestDisk;
-use tests::guest_kit::{Board, Flaw, Release};
+use tests::guest_kit::{Board, Cargo, Flaw, Release, Suite};
 use tests::pack::Pack;
 
 const BOARD: Board = Board { boot: "var = \"data\"\n", more: "[packs]\nmerge = \"own\"\n", ..Board::CLOUD };
@@ -76,4 +77,47 @@ fn a_rotten_pack_is_left_out_and_a_fallback_turns_all_off() {
     in_order(&said, &["guest: pack-boot ended with 0", IMAGE, off, "guest: pack-enable ended with 0", A]);
     let said = Machine::does("mark-good,pack-boot,hotfix,off").run(&disk);
     in_order(&said, &["guest: pack-boot ended with 0", A]);
+}
+
+/// By systemd-sysext: the daemon that is mended runs without a reboot, and after one.
+fn systemd(suite: Suite) {
+    const AUTO: Board = Board { more: "[packs]\nmerge = \"auto\"\n", ..BOARD };
+    let disk = GuestDisk::provisioned(AUTO, &Release::of("2.0").with_cargo(Cargo::Debian(suite)).acts("10-root,packs"));
+    let daemon = "#!/bin/sh\necho \"guest: the daemon is the pack's\"\nexec sleep infinity\n";
+    let pack = Pack::named("hotfix-a", 1).fits(2).file("usr/lib/hotfixed", daemon).with_tree(|tree| {
+        let program = tree.join("usr/lib/hotfixed");
+        std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).expect("it was made");
+    });
+    let bundle = pack.with(&["--restart", "hotfixed.service"]).for_guests(disk.kit());
+    let said = Machine { devices: &["-smp", "2", "-m", "1024"], bundle: Some(bundle), ..Machine::default() }.run(&disk);
+    let story = [
+        "guest: the daemon is the image's",
+        "guest: boot of release 2.0, hotfix: ",
+        "guest: systemd-analyze verify ended with 0 and said ''",
+        "guest: pack install ended with 0",
+        "guest: sysext: ",
+        "hotfix-a",
+        "guest: update level 1 (hotfix-a)",
+        "guest: restarts",
+        "guest: the daemon is the pack's",
+        "guest: boot of release 2.0, hotfix: hotfix-a",
+        "guest: updater-packs.service is active, failed units: 0",
+        "guest: update level 1 (hotfix-a)",
+        "guest: pack remove ended with 0, hotfix: ",
+        "guest: the daemon is the image's",
+        "guest: powers off",
+    ];
+    in_order(&said, &story);
+    // Once by the restart, once by the next boot.
+    assert_eq!(said.matches("guest: the daemon is the pack's").count(), 2, "{said}");
+}
+
+#[test]
+fn systemd_of_debian_12_merges_a_pack_and_restarts_its_daemon() {
+    systemd(Suite::Bookworm);
+}
+
+#[test]
+fn systemd_of_debian_13_merges_a_pack_and_restarts_its_daemon() {
+    systemd(Suite::Trixie);
 }
