@@ -307,7 +307,7 @@ mod tests {
         let newer = |kind| Some(BundleFault::Incompatible(kind));
         mend(0..8, corrupt(Corrupt(Rule::EnvelopeMagic)));
         mend(8..10, newer(Incompatible::FormatVersion { found: 0 }));
-        mend(16..24, newer(Incompatible::RequiredFeatures { unknown: 0xffff_fff0 }));
+        mend(16..24, newer(Incompatible::RequiredFeatures { unknown: 0xffff_ffe0 }));
         mend(24..30, newer(Incompatible::UpdaterTooOld { needed: [u16::MAX; 3] }));
         mend(10..12, corrupt(Corrupt(Rule::EnvelopePrefixLength { found: 0 })));
         mend(30..40, corrupt(Corrupt(Rule::EnvelopeReserved)));

@@ -137,6 +137,8 @@ fn the_limits_are_those_of_the_code() {
         ("SLOTS", size(limits::SLOTS)),
         ("DELTA_RUNS", size(limits::DELTA_RUNS)),
         ("DELTA_REFERENCE_BLOCKS", size(limits::DELTA_REFERENCE_BLOCKS)),
+        ("PACK_SUPERSEDES", u64::from(limits::PACK_SUPERSEDES)),
+        ("PACK_UNITS", u64::from(limits::PACK_UNITS)),
         ("GPT_ENTRIES", u64::from(limits::GPT_ENTRIES)),
     ];
     let document = document();
