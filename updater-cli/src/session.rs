@@ -49,14 +49,12 @@ impl Session {
         let interrupt = Interrupt::listen(Exit::Interrupted.code())
             .map_err(|error| Failure::new(Exit::Io, "cannot listen to signals", error, next))?;
         let output = Output::new(settings, common.disk.as_deref())?;
-        Ok(Self {
-            output,
-            interrupt,
-            lending: Lending::default(),
-            record: Record::default(),
-            common,
-            told: Mutex::default(),
-        })
+        Ok(Self::of(output, interrupt, common))
+    }
+
+    fn of(output: Output, interrupt: Interrupt, common: Common) -> Self {
+        let (lending, record) = (Lending::default(), Record::default());
+        Self { output, interrupt, lending, record, common, told: Mutex::default() }
     }
 
     /// The board's profile.

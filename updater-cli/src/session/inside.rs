@@ -1,12 +1,7 @@
 //! A run of the program inside another one.
 
-use std::sync::Mutex;
-
 use super::{Session, settings};
-use libupdate_linux::Lending;
-
 use crate::cli::Common;
-use crate::history::Record;
 use crate::output::{Captured, Output, ProgressForm, ResultForm, Settings};
 
 impl Session {
@@ -14,18 +9,7 @@ impl Session {
     pub fn inside(&self, common: Common) -> (Self, [Captured; 2]) {
         let settings = Settings { progress: ProgressForm::None, progress_fd: None, ..settings(&common) };
         let (output, kept) = Output::captured(settings);
-        let interrupt = self.interrupt.clone();
-        (
-            Self {
-                output,
-                interrupt,
-                lending: Lending::default(),
-                record: Record::default(),
-                common,
-                told: Mutex::default(),
-            },
-            kept,
-        )
+        (Self::of(output, self.interrupt.clone(), common), kept)
     }
 
     /// Whether the command line says anything of a board or a disk.
@@ -47,14 +31,6 @@ impl Session {
         use clap::Parser;
         let common = crate::cli::Cli::parse_from(["updater-cli", "status"]).common;
         let (output, _) = Output::captured(settings(&common));
-        let interrupt = libupdate_linux::Interrupt::default();
-        Self {
-            output,
-            interrupt,
-            lending: Lending::default(),
-            record: Record::default(),
-            common,
-            told: Mutex::default(),
-        }
+        Self::of(output, libupdate_linux::Interrupt::default(), common)
     }
 }

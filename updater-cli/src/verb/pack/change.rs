@@ -89,6 +89,10 @@ pub fn apply(
     merge_now: bool,
 ) -> Result<Done, Failure> {
     let before = store.stored(old, system);
+    if old.packs.is_empty() || new.packs.is_empty() {
+        // What was counted was counted of others.
+        store.forget_boots()?;
+    }
     store.switch(new)?;
     let after = store.stored(new, system);
     let mut done = Done::default();

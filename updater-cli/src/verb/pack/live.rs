@@ -126,8 +126,12 @@ pub fn merge(store: &Store, system: &System, packs: &[&Known], broken: Vec<Broke
     }
     let parts: Vec<&Part> = layers.iter().map(|(_, part)| *part).collect();
     let told = |why: String| Trouble { pack: None, why };
+    let of_part = |(part, why): (Option<&str>, String)| {
+        let named = |name| layers.iter().find(|(_, part)| part.name == name).map(|(pack, _)| pack.name.clone());
+        Trouble { pack: part.and_then(named), why }
+    };
     match sysext {
-        Some(program) => refresh(program, &parts, &before).map_err(told)?,
+        Some(program) => refresh(program, &parts, &before).map_err(of_part)?,
         None => lay(&parts).map_err(told)?,
     }
     forget(&parts);
@@ -184,7 +188,14 @@ fn mount(store: &Store, system: &System, pack: &Known, part: &Part) -> Result<()
 /// One overlay over each place that has one of the images.
 fn lay(parts: &[&Part]) -> Result<(), String> {
     let layers = |name: &str| -> Vec<PathBuf> {
-        parts.iter().map(|part| at(&part.root_hash).join(name)).filter(|folder| folder.is_dir()).collect()
+        let mut folders = Vec::new();
+        for folder in parts.iter().map(|part| at(&part.root_hash).join(name)).filter(|folder| folder.is_dir()) {
+            // Two packs may bring the same image under two names; an overlay takes a folder once.
+            if !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
+        folders
     };
     let told = |name: &str, error: io::Error| format!("no overlay over /{name}: {error}");
     let places = PLACES.map(|name| (Place::of(name), layers(name)));
@@ -199,15 +210,27 @@ fn lay(parts: &[&Part]) -> Result<(), String> {
 }
 
 /// Hands the images to systemd-sysext, which merges by its own rules: in the order of their names.
-fn refresh(program: &str, parts: &[&Part], before: &Live) -> Result<(), String> {
+///
+/// # Errors
+/// Why not, and the image that is at fault, if one is. None of these is merged then.
+fn refresh<'p>(program: &str, parts: &[&'p Part], before: &Live) -> Result<(), (Option<&'p str>, String)> {
+    let all = |why| (None, why);
     before.parts.iter().for_each(|part| take_back(&part.name));
-    let refreshed = handed_over(parts).and_then(|()| match Command::new(program).arg("refresh").output() {
-        Ok(done) if done.status.success() => parts.iter().try_for_each(|part| taken(part)),
+    let merged = handed_over(parts).and_then(|()| refreshed(program)).map_err(all);
+    let merged = merged.and_then(|()| parts.iter().try_for_each(|part| taken(part)));
+    merged.inspect_err(|_| {
+        // What stays there the next one who refreshes would merge.
+        parts.iter().for_each(|part| take_back(&part.name));
+        drop(refreshed(program));
+    })
+}
+
+fn refreshed(program: &str) -> Result<(), String> {
+    match Command::new(program).arg("refresh").output() {
+        Ok(done) if done.status.success() => Ok(()),
         Ok(done) => Err(format!("`systemd-sysext refresh`: {}", String::from_utf8_lossy(&done.stderr).trim())),
         Err(error) => Err(format!("`systemd-sysext refresh`: {error}")),
-    });
-    // What stays there the next one who refreshes would merge.
-    refreshed.inspect_err(|_| parts.iter().for_each(|part| take_back(&part.name)))
+    }
 }
 
 fn handed_over(parts: &[&Part]) -> Result<(), String> {
@@ -220,11 +243,14 @@ fn handed_over(parts: &[&Part]) -> Result<(), String> {
 }
 
 /// It passes over, without a failure, what it takes for another system's.
-fn taken(part: &Part) -> Result<(), String> {
+fn taken(part: &Part) -> Result<(), (Option<&str>, String)> {
     let release = format!("/usr/lib/extension-release.d/extension-release.{}", part.name);
     match Path::new(&release).exists() {
         true => Ok(()),
-        false => Err(format!("systemd-sysext has not merged {}: see what its extension-release says", part.name)),
+        false => {
+            let why = format!("systemd-sysext has not merged {}: see what its extension-release says", part.name);
+            Err((Some(&part.name), why))
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //!  0                 blocks of the first image        ..
 //!  | file of part 1: image, superblock, tree | file of part 2 | ..
 //! ```
+//! What is read after a barrier comes from the medium, and of a stored image everything does: after a flush that failed, the page cache
+//! has what the medium lacks.
 
 use std::fs::File;
 use std::io;
@@ -36,6 +38,7 @@ impl PartsDisk {
     pub fn add(&mut self, path: PathBuf, file: File, bytes: u64, held: bool) -> Option<Extent> {
         let (first, blocks) = (self.blocks, BlockSize::B4096.blocks_for(bytes));
         self.blocks = first.saturating_add(blocks);
+        forget(&file);
         self.pieces.push(Piece { path, file, first, blocks, held });
         Extent::new(Lba::new(first), Lba::new(self.blocks.saturating_sub(1)), BlockSize::B4096)
     }
@@ -88,9 +91,17 @@ impl BlockIo for PartsDisk {
     }
 
     fn flush(&mut self) -> Result<(), OsError> {
-        let flushed = |piece: &Piece| piece.file.sync_all().map_err(|error| OsError::io(&piece.path, "flush", &error));
+        let flushed = |piece: &Piece| {
+            let synced = piece.file.sync_all().map_err(|error| OsError::io(&piece.path, "flush", &error));
+            synced.map(|()| forget(&piece.file))
+        };
         self.pieces.iter().try_for_each(flushed)
     }
+}
+
+/// Has the kernel drop what it keeps of a file and has no need to write. A file system that keeps nothing elsewhere may decline.
+fn forget(file: &File) {
+    rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).unwrap_or_default();
 }
 
 const _: () = assert!(BLOCK_BYTES == 4096, "the blocks of this disk are those of images");

@@ -49,25 +49,22 @@ pub fn judge(new: &Known, stored: &[Known], (version, major): (&str, Option<u32>
             _ => {}
         }
     }
-    let goes = |here: &&Known| here.name == *name || names(new, &here.name);
-    let stay: Vec<&Known> = stored.iter().filter(|here| !goes(here)).collect();
-    if let Some(why) = conflict(new, &stay) {
-        return why;
-    }
-    Verdict::Newer(stored.iter().filter(goes).map(|here| here.name.clone()).collect())
+    taken(new, stored)
 }
 
 /// The same where somebody insists on one that is not newer.
 pub fn judge_forced(new: &Known, stored: &[Known], running: (&str, Option<u32>)) -> Verdict {
     match judge(new, stored, running) {
-        Verdict::Held(_) => {
-            let goes = |here: &&Known| here.name == new.name || new.supersedes.contains(&here.name);
-            let stay: Vec<&Known> = stored.iter().filter(|here| !goes(here)).collect();
-            conflict(new, &stay)
-                .unwrap_or_else(|| Verdict::Newer(stored.iter().filter(goes).map(|here| here.name.clone()).collect()))
-        }
+        Verdict::Held(_) => taken(new, stored),
         other => other,
     }
+}
+
+/// It takes the place of its namesake and of what it supersedes, if it goes with the rest.
+fn taken(new: &Known, stored: &[Known]) -> Verdict {
+    let goes = |here: &&Known| here.name == new.name || new.supersedes.contains(&here.name);
+    let (gone, stay): (Vec<&Known>, Vec<&Known>) = stored.iter().partition(goes);
+    conflict(new, &stay).unwrap_or_else(|| Verdict::Newer(gone.iter().map(|here| here.name.clone()).collect()))
 }
 
 fn conflict(new: &Known, stay: &[&Known]) -> Option<Verdict> {

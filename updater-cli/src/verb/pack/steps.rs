@@ -6,6 +6,7 @@
 //! | `tmpfiles` | `systemd-tmpfiles --create` |
 //! | `reload U` | `systemctl reload U` |
 //! | `restart U` | `systemctl restart U` |
+//! | at a boot, of packs that declare users, or units | `systemd-sysusers`; `systemctl daemon-reload` |
 //!
 //! Before the units systemd reads its files again. Of packs that go, units are reloaded and restarted, too: they run what was there before.
 

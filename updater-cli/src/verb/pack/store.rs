@@ -103,8 +103,15 @@ impl Store {
     }
 
     /// Begins to count anew.
+    ///
+    /// # Durability
+    /// It is on the medium when it returns: no boot that was confirmed counts as one that was not.
     pub fn forget_boots(&self) -> Result<(), Failure> {
-        removed(&self.0.join(BOOTS)).map_err(|error| self.failed(&error))
+        let forgotten = match fs::remove_file(self.0.join(BOOTS)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| flush(&self.0)),
+        };
+        forgotten.map_err(|error| self.failed(&error))
     }
 
     /// The set, empty if there is none.
