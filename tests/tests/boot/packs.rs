@@ -109,6 +109,8 @@ fn systemd(suite: Suite) {
     in_order(&said, &["guest: the daemon is the image's", "guest: the daemon is the pack's", "guest: restarts"]);
     let (_, after) = said.split_once("guest: restarts").expect("it was there");
     in_order(after, &["guest: the daemon is the pack's", "guest: the daemon is the image's"]);
+    // With the packs merged, as it restarts, and without.
+    assert!(!said.contains("Failed to unmount /var") && !said.contains("Could not detach"), "{said}");
 }
 
 #[test]

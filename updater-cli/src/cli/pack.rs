@@ -24,6 +24,9 @@ pub enum Pack {
     /// Check each pack again and merge what fits; for updater-packs.service alone
     #[command(hide = true)]
     Boot,
+    /// Take away what is merged, so that /var can be unmounted; for updater-packs.service alone
+    #[command(hide = true)]
+    Shutdown,
 }
 
 /// `pack install`.

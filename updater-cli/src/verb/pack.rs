@@ -50,6 +50,7 @@ pub fn run(session: &Session, verb: Pack) -> Result<(), Failure> {
         Pack::Purge => change::purge(session),
         Pack::Enable => change::enable(session),
         Pack::Boot => boot::run(session),
+        Pack::Shutdown => boot::end(session),
     }
 }
 

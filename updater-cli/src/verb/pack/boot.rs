@@ -1,4 +1,4 @@
-//! `pack boot`: what updater-packs.service does, early in each boot.
+//! `pack boot` and `pack shutdown`: what updater-packs.service does, early in each boot and late in each shutdown.
 //!
 //! ```text
 //!  fell back since a person looked, or every boot of late was left unconfirmed ─► off, until `pack enable`
@@ -18,7 +18,7 @@ use rustix::fs::OFlags;
 use super::System;
 use super::change;
 use super::known::{self, Known};
-use super::live::Broken;
+use super::live::{self, Broken, Live};
 use super::parts::PartsDisk;
 use super::steps;
 use super::store::{Set, Store};
@@ -35,12 +35,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Merges what this boot may have.
 pub fn run(session: &Session) -> Result<(), Failure> {
-    let (store, system) = (Store::usual(), System::of(session).map_err(|failure| failure.doing(WHAT))?);
-    let _lock = store.lock_within(PATIENCE)?;
-    let set = store.set()?;
-    if set.packs.is_empty() {
+    let store = Store::usual();
+    if store.set()?.packs.is_empty() {
         return Ok(());
     }
+    let system = System::of(session).map_err(|failure| failure.doing(WHAT))?;
+    let _lock = store.lock_within(PATIENCE)?;
+    let set = store.set()?;
     let report = Told::read().report.and_then(Result::ok);
     let kind = report.as_ref().and_then(|report| report.kind.clone()).unwrap_or_default();
     let left = report.as_ref().and_then(|report| report.tries_left);
@@ -79,6 +80,21 @@ pub fn run(session: &Session) -> Result<(), Failure> {
         session.output.warn(&format!("the pack {name} is not merged: {why}"));
     }
     Ok(())
+}
+
+/// Takes away what is merged: as long as it is, its images keep `/var` from being unmounted. The set stays as it is.
+pub fn end(session: &Session) -> Result<(), Failure> {
+    let (store, live) = (Store::usual(), Live::read());
+    if live.parts.is_empty() {
+        return Ok(());
+    }
+    let what = "packs stay merged until the power goes";
+    let system = System::of(session).map_err(|failure| failure.doing(what))?;
+    let _lock = store.lock_within(PATIENCE)?;
+    live::merge(&store, &system, &[], live.broken).map_err(|trouble| {
+        let next = "nothing has to be done: the next boot replays the journal of /var";
+        Failure::new(Exit::Io, what, trouble.why, next)
+    })
 }
 
 /// Why packs must not be merged from now on. Pure.
