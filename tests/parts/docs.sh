@@ -9,6 +9,7 @@ part() {
   cargo_tests "README and links" "${WHOLE[@]}" --test docs
   # Built by the README's first command, and beside it, where most of what it stands on is compiled.
   check "updater-cli fits, stripped, with TLS and zstd" tests/shell/fits.sh "$TARGET/tmp/readme/target/release/updater-cli" $((6 << 20))
+  check "it hashes as veritysetup does" tests/shell/hashes.sh "$TARGET/tmp/readme/target/release/updater-cli"
   check "updater-cli without features is built" cargo build --locked --release -p updater-cli --no-default-features --target-dir "$TARGET/tmp/readme/target"
   check "it fits, with zstd" tests/shell/fits.sh "$TARGET/tmp/readme/target/release/updater-cli" $((2 << 20))
 }

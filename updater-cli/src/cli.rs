@@ -18,6 +18,8 @@ mod every_verb;
 pub mod examples;
 #[cfg_attr(not(feature = "http"), path = "cli/no_fetch.rs")]
 mod fetch;
+#[cfg(feature = "live")]
+pub mod live;
 #[cfg(feature = "history")]
 pub mod log;
 #[cfg(feature = "man")]
@@ -25,6 +27,8 @@ pub mod man;
 #[cfg(feature = "live")]
 pub mod offline;
 pub mod other_tools;
+#[cfg(feature = "live")]
+pub mod overlay;
 #[cfg(feature = "live")]
 pub mod pack;
 #[cfg(feature = "import")]
@@ -143,6 +147,14 @@ pub enum Verb {
     #[cfg(feature = "live")]
     #[command(subcommand)]
     Pack(pack::Pack),
+    /// Folders that can be written, laid over /usr, /etc or /opt of the system that runs: for this boot, or kept
+    #[cfg(feature = "live")]
+    #[command(subcommand)]
+    Overlay(overlay::Overlay),
+    /// What updater-live.service does
+    #[cfg(feature = "live")]
+    #[command(subcommand, hide = true)]
+    Live(live::Live),
     /// Write what the boot hook reads in its initramfs: this profile, and the keys it trusts
     HookConfig(HookConfig),
     /// Make profiles
@@ -176,7 +188,7 @@ impl Verb {
             #[cfg(feature = "update")]
             Self::Check(_) | Self::Update(_) => true,
             #[cfg(feature = "live")]
-            Self::Offline(_) | Self::Pack(_) => true,
+            Self::Offline(_) | Self::Pack(_) | Self::Overlay(_) | Self::Live(_) => true,
             _ => false,
         }
     }
@@ -205,6 +217,8 @@ impl Verb {
             Self::Pack(pack::Pack::Purge) => Some("pack-purge"),
             #[cfg(feature = "live")]
             Self::Pack(pack::Pack::Enable) => Some("pack-enable"),
+            #[cfg(feature = "live")]
+            Self::Overlay(verb) => verb.recorded(),
             #[cfg(feature = "provision")]
             Self::Provision(_) => Some("provision"),
             _ => None,

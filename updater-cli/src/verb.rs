@@ -1,11 +1,15 @@
 //! The verbs, one file each.
 
+#[cfg(feature = "live")]
+use crate::cli;
 use crate::cli::Verb;
 use crate::exit::{Exit, Failure};
 use crate::history;
 use crate::session::Session;
 
 mod activate;
+#[cfg(feature = "live")]
+mod at_boot;
 mod cancel;
 mod choose;
 #[cfg(feature = "completions")]
@@ -19,6 +23,10 @@ mod doctor;
 mod hook_config;
 mod info;
 mod install;
+#[cfg(feature = "live")]
+mod laid;
+#[cfg(feature = "live")]
+mod live;
 #[cfg(feature = "history")]
 mod log;
 #[cfg(feature = "man")]
@@ -27,6 +35,8 @@ mod mark;
 mod note;
 #[cfg(feature = "live")]
 mod offline;
+#[cfg(feature = "live")]
+mod overlay;
 #[cfg(feature = "live")]
 mod pack;
 #[cfg(feature = "import")]
@@ -90,6 +100,12 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Offline(verb) => offline::run(session, verb),
         #[cfg(feature = "live")]
         Verb::Pack(verb) => pack::run(session, verb),
+        #[cfg(feature = "live")]
+        Verb::Overlay(verb) => overlay::run(session, verb),
+        #[cfg(feature = "live")]
+        Verb::Live(cli::live::Live::Boot) => at_boot::boot(session),
+        #[cfg(feature = "live")]
+        Verb::Live(cli::live::Live::Shutdown) => at_boot::shutdown(session),
         Verb::HookConfig(args) => hook_config::run(session, &args),
         // `run` has seen to it.
         #[cfg(feature = "doctor")]

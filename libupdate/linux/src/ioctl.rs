@@ -1,5 +1,5 @@
-//! The ioctls of device-mapper, of loop devices, of partition tables, of eMMC and of the Raspberry Pi's firmware, which have no safe form in a library. All
-//! `unsafe` of this crate is here, and in `hasher/sha_ni.rs`.
+//! Calls that have no safe form in a library: the ioctls of device-mapper, of loop devices, of partition tables, of eMMC and of the Raspberry Pi's firmware, and
+//! a process's own mounts. All `unsafe` of this crate is here, and in `hasher/sha_ni.rs`.
 #![expect(unsafe_code, reason = "each block says why it holds")]
 
 use std::fs::File;
@@ -64,6 +64,16 @@ fn dm_call<const ACT: Opcode>(control: &File, message: &mut [u8; DM_BYTES]) -> R
     // SAFETY: the five numbers are those of linux/dm-ioctl.h, each of which takes a pointer to a buffer that begins with a
     // `dm_ioctl`; its `data_size`, set right above, is the length of the array, which the exclusive reference keeps valid.
     unsafe { ioctl(control, Updater::<ACT, _>::new(message)) }
+}
+
+/// Gives this thread, and what it executes, mounts of its own.
+///
+/// # Errors
+/// What the kernel says.
+#[cfg(feature = "live")]
+pub fn own_mounts() -> Result<(), Errno> {
+    // SAFETY: descriptors and memory stay shared as they are: CLONE_NEWNS changes only how this thread looks paths up.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }
 }
 
 /// Has the kernel read the partition table of a disk anew.

@@ -11,7 +11,7 @@
 //!  a whole disk    find  drive  used_disk  lock  program             which one it is, whose it is, who may change it
 //!  its blocks      disk                                              a `BlockIo` around the page cache, with accesses in flight
 //!  devices         device_mapper  partitions  filesystem             what the kernel makes of a disk's blocks
-//!  a live system   verity_image  overlay                             images that are laid over a system that runs
+//!  a live system   verity_image  overlay  mounts  processes          images and folders that are laid over a system that runs
 //!  the system      node  file  kernel_words  entry_name  signal  time    sysfs, small files, words of kernel and firmware
 //!  words, memory   error  printable  aligned  lent  hasher  cores
 //! ```
@@ -48,6 +48,8 @@ pub mod keys;
 #[cfg(feature = "signals")]
 mod lent;
 mod lock;
+#[cfg(feature = "live")]
+pub mod mounts;
 #[cfg(feature = "new-table")]
 pub mod new_table;
 pub mod node;
@@ -55,6 +57,8 @@ pub mod node;
 pub mod overlay;
 pub mod partitions;
 pub mod printable;
+#[cfg(feature = "live")]
+pub mod processes;
 pub mod profile;
 pub mod program;
 #[cfg(feature = "boot-report")]

@@ -41,6 +41,7 @@ mod loader_systemd_boot;
 mod manual;
 mod oci;
 mod offline;
+mod overlay;
 mod pack;
 mod pack_killed;
 mod reuse;

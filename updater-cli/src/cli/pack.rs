@@ -21,12 +21,6 @@ pub enum Pack {
     Purge,
     /// Merge packs again that are off after a fallback
     Enable,
-    /// Check each pack again and merge what fits; for updater-packs.service alone
-    #[command(hide = true)]
-    Boot,
-    /// Take away what is merged, so that /var can be unmounted; for updater-packs.service alone
-    #[command(hide = true)]
-    Shutdown,
 }
 
 /// `pack install`.

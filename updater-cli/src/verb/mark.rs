@@ -49,7 +49,7 @@ pub fn good(session: &Session, args: &MarkGood) -> Result<(), Failure> {
         .map(|_| ())
         .map_err(|failure| failure.doing(format!("cannot mark slot {slot} good")))?;
     if inspection.facts.booted == Some(slot) && !opened.is_file() {
-        status::Packs::boot_is_good(session);
+        status::Laid::boot_is_good(session);
     }
     session.output.note(&format!("slot {slot} is good"));
     status::after(session, &mut opened, setup.profile)

@@ -14,23 +14,18 @@
 //! 4. After a fallback packs are off until a person turns them on.
 //! 5. Nothing out of a pack runs here: units are reloaded and restarted by the system's own programs.
 
-use libupdate::bundle::pack;
-use libupdate::inspect::Inspection;
-use libupdate_linux::Mode;
-
 use crate::cli::pack::Pack;
-use crate::exit::{Exit, Failure};
-use crate::open_device::OpenDevice;
-use crate::session::{Session, Setup};
+use crate::exit::Failure;
+use crate::session::Session;
 
-mod boot;
+pub mod boot;
 mod change;
 mod check;
 mod extension_release;
 mod guard;
 mod install;
 mod known;
-mod live;
+mod mounted;
 mod parts;
 mod plan;
 mod shown;
@@ -49,43 +44,5 @@ pub fn run(session: &Session, verb: Pack) -> Result<(), Failure> {
         Pack::Remove(args) => change::remove(session, &args.name),
         Pack::Purge => change::purge(session),
         Pack::Enable => change::enable(session),
-        Pack::Boot => boot::run(session),
-        Pack::Shutdown => boot::end(session),
     }
-}
-
-/// The system that packs are for.
-pub struct System {
-    setup: Setup,
-    /// Version of the slot that runs.
-    version: String,
-    /// Its major version.
-    major: Option<u32>,
-    /// The last fallback, as long as its slot remembers it.
-    fallback: Option<String>,
-}
-
-impl System {
-    /// The one that runs.
-    fn of(session: &Session) -> Result<Self, Failure> {
-        let setup = session.setup()?;
-        let mut opened = OpenDevice::open(session, &setup, Mode::ReadOnly)?.for_an_act();
-        if opened.is_file() {
-            let next = "run it on the device, in the system that runs there";
-            return Err(Failure::new(Exit::Usage, "", "no system runs from a disk image file", next));
-        }
-        let inspection = opened.inspect(session)?;
-        let version = version(&inspection).ok_or_else(|| {
-            let why = "no slot of this disk runs, so it is not known which version a pack would have to fit";
-            Failure::new(Exit::Refused, "", why, "run it in the system that a pack is for")
-        })?;
-        let fallback = super::status::last_fallback(&mut opened, &inspection);
-        Ok(Self { setup, major: pack::major(&version), version, fallback })
-    }
-}
-
-/// Version of the slot that runs.
-fn version(inspection: &Inspection<'_>) -> Option<String> {
-    let slot = inspection.facts.slot(inspection.facts.booted?).ok()?;
-    slot.installed.as_ref().map(|installed| installed.version.to_string())
 }

@@ -29,14 +29,14 @@ use crate::verb::choose;
 
 mod copies;
 #[cfg(not(feature = "live"))]
-mod no_packs;
+mod no_laid;
 mod store;
 
 #[cfg(feature = "live")]
-pub use super::pack::Packs;
+pub use super::laid::Laid;
 use copies::Copies;
 #[cfg(not(feature = "live"))]
-pub use no_packs::Packs;
+pub use no_laid::Laid;
 use store::StoreRow;
 
 /// Shows what is on the disk. Reads only, but for the store of a boot loader that fell behind.
@@ -44,20 +44,20 @@ pub fn run(session: &Session) -> Result<(), Failure> {
     let (device, mut opened, survey) = OpenDevice::begin(session, Mode::ReadOnly)?;
     warn_of_watchdog(session, &opened, device.profile);
     if !opened.has_store() {
-        let packs = packs(session, &opened);
-        return session.output.result(&Status { packs, ..Status::of(&mut opened, &survey, device.profile) });
+        let laid = laid(session, &opened);
+        return session.output.result(&Status { laid, ..Status::of(&mut opened, &survey, device.profile) });
     }
     drop(opened);
     let store = store::reconcile(session);
     let (device, mut opened, survey) = OpenDevice::begin(session, Mode::ReadOnly)?;
-    let status = Status { packs: packs(session, &opened), ..Status::of(&mut opened, &survey, device.profile) };
+    let status = Status { laid: laid(session, &opened), ..Status::of(&mut opened, &survey, device.profile) };
     session.output.result(&Status { boot_loader: StoreRow::of(session, device.profile, store), ..status })
 }
 
-/// Packs of the system that runs from this disk.
-fn packs(session: &Session, opened: &OpenDevice) -> Option<Packs> {
+/// What is laid over the system that runs from this disk.
+fn laid(session: &Session, opened: &OpenDevice) -> Laid {
     let runs = !opened.is_file() && matches!(opened.running, Running::Slot(_));
-    runs.then(|| Packs::in_status(session)).flatten()
+    if runs { Laid::of(session) } else { Laid::default() }
 }
 
 /// The document of `status --json`.
@@ -84,8 +84,9 @@ pub struct Status {
     reset_waits: Option<bool>,
     /// `None` where it does not choose by itself, and where its store is not here.
     boot_loader: Option<StoreRow>,
-    /// Of the machine that runs; `None` without packs.
-    packs: Option<Packs>,
+    /// Of the machine that runs.
+    #[serde(flatten)]
+    laid: Laid,
 }
 
 #[derive(Serialize)]
@@ -156,7 +157,7 @@ impl Status {
             }),
             reset_waits: (opened.runs_here && profile.boot.var.is_some()).then(|| var::is_asked(Path::new(VAR))),
             boot_loader: None,
-            packs: None,
+            laid: Laid::default(),
         }
     }
 }
@@ -320,7 +321,7 @@ impl Report for Status {
         };
         let next = self.next.as_ref().map_or("none".to_owned(), |slot| format!("slot {slot}"));
         text += &format!("booted  {booted}\nnext    {next}\n\n");
-        text += &self.packs.as_ref().map_or_else(String::new, |packs| packs.in_words() + "\n");
+        text += &self.laid.in_words();
         text += "slot  state       version               prio  tries  good  partitions\n";
         for row in &self.slots {
             text += &row.line();

@@ -5,14 +5,14 @@
 //!                                └── not possible: the old set.json, and the old packs merged again
 //! ```
 
-use super::System;
 use super::known::Known;
-use super::live::{self, Broken, Live, Trouble};
+use super::mounted::{self, Trouble};
 use super::shown::Packs;
 use super::steps::{self, Step};
 use super::store::{Set, Store, Stored};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
+use crate::verb::live::{self, Broken, Live, System, boots};
 
 /// What a change did besides.
 #[derive(Default)]
@@ -41,7 +41,7 @@ pub fn purge(session: &Session) -> Result<(), Failure> {
 fn without(session: &Session, what: &str, none: String, leaves: impl Fn(&Set) -> Set) -> Result<(), Failure> {
     let store = Store::usual();
     let system = System::of(session).map_err(|failure| failure.doing(what))?;
-    let _lock = store.lock()?;
+    let _lock = live::lock()?;
     let set = store.set()?;
     let new = leaves(&set);
     if new.packs.len() == set.packs.len() {
@@ -61,7 +61,7 @@ pub fn enable(session: &Session) -> Result<(), Failure> {
     let what = "cannot turn packs on";
     let store = Store::usual();
     let system = System::of(session).map_err(|failure| failure.doing(what))?;
-    let _lock = store.lock()?;
+    let _lock = live::lock()?;
     let set = store.set()?;
     if set.off.is_none() {
         return Err(Failure::new(
@@ -74,7 +74,7 @@ pub fn enable(session: &Session) -> Result<(), Failure> {
     session.record.begins();
     // That fallback is known now, and turns nothing off again.
     let new = Set { off: None, settled: system.fallback.clone(), ..set.clone() };
-    store.forget_boots()?;
+    boots::forget()?;
     let done = apply((&store, &system), (&set, &new), None, true).map_err(|failure| failure.doing(what))?;
     tell(session, &done.steps);
     session.output.done(&Packs::of(&store, &system)?);
@@ -91,7 +91,7 @@ pub fn apply(
     let before = store.stored(old, system);
     if old.packs.is_empty() || new.packs.is_empty() {
         // What was counted was counted of others.
-        store.forget_boots()?;
+        boots::forget()?;
     }
     store.switch(new)?;
     let after = store.stored(new, system);
@@ -142,7 +142,7 @@ pub fn leaving_out(
     mut broken: Vec<Broken>,
     must: impl Fn(&Known) -> bool,
 ) -> Result<Vec<Broken>, Trouble> {
-    while let Err(trouble) = live::merge(store, system, &packs, broken.clone()) {
+    while let Err(trouble) = mounted::merge(store, system, &packs, broken.clone()) {
         let at_fault = |pack: &&Known| trouble.pack.as_ref() == Some(&pack.name) && !must(pack);
         let Some(place) = packs.iter().position(at_fault) else { return Err(trouble) };
         let name = packs.remove(place).name.clone();

@@ -6,10 +6,9 @@ use libupdate::units::limits::ENVELOPE_BYTES;
 use libupdate_linux::OsError;
 use serde::Serialize;
 
-use super::System;
 use super::change;
 use super::known::Known;
-use super::live::Live;
+use super::mounted;
 use super::plan::{self, Verdict};
 use super::store::{Store, Stored};
 use crate::cli::pack::Check;
@@ -17,6 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Printable, Report, Size};
 use crate::session::Session;
 use crate::source::{BundleSource, shown};
+use crate::verb::live::{Live, System};
 
 /// The document of `pack check --json`.
 #[derive(Serialize)]
@@ -77,7 +77,7 @@ pub fn run(session: &Session, args: &Check) -> Result<(), Failure> {
 pub fn judged(known: &Known, stored: &[Stored], system: &System, force: bool) -> Result<Vec<String>, Failure> {
     let (mut others, live) = (change::known(stored), Live::read());
     // The same once more mends what has rotted.
-    others.retain(|here| here.digest != known.digest || live.is_sound(here));
+    others.retain(|here| here.digest != known.digest || mounted::is_sound(&live, here));
     let judge = if force { plan::judge_forced } else { plan::judge };
     match judge(known, &others, (&system.version, system.major)) {
         Verdict::Newer(names) => Ok(names),

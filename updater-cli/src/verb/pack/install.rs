@@ -16,13 +16,14 @@ use super::parts::PartsDisk;
 use super::plan::PACKS;
 use super::steps::Step;
 use super::store::{Listed, Set, Store};
-use super::{System, extension_release, walk};
+use super::{extension_release, walk};
 use crate::cli::pack::Install;
 use crate::exit::{Exit, Failure};
 use crate::open_device;
 use crate::output::{Printable, Report, Size, Watch};
 use crate::session::Session;
 use crate::source::{BundleSource, shown};
+use crate::verb::live::{self, System};
 
 /// Where an image is mounted to be looked through.
 const LOOK: &str = "/run/updater/packs-look";
@@ -72,7 +73,7 @@ pub fn run(session: &Session, args: &Install) -> Result<(), Failure> {
 
 fn install(session: &Session, args: &Install) -> Result<Installed, Failure> {
     let (system, store) = (System::of(session)?, Store::usual());
-    let _lock = store.lock()?;
+    let _lock = live::lock()?;
     let set = store.set()?;
     let stored = store.stored(&set, &system);
     store.sweep(&stored)?;

@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use super::live::Live;
+use super::change;
+use super::mounted;
 use super::store::{Set, Store, Stored};
-use super::{System, change};
 use crate::exit::Failure;
 use crate::output::{Printable, Report};
 use crate::session::Session;
+use crate::verb::live::{Live, System};
 
 /// The document of `pack list --json`, and what `status` has of it.
 #[derive(Serialize)]
@@ -92,13 +93,6 @@ impl Packs {
         packs.inspect_err(|failure| session.output.warn(&format!("packs cannot be shown: {}", failure.why))).ok()
     }
 
-    /// What runs has completed its boot, with its packs.
-    pub fn boot_is_good(session: &Session) {
-        if let Err(failure) = Store::usual().forget_boots() {
-            session.output.warn(&format!("packs will be turned off: {}", failure.why));
-        }
-    }
-
     /// Version and level, and a line for each pack that is not merged.
     pub fn in_words(&self) -> String {
         let merged = self.packs.iter().filter(|row| row.state == State::Merged);
@@ -153,10 +147,10 @@ fn state(pack: &Stored, set: &Set, system: &System, live: &Live) -> (State, Opti
         Ok(known) => known,
         Err(why) => return (State::Broken, Some(why.clone())),
     };
-    if let Some(part) = live.damaged(known) {
+    if let Some(part) = mounted::damaged(known) {
         return (State::Broken, Some(format!("a block of {part} is wrong, as dm-verity found")));
     }
-    if live.has(known) {
+    if mounted::is_live(live, known) {
         return (State::Merged, None);
     }
     if change::fitting(std::slice::from_ref(pack), system).is_empty() {

@@ -5,33 +5,27 @@
 //!      set.json            which heads count, and whether packs are off; changed by one rename
 //!      heads/DIGEST        the envelope of a pack, by its manifest digest
 //!      parts/ROOT-HASH     an extension image, its superblock and its hash tree; one for all packs that bring it
-//!      boots               boots with packs that nobody has confirmed and nobody counts
 //!      *.new               being written
-//!      lock                who changes them
 //! ```
 //! Nothing here is believed for being here: a head is verified, and an image is read through its hash tree, each time anew.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use libupdate::units::limits::{ENVELOPE_BYTES, STATE_BYTES};
 use libupdate_linux::file;
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
-use super::System;
 use super::known::Known;
 use super::plan::PACKS;
 use crate::exit::{self, Exit, Failure};
 use crate::output;
+use crate::verb::live::System;
 
 /// Where it is.
 pub const STORE: &str = "/var/lib/updater/packs";
-const BOOTS: &str = "boots";
-const POLL: Duration = Duration::from_millis(100);
 const NEXT: &str = "see the kernel log (dmesg), then run the same command again";
 
 /// The store.
@@ -64,54 +58,6 @@ impl Store {
     /// The one of this system.
     pub fn usual() -> Self {
         Self(PathBuf::from(STORE))
-    }
-
-    /// Keeps others out; it is over with the answer. What a cut has left is removed.
-    pub fn lock(&self) -> Result<File, Failure> {
-        let lock = file::lock(&self.0.join("lock")).map_err(|error| self.failed(&error))?;
-        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            let why = "another `pack` works on them";
-            Failure::new(Exit::Busy, "cannot change packs", why, "wait until it has ended")
-        })?;
-        Ok(lock)
-    }
-
-    /// The same, but waits for who is at work.
-    pub fn lock_within(&self, patience: Duration) -> Result<File, Failure> {
-        let until = Instant::now() + patience;
-        loop {
-            match self.lock() {
-                Err(failure) if failure.code == Exit::Busy && Instant::now() < until => sleep(POLL),
-                answer => return answer,
-            }
-        }
-    }
-
-    /// Boots with packs, since the last one that was confirmed.
-    pub fn boots(&self) -> u32 {
-        let text = file::read_state(&self.0.join(BOOTS), STATE_BYTES).unwrap_or_default();
-        text.trim().parse().unwrap_or(0)
-    }
-
-    /// Notes how many it were.
-    ///
-    /// # Durability
-    /// It is on the medium when it returns: who merges after it has been counted.
-    pub fn count_boots(&self, boots: u32) -> Result<(), Failure> {
-        let written = file::write_state(&self.0.join(BOOTS), boots.to_string().as_bytes());
-        written.and_then(|()| flush(&self.0)).map_err(|error| self.failed(&error))
-    }
-
-    /// Begins to count anew.
-    ///
-    /// # Durability
-    /// It is on the medium when it returns: no boot that was confirmed counts as one that was not.
-    pub fn forget_boots(&self) -> Result<(), Failure> {
-        let forgotten = match fs::remove_file(self.0.join(BOOTS)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            removed => removed.and_then(|()| flush(&self.0)),
-        };
-        forgotten.map_err(|error| self.failed(&error))
     }
 
     /// The set, empty if there is none.
@@ -298,18 +244,6 @@ mod tests {
         assert_eq!(store.set().unwrap_err().code, Exit::Io);
         fs::write(place.path().join("packs/set.json"), "{").unwrap();
         assert_eq!(store.set().unwrap_err().code, Exit::Io);
-    }
-
-    #[test]
-    fn boots_are_counted_until_they_are_forgotten() {
-        let place = tempfile::tempdir().unwrap();
-        let store = Store(place.path().to_owned());
-        assert_eq!(store.boots(), 0);
-        store.count_boots(2).unwrap();
-        assert_eq!(store.boots(), 2);
-        store.forget_boots().unwrap();
-        store.forget_boots().unwrap();
-        assert_eq!(store.boots(), 0);
     }
 
     #[test]
