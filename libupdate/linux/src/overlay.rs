@@ -379,7 +379,7 @@ mod tests {
 
     fn upper() -> Upper {
         let (upper, work) = (PathBuf::from("/run/own/upper"), PathBuf::from("/run/own/work"));
-        [&upper, &work].map(|folder| fs::create_dir_all(folder).unwrap());
+        [&upper, &work].iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
         Upper { upper, work }
     }
 

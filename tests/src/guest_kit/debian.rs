@@ -50,7 +50,7 @@ const OFFLINE: [(&str, &str); 8] = [
 ];
 /// Of releases with packs.
 const PACKS: [(&str, &str); 5] = [
-    ("updater-cli/package/systemd/updater-packs.service", "usr/lib/systemd/system/updater-packs.service"),
+    ("updater-cli/package/systemd/updater-live.service", "usr/lib/systemd/system/updater-live.service"),
     ("tests/guest/debian/packs/hotfixed.service", "usr/lib/systemd/system/hotfixed.service"),
     ("tests/guest/debian/packs/hotfixed", "usr/lib/hotfixed"),
     ("tests/guest/debian/packs/life.service", "usr/lib/systemd/system/life.service"),
@@ -182,7 +182,7 @@ fn plant_packs(files: &Path) -> std::io::Result<()> {
     enable(files, &["hotfixed.service"])?;
     let wants = files.join("etc/systemd/system/sysinit.target.wants");
     fs::create_dir_all(&wants)?;
-    symlink("/usr/lib/systemd/system/updater-packs.service", wants.join("updater-packs.service"))
+    symlink("/usr/lib/systemd/system/updater-live.service", wants.join("updater-live.service"))
 }
 
 fn place(from: &Path, to: &Path) -> std::io::Result<()> {

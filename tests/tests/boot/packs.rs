@@ -99,7 +99,7 @@ fn systemd(suite: Suite) {
         "guest: update level 1 (hotfix-a)",
         "guest: restarts",
         "guest: boot of release 2.0, hotfix: hotfix-a",
-        "guest: updater-packs.service is active, failed units: 0",
+        "guest: updater-live.service is active, failed units: 0",
         "guest: update level 1 (hotfix-a)",
         "guest: pack remove ended with 0, hotfix:",
         "guest: powers off",

@@ -29,7 +29,7 @@ fn every_verb_has_its_page() {
         let verb: Vec<&str> = match name.strip_prefix("updater-cli").unwrap().trim_start_matches('-') {
             "" => vec![],
             verb => match verb.split_once('-') {
-                Some((group @ ("bundle" | "offline" | "pack" | "profile"), below)) => vec![group, below],
+                Some((group @ ("bundle" | "offline" | "overlay" | "pack" | "profile"), below)) => vec![group, below],
                 _ => vec![verb],
             },
         };

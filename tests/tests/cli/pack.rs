@@ -22,6 +22,10 @@ fn pack(board: &Board, words: &[&str]) -> Answer {
     board.run(&[&["--booted", "a", "pack"], words].concat())
 }
 
+fn boot(board: &Board) -> Answer {
+    board.run(&["--booted", "a", "live", "boot"])
+}
+
 fn store(board: &Board, bundle: &str) -> Answer {
     pack(board, &["install", "--no-merge", bundle])
 }
@@ -292,7 +296,7 @@ fn bit_rot_is_found_at_the_boot() {
     let part = folder(&board, "parts").remove(0);
     let signed = fs::read(&part).unwrap();
     flip(&part, 200_000);
-    pack(&board, &["boot"]).exits(Exit::Done).says("the pack hotfix is not merged: ");
+    boot(&board).exits(Exit::Done).says("the pack hotfix is not merged: ");
     let told = board.run(&["--booted", "a", "status"]).exits(Exit::Done);
     assert!(
         told.stdout().contains("Update level: 0\npack hotfix is broken: chunk 0 does not match the hash tree"),
@@ -302,7 +306,7 @@ fn bit_rot_is_found_at_the_boot() {
     store(&board, &bundle).exits(Exit::Done);
     assert!(fs::read(&part).unwrap() == signed);
     flip(&folder(&board, "heads").remove(0), 50);
-    pack(&board, &["boot"]).exits(Exit::Done).says("1 are needed");
+    boot(&board).exits(Exit::Done).says("1 are needed");
     assert_eq!(states(&board), [row("hotfix", "broken")]);
     // What is broken can be removed by the name that it was known by.
     pack(&board, &["remove", "hotfix"]).exits(Exit::Done);
@@ -330,13 +334,11 @@ fn a_fallback_turns_packs_off() {
     store(&board, &Pack::named("hotfix", 1).make(&board.device.workshop)).exits(Exit::Done);
     board.run(&["--booted", "a", "install", &board.device.workshop.bundle_text(2)]).exits(Exit::Done);
     board.run(&["--booted", "b", "mark-bad", "--reason", "camera"]).exits(Exit::Done);
-    pack(&board, &["boot"])
-        .exits(Exit::Done)
-        .says("off until `pack enable`: the device fell back: slot b, version 2.0");
+    boot(&board).exits(Exit::Done).says("off until `pack enable`: the device fell back: slot b, version 2.0");
     let told = board.run(&["--booted", "a", "status"]).exits(Exit::Done);
     assert!(told.stdout().contains("packs are off until `pack enable`: the device fell back"), "{told}");
     assert_eq!(states(&board), [row("hotfix", "off")]);
-    pack(&board, &["boot"]).exits(Exit::Done);
+    boot(&board).exits(Exit::Done);
     let without = "{ [ ! -d /dev/mapper ] || mount -t tmpfs tmpfs /dev/mapper; }";
     // They are on, and one that cannot be merged is told, and keeps no other one from it.
     let told = board.run_as(without, &["--booted", "a", "pack", "enable"]).exits(Exit::Done);

@@ -154,6 +154,18 @@ fn of_a_device(cases: &mut Cases) {
     take("status", &["status", "--booted", "a"]);
     take("pack", &["pack", "remove", "hotfix", "--booted", "a"]);
     take("pack", &["pack", "purge", "--booted", "a"]);
+    take("overlay-act", &["overlay", "create", "--keep", "boot", "--name", "one", "--booted", "a"]);
+    take("overlay-act", &["overlay", "add", "/usr/share/updater-schema=/proc/version", "--booted", "a"]);
+    let archive = board.system.path().join("run/archive");
+    fs::remove_file(&archive).unwrap_or_default();
+    take("overlay-backup", &["overlay", "backup", "one", "-o", "/run/archive", "--booted", "a"]);
+    for line in [&["list"][..], &["list", "one"]] {
+        take("overlay", &[&["overlay"], line].concat());
+    }
+    take("status", &["status", "--booted", "a"]);
+    take("overlay-check", &["overlay", "check", "--booted", "a"]);
+    take("overlay-optimize", &["overlay", "optimize", "one", "--booted", "a"]);
+    take("overlay-act", &["overlay", "remove", "one", "--booted", "a"]);
     take("doctor", &["doctor"]);
     for line in fs::read_to_string(board.system.path().join("lib/updater/history.jsonl")).unwrap().lines() {
         cases.add("entry", serde_json::from_str(line).unwrap());

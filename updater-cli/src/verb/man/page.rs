@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::states::STATES;
 
 /// Files of a device, and what they are for.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 12] = [
     ("/etc/updater/profile.toml", "the board: disk, slots, keys, boot"),
     ("/etc/updater/profiles/, /usr/share/updater/profiles/", "profiles that --profile takes by name"),
     ("/etc/updater/trust/*.pub", "public keys that this device trusts"),
@@ -28,6 +28,8 @@ const FILES: [(&str, &str); 10] = [
         "/var/lib/updater/packs/",
         "packs that are stored: a set of signed heads, and their images; removed, there are none",
     ),
+    ("/var/lib/updater/overlays/", "overlays that are kept, and what they hold; removed, there are none"),
+    ("/run/updater/overlays/", "overlays that are gone with this boot"),
     ("/var/lib/updater/", "what earlier acts left to be shown; only a cache: table and slots are the truth"),
 ];
 
