@@ -11,6 +11,7 @@ mod grub;
 mod hardware;
 mod kernel;
 mod offline;
+mod overlays;
 mod packs;
 mod person;
 mod places;

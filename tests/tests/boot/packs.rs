@@ -40,10 +40,10 @@ fn a_file_is_fixed_without_a_reboot_and_stays_so() {
     let image = mounts.split_once(" /run/updater/packs/").expect("an image is mounted").1.split(' ').next();
     assert_eq!(image.map(str::len), Some(64), "{mounts}");
     // The set is on the disk, and each boot merges it.
-    let said = Machine::does("mark-good,hotfix,pack-boot,hotfix,status,off").run(&disk);
-    in_order(&said, &[IMAGE, "guest: pack-boot ended with 0", A, "Version: 2.0\nUpdate level: 1 (hotfix-a)\n"]);
+    let said = Machine::does("mark-good,hotfix,live-boot,hotfix,status,off").run(&disk);
+    in_order(&said, &[IMAGE, "guest: live-boot ended with 0", A, "Version: 2.0\nUpdate level: 1 (hotfix-a)\n"]);
     // Another one over it, and away again: the overlay is replaced each time.
-    let acts = "mark-good,pack-boot,pack-install,hotfix,pack-list,pack-remove-b,hotfix,again,off";
+    let acts = "mark-good,live-boot,pack-install,hotfix,pack-list,pack-remove-b,hotfix,again,off";
     let said = with(&disk, pack(&disk, "hotfix-b", 3), acts);
     in_order(&said, &[B, "Update level: 3 (hotfix-a, hotfix-b)\n", "guest: pack-remove-b ended with 0", A]);
     let after = said.lines().find(|line| line.contains("devices: ")).unwrap();
@@ -56,27 +56,27 @@ fn packs_follow_the_version_that_they_fit() {
     let disk = device("2.0");
     drop(with(&disk, pack(&disk, "hotfix-a", 1), "mark-good,pack-install,off"));
     disk.install(&Release::of("3.0"));
-    let said = Machine::does("pack-boot,hotfix,status,mark-good,rollback,off").run(&disk);
-    in_order(&said, &["guest: pack-boot ended with 0", IMAGE, "Version: 3.0\nUpdate level: 0\n"]);
+    let said = Machine::does("live-boot,hotfix,status,mark-good,rollback,off").run(&disk);
+    in_order(&said, &["guest: live-boot ended with 0", IMAGE, "Version: 3.0\nUpdate level: 0\n"]);
     assert!(said.contains("pack hotfix-a is inactive: it fits version 2, and 3.0 runs"), "{said}");
-    let said = Machine::does("pack-boot,hotfix,status,mark-good,off").run(&disk);
-    in_order(&said, &["guest: pack-boot ended with 0", A, "Version: 2.0\nUpdate level: 1 (hotfix-a)\n"]);
+    let said = Machine::does("live-boot,hotfix,status,mark-good,off").run(&disk);
+    in_order(&said, &["guest: live-boot ended with 0", A, "Version: 2.0\nUpdate level: 1 (hotfix-a)\n"]);
 }
 
 #[test]
 fn a_rotten_pack_is_left_out_and_a_fallback_turns_all_off() {
     let disk = device("2.0");
     drop(with(&disk, pack(&disk, "hotfix-a", 1), "mark-good,pack-install,pack-rot,off"));
-    let said = Machine::does("mark-good,pack-boot,hotfix,status,off").run(&disk);
+    let said = Machine::does("mark-good,live-boot,hotfix,status,off").run(&disk);
     in_order(&said, &["the pack hotfix-a is not merged", IMAGE, "Update level: 0\npack hotfix-a is broken"]);
     // The same bundle again puts right what is wrong.
-    drop(with(&disk, pack(&disk, "hotfix-a", 2), "mark-good,pack-boot,pack-install,hotfix,off"));
+    drop(with(&disk, pack(&disk, "hotfix-a", 2), "mark-good,live-boot,pack-install,hotfix,off"));
     disk.install(&Release::of("2.1").flaw(Flaw::NoInit));
-    let said = Machine::does("mark-good,pack-boot,hotfix,status,pack-enable,hotfix,off").run(&disk);
+    let said = Machine::does("mark-good,live-boot,hotfix,status,pack-enable,hotfix,off").run(&disk);
     let off = "packs are off until `pack enable`: the device fell back: slot b, version 2.1";
-    in_order(&said, &["guest: pack-boot ended with 0", IMAGE, off, "guest: pack-enable ended with 0", A]);
-    let said = Machine::does("mark-good,pack-boot,hotfix,off").run(&disk);
-    in_order(&said, &["guest: pack-boot ended with 0", A]);
+    in_order(&said, &["guest: live-boot ended with 0", IMAGE, off, "guest: pack-enable ended with 0", A]);
+    let said = Machine::does("mark-good,live-boot,hotfix,off").run(&disk);
+    in_order(&said, &["guest: live-boot ended with 0", A]);
 }
 
 /// By systemd-sysext: the daemon that is mended runs without a reboot, and after one.
@@ -97,14 +97,21 @@ fn systemd(suite: Suite) {
         "guest: sysext: ",
         "hotfix-a",
         "guest: update level 1 (hotfix-a)",
+        "guest: overlay create ended with 0",
+        "guest: with an overlay: hotfix-aoverlay sysext: ",
         "guest: restarts",
         "guest: boot of release 2.0, hotfix: hotfix-a",
         "guest: updater-live.service is active, failed units: 0",
         "guest: update level 1 (hotfix-a)",
+        "guest: overlaid: overlay",
+        "guest: overlay remove ended with 0, sysext: ",
+        "hotfix-a",
         "guest: pack remove ended with 0, hotfix:",
         "guest: powers off",
     ];
     in_order(&said, &story);
+    let beside = said.lines().find(|line| line.contains("guest: with an overlay: ")).expect("the guest was asked");
+    assert_eq!(beside.matches("hotfix-a").count(), 1, "{beside}");
     // By its start and by the restart; by the next boot and by the removal.
     in_order(&said, &["guest: the daemon is the image's", "guest: the daemon is the pack's", "guest: restarts"]);
     let (_, after) = said.split_once("guest: restarts").expect("it was there");
