@@ -71,6 +71,7 @@ pub mod models;
 pub mod mounted;
 pub mod nginx;
 pub mod odd_server;
+pub mod overlay;
 pub mod pack;
 pub mod packed_bundle;
 pub mod raw_manifest;

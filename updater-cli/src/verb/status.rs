@@ -56,8 +56,7 @@ pub fn run(session: &Session) -> Result<(), Failure> {
 
 /// What is laid over the system that runs from this disk.
 fn laid(session: &Session, opened: &OpenDevice) -> Laid {
-    let runs = !opened.is_file() && matches!(opened.running, Running::Slot(_));
-    if runs { Laid::of(session) } else { Laid::default() }
+    if opened.is_file() || !matches!(opened.running, Running::Slot(_)) { Laid::default() } else { Laid::of(session) }
 }
 
 /// The document of `status --json`.
