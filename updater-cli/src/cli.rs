@@ -8,6 +8,8 @@ use libupdate::SlotId;
 use crate::exit::words;
 use crate::export::Export;
 
+#[cfg(feature = "live")]
+pub mod apply_live;
 #[cfg(feature = "completions")]
 pub mod completions;
 #[cfg(feature = "create")]
@@ -151,6 +153,9 @@ pub enum Verb {
     #[cfg(feature = "live")]
     #[command(subcommand)]
     Overlay(overlay::Overlay),
+    /// Lay the version in the other slot over /usr of the system that runs, until the next boot
+    #[cfg(feature = "live")]
+    ApplyLive(apply_live::ApplyLive),
     /// What updater-live.service does
     #[cfg(feature = "live")]
     #[command(subcommand, hide = true)]
@@ -188,7 +193,7 @@ impl Verb {
             #[cfg(feature = "update")]
             Self::Check(_) | Self::Update(_) => true,
             #[cfg(feature = "live")]
-            Self::Offline(_) | Self::Pack(_) | Self::Overlay(_) | Self::Live(_) => true,
+            Self::Offline(_) | Self::Pack(_) | Self::Overlay(_) | Self::Live(_) | Self::ApplyLive(_) => true,
             _ => false,
         }
     }
@@ -219,6 +224,8 @@ impl Verb {
             Self::Pack(pack::Pack::Enable) => Some("pack-enable"),
             #[cfg(feature = "live")]
             Self::Overlay(verb) => verb.recorded(),
+            #[cfg(feature = "live")]
+            Self::ApplyLive(args) if !args.dry_run => Some(if args.reset { "apply-live-reset" } else { "apply-live" }),
             #[cfg(feature = "provision")]
             Self::Provision(_) => Some("provision"),
             _ => None,

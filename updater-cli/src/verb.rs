@@ -9,6 +9,8 @@ use crate::session::Session;
 
 mod activate;
 #[cfg(feature = "live")]
+mod apply_live;
+#[cfg(feature = "live")]
 mod at_boot;
 mod cancel;
 mod choose;
@@ -100,6 +102,8 @@ fn act(session: &Session, verb: Verb) -> Result<(), Failure> {
         Verb::Offline(verb) => offline::run(session, verb),
         #[cfg(feature = "live")]
         Verb::Pack(verb) => pack::run(session, verb),
+        #[cfg(feature = "live")]
+        Verb::ApplyLive(args) => apply_live::run(session, &args),
         #[cfg(feature = "live")]
         Verb::Overlay(verb) => overlay::run(session, verb),
         #[cfg(feature = "live")]

@@ -91,6 +91,8 @@ pub enum Cargo {
     Oops,
     /// This machine's mkfs.ext4, with its libraries.
     Maker,
+    /// Files below the root, each with its text.
+    Files(&'static [(&'static str, &'static str)]),
     /// Debian with systemd and our units. What it does are health checks.
     Debian(Suite),
 }
@@ -248,8 +250,7 @@ impl Release {
         fs::write(root.join("etc/release"), self.version)?;
         fs::write(root.join("var/lib/image"), "of the image")?;
         // What a pack replaces, and what it leaves.
-        fs::write(root.join("usr/share/hotfix"), "the image's")?;
-        fs::write(root.join("usr/share/other"), "the image's")?;
+        files(root, &[("usr/share/hotfix", "the image's"), ("usr/share/other", "the image's")])?;
         // systemd in an initramfs hands over to nothing without it.
         fs::write(root.join("etc/os-release"), "ID=guest\n")?;
         fs::write(root.join("noise"), noise(self.version, 512 << 10))?;
@@ -269,6 +270,7 @@ impl Release {
                 tool::run("sh", &["-e", "-c", MAKER, "maker", root.to_str().expect("paths of tests are UTF-8")]);
             }
             Cargo::BlessedUki => blesser(root),
+            Cargo::Files(list) => files(root, list)?,
             Cargo::Oops => stumbling_module(board, &root.join("oops.ko")),
             // What they bring is not in the root, or more than a file of it.
             _ => {}
@@ -288,6 +290,14 @@ impl Release {
             Flaw::None | Flaw::NoFileSystem => fs::copy(tree::root().join("tests/guest/root/init"), &init).map(|_| ()),
         }
     }
+}
+
+fn files(root: &Path, list: &[(&str, &str)]) -> std::io::Result<()> {
+    list.iter().try_for_each(|(path, text)| {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().expect("a file is in a folder"))?;
+        fs::write(path, text)
+    })
 }
 
 /// An initramfs with another one behind it, which has nothing to run.

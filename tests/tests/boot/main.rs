@@ -1,6 +1,7 @@
 //! Boots of real kernels in qemu, one program for all: its guests run three at a time to the end, and what they are made of is made once.
 
 mod aarch64;
+mod apply_live;
 mod cuts;
 mod demo;
 mod disk;

@@ -33,13 +33,13 @@ pub fn boot(session: &Session) -> Result<(), Failure> {
 /// Takes away what is laid: as long as it is, it keeps `/var` from being unmounted. What is stored stays as it is.
 pub fn shutdown(session: &Session) -> Result<(), Failure> {
     let live = Live::read();
-    if live.parts.is_empty() && live.overlays.is_empty() {
+    if live.parts.is_empty() && live.overlays.is_empty() && live.applied.is_none() {
         return Ok(());
     }
     let what = "packs and overlays stay until the power goes";
     let system = System::of(session).map_err(|failure| failure.doing(what))?;
     let _lock = live::lock_within(PATIENCE)?;
-    let none = Live { parts: Vec::new(), overlays: Vec::new(), ..live };
+    let none = Live { parts: Vec::new(), overlays: Vec::new(), applied: None, ..live };
     let taken = live::lay(&system, none).map_err(|trouble| {
         let next = "nothing has to be done: the next boot replays the journal of /var";
         Failure::new(Exit::Io, what, trouble.why, next)

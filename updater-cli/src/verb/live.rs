@@ -3,7 +3,8 @@
 //! ```text
 //!  /run/updater/live.json    what is laid in this boot, and what could not be
 //!
-//!  over /usr, /opt    overlays, the highest priority on top ─► images of packs, the highest level on top ─► the folder as its image has it
+//!  over /usr, /opt    overlays, the highest priority on top ─► images of packs, the highest level on top ─► the version of the other slot ─► the folder
+//!                     as its image has it
 //!  over /etc          overlays ─► the folder
 //!
 //!  only packs, systemd-sysext there     it merges them, by its own rules
@@ -31,6 +32,9 @@ use crate::exit::{Exit, Failure};
 use crate::output;
 
 pub mod boots;
+pub mod guard;
+pub mod layer;
+pub mod memory;
 mod sysext;
 mod system;
 
@@ -57,6 +61,8 @@ pub struct Live {
     pub broken: Vec<Broken>,
     /// Overlays, the one on top first.
     pub overlays: Vec<LiveOverlay>,
+    /// Another version, over or under `/usr`.
+    pub applied: Option<Applied>,
 }
 
 /// An image that is merged.
@@ -82,6 +88,20 @@ pub struct LiveOverlay {
     /// The folder that has its layer, `upper`, and `work`.
     pub data: PathBuf,
     pub read_only: bool,
+}
+
+/// Another version that is laid.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Applied {
+    pub slot: String,
+    pub version: String,
+    pub root_hash: String,
+    /// Layers over `/usr`, the one on top first.
+    pub above: Vec<PathBuf>,
+    /// Layers below it.
+    pub below: Vec<PathBuf>,
+    /// Files that were added below `/etc`.
+    pub defaults: Vec<PathBuf>,
 }
 
 /// Why it could not be laid.
@@ -125,6 +145,11 @@ impl Live {
         !overlay.read_only && self.on(&overlay.place).next().is_some_and(|top| top.name == overlay.name)
     }
 
+    /// Whether something is laid where packs are, which goes into the same overlay.
+    fn needs_own(&self) -> bool {
+        self.applied.is_some() || self.overlays.iter().any(|overlay| OF_PACKS.contains(&overlay.place.as_str()))
+    }
+
     fn on<'l>(&'l self, place: &'l str) -> impl Iterator<Item = &'l LiveOverlay> {
         self.overlays.iter().filter(move |overlay| overlay.place == place)
     }
@@ -147,6 +172,10 @@ impl Live {
                     layers.above.push(folder);
                 }
             }
+        }
+        if let Some(applied) = self.applied.as_ref().filter(|_| place == "usr") {
+            layers.above.extend(applied.above.iter().cloned());
+            layers.below.clone_from(&applied.below);
         }
         layers
     }
@@ -171,8 +200,7 @@ pub fn mounted(root_hash: &str) -> PathBuf {
 /// [`Trouble`]: what was laid before is laid still, or, where a mount had to go, less.
 pub fn lay(system: &System, mut live: Live) -> Result<(), Trouble> {
     let before = Live::read();
-    let sysext =
-        sysext(system).filter(|_| !live.overlays.iter().any(|overlay| OF_PACKS.contains(&overlay.place.as_str())));
+    let sysext = sysext(system).filter(|_| !live.needs_own());
     live.by = if sysext.is_some() { SYSEXT } else { OWN }.to_owned();
     let theirs: &[LivePart] = if before.by == SYSEXT { &before.parts } else { &[] };
     match sysext {
@@ -200,6 +228,11 @@ pub fn lay_apart(live: Live) -> Result<(), Trouble> {
         }
     }
     lay_own(&Live { by: OWN.to_owned(), ..live }, true)
+}
+
+/// Notes what is live, where no mount changes.
+pub fn note(live: &Live) -> io::Result<()> {
+    live.write()
 }
 
 /// Who merges packs here, if it is not the updater.

@@ -23,8 +23,6 @@ pub mod boot;
 mod change;
 mod check;
 mod enter;
-mod layer;
-mod memory;
 mod shown;
 mod store;
 

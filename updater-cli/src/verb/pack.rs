@@ -22,7 +22,6 @@ pub mod boot;
 mod change;
 mod check;
 mod extension_release;
-mod guard;
 mod install;
 mod known;
 mod mounted;

@@ -12,12 +12,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::change;
-use super::layer;
 use super::shown::Done;
 use super::store::{self, Overlay, Overlays};
 use crate::cli::overlay::Add;
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
+use crate::verb::live::layer;
 use crate::verb::live::{self, Live, System};
 
 /// Adds it.

@@ -18,15 +18,16 @@ use libupdate::units::limits::STATE_BYTES;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
 use tar::{Archive, Builder, EntryType, Header};
 
-use super::layer;
+use super::change;
 use super::store::{self, Overlay, Overlays};
-use super::{change, memory};
 use crate::cli::overlay::{Backup, Keep, Restore};
 use crate::exit::{Exit, Failure};
 use crate::new_file::{Existing, NewFile};
 use crate::output::{Printable, Report, Size};
 use crate::session::Session;
 use crate::verb::live;
+use crate::verb::live::layer;
+use crate::verb::live::memory;
 
 const HEAD: &str = "overlay.json";
 const LAYER: &str = "upper";

@@ -7,12 +7,12 @@
 //! ```
 
 use super::change;
-use super::layer;
 use super::store::{self, Overlay, Overlays};
 use crate::cli::overlay::{Keep, Scope};
 use crate::exit::Failure;
 use crate::session::Session;
 use crate::verb::live::boots::Boots;
+use crate::verb::live::layer;
 use crate::verb::live::{self, Broken, Live, System};
 
 const WHAT: &str = "overlays are not laid over this boot";

@@ -11,12 +11,12 @@ use libupdate_linux::processes;
 use rustix::fs::StatVfsMountFlags;
 
 use super::enter;
-use super::memory;
 use super::shown::{Done, Row};
 use super::store::{self, Overlay, Overlays};
 use crate::cli::overlay::{Create, Keep, Priority, Remove, Scope};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
+use crate::verb::live::memory;
 use crate::verb::live::{self, Live, System, Trouble, boots};
 
 /// Processes that are told by name.

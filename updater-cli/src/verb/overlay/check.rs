@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use super::add::away_for;
 use super::enter;
-use super::layer::{self, Problem};
 use super::store::{self, Overlay, Overlays};
 use crate::cli::overlay::{Check, Scope};
 use crate::exit::{Exit, Failure};
 use crate::output::{Printable, Report, Size};
 use crate::session::Session;
+use crate::verb::live::layer::{self, Problem};
 use crate::verb::live::{self, Live, System};
 
 /// The document of `overlay check --json`.

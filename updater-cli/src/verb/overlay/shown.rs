@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::layer::{self, Change};
 use super::store::{Overlay, Overlays};
 use crate::cli::overlay::{Keep, List, Scope};
 use crate::exit::Failure;
 use crate::output::{Printable, Report, Size};
 use crate::session::Session;
 use crate::verb::live::Live;
+use crate::verb::live::layer::{self, Change};
 
 /// An overlay.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]

@@ -19,11 +19,11 @@ use libupdate_linux::{file, filesystem, mounts};
 use rustix::mount::MountFlags;
 use serde::{Deserialize, Serialize};
 
-use super::layer;
 use crate::cli::overlay::{Keep, Scope};
 use crate::exit::{self, Exit, Failure};
 use crate::output;
 use crate::verb::live::LiveOverlay;
+use crate::verb::live::layer;
 
 const KEPT: &str = "/var/lib/updater/overlays";
 const PASSING: &str = "/run/updater/overlays";

@@ -17,8 +17,8 @@ use libupdate_linux::Interrupt;
 use libupdate_linux::overlay::Place;
 use rustix::io::Errno;
 
-use super::guard;
 use crate::exit::{Exit, Failure};
+use crate::verb::live::guard;
 
 /// Files, folders and links of one image.
 const ENTRIES: usize = 10_000;

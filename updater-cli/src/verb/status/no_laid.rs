@@ -9,6 +9,7 @@ use crate::session::Session;
 pub struct Laid {
     packs: Option<()>,
     overlays: [(); 0],
+    applied: Option<()>,
 }
 
 impl Laid {

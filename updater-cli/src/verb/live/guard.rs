@@ -1,7 +1,12 @@
-//! Files that a pack should not replace, by their paths. Pure.
+//! Files that nothing should replace in a running system, by their paths. Pure.
 //!
 //! What is running goes on with the old file, what starts later gets the new one, and the two have to agree: of these files they seldom do. A reboot into a
 //! new image is the way; `--force` is for who knows better.
+
+/// The kernel, which a running system keeps.
+pub const KERNEL: &str = "the kernel, or a module of it";
+/// What says which version it is.
+pub const NAME: &str = "the name of the image";
 
 /// What a file is that is guarded; `None` for all others. The path begins with `usr/` or `opt/`.
 pub fn guarded(path: &str) -> Option<&'static str> {
@@ -13,7 +18,7 @@ pub fn guarded(path: &str) -> Option<&'static str> {
         || is(&["Image", "zImage", "bzImage"])
         || name.ends_with(".dtb")
     {
-        return Some("the kernel, or a module of it");
+        return Some(KERNEL);
     }
     let libc =
         ["libc.so", "libc-", "libm.so", "libm-", "libpthread", "libdl.so", "librt.so", "libc.musl-", "libuClibc-"];
@@ -34,7 +39,7 @@ pub fn guarded(path: &str) -> Option<&'static str> {
     if is(&["initramfs-hook"]) || path.split('/').any(ours) {
         return Some("the updater");
     }
-    is(&["os-release"]).then_some("the name of the image")
+    is(&["os-release"]).then_some(NAME)
 }
 
 #[cfg(test)]

@@ -222,7 +222,10 @@ fn foreign(path: &Path) -> bool {
 }
 
 /// Whether two files say the same to who looks at them.
-fn are_equal(one: &Path, other: &Path) -> io::Result<bool> {
+///
+/// # Errors
+/// What the system says.
+pub fn are_equal(one: &Path, other: &Path) -> io::Result<bool> {
     let (ours, theirs) = (fs::symlink_metadata(one)?, fs::symlink_metadata(other)?);
     if ours.file_type() != theirs.file_type() || !look_alike(one, other)? {
         return Ok(false);
@@ -300,6 +303,18 @@ pub fn copy_attributes(from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// What the system says; a folder above it that is none.
 pub fn put(source: &Path, (root, base): (&Path, &Path), path: &Path) -> io::Result<()> {
+    folders_above((root, base), path)?;
+    let (target, name) = (root.join(path), path.file_name().unwrap_or_default());
+    let new = target.with_file_name(format!(".{}.updater-new", name.to_string_lossy()));
+    let placed = copied(source, &new).and_then(|()| fs::rename(&new, &target));
+    placed.inspect_err(|_| drop(fs::remove_file(&new)))
+}
+
+/// Makes the folders above `path` that `root` lacks, as those of `base` look.
+///
+/// # Errors
+/// What the system says; one that is no folder.
+pub fn folders_above((root, base): (&Path, &Path), path: &Path) -> io::Result<()> {
     let mut above = PathBuf::new();
     for part in path.parent().into_iter().flat_map(Path::components) {
         above.push(part);
@@ -321,10 +336,7 @@ pub fn put(source: &Path, (root, base): (&Path, &Path), path: &Path) -> io::Resu
             copy_attributes(&like, &at)?;
         }
     }
-    let (target, name) = (root.join(path), path.file_name().unwrap_or_default());
-    let new = target.with_file_name(format!(".{}.updater-new", name.to_string_lossy()));
-    let placed = copied(source, &new).and_then(|()| fs::rename(&new, &target));
-    placed.inspect_err(|_| drop(fs::remove_file(&new)))
+    Ok(())
 }
 
 fn copied(source: &Path, new: &Path) -> io::Result<()> {

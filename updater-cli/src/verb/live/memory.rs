@@ -1,4 +1,4 @@
-//! How much an overlay that is memory may hold.
+//! How much of the free memory may be taken.
 
 use std::fs;
 
@@ -11,6 +11,16 @@ const INFO: &str = "/proc/meminfo";
 /// Less holds nothing.
 const LEAST: u64 = 64 << 10;
 const USUAL: &str = "50%";
+
+/// Whether so many bytes are free.
+pub fn room_for(bytes: u64) -> Result<(), Failure> {
+    let free = free(&fs::read_to_string(INFO).unwrap_or_default()).unwrap_or(0);
+    if bytes <= free {
+        return Ok(());
+    }
+    let why = format!("{} of memory are needed, and {} are free", Size(bytes), Size(free));
+    Err(Failure::new(Exit::NoSpace, "", why, "reboot into it, or end what takes memory"))
+}
 
 /// Bytes that `--size` means, of the memory that is free now.
 pub fn size(asked: Option<&str>) -> Result<u64, Failure> {

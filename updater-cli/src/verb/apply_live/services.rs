@@ -1,0 +1,136 @@
+//! Services that run what has changed: by their unit files, and by what their processes have mapped.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use libupdate_linux::processes;
+use serde::Serialize;
+
+use super::difference::Difference;
+use crate::cli::apply_live::RestartOption;
+
+const UNITS: &str = "lib/systemd/system";
+/// A session, or the machine itself, would go with them.
+const NEVER: [&str; 10] = [
+    "dbus",
+    "dbus-broker",
+    "systemd-",
+    "getty@",
+    "serial-getty@",
+    "console-getty",
+    "user@",
+    "session-",
+    "updater-",
+    "init",
+];
+
+/// A service, and why it is one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Service {
+    pub unit: String,
+    pub why: String,
+    /// What was done; null: nothing.
+    pub done: Option<String>,
+}
+
+/// Services that a difference is for, each once.
+pub fn affected(difference: &Difference, how: Option<RestartOption>) -> Vec<Service> {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for (_, path) in difference.each() {
+        if let Some(unit) = unit_of_file(path) {
+            found.insert(unit, format!("/usr/{} is another one", path.display()));
+        }
+    }
+    let gone: Vec<PathBuf> =
+        difference.changed.iter().chain(&difference.removed).map(|path| Path::new("/usr").join(path)).collect();
+    let uses = |path: &Path| gone.iter().any(|gone| path.starts_with(gone));
+    for user in processes::users(uses) {
+        if let Some(unit) = unit_of_process(user.pid) {
+            found.entry(unit).or_insert_with(|| format!("{} ({}) uses {}", user.name, user.pid, user.path.display()));
+        }
+    }
+    let all = how == Some(RestartOption::Full);
+    let services = found.into_iter().filter(|(unit, _)| all || !is_never(unit));
+    services.map(|(unit, why)| Service { unit, why, done: None }).collect()
+}
+
+fn is_never(unit: &str) -> bool {
+    NEVER.iter().any(|name| match name.ends_with(['-', '@']) {
+        true => unit.starts_with(name),
+        false => unit.strip_suffix(".service") == Some(name),
+    })
+}
+
+/// `lib/systemd/system/web.service`, or a drop-in of it.
+fn unit_of_file(path: &Path) -> Option<String> {
+    let unit = path.strip_prefix(UNITS).ok()?.iter().next()?.to_str()?;
+    let unit = unit.strip_suffix(".d").unwrap_or(unit);
+    // A template has no processes of its own.
+    unit.ends_with(".service").then(|| unit.to_owned()).filter(|unit| !unit.contains("@."))
+}
+
+/// By the name of its control group.
+fn unit_of_process(pid: u32) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    in_group(&text)
+}
+
+fn in_group(text: &str) -> Option<String> {
+    let group = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    group.split('/').find(|part| part.ends_with(".service")).map(str::to_owned)
+}
+
+/// Restarts them, as it was asked for. What cannot be is told.
+pub fn restart(services: &mut [Service], how: RestartOption) {
+    if !Path::new("/run/systemd/system").is_dir() {
+        return;
+    }
+    let verb = match how {
+        RestartOption::Reload => "try-reload-or-restart",
+        RestartOption::Try | RestartOption::Full => "try-restart",
+    };
+    let failed = run(&["daemon-reload"]);
+    for service in services {
+        let done = failed.clone().or_else(|| run(&[verb, &service.unit]));
+        service.done = Some(done.unwrap_or_else(|| verb.to_owned()));
+    }
+}
+
+/// Why it failed.
+fn run(words: &[&str]) -> Option<String> {
+    let command = Command::new("systemctl").args(words).env("PATH", "/usr/bin:/bin").stdin(Stdio::null()).output();
+    match command {
+        Ok(done) if done.status.success() => None,
+        Ok(done) => Some(format!("{}: {}", done.status, String::from_utf8_lossy(&done.stderr).trim())),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_known_by_their_files_and_groups() {
+        let unit = |path: &str| unit_of_file(Path::new(path));
+        assert_eq!(unit("lib/systemd/system/web.service").as_deref(), Some("web.service"));
+        assert_eq!(unit("lib/systemd/system/web.service.d/x.conf").as_deref(), Some("web.service"));
+        assert_eq!(unit("lib/systemd/system/web.socket"), None);
+        assert_eq!(unit("lib/systemd/system/web@.service"), None);
+        assert_eq!(unit("lib/systemd/user/web.service"), None);
+        assert_eq!(in_group("0::/system.slice/web.service\n").as_deref(), Some("web.service"));
+        assert_eq!(in_group("0::/user.slice/user-0.slice/session-1.scope\n"), None);
+    }
+
+    #[test]
+    fn what_a_session_needs_is_left_as_it_is() {
+        for unit in
+            ["dbus.service", "systemd-logind.service", "getty@tty1.service", "user@0.service", "updater-live.service"]
+        {
+            assert!(is_never(unit), "{unit}");
+        }
+        assert!(!is_never("web.service") && !is_never("dbus-web.service"));
+    }
+}
