@@ -11,7 +11,7 @@ part() {
   check "clippy, the boot application" initramfs-hook/uefi/build lint
   check "shellcheck" shellcheck -x .ci/run fuzz/count-edges fuzz/run libupdate/c/build tests/run tests/firmware/build tests/guest/build initramfs-hook/build initramfs-hook/uefi/build updater-cli/package/build-deb tests/shell/*.sh tests/parts/*.sh \
     initramfs-hook/health/{updater-*,mark-good.sh} initramfs-hook/health/samples/* initramfs-hook/{initramfs-tools,mkinitcpio}/*/updater initramfs-hook/dracut/*.sh initramfs-hook/busybox/init initramfs-hook/updater-hook-config updater-cli/package/debian/updater-cli.postrm updater-cli/package/updater-offline-{ends,generator} \
-    tests/guest/root/init tests/guest/debian/{build,guest} tests/guest/u-boot/build tests/guest/debian/health.d/* tests/guest/debian/offline/{life,program} tests/guest/debian/packs/{life,hotfixed} \
+    tests/guest/root/init tests/guest/debian/{build,guest} tests/guest/u-boot/build tests/guest/debian/health.d/* tests/guest/debian/offline/{life,program} tests/guest/debian/packs/{applied,life,hotfixed} \
     tests/bench/{run,timed,streams,limited,durable} tests/bench/*.sh tests/bench/delta/* \
     tests/bench/boot/{run,tell,verity-init,tools-hook,tools-local-top} tests/bench/boot/*.sh tests/packages/* tests/recipes/* \
     hardware-profiles/recipes/*.sh hardware-profiles/recipes/*/run hardware-profiles/recipes/busybox/{console.sh,root/etc/start,root/etc/updater/health.d/*} \

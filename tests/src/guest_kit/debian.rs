@@ -127,7 +127,7 @@ fn plant(kit: &Kit, board: &Board, release: &Release, files: &Path) -> std::io::
         plant_act(files, act)?;
     }
     // The guest's own part powers off; with offline updates and packs there is another.
-    let own_part = acts.iter().any(|act| act.starts_with("offline") || *act == "packs");
+    let own_part = acts.iter().any(|act| act.starts_with("offline") || ["applied", "packs"].contains(act));
     let enabled = if own_part { [ENABLED[0], ENABLED[1], "life.service"] } else { ENABLED };
     // What is on no slot is on no trial.
     let enabled = if release.root == Root::Ext4 { &enabled[2..] } else { &enabled[..] };
@@ -148,6 +148,11 @@ fn plant_act(files: &Path, act: &str) -> std::io::Result<()> {
         }
         "offline" => plant_offline(files),
         "packs" => plant_packs(files),
+        "applied" => plant_packs(files).and_then(|()| {
+            place(&tree::root().join("tests/guest/debian/packs/applied"), &files.join("usr/lib/guest-life"))
+        }),
+        // Its daemon is another one.
+        "newer" => append(&files.join("usr/lib/hotfixed"), "# newer\n"),
         // Another program's request, and one of ours: neither can be removed.
         "offline-foreign" => {
             plant_offline(files).and_then(|()| symlink("/var/lib/PackageKit", files.join("system-update")))

@@ -4,7 +4,7 @@ use serde_json::Value;
 use tests::answer::Exit;
 use tests::guest::{Machine, in_order};
 use tests::guest_disk::GuestDisk;
-use tests::guest_kit::{Board, Cargo, Release};
+use tests::guest_kit::{Board, Cargo, Release, Suite};
 use tests::pack::Pack;
 
 const BOARD: Board =
@@ -106,4 +106,33 @@ fn another_kernel_is_refused() {
     in_order(&said, &["guest: apply-dry ended with 0", "or kexec its kernel", "guest: apply ended with 3", IMAGE]);
     let dry = told(&said, "apply-dry");
     assert_eq!((&dry["kernel_changed"], &dry["reboot_needed"]), (&true.into(), &true.into()));
+}
+
+/// A daemon of systemd runs the new version's program, and the old one's once it is taken back, by hand or since a health check fails.
+#[test]
+fn systemd_restarts_the_daemon_that_differs_and_no_other() {
+    let debian = |version| Release::of(version).with_cargo(Cargo::Debian(Suite::Bookworm));
+    let disk = GuestDisk::provisioned(BOARD, &debian("2.0").acts("10-root,applied"));
+    disk.cli(&["install", "--no-activate", &disk.bundle(&debian("2.1").acts("10-root,applied,newer"))])
+        .exits(Exit::Done);
+    let said = Machine { devices: &["-smp", "2", "-m", "1024"], ..Machine::default() }.run(&disk);
+    let image = "guest: the daemon is the image's";
+    let story = [
+        image,
+        "guest: boot of release 2.0",
+        "guest: dry run ended with 0",
+        "guest: the same daemon",
+        "guest: apply ended with 0",
+        "guest: another daemon",
+        "guest: reset ended with 0",
+        "guest: unhealthy apply ended with 12, 0 applied",
+        "guest: powers off",
+    ];
+    in_order(&said, &story);
+    let dry = told(&said, "dry run");
+    let services = dry["services"].as_array().expect("it is a list");
+    assert_eq!(services.len(), 1, "{dry}");
+    assert_eq!((&services[0]["unit"], &services[0]["done"]), (&"hotfixed.service".into(), &Value::Null));
+    // At the start, applied, taken back, applied, and taken back.
+    assert_eq!(said.matches(image).count(), 5, "{said}");
 }

@@ -1,17 +1,21 @@
-//! Services that run what has changed: by their unit files, and by what their processes have mapped.
+//! Services that run what has changed: by their unit files, by the programs that these name, and by what their processes have mapped.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use libupdate_linux::processes;
+use libupdate_linux::{file, processes};
 use serde::Serialize;
 
 use super::difference::Difference;
 use crate::cli::apply_live::RestartOption;
 
 const UNITS: &str = "lib/systemd/system";
+/// Where unit files are looked through for programs that they name.
+const FOLDERS: [&str; 2] = ["/usr/lib/systemd/system", "/etc/systemd/system"];
+/// A unit file has fewer bytes.
+const UNIT_BYTES: u64 = 256 << 10;
 /// A session, or the machine itself, would go with them.
 const NEVER: [&str; 10] = [
     "dbus",
@@ -45,6 +49,11 @@ pub fn affected(difference: &Difference, how: Option<RestartOption>) -> Vec<Serv
     }
     let gone: Vec<PathBuf> =
         difference.changed.iter().chain(&difference.removed).map(|path| Path::new("/usr").join(path)).collect();
+    for (unit, text) in unit_files() {
+        if let Some(program) = programs(&text).into_iter().find(|program| gone.contains(program)) {
+            found.entry(unit).or_insert_with(|| format!("it starts {}", program.display()));
+        }
+    }
     let uses = |path: &Path| gone.iter().any(|gone| path.starts_with(gone));
     for user in processes::users(uses) {
         if let Some(unit) = unit_of_process(user.pid) {
@@ -69,6 +78,23 @@ fn unit_of_file(path: &Path) -> Option<String> {
     let unit = unit.strip_suffix(".d").unwrap_or(unit);
     // A template has no processes of its own.
     unit.ends_with(".service").then(|| unit.to_owned()).filter(|unit| !unit.contains("@."))
+}
+
+fn unit_files() -> Vec<(String, String)> {
+    let entries = FOLDERS.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+    let file = |entry: fs::DirEntry| {
+        let unit =
+            entry.file_name().into_string().ok().filter(|name| name.ends_with(".service") && !name.contains("@."))?;
+        Some((unit, file::read_text(&entry.path(), UNIT_BYTES).ok()?))
+    };
+    entries.filter_map(file).collect()
+}
+
+/// Programs of the lines `ExecStart=` and the like: the first word, without the signs that may be before it.
+fn programs(text: &str) -> Vec<PathBuf> {
+    let lines = text.lines().filter(|line| line.starts_with("Exec"));
+    let words = lines.filter_map(|line| line.split_once('=')?.1.split_whitespace().next());
+    words.map(|word| PathBuf::from(word.trim_start_matches(['@', '-', ':', '+', '!']))).collect()
 }
 
 /// By the name of its control group.
@@ -120,6 +146,9 @@ mod tests {
         assert_eq!(unit("lib/systemd/system/web.socket"), None);
         assert_eq!(unit("lib/systemd/system/web@.service"), None);
         assert_eq!(unit("lib/systemd/user/web.service"), None);
+        let text =
+            "[Service]\nExecStartPre=-/usr/bin/a b\nExecStart=@!/usr/bin/web web\nExecStop=\n# ExecStart=/usr/bin/c\n";
+        assert_eq!(programs(text), [PathBuf::from("/usr/bin/a"), PathBuf::from("/usr/bin/web")]);
         assert_eq!(in_group("0::/system.slice/web.service\n").as_deref(), Some("web.service"));
         assert_eq!(in_group("0::/user.slice/user-0.slice/session-1.scope\n"), None);
     }
