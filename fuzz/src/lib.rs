@@ -8,6 +8,7 @@
 //! | [`manifest`] | a manifest | encode gives the bytes back |
 //! | [`bundle_stream`] | a bundle, reads, buffers | what is staged is what was signed |
 //! | [`delta`] | a chunk's body, and the streams of its patch | what the rules of the format give, in the plainest words |
+//! | [`pack`] | the extension of a pack | names safe as paths, encode gives the bytes back |
 //! | [`profile`] | a profile | the promises of its type; a refusal in words |
 //! | [`c`] | a call of libupdate for C, operands right and wrong | a number of the header, no memory touched that was not lent |
 //! | [`acts`] | a life of a machine, with cuts and failures | the rules of the slots in docs/DESIGN.md |
@@ -22,6 +23,7 @@ pub mod gpt;
 pub mod input;
 pub mod machine;
 pub mod manifest;
+pub mod pack;
 pub mod profile;
 pub mod seeds;
 pub mod superblock_geometry;

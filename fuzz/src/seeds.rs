@@ -22,6 +22,7 @@ pub fn all() -> Vec<Seeds> {
         ("manifest", manifests()),
         ("bundle_stream", bundle_streams()),
         ("delta", deltas()),
+        ("pack", packs()),
         ("profile", profiles()),
         ("c", calls()),
         ("acts", lives()),
@@ -37,6 +38,24 @@ fn deltas() -> Vec<Vec<u8>> {
     let prefix = [0, 0, 9, 1, 3, 2, 1, 2, 3];
     let whole = [&copy[..], &patch, &prefix];
     whole.iter().flat_map(|seed| [seed.to_vec(), seed[..seed.len() - 1].to_vec()]).collect()
+}
+
+/// A pack with everything, the least one, and each cut short, or with one thing wrong.
+fn packs() -> Vec<Vec<u8>> {
+    let texts = |texts: &[&str]| -> Vec<u8> {
+        texts
+            .iter()
+            .flat_map(|text| [&[u8::try_from(text.len()).expect("it is short")], text.as_bytes()].concat())
+            .collect()
+    };
+    let head = |steps, counts: [u8; 3]| [&[3, 0, 0, 0, 2, 0, 0, 0, steps][..], &counts].concat();
+    let names = ["hotfix-a", "hotfix-b", "c.1", "web.service", "a@1.timer", "x.socket"];
+    let whole = [head(3, [2, 1, 2]), texts(&names)].concat();
+    let least = [head(0, [0; 3]), texts(&["a"])].concat();
+    let wrong = ["../x", "a..b", "-a", ".a", "a/b", "", "hotfix-b", "\u{e4}"];
+    let wrong = wrong.map(|name| [head(0, [1, 0, 0]), texts(&["hotfix-b", name])].concat());
+    let cut = [whole[..whole.len() - 1].to_vec(), [&least[..], &[0]].concat()];
+    [whole, least].into_iter().chain(cut).chain(wrong).collect()
 }
 
 /// Both tables of a small disk, as records, under every act.
@@ -207,6 +226,7 @@ mod tests {
             for seed in seeds {
                 match target {
                     "gpt" => crate::gpt::run(&seed),
+                    "pack" => crate::pack::run(&seed),
                     "superblock_geometry" => crate::superblock_geometry::run(&seed),
                     "manifest" => crate::manifest::run(&seed),
                     "delta" => crate::delta::run(&seed),

@@ -1,6 +1,6 @@
 # boots of real kernels in qemu: updates, trials, every way to fall back
 # shellcheck shell=bash disable=SC2034
-packages=(apt bc binutils bison busybox-static cargo-web cgpt cpio dosfstools dpkg-dev dracut-core e2fsprogs erofs-utils flex gcc gcc-aarch64-linux-gnu gdisk grub-common grub-efi-amd64-bin initramfs-tools-core kmod libc6-dev-arm64-cross libssl-dev libubootenv-tool lld lz4 make mmdebstrap mtools musl-tools openssl ovmf qemu-system-arm qemu-system-x86 rust-web-src rustc-web sbsigntool squashfs-tools systemd systemd-boot-efi u-boot-tools xxd xz-utils zstd)
+packages=(apt bc binutils bison busybox-static cargo-web cgpt cpio dosfstools dpkg-dev dracut-core e2fsprogs erofs-utils flex gcc gcc-aarch64-linux-gnu gdisk grub-common grub-efi-amd64-bin initramfs-tools-core kmod libc6-dev-arm64-cross libssl-dev libubootenv-tool lld lz4 make mmdebstrap mtools musl-tools openssl ovmf python3-jsonschema qemu-system-arm qemu-system-x86 rust-web-src rustc-web sbsigntool squashfs-tools systemd systemd-boot-efi u-boot-tools xxd xz-utils zstd)
 # Of the part loaders.
 LOADERS=(uboot:: u_boot_env:: grub:: systemd_boot:: efi_boot_next::)
 

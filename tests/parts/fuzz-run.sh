@@ -6,7 +6,7 @@ part() {
   local name
   check "the targets are built" fuzz/run build
   # Each takes one processor.
-  for name in gpt superblock_geometry manifest bundle_stream delta profile c acts; do
+  for name in gpt superblock_geometry manifest bundle_stream delta pack profile c acts; do
     [[ $(jobs -rp | wc -l) -lt $(nproc) ]] || wait -n || true
     check "$name" fuzz/run "$name" "${FUZZ_SECONDS:-60}" &
   done

@@ -6,6 +6,7 @@ use tests::guest::{Machine, in_order};
 use tests::guest_disk::GuestDisk;
 use tests::guest_kit::{Board, Cargo, Release, Suite};
 use tests::pack::Pack;
+use tests::schema::Cases;
 
 const BOARD: Board =
     Board { boot: "var = \"data\"\noverlay = true\n", more: "[packs]\nmerge = \"own\"\n", ..Board::CLOUD };
@@ -27,7 +28,11 @@ fn told(said: &str, act: &str) -> Value {
         .lines()
         .find_map(|line| line.split_once(&format!("guest: {act} ended with 0 and said ")))
         .expect("the act was done");
-    serde_json::from_str(line.1).expect("it is a document")
+    let document: Value = serde_json::from_str(line.1).expect("it is a document");
+    let mut cases = Cases::default();
+    cases.add("apply-live", document.clone());
+    assert_eq!(cases.faults(), "", "{document}");
+    document
 }
 
 #[test]

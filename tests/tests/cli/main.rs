@@ -1,5 +1,6 @@
 //! The real program: foreign tools look at what it leaves after each act, and input of every bad kind is refused.
 
+mod apply_live;
 mod bad_envelope;
 mod bad_manifest;
 mod bad_names;

@@ -345,3 +345,15 @@ fn a_fallback_turns_packs_off() {
     assert!(told.stdout().contains("pack hotfix is broken: cannot open /dev/mapper/control"), "{told}");
     assert_eq!(states(&board), [row("hotfix", "broken")]);
 }
+
+/// Ctrl-C while a pack comes in: the set is as it was, and nothing of the new one stays.
+#[test]
+fn an_installation_that_is_interrupted_leaves_nothing() {
+    let board = board();
+    store(&board, &Pack::named("one", 1).make(&board.device.workshop)).exits(Exit::Done);
+    let before = (states(&board), folder(&board, "heads"), folder(&board, "parts"));
+    let two = Pack::named("two", 2).kib(2000).make(&board.device.workshop);
+    let script = format!("(head -c 1000000 {two}; sleep 30) | timeout --preserve-status -s INT 1 \"$@\"; exit $?");
+    board.run_as(&script, &["--booted", "a", "pack", "install", "--no-merge", "-"]).exits(Exit::Interrupted);
+    assert_eq!((states(&board), folder(&board, "heads"), folder(&board, "parts")), before);
+}

@@ -1,7 +1,7 @@
 //! Examples of each verb, for `--help` and for the manual pages.
 
 /// The verb, as it is typed, and its examples: what is typed, and what it does.
-pub const EXAMPLES: [(&str, &[(&str, &str)]); 18] = [
+pub const EXAMPLES: [(&str, &[(&str, &str)]); 22] = [
     (
         "",
         &[
@@ -104,6 +104,33 @@ pub const EXAMPLES: [(&str, &[(&str, &str)]); 18] = [
         &[
             ("updater-cli pack install hotfix-a.bundle", "merged at once, and at each boot of a version that it fits"),
             ("updater-cli pack install --no-merge https://updates.example/hotfix-a.bundle", "from the next boot on"),
+        ],
+    ),
+    (
+        "overlay create",
+        &[
+            ("updater-cli overlay create", "/usr can be written until the next boot"),
+            ("updater-cli overlay create --name fix --keep version", "kept for the version that runs"),
+            ("updater-cli overlay create --scope user --name try", "for `overlay enter try -- COMMAND` alone"),
+        ],
+    ),
+    (
+        "overlay add",
+        &[("updater-cli overlay add /usr/bin/web=./web", "put a program of one's own in the place of the image's")],
+    ),
+    (
+        "overlay backup",
+        &[(
+            "updater-cli overlay backup fix -o fix.tar.zst",
+            "then `overlay restore fix.tar.zst`, here or on another device",
+        )],
+    ),
+    (
+        "apply-live",
+        &[
+            ("updater-cli apply-live --dry-run", "what would be done, and whether only a reboot brings all of it"),
+            ("updater-cli apply-live --force --restart-services", "all of it, and the services that run what differs"),
+            ("updater-cli apply-live --reset", "take it back"),
         ],
     ),
     (
