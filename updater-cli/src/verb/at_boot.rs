@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Lays what this boot may have. What fails of packs keeps no overlay away.
 pub fn boot(session: &Session) -> Result<(), Failure> {
-    if !pack::boot::any()? && !overlay::boot::any()? {
+    // What cannot be read is told below.
+    if !pack::boot::any().unwrap_or(true) && !overlay::boot::any().unwrap_or(true) {
         return Ok(());
     }
     let system = System::of(session).map_err(|failure| failure.doing("nothing is laid over this boot"))?;
@@ -27,6 +28,9 @@ pub fn boot(session: &Session) -> Result<(), Failure> {
     boots.count()?;
     let packs = pack::boot::run(session, &system, &boots);
     let overlays = overlay::boot::run(session, &system, &boots);
+    if let (Err(_), Err(failure)) = (&packs, &overlays) {
+        session.output.warn(&format!("{}: {}", failure.what, failure.why));
+    }
     packs.and(overlays)
 }
 

@@ -59,7 +59,7 @@ pub fn run(session: &Session, system: &System, boots: &Boots) -> Result<(), Fail
     }
     while let Err(trouble) = live::lay(system, laid(wanted(&left), &broken)) {
         let Some(last) = wanted(&left).last().map(|overlay| overlay.name.clone()) else {
-            return Err(change::not_laid(&trouble, "")).map_err(|failure: Failure| failure.doing(WHAT));
+            return Err(change::not_laid(&trouble, "").doing(WHAT));
         };
         broken.push(Broken { name: last.clone(), why: trouble.why });
         left.push(last);
