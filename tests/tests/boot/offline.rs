@@ -45,7 +45,7 @@ fn an_offline_update_is_tried_once_and_then_the_boot_is_as_usual() {
         "guest: trigger ended with 0",
         "guest: restarts for crash",
         // What is ordered before it sees the request; the program's first act is to remove it.
-        "guest: before the update: offline",
+        "guest: before the update: var/lib/updater/offline",
         "guest: update boot for crash: system-update.target",
         "guest: usual boot of release 1.0, ",
         r#""triggered":null,"then":null,"last":{"version":"2.0","began":"#,
@@ -81,7 +81,7 @@ fn debian_13_updates_offline_too() {
     let story = [
         "guest: systemd 257",
         "guest: systemd-analyze verify ended with 0 and said ''",
-        "guest: before the update: offline",
+        "guest: before the update: var/lib/updater/offline",
         "guest: update boot for crash: system-update.target",
         "guest: usual boot of release 1.0, ",
         r#""why":"it was cut short"#,
@@ -110,7 +110,7 @@ fn a_root_that_can_be_written_has_the_request_where_systemd_looks() {
     let story = [
         "guest: usual boot of release 0.9, ",
         "guest: the request is /system-update",
-        "guest: before the update: offline",
+        "guest: before the update: var/lib/updater/offline",
         "guest: update boot for crash: system-update.target",
         "guest: usual boot of release 0.9, ",
         r#""triggered":null,"then":null,"last":{"version":"2.0","began":"#,
