@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::answer::{Answer, Exit};
 use crate::loop_board::Board;
+use crate::superuser;
 
 /// `u` is the program on the board, in the shell.
 pub const SHELL: &str = "B=\"$*\"; B=\"${B%% overlay *}\"; u() { $B \"$@\"; }; q() { u \"$@\" >/dev/null; }";
@@ -52,4 +53,13 @@ pub fn entries(row: &Value) -> Vec<(String, String)> {
 #[must_use]
 pub fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(path, change)| ((*path).to_owned(), (*change).to_owned())).collect()
+}
+
+/// A script as root where the board's kept overlays are: the folder is root's own.
+///
+/// # Panics
+/// Where it fails.
+pub fn in_store(board: &Board, script: &str) -> String {
+    let folder = board.system.path().join("lib/updater/overlays");
+    superuser::run("sh", &["-ec", &format!("mkdir -p '{0}'; cd '{0}'; {script}", folder.display())])
 }

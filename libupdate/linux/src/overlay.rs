@@ -64,12 +64,6 @@ pub struct Upper {
 }
 
 impl Layers {
-    /// These above the folder, and nothing else.
-    #[must_use]
-    pub fn above(layers: &[PathBuf]) -> Self {
-        Self { above: layers.to_vec(), ..Self::default() }
-    }
-
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -350,24 +344,24 @@ mod tests {
         let count = || mounts::all().unwrap().len();
         let before = count();
         assert!(Path::new("/usr/bin/env").exists() && !usr.is_merged().unwrap());
-        usr.lay(&Layers::above(std::slice::from_ref(&one))).unwrap();
+        usr.lay(&above(std::slice::from_ref(&one))).unwrap();
         assert_eq!((read().as_deref(), usr.is_merged().unwrap()), (Some("one"), true));
         assert!(Path::new("/usr/bin/env").exists());
         // The base, and the overlay.
         assert_eq!(count(), before + 2);
         for _ in 0..100 {
-            usr.lay(&Layers::above(&[two.clone(), one.clone()])).unwrap();
+            usr.lay(&above(&[two.clone(), one.clone()])).unwrap();
             assert_eq!(read().as_deref(), Some("two"));
             assert!(Path::new("/usr/share/updater-one").exists());
-            usr.lay(&Layers::above(std::slice::from_ref(&one))).unwrap();
+            usr.lay(&above(std::slice::from_ref(&one))).unwrap();
             assert!(!Path::new("/usr/share/updater-two").exists());
         }
         assert_eq!(count(), before + 2);
         usr.lay(&Layers::default()).unwrap();
         assert_eq!((read(), usr.is_merged().unwrap(), count()), (None, false, before + 1));
-        assert!(usr.lay(&Layers::above(&[Path::new("/run/nowhere").to_owned()])).is_err());
+        assert!(usr.lay(&above(&[Path::new("/run/nowhere").to_owned()])).is_err());
         assert_eq!((read(), count()), (None, before + 1));
-        usr.lay(&Layers::above(&[one])).unwrap();
+        usr.lay(&above(&[one])).unwrap();
         assert_eq!(read().as_deref(), Some("one"));
         assert!(fs::write("/usr/share/updater-test", "x").is_err(), "it is read-only");
         assert!(!usr.base().join("share/updater-test").exists());
@@ -375,6 +369,10 @@ mod tests {
         written_and_changed(&usr);
         what_is_below(&usr);
         carried_in(&usr);
+    }
+
+    fn above(layers: &[PathBuf]) -> Layers {
+        Layers { above: layers.to_vec(), ..Layers::default() }
     }
 
     fn upper() -> Upper {
@@ -425,7 +423,7 @@ mod tests {
 
     /// What is mounted inside before stays seen; what was mounted inside since keeps the overlay from going.
     fn carried_in(usr: &Place) {
-        let layers = Layers::above(&[PathBuf::from("/run/packs/one/usr")]);
+        let layers = above(&[PathBuf::from("/run/packs/one/usr")]);
         rustix::mount::mount("t", "/usr/share", "tmpfs", MountFlags::empty(), None).unwrap();
         fs::write("/usr/share/inside", "x").unwrap();
         usr.lay(&layers).unwrap();

@@ -29,11 +29,13 @@ const BAD: &str = "
 import io, sys, tarfile
 kind = sys.argv[1]
 t = tarfile.open(sys.argv[2], 'w', format=tarfile.PAX_FORMAT)
-def add(name, type=tarfile.REGTYPE, data=b'', link='', mode=0o644, major=0):
-    i = tarfile.TarInfo(name); i.type = type; i.size = len(data); i.linkname = link; i.mode = mode; i.devmajor = major
+def add(name, type=tarfile.REGTYPE, data=b'', link='', mode=0o644, major=0, attribute=None):
+    i = tarfile.TarInfo(name); i.pax_headers = {'SCHILY.xattr.' + attribute[0]: attribute[1]} if attribute else {}; i.type = type; i.size = len(data); i.linkname = link; i.mode = mode; i.devmajor = major
     t.addfile(i, io.BytesIO(data))
 head = b'{\"name\":\"bad\",\"scope\":\"usr\",\"keep\":\"none\",\"priority\":0,\"enabled\":true,\"read_only\":false,\"size_bytes\":null,\"root_hash\":null,\"off\":null}'
 if kind == 'head': head = b'{}'
+if kind == 'priority': head = head.replace(b'\"priority\":0', b'\"priority\":101')
+if kind == 'etc': head = head.replace(b'\"usr\"', b'\"etc\"')
 if kind == 'name': head = head.replace(b'\"bad\"', b'\"../bad\"')
 if kind != 'headless': add('overlay.json', data=head)
 add('upper', tarfile.DIRTYPE, mode=0o755)
@@ -44,6 +46,9 @@ if kind == 'link': add('upper/share', tarfile.SYMTYPE, link='/etc'); add('upper/
 if kind == 'hard': add('upper/x', tarfile.LNKTYPE, link='/etc/passwd')
 if kind == 'device': add('upper/x', tarfile.CHRTYPE, major=1)
 if kind == 'fifo': add('upper/x', tarfile.FIFOTYPE)
+if kind == 'redirect': add('upper/d', tarfile.DIRTYPE, mode=0o755, attribute=('trusted.overlay.redirect', '/etc'))
+if kind == 'opaque': add('upper/d', tarfile.DIRTYPE, mode=0o755, attribute=('trusted.overlay.opaque', 'x'))
+if kind == 'rights': add('upper/x', attribute=('security.capability', 'any'))
 if kind == 'twice': add('upper/x'); add('upper/x', data=b'x')
 if kind == 'order': add('upper/d/x')
 t.close()
@@ -53,11 +58,20 @@ t.close()
 fn an_archive_of_another_kind_is_refused_and_leaves_nothing() {
     let board = board();
     let script = board.device.put_file("bad.py", BAD.as_bytes());
-    let kinds = ["head", "name", "headless", "outside", "dots", "absolute", "link", "hard", "device", "fifo", "order"];
+    let kinds = [
+        "head", "name", "headless", "outside", "dots", "absolute", "link", "hard", "device", "fifo", "order",
+        "redirect", "opaque", "priority",
+    ];
     for kind in kinds {
         let make = format!("python3 {} {kind} /run/bad.tar; zstd -q -f /run/bad.tar -o /run/bad", script.display());
         after(&board, &make, &["restore", "/run/bad"]).exits(Exit::NotAuthentic).says("it is no archive of an overlay");
         assert!(!std::path::Path::new("/etc/updater-x").exists());
+        assert_eq!(listed(&board, "true", ""), json!([]), "{kind}");
+    }
+    // Of its kind, and not taken all the same.
+    for (kind, why) in [("rights", "has capabilities"), ("etc", "/etc can be written as it is")] {
+        let make = format!("python3 {} {kind} /run/bad.tar; zstd -q -f /run/bad.tar -o /run/bad", script.display());
+        after(&board, &make, &["restore", "/run/bad"]).exits(Exit::Refused).says(why);
         assert_eq!(listed(&board, "true", ""), json!([]), "{kind}");
     }
     let twice = format!("python3 {} twice /run/bad.tar; zstd -q -f /run/bad.tar -o /run/bad", script.display());

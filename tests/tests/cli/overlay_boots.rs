@@ -1,11 +1,9 @@
 //! Overlays that are kept: which boots lay them, and what becomes of them on another version.
 
-use std::fs;
-
 use serde_json::{Value, json};
 use tests::answer::Exit;
 use tests::loop_board::Board;
-use tests::overlay::{SHELL, after, board, listed, on};
+use tests::overlay::{SHELL, after, board, in_store, listed, on};
 
 /// A hook's report of this boot.
 fn report(slot: &str, kind: &str, tries: u8) -> String {
@@ -54,8 +52,7 @@ fn a_kept_overlay_is_laid_again_by_the_boots_that_may_have_it() {
         board.run(&["--booted", "a", "mark-good"]).exits(Exit::Done);
     }
     // One that cannot be read is told, and the boot goes on.
-    fs::remove_dir_all(board.system.path().join("lib/updater/overlays/kept/upper")).unwrap();
-    fs::write(board.system.path().join("lib/updater/overlays/kept/upper"), "rot").unwrap();
+    drop(in_store(&board, "rm -r kept/upper; echo rot >kept/upper"));
     let broken = booted(&board, "good", 0);
     assert!(!live(&broken) && broken["why"].is_string(), "{broken}");
 }
@@ -80,4 +77,35 @@ fn another_version_drops_what_was_changed_and_keeps_what_was_added() {
         "{rows}"
     );
     assert!(rows[1]["root_hash"] != root && rows[1]["live"] == true && rows[0]["live"] == true, "{rows}");
+}
+
+/// What a set that is lost does not name is not taken for what a cut has left.
+#[test]
+fn a_set_that_is_lost_loses_no_layer() {
+    let board = board();
+    let add = ["add", "/usr/share/updater-kept=/proc/version"];
+    after(&board, "q overlay create --keep boot --name kept", &add).exits(Exit::Done);
+    drop(in_store(&board, "test -e kept/upper/share/updater-kept; echo '{' >set.json"));
+    board.boots("", "");
+    after(&board, "true", &["create", "--name", "other"]).exits(Exit::Io).says("move that folder elsewhere");
+    drop(in_store(&board, "rm set.json"));
+    let same = ["create", "--keep", "boot", "--name", "kept"];
+    after(&board, "true", &same).exits(Exit::Refused).says("no set of overlays names it");
+    after(&board, "true", &["create", "--name", "other"]).exits(Exit::Done);
+    drop(in_store(&board, "test -e kept/upper/share/updater-kept"));
+}
+
+/// One that cannot be laid keeps no other one away, whichever is on top.
+#[test]
+fn one_that_is_broken_is_left_out_alone() {
+    let make = "for n in a b; do q overlay create --keep boot --name $n; q overlay add --name $n /usr/share/updater-$n=/proc/version; done";
+    for broken in ["a", "b"] {
+        let board = board();
+        after(&board, make, &["list"]).exits(Exit::Done);
+        drop(in_store(&board, &format!("rm -r {broken}/upper; echo rot >{broken}/upper")));
+        board.boots(&report("a", "good", 3), "updater.slot=a");
+        let rows = listed(&board, "u live boot 2>/run/said; grep -q 'is not laid' /run/said", "");
+        let live: Vec<bool> = rows.as_array().unwrap().iter().map(|row| row["live"].as_bool().unwrap()).collect();
+        assert_eq!(live, [broken != "a", broken != "b"], "{rows}");
+    }
 }

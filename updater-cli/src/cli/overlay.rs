@@ -1,6 +1,7 @@
 //! The command line of `overlay`.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -126,13 +127,21 @@ pub struct List {
     pub name: Option<String>,
 }
 
+/// What a priority may be.
+pub const PRIORITIES: RangeInclusive<i32> = -100..=100;
+
+fn priority(text: &str) -> Result<i32, String> {
+    let number = text.parse().ok().filter(|number| PRIORITIES.contains(number));
+    number.ok_or_else(|| format!("a priority is from {} to {}", PRIORITIES.start(), PRIORITIES.end()))
+}
+
 /// `overlay priority`.
 #[derive(Args, Debug)]
 pub struct Priority {
     /// The overlay
     pub name: String,
     /// From -100 to 100; a new overlay has 0
-    #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-100..=100))]
+    #[arg(allow_negative_numbers = true, value_parser = priority)]
     pub priority: i32,
 }
 

@@ -41,81 +41,91 @@ const HEALTH: &str = "/usr/lib/updater/updater-health";
 /// Runs it.
 pub fn run(session: &Session, args: &ApplyLive) -> Result<(), Failure> {
     let what = if args.reset { "cannot take back what was applied" } else { "cannot apply the other version" };
-    let done = if args.reset { reset(session, args) } else { apply(session, args) };
-    match done.map_err(|failure| failure.doing(what)) {
-        Ok(report) => {
-            session.output.done(&report);
-            Ok(())
-        }
-        Err(failure) => Err(failure),
-    }
+    let act = if args.reset {
+        reset
+    } else if args.dry_run {
+        predicted
+    } else {
+        apply
+    };
+    let told = act(session, args).map_err(|failure| failure.doing(what))?;
+    session.output.done(&told);
+    Ok(())
+}
+
+/// What would be done. Its mounts are its own, at a place of its own, and gone with it.
+fn predicted(session: &Session, args: &ApplyLive) -> Result<Told, Failure> {
+    let system = System::of(session)?;
+    nothing_is_applied()?;
+    overlay::apart().map_err(|error| failed("no mounts of its own", &error))?;
+    let at = PathBuf::from(format!("{}-{}", next::NEXT, std::process::id()));
+    let plan = plan::of(session, &system, args, &at);
+    next::unmount(&at);
+    plan.map(|plan| plan.report(true, None))
+}
+
+fn nothing_is_applied() -> Result<(), Failure> {
+    let Some(applied) = Live::read().applied else { return Ok(()) };
+    let why = format!("version {} is applied", applied.version);
+    Err(Failure::new(Exit::Nothing, "nothing to do", why, "take it back with --reset first"))
 }
 
 fn apply(session: &Session, args: &ApplyLive) -> Result<Told, Failure> {
     let system = System::of(session)?;
-    let _lock = (!args.dry_run).then(live::lock).transpose()?;
-    let live = Live::read();
-    if let Some(applied) = &live.applied {
-        let why = format!("version {} is applied", applied.version);
-        return Err(Failure::new(Exit::Nothing, "nothing to do", why, "take it back with --reset first"));
-    }
-    if args.dry_run {
-        overlay::apart().map_err(|error| failed("no mounts of its own", &error))?;
-    }
-    next::unmount();
-    let plan = plan::of(session, &system, args).inspect_err(|_| next::unmount())?;
-    if plan.difference.is_empty() {
-        next::unmount();
-        let why = format!("/usr of version {} is what runs", plan.next.version);
-        return Err(Failure::new(Exit::Nothing, "nothing to apply", why, "a reboot brings all else"));
-    }
-    if args.dry_run {
-        next::unmount();
-        return Ok(plan.report(true, None));
-    }
-    plan::may_be(&plan, args.force).inspect_err(|_| next::unmount())?;
+    let _lock = live::lock()?;
+    nothing_is_applied()?;
+    // What a process has left that was killed.
+    let at = Path::new(next::NEXT);
+    next::unmount(at);
+    let planned = plan::of(session, &system, args, at).and_then(|plan| plan::may_be(&plan, args.force).map(|()| plan));
+    let mut plan = planned.inspect_err(|_| next::unmount(at))?;
     session.record.names(&plan.next.version);
     session.record.begins();
-    let done = carried_out(session, &system, plan, args);
-    done.inspect_err(|_| {
-        drop(taken_back(&system));
+    let failure = match carried_out(&system, &mut plan, args) {
+        Ok(healthy) => return Ok(plan.report(false, healthy)),
+        Err(failure) => failure,
+    };
+    let back = taken_back(&system);
+    if let Some(how) = args.restart_services.filter(|_| plan.services.iter().any(|service| service.done.is_some())) {
+        services::restart(&mut plan.services, how);
+    }
+    Err(match back {
+        Ok(_) => failure,
+        Err(other) => Failure {
+            details: vec![format!("it could not be taken back: {}", other.why)],
+            next: "reboot: the next boot is without it".to_owned(),
+            ..failure
+        },
     })
 }
 
-fn carried_out(session: &Session, system: &System, mut plan: Plan, args: &ApplyLive) -> Result<Told, Failure> {
+/// Whether health checks were run, and are good: else it is a failure.
+fn carried_out(system: &System, plan: &mut Plan, args: &ApplyLive) -> Result<Option<bool>, Failure> {
     let applied = plan.laid().map_err(|error| failed("its layer cannot be made", &error))?;
-    let live = Live { applied: Some(applied), ..Live::read() };
+    let live = Live { applied: Some(applied.clone()), ..Live::read() };
+    // Noted before it is laid: who is killed in between leaves something that can be taken back.
+    live.write().map_err(|error| failed("what is done cannot be noted", &error))?;
     live::lay(system, live.clone()).map_err(|trouble| {
         let code = if trouble.busy { Exit::Busy } else { Exit::Io };
         Failure::new(code, "", trouble.why, "/usr is as it was; see the kernel log (dmesg)")
     })?;
-    let mut added = Vec::new();
+    // These, too.
+    let noted = Live { applied: Some(Applied { defaults: plan.defaults.clone(), ..applied }), ..Live::read() };
+    noted.write().map_err(|error| failed("what is done cannot be noted", &error))?;
     for path in &plan.defaults {
-        match defaults::add(path) {
-            Ok(()) => added.push(path.clone()),
-            Err(error) => session.output.warn(&format!("/etc/{} was not added: {error}", path.display())),
-        }
-        live::note(&Live {
-            applied: live.applied.clone().map(|applied| Applied { defaults: added.clone(), ..applied }),
-            ..live.clone()
-        })
-        .map_err(|error| failed("what is done cannot be noted", &error))?;
+        defaults::add(path, &plan.next.folder("etc"))
+            .map_err(|error| failed(&format!("/etc/{} cannot be added", path.display()), &error))?;
     }
-    plan.defaults = added;
     if let Some(how) = args.restart_services {
         services::restart(&mut plan.services, how);
     }
-    let healthy = healthy(args.health_timeout);
-    if healthy == Some(false) {
-        let next = "it was taken back; find out why before it is tried again";
-        let failure = Failure::new(Exit::Unfit, "", "a health check failed afterwards", next);
-        if let Some(how) = args.restart_services {
-            taken_back(system)?;
-            services::restart(&mut plan.services, how);
+    match healthy(args.health_timeout) {
+        Some(false) => {
+            let next = "it was taken back; find out why before it is tried again";
+            Err(Failure::new(Exit::Unfit, "", "a health check failed afterwards", next))
         }
-        return Err(failure);
+        healthy => Ok(healthy),
     }
-    Ok(plan.report(false, healthy))
 }
 
 /// Runs the checks of this device, if it has any way to; what they say goes to stderr.
@@ -148,7 +158,9 @@ fn reset(session: &Session, args: &ApplyLive) -> Result<Told, Failure> {
     let base = live::place("usr").map(|place| place.base()).unwrap_or_default();
     let mut services = match args.restart_services {
         Some(how) => {
-            services::affected(&difference::between(&base, &next::folder("usr")).unwrap_or_default(), Some(how))
+            let difference = difference::between(&base, &Path::new(next::NEXT).join("usr"));
+            let difference = difference.map_err(|error| failed("/usr cannot be compared", &error))?;
+            services::affected(&difference, Some(how))
         }
         None => Vec::new(),
     };
@@ -167,10 +179,10 @@ fn taken_back(system: &System) -> Result<Vec<PathBuf>, Failure> {
         let code = if trouble.busy { Exit::Busy } else { Exit::Io };
         Failure::new(code, "", trouble.why, "end what uses it, and run the same command again; or reboot")
     })?;
-    let edited = defaults::take_back(&defaults);
+    let edited = defaults::take_back(&defaults, &Path::new(next::NEXT).join("etc"));
     filesystem::unmount(Path::new(LAYER));
     fs::remove_dir(LAYER).unwrap_or_default();
-    next::unmount();
+    next::unmount(Path::new(next::NEXT));
     Ok(edited)
 }
 

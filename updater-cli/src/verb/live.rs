@@ -32,6 +32,7 @@ use crate::exit::{Exit, Failure};
 use crate::output;
 
 pub mod boots;
+pub mod command;
 pub mod guard;
 pub mod layer;
 pub mod memory;
@@ -40,7 +41,8 @@ mod system;
 
 pub use system::System;
 
-const STATE: &str = "/run/updater/live.json";
+/// What is laid in this boot.
+pub const STATE: &str = "/run/updater/live.json";
 const LOCK: &str = "/run/updater/live.lock";
 /// Where images of packs are mounted, by their root hashes.
 pub const MOUNTED: &str = "/run/updater/packs";
@@ -61,6 +63,8 @@ pub struct Live {
     pub broken: Vec<Broken>,
     /// Overlays, the one on top first.
     pub overlays: Vec<LiveOverlay>,
+    /// Overlays that this boot has left out.
+    pub left_out: Vec<Broken>,
     /// Another version, over or under `/usr`.
     pub applied: Option<Applied>,
 }
@@ -128,7 +132,8 @@ impl Live {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
-    fn write(&self) -> io::Result<()> {
+    /// Notes it, where no mount changes.
+    pub fn write(&self) -> io::Result<()> {
         let text = output::json(self).map_err(io::Error::from)?;
         file::write_state(Path::new(STATE), text.as_bytes())
     }
@@ -197,25 +202,33 @@ pub fn mounted(root_hash: &str) -> PathBuf {
 /// Lays this, and nothing else. Images of packs are mounted.
 ///
 /// # Errors
-/// [`Trouble`]: what was laid before is laid still, or, where a mount had to go, less.
+/// [`Trouble`]: what was laid before is laid again, as far as that goes.
 pub fn lay(system: &System, mut live: Live) -> Result<(), Trouble> {
     let before = Live::read();
     let sysext = sysext(system).filter(|_| !live.needs_own());
     live.by = if sysext.is_some() { SYSEXT } else { OWN }.to_owned();
-    let theirs: &[LivePart] = if before.by == SYSEXT { &before.parts } else { &[] };
-    match sysext {
-        Some(program) => {
-            lay_own(&live, false)?;
-            sysext::refresh(program, &live.parts, theirs)?;
-        }
-        None => {
-            if let Some(program) = sysext::program().filter(|_| !theirs.is_empty()) {
-                sysext::refresh(program, &[], theirs)?;
-            }
-            lay_own(&live, false)?;
-        }
-    }
+    let laid = put_in_place(&live, &before);
+    laid.inspect_err(|_| {
+        // Who merged may have changed before the step that failed. What is to be told is why it did.
+        drop(put_in_place(&before, &Live { parts: [&before.parts[..], &live.parts].concat(), ..live.clone() }));
+    })?;
     live.write().map_err(|error| Trouble::of(format!("{STATE} cannot be written: {error}")))
+}
+
+/// One after the other, so that nobody merges over what the other one has laid.
+fn put_in_place(live: &Live, before: &Live) -> Result<(), Trouble> {
+    let theirs: &[LivePart] = if before.by == SYSEXT { &before.parts } else { &[] };
+    match sysext::program() {
+        Some(program) if live.by == SYSEXT => {
+            lay_own(live, false)?;
+            sysext::refresh(program, &live.parts, theirs)
+        }
+        Some(program) if !theirs.is_empty() => {
+            sysext::refresh(program, &[], theirs)?;
+            lay_own(live, false)
+        }
+        _ => lay_own(live, false),
+    }
 }
 
 /// Lays it for this process alone, and for what it executes; no program there has rights of its own. What others see stays.
@@ -228,11 +241,6 @@ pub fn lay_apart(live: Live) -> Result<(), Trouble> {
         }
     }
     lay_own(&Live { by: OWN.to_owned(), ..live }, true)
-}
-
-/// Notes what is live, where no mount changes.
-pub fn note(live: &Live) -> io::Result<()> {
-    live.write()
 }
 
 /// Who merges packs here, if it is not the updater.
@@ -265,7 +273,7 @@ pub fn lock() -> Result<File, Failure> {
     };
     let lock = file::lock(Path::new(LOCK)).map_err(|error| failed(&error))?;
     rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        let why = "another `pack` or `overlay` works on what is laid over this system";
+        let why = "another `pack`, `overlay` or `apply-live` works on what is laid over this system";
         Failure::new(Exit::Busy, "cannot change it", why, "wait until it has ended")
     })?;
     Ok(lock)

@@ -8,29 +8,27 @@ use std::path::{Path, PathBuf};
 
 use libupdate_linux::mounts;
 
-use super::next;
 use crate::verb::live::layer::{self, Change};
 
 const ETC: &str = "/etc";
 /// The image, where the hook has laid memory over it.
 const IMAGE: &str = "/run/updater/image";
 
-/// Files, links and folders that would be added.
+/// Files and links that would be added; `new` is the other version's folder.
 ///
 /// # Errors
 /// What the system says.
-pub fn missing() -> io::Result<Vec<PathBuf>> {
+pub fn missing(new: &Path) -> io::Result<Vec<PathBuf>> {
     let mounts = mounts::all()?;
     let is_memory = mounts::seen(&mounts, Path::new("/")).is_some_and(|root| root.kind == "overlay")
         && mounts::seen(&mounts, Path::new(IMAGE)).is_some()
         && mounts::seen(&mounts, Path::new(ETC)).is_none();
-    let new = next::folder("etc");
     if !is_memory || !new.is_dir() {
         return Ok(Vec::new());
     }
     // What the old image had and is gone, somebody has removed.
     let had = |path: &Path| fs::symlink_metadata(Path::new(IMAGE).join("etc").join(path)).is_ok();
-    let entries = layer::entries(&new, Path::new(ETC))?;
+    let entries = layer::entries(new, Path::new(ETC))?;
     let added = entries.into_iter().filter(|entry| entry.change == Change::Added && !entry.is_folder);
     Ok(added.map(|entry| entry.path).filter(|path| !had(path)).collect())
 }
@@ -39,14 +37,12 @@ pub fn missing() -> io::Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// What the system says.
-pub fn add(path: &Path) -> io::Result<()> {
-    let new = next::folder("etc");
-    layer::put(&new.join(path), (Path::new(ETC), &new), path)
+pub fn add(path: &Path, new: &Path) -> io::Result<()> {
+    layer::put(&new.join(path), (Path::new(ETC), new), path)
 }
 
 /// Takes back those that are still as they were added. The others, which somebody has edited.
-pub fn take_back(paths: &[PathBuf]) -> Vec<PathBuf> {
-    let new = next::folder("etc");
+pub fn take_back(paths: &[PathBuf], new: &Path) -> Vec<PathBuf> {
     let mut edited = Vec::new();
     for path in paths {
         let (at, was) = (Path::new(ETC).join(path), new.join(path));

@@ -1,6 +1,6 @@
 //! What differs between `/usr` of two versions, and whether a running system may take it. The judgement is pure.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use crate::verb::live::layer::{self, Change, Entry};
 
 /// Files of one folder tree.
 const ENTRIES: usize = 500_000;
+const PAGE: u64 = 4096;
 
 /// What differs.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -17,7 +18,7 @@ pub struct Difference {
     pub added: Vec<PathBuf>,
     pub changed: Vec<PathBuf>,
     pub removed: Vec<PathBuf>,
-    /// Bytes of what is added or changed.
+    /// Bytes of what is added or changed, in memory: whole pages.
     pub bytes: u64,
 }
 
@@ -54,7 +55,7 @@ pub fn between(old: &Path, new: &Path) -> io::Result<Difference> {
         for name in theirs {
             let path = folder.join(&name);
             let facts = fs::symlink_metadata(new.join(&path))?;
-            let bytes = if facts.is_file() { facts.len() } else { 0 };
+            let bytes = pages(&facts);
             if ours.binary_search(&name).is_err() {
                 found.added.push(path.clone());
                 found.bytes = found.bytes.saturating_add(bytes);
@@ -76,9 +77,17 @@ pub fn between(old: &Path, new: &Path) -> io::Result<Difference> {
 fn whole(new: &Path, folder: &Path, found: &mut Difference) -> io::Result<()> {
     for Entry { path, bytes, .. } in layer::entries(&new.join(folder), Path::new("/nowhere"))? {
         found.added.push(folder.join(path));
-        found.bytes = found.bytes.saturating_add(bytes);
+        found.bytes = found.bytes.saturating_add(bytes.next_multiple_of(PAGE));
     }
     Ok(())
+}
+
+fn is_folder(root: &Path, path: &Path) -> bool {
+    fs::symlink_metadata(root.join(path)).is_ok_and(|facts| facts.is_dir())
+}
+
+fn pages(facts: &Metadata) -> u64 {
+    if facts.is_file() { facts.len().next_multiple_of(PAGE) } else { 0 }
 }
 
 fn names(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
@@ -94,9 +103,7 @@ impl Difference {
         let is_wanted = |path: &PathBuf| wanted.iter().any(|wanted| path.starts_with(wanted));
         let kept = |paths: Vec<PathBuf>| paths.into_iter().filter(is_wanted).collect::<Vec<_>>();
         let (added, changed, removed) = (kept(self.added), kept(self.changed), kept(self.removed));
-        let len = |path: &PathBuf| {
-            fs::symlink_metadata(new.join(path)).ok().filter(fs::Metadata::is_file).map_or(0, |facts| facts.len())
-        };
+        let len = |path: &PathBuf| fs::symlink_metadata(new.join(path)).map_or(0, |facts| pages(&facts));
         let bytes = added.iter().chain(&changed).map(len).sum();
         Self { added, changed, removed, bytes }
     }
@@ -107,17 +114,28 @@ impl Difference {
         self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
     }
 
-    /// Files that a running system does not take well.
-    #[must_use]
-    pub fn guarded(&self) -> Vec<Guarded> {
-        let all = self.added.iter().chain(&self.changed).chain(&self.removed);
+    /// Files that a running system does not take well, also those of folders that are removed as a whole.
+    ///
+    /// # Errors
+    /// What the system says; too many.
+    pub fn guarded(&self, old: &Path, new: &Path) -> io::Result<Vec<Guarded>> {
+        let mut files: Vec<PathBuf> =
+            self.added.iter().chain(&self.changed).filter(|path| !is_folder(new, path)).cloned().collect();
+        for path in &self.removed {
+            if is_folder(old, path) {
+                let inside = layer::entries(&old.join(path), Path::new("/nowhere"))?;
+                files.extend(inside.into_iter().filter(|entry| !entry.is_folder).map(|entry| path.join(entry.path)));
+            } else {
+                files.push(path.clone());
+            }
+        }
         let guarded = |path: &PathBuf| {
             let path = Path::new("usr").join(path);
             let what = guard::guarded(&path.to_string_lossy())?;
             // Its name is what an update is for.
             (what != guard::NAME).then(|| (format!("/{}", path.display()), what))
         };
-        all.filter_map(guarded).collect()
+        Ok(files.iter().filter_map(guarded).collect())
     }
 
     /// How it is laid.
@@ -185,14 +203,20 @@ mod tests {
                 "lib/os-release"
             ])
         );
-        assert_eq!(found.bytes, 1 + 2 + 1 + 1);
-        assert_eq!(found.guarded(), [("/usr/lib/modules/6/k.ko".to_owned(), "the kernel, or a module of it")]);
+        assert_eq!(found.bytes, 4 * 4096);
+        assert_eq!(
+            found.guarded(&old, &new).unwrap(),
+            [("/usr/lib/modules/6/k.ko".to_owned(), "the kernel, or a module of it")]
+        );
         assert_eq!((found.how(false), found.how(true)), (How::Above, How::Copied));
         let only = found.only(&paths(&["lib/new"]), &new);
         assert_eq!(
             (only.added.clone(), only.bytes, only.how(false)),
-            (paths(&["lib/new", "lib/new/y"]), 2, How::Below)
+            (paths(&["lib/new", "lib/new/y"]), 4096, How::Below)
         );
+        // The other way, where they go with a folder.
+        let back = between(&new, &old).unwrap();
+        assert_eq!((back.removed.clone(), back.guarded(&new, &old).unwrap().len()), (paths(&["lib"]), 1));
         assert!(between(&old, &old).unwrap().is_empty());
     }
 }

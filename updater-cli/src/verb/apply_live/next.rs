@@ -10,13 +10,13 @@ use libupdate_linux::device_mapper::{Mapping, OnCorruption};
 use libupdate_linux::filesystem::{self, Rights};
 use libupdate_linux::node::Node;
 use libupdate_linux::partitions::node_at;
-use libupdate_linux::{Mode, OsError, mounts, verity_image};
+use libupdate_linux::{Mode, OsError, verity_image};
 
 use crate::exit::{Exit, Failure};
 use crate::open_device::OpenDevice;
 use crate::session::{Session, Setup};
 
-/// Where it is mounted.
+/// Where one that is applied is mounted.
 pub const NEXT: &str = "/run/updater/next";
 
 /// The version.
@@ -25,10 +25,19 @@ pub struct Next {
     pub slot: SlotId,
     pub version: String,
     pub root_hash: String,
+    /// Where it is mounted.
+    pub at: PathBuf,
 }
 
-/// Mounts the other slot's root, unless it is there. Its device goes with the mount.
-pub fn mount(session: &Session, setup: &Setup) -> Result<Next, Failure> {
+impl Next {
+    /// A folder of it.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.at.join(name)
+    }
+}
+
+/// Mounts the other slot's root. Its device goes with the mount, or with who uses a file of it last.
+pub fn mount(session: &Session, setup: &Setup, at: &Path) -> Result<Next, Failure> {
     let mut opened = OpenDevice::open(session, setup, Mode::ReadOnly)?.for_an_act();
     let inspection = opened.inspect(session)?;
     let facts = other(&inspection.facts.slots, inspection.facts.booted)?;
@@ -44,18 +53,16 @@ pub fn mount(session: &Session, setup: &Setup) -> Result<Next, Failure> {
         slot: facts.slot,
         version: verified.manifest().version().to_string(),
         root_hash: payload.root_hash().to_string(),
+        at: at.to_owned(),
     };
-    let at = Path::new(NEXT);
-    if mounts::all().is_ok_and(|mounts| mounts::seen(&mounts, at).is_some()) {
-        return Ok(next);
-    }
     verity_image::load_modules();
     let partition = slot.partition(role).ok_or_else(|| unusable(facts.slot, format!("it has no {role}")))?;
     let whole = Node::of(&disk_path)?.ok_or_else(|| unusable(facts.slot, "its disk is no block device"))?;
     let node = node_at(&whole, partition.entry, partition.extent)?;
     let node = node.ok_or_else(|| unusable(facts.slot, format!("the kernel has no node for {}", partition.label)))?;
     let mapping =
-        Mapping::make(&format!("updater-next-{}", facts.slot), node.number(), &payload.tree(), OnCorruption::IoError)?;
+        // One that was taken back may still have users.
+        Mapping::make(&format!("updater-next-{}-{}", facts.slot, std::process::id()), node.number(), &payload.tree(), OnCorruption::IoError)?;
     let mounted = filesystem::mount(mapping.node(), at, Rights::Root);
     match mounted {
         Ok(_) => mapping.goes_with_its_last_user()?,
@@ -68,22 +75,16 @@ pub fn mount(session: &Session, setup: &Setup) -> Result<Next, Failure> {
 }
 
 /// Takes the mount away.
-pub fn unmount() {
-    filesystem::unmount(Path::new(NEXT));
-    std::fs::remove_dir(NEXT).unwrap_or_default();
+pub fn unmount(at: &Path) {
+    filesystem::unmount(at);
+    std::fs::remove_dir(at).unwrap_or_default();
 }
 
-/// A folder of it.
-pub fn folder(name: &str) -> PathBuf {
-    Path::new(NEXT).join(name)
-}
-
-/// The slot that does not run and holds a version: a trial, else one that is staged, else a good one.
+/// The slot that does not run and holds a version that is to run: a trial, else one that is staged. A good one was there before, and its floor is not looked at.
 fn other(slots: &[SlotFacts], booted: Option<SlotId>) -> Result<&SlotFacts, Failure> {
     let rank = |slot: &&SlotFacts| match slot.state {
         SlotState::Trial => Some(0),
         SlotState::Staged => Some(1),
-        SlotState::Good => Some(2),
         _ => None,
     };
     let others = slots.iter().filter(|slot| Some(slot.slot) != booted && slot.installed.is_some());

@@ -36,8 +36,8 @@ pub struct Plan {
 }
 
 /// Compares, and says what would be done. Reads only.
-pub fn of(session: &Session, system: &System, args: &ApplyLive) -> Result<Plan, Failure> {
-    let next = next::mount(session, &system.setup)?;
+pub fn of(session: &Session, system: &System, args: &ApplyLive, at: &Path) -> Result<Plan, Failure> {
+    let next = next::mount(session, &system.setup, at)?;
     if next.version == system.version && next.root_hash == system.root_hash {
         return Err(Failure::new(
             Exit::Nothing,
@@ -46,13 +46,17 @@ pub fn of(session: &Session, system: &System, args: &ApplyLive) -> Result<Plan, 
             "install another version",
         ));
     }
-    let new = next::folder("usr");
+    let new = next.folder("usr");
     let base = live::place("usr").map(|place| place.base()).unwrap_or_default();
     let unreadable = |error: io::Error| failed("/usr cannot be compared", &error);
     let mut difference = difference::between(&base, &new).map_err(unreadable)?;
     let only = wanted(&args.only)?;
     if !only.is_empty() {
         difference = difference.only(&only, &new);
+    }
+    if difference.is_empty() {
+        let why = format!("/usr of version {} is what runs", next.version);
+        return Err(Failure::new(Exit::Nothing, "nothing to apply", why, "a reboot brings all else"));
     }
     let how = difference.how(!only.is_empty());
     let memory_bytes = match how {
@@ -62,12 +66,13 @@ pub fn of(session: &Session, system: &System, args: &ApplyLive) -> Result<Plan, 
     };
     live::memory::room_for(memory_bytes)?;
     let defaults = if only.is_empty() {
-        defaults::missing().map_err(|error| failed("/etc cannot be compared", &error))?
+        defaults::missing(&next.folder("etc")).map_err(|error| failed("/etc cannot be compared", &error))?
     } else {
         Vec::new()
     };
     let services = services::affected(&difference, args.restart_services);
-    Ok(Plan { guarded: difference.guarded(), next, how, defaults, services, memory_bytes, difference })
+    let guarded = difference.guarded(&base, &new).map_err(unreadable)?;
+    Ok(Plan { guarded, next, how, defaults, services, memory_bytes, difference })
 }
 
 /// Paths below `/usr`.
@@ -85,10 +90,7 @@ fn wanted(only: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 /// Whether a running system may take it.
 pub fn may_be(plan: &Plan, force: bool) -> Result<(), Failure> {
     let Difference { changed, removed, .. } = &plan.difference;
-    if force
-        || (plan.how == How::Below && plan.guarded.is_empty())
-        || (changed.is_empty() && removed.is_empty() && plan.guarded.is_empty())
-    {
+    if force || (changed.is_empty() && removed.is_empty() && plan.guarded.is_empty()) {
         return Ok(());
     }
     let why = if plan.guarded.is_empty() {
@@ -114,7 +116,7 @@ impl Plan {
 
     /// Makes what it needs in memory.
     pub fn laid(&self) -> io::Result<Applied> {
-        let (new, layer) = (next::folder("usr"), Path::new(LAYER));
+        let (new, layer) = (self.next.folder("usr"), Path::new(LAYER));
         let mut above = Vec::new();
         if self.how != How::Below {
             filesystem::unmount(layer);
@@ -142,7 +144,7 @@ impl Plan {
             above.push(new.clone());
         }
         let below = if self.how == How::Below { vec![new] } else { Vec::new() };
-        let Next { slot, version, root_hash } = self.next.clone();
+        let Next { slot, version, root_hash, .. } = self.next.clone();
         Ok(Applied { slot: slot.to_string(), version, root_hash, above, below, defaults: Vec::new() })
     }
 

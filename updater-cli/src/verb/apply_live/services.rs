@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use libupdate_linux::{file, processes};
 use serde::Serialize;
 
 use super::difference::Difference;
 use crate::cli::apply_live::RestartOption;
+use crate::verb::live::command;
 
 const UNITS: &str = "lib/systemd/system";
 /// Where unit files are looked through for programs that they name.
@@ -117,20 +117,10 @@ pub fn restart(services: &mut [Service], how: RestartOption) {
         RestartOption::Reload => "try-reload-or-restart",
         RestartOption::Try | RestartOption::Full => "try-restart",
     };
-    let failed = run(&["daemon-reload"]);
+    let failed = command::run(&["systemctl", "daemon-reload"]);
     for service in services {
-        let done = failed.clone().or_else(|| run(&[verb, &service.unit]));
+        let done = failed.clone().or_else(|| command::run(&["systemctl", verb, &service.unit]));
         service.done = Some(done.unwrap_or_else(|| verb.to_owned()));
-    }
-}
-
-/// Why it failed.
-fn run(words: &[&str]) -> Option<String> {
-    let command = Command::new("systemctl").args(words).env("PATH", "/usr/bin:/bin").stdin(Stdio::null()).output();
-    match command {
-        Ok(done) if done.status.success() => None,
-        Ok(done) => Some(format!("{}: {}", done.status, String::from_utf8_lossy(&done.stderr).trim())),
-        Err(error) => Some(error.to_string()),
     }
 }
 

@@ -19,10 +19,13 @@ use rustix::io::Errno;
 use serde::Serialize;
 
 /// Entries of a layer.
-const ENTRIES: usize = 100_000;
+pub const ENTRIES: usize = 100_000;
 const ATTRIBUTES: usize = 64 << 10;
 const OVERLAYS: &str = "trusted.overlay.";
-const OPAQUE: &str = "trusted.overlay.opaque";
+/// The attribute of a folder that hides all that is below it.
+pub const OPAQUE: &str = "trusted.overlay.opaque";
+/// Rights that a file gives to who runs it.
+pub const CAPABILITY: &str = "security.capability";
 const SET_ID: u32 = 0o6000;
 const BUFFER: usize = 64 << 10;
 
@@ -93,6 +96,9 @@ pub fn entries(upper: &Path, base: &Path) -> io::Result<Vec<Entry>> {
 ///
 /// # Errors
 /// What the system says. It can be begun again.
+///
+/// # Durability
+/// It is on the medium when it returns.
 pub fn rebase(upper: &Path, base: &Path) -> io::Result<Vec<PathBuf>> {
     let mut dropped = Vec::new();
     let entries = entries(upper, base)?;
@@ -116,6 +122,7 @@ pub fn rebase(upper: &Path, base: &Path) -> io::Result<Vec<PathBuf>> {
         }
     }
     without_empty_folders(upper, base)?;
+    flush(upper)?;
     dropped.sort();
     Ok(dropped)
 }
@@ -124,6 +131,9 @@ pub fn rebase(upper: &Path, base: &Path) -> io::Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// What the system says. It can be begun again.
+///
+/// # Durability
+/// It is on the medium when it returns.
 pub fn drop_equal(upper: &Path, base: &Path) -> io::Result<(Vec<PathBuf>, u64)> {
     let (mut dropped, mut bytes) = (Vec::new(), 0_u64);
     for entry in entries(upper, base)? {
@@ -136,7 +146,16 @@ pub fn drop_equal(upper: &Path, base: &Path) -> io::Result<(Vec<PathBuf>, u64)> 
         }
     }
     without_empty_folders(upper, base)?;
+    flush(upper)?;
     Ok((dropped, bytes))
+}
+
+/// Puts all that was done to a layer on its medium: its folders, too, which are many.
+///
+/// # Errors
+/// What the system says.
+pub fn flush(upper: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(upper)?)?)
 }
 
 /// Removes empty folders that look as the folder's do.
@@ -183,7 +202,7 @@ pub fn problems(upper: &Path, base: &Path) -> io::Result<Vec<Problem>> {
         let at = upper.join(&path);
         let facts = fs::symlink_metadata(&at)?;
         let is_idle = change == Change::Removed && fs::symlink_metadata(base.join(&path)).is_err();
-        let what = if is_idle { Some("removes what is not there") } else { unsafe_in(&facts) };
+        let what = if is_idle { Some("removes what is not there") } else { unsafe_in(&at, &facts) };
         let what = what.or_else(|| foreign(&at).then_some("has an attribute of overlays that is not followed here"));
         problems.extend(what.map(|what| Problem { path, what, is_idle }));
     }
@@ -191,9 +210,11 @@ pub fn problems(upper: &Path, base: &Path) -> io::Result<Vec<Problem>> {
 }
 
 /// What a file is that an overlay should not bring.
-pub fn unsafe_in(facts: &Metadata) -> Option<&'static str> {
+pub fn unsafe_in(path: &Path, facts: &Metadata) -> Option<&'static str> {
     let kind = facts.file_type();
+    let has_rights = || attributes(path).unwrap_or_default().iter().any(|(name, _)| name == CAPABILITY);
     match () {
+        () if facts.is_file() && has_rights() => Some("has capabilities"),
         () if facts.is_file() && facts.mode() & SET_ID != 0 => Some("is setuid or setgid"),
         () if is_whiteout(facts) => None,
         () if kind.is_char_device() || kind.is_block_device() => Some("is a device node"),
@@ -302,11 +323,14 @@ pub fn copy_attributes(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system says; a folder above it that is none.
+///
+/// # Durability
+/// It is on the medium when it returns.
 pub fn put(source: &Path, (root, base): (&Path, &Path), path: &Path) -> io::Result<()> {
     folders_above((root, base), path)?;
     let (target, name) = (root.join(path), path.file_name().unwrap_or_default());
     let new = target.with_file_name(format!(".{}.updater-new", name.to_string_lossy()));
-    let placed = copied(source, &new).and_then(|()| fs::rename(&new, &target));
+    let placed = copied(source, &new).and_then(|()| fs::rename(&new, &target)).and_then(|()| flush(root));
     placed.inspect_err(|_| drop(fs::remove_file(&new)))
 }
 
@@ -355,8 +379,7 @@ fn copied(source: &Path, new: &Path) -> io::Result<()> {
     // The owner's change takes such bits away.
     fs::set_permissions(new, facts.permissions())?;
     copy_attributes(source, new)?;
-    out.set_modified(facts.modified()?)?;
-    out.sync_all()
+    out.set_modified(facts.modified()?)
 }
 
 #[cfg(test)]
@@ -474,5 +497,11 @@ mod tests {
         fs::set_permissions(pair.at("upper/new/n"), fs::Permissions::from_mode(0o4755)).unwrap();
         let found = problems(&upper, &base).unwrap();
         assert_eq!((found[0].path.as_path(), found[0].what), (Path::new("new/n"), "is setuid or setgid"));
+        // CAP_NET_RAW, permitted and effective, by linux/capability.h; a file system or a user may not know it.
+        fs::set_permissions(pair.at("upper/new/n"), fs::Permissions::from_mode(0o755)).unwrap();
+        let rights = [&[1, 0, 0, 2, 0, 32][..], &[0; 14]].concat();
+        if rustix::fs::lsetxattr(pair.at("upper/new/n"), CAPABILITY, &rights, XattrFlags::empty()).is_ok() {
+            assert_eq!(problems(&upper, &base).unwrap()[0].what, "has capabilities");
+        }
     }
 }

@@ -124,7 +124,7 @@ fn fit(source: &Path, force: bool) -> Result<(), Failure> {
         let why = format!("{} is neither a file nor a link", source.display());
         return Err(Failure::new(Exit::Refused, "", why, "add the files of a folder one by one"));
     }
-    match layer::unsafe_in(&facts).filter(|_| !force) {
+    match layer::unsafe_in(source, &facts).filter(|_| !force) {
         Some(what) => Err(Failure::new(
             Exit::Refused,
             "",

@@ -20,21 +20,19 @@ use tar::{Archive, Builder, EntryType, Header};
 
 use super::change;
 use super::store::{self, Overlay, Overlays};
-use crate::cli::overlay::{Backup, Keep, Restore};
+use crate::cli::overlay::{Backup, Keep, PRIORITIES, Restore};
 use crate::exit::{Exit, Failure};
 use crate::new_file::{Existing, NewFile};
 use crate::output::{Printable, Report, Size};
 use crate::session::Session;
-use crate::verb::live;
-use crate::verb::live::layer;
-use crate::verb::live::memory;
+use crate::verb::live::{self, layer, memory};
 
 const HEAD: &str = "overlay.json";
 const LAYER: &str = "upper";
 const ATTRIBUTE: &str = "SCHILY.xattr.";
+/// Attributes that the kernel keeps for itself, but for one.
+const OVERLAYS: &str = "trusted.overlay.";
 const LEVEL: i32 = 3;
-/// Entries of an archive.
-const ENTRIES: usize = 100_000;
 const PERMISSIONS: u32 = 0o7777;
 const NEXT: &str = "give an archive of `overlay backup`";
 
@@ -107,8 +105,11 @@ fn paths(upper: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn append(tar: &mut Builder<impl Write>, at: &Path, name: &Path) -> io::Result<u64> {
     let facts = fs::symlink_metadata(at)?;
-    let attributes: Vec<(String, Vec<u8>)> =
-        layer::attributes(at)?.into_iter().map(|(name, value)| (format!("{ATTRIBUTE}{name}"), value)).collect();
+    let attributes: Vec<(String, Vec<u8>)> = layer::attributes(at)?
+        .into_iter()
+        .filter(|(name, _)| name == layer::OPAQUE || !name.starts_with(OVERLAYS))
+        .map(|(name, value)| (format!("{ATTRIBUTE}{name}"), value))
+        .collect();
     tar.append_pax_extensions(attributes.iter().map(|(name, value)| (name.as_str(), value.as_slice())))?;
     let mut header = Header::new_ustar();
     header.set_mode(facts.mode() & PERMISSIONS);
@@ -152,7 +153,7 @@ pub fn restore(session: &Session, args: &Restore) -> Result<(), Failure> {
         let head =
             entries.next().ok_or_else(|| wrong(&"it is empty"))?.and_then(head).map_err(|error| wrong(&error))?;
         let name = args.name.clone().unwrap_or_else(|| head.name.clone());
-        if !store::is_name(&name) {
+        if !store::is_name(&name) || !PRIORITIES.contains(&head.priority) {
             return Err(wrong(&"it names no overlay"));
         }
         let size_bytes = (head.keep == Keep::None).then(|| memory::size(None)).transpose()?;
@@ -193,14 +194,17 @@ fn unpack<'e, R: Read + 'e>(
 ) -> Result<(), Failure> {
     let mut folders = Folders::new();
     for (number, entry) in entries.enumerate() {
-        if number >= ENTRIES {
-            return Err(wrong(&format!("it has more than {ENTRIES} entries")));
+        if number >= layer::ENTRIES {
+            return Err(wrong(&format!("it has more than {} entries", layer::ENTRIES)));
         }
         let mut entry = entry.map_err(|error| wrong(&error))?;
         let path = inside(&entry)?;
         let set_id = entry.header().mode().map_err(|error| wrong(&error))? & 0o6000 != 0;
-        if set_id && entry.header().entry_type().is_file() && !force {
-            let why = format!("{} is setuid or setgid", path.display());
+        let rights =
+            attributes(&mut entry).map_err(|error| wrong(&error))?.iter().any(|(name, _)| name == layer::CAPABILITY);
+        if entry.header().entry_type().is_file() && (set_id || rights) && !force {
+            let what = if rights { "has capabilities" } else { "is setuid or setgid" };
+            let why = format!("{} {what}", Printable(&path.display().to_string()));
             return Err(Failure::new(Exit::Refused, "", why, "--force takes it all the same"));
         }
         one(&mut entry, upper, &path, &mut folders).map_err(|error| match error.kind() {
@@ -211,10 +215,9 @@ fn unpack<'e, R: Read + 'e>(
     let ended = folders.iter().rev().try_for_each(|(path, (mode, time))| {
         let at = upper.join(path);
         fs::set_permissions(&at, Permissions::from_mode(*mode))?;
-        File::open(&at)?.set_modified(UNIX_EPOCH + Duration::from_secs(*time))?;
-        File::open(&at)?.sync_all()
+        File::open(&at)?.set_modified(UNIX_EPOCH + Duration::from_secs(*time))
     });
-    ended.map_err(|error| store::failed(upper, &error))
+    ended.and_then(|()| layer::flush(upper)).map_err(|error| store::failed(upper, &error))
 }
 
 /// The path below the layer.
@@ -264,21 +267,26 @@ fn one(entry: &mut tar::Entry<'_, impl Read>, upper: &Path, path: &Path, folders
             chown(&at, Some(uid), Some(gid))?;
             file.set_permissions(Permissions::from_mode(mode))?;
             file.set_modified(UNIX_EPOCH + Duration::from_secs(time))?;
-            file.sync_all()?;
         }
         _ => return Err(bad("it is neither a file nor a folder nor a link")),
     }
-    attributed(entry, &at)
-}
-
-fn attributed(entry: &mut tar::Entry<'_, impl Read>, at: &Path) -> io::Result<()> {
-    let Some(extensions) = entry.pax_extensions()? else { return Ok(()) };
-    for extension in extensions {
-        let extension = extension?;
-        let name = extension.key().ok().and_then(|key| key.strip_prefix(ATTRIBUTE));
-        if let Some(name) = name {
-            rustix::fs::lsetxattr(at, name, extension.value_bytes(), XattrFlags::empty())?;
+    for (name, value) in attributes(entry)? {
+        if name.starts_with(OVERLAYS) && (name != layer::OPAQUE || value != b"y") {
+            return Err(bad("it has an attribute of overlays that is not followed here"));
         }
+        rustix::fs::lsetxattr(&at, name.as_str(), &value, XattrFlags::empty())?;
     }
     Ok(())
+}
+
+fn attributes(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let Some(extensions) = entry.pax_extensions()? else { return Ok(Vec::new()) };
+    let mut attributes = Vec::new();
+    for extension in extensions {
+        let extension = extension?;
+        if let Some(name) = extension.key().ok().and_then(|key| key.strip_prefix(ATTRIBUTE)) {
+            attributes.push((name.to_owned(), extension.value_bytes().to_vec()));
+        }
+    }
+    Ok(attributes)
 }

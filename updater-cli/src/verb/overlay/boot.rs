@@ -6,7 +6,8 @@
 //!  else ─► another version? what was changed of the old one is dropped, what was added stays ─► laid; one that cannot be is left out, and told
 //! ```
 
-use super::change;
+use std::path::Path;
+
 use super::store::{self, Overlay, Overlays};
 use crate::cli::overlay::{Keep, Scope};
 use crate::exit::Failure;
@@ -37,67 +38,57 @@ pub fn run(session: &Session, system: &System, boots: &Boots) -> Result<(), Fail
         session.output.note(&format!("{WHAT}: it is a trial of a new version"));
         return Ok(());
     }
-    let now = rebased(session, system, &all)?;
-    let mut left: Vec<String> = Vec::new();
-    let wanted = |left: &[String]| {
-        let fits =
-            |overlay: &&&Overlay| overlay.enabled && overlay.scope != Scope::User && !left.contains(&overlay.name);
-        now.all()
-            .iter()
-            .filter(fits)
-            .filter(|overlay| overlay.keep != Keep::None)
-            .map(|overlay| overlay.live())
-            .collect::<Vec<_>>()
-    };
-    // One after the other: what cannot be laid keeps no other one away.
-    let mut broken = Vec::new();
-    for overlay in now.all().into_iter().filter(|overlay| overlay.keep != Keep::None) {
-        if let Err(why) = usable(overlay) {
-            left.push(overlay.name.clone());
-            broken.push(Broken { name: overlay.name.clone(), why });
+    let (mut now, mut left_out) = (all.clone(), Vec::new());
+    for overlay in all.kept() {
+        match of_this_version(session, system, overlay) {
+            Ok(overlay) => now = now.with(overlay)?,
+            Err(why) => left_out.push(Broken { name: overlay.name.clone(), why }),
         }
     }
-    while let Err(trouble) = live::lay(system, laid(wanted(&left), &broken)) {
-        let Some(last) = wanted(&left).last().map(|overlay| overlay.name.clone()) else {
-            return Err(change::not_laid(&trouble, "").doing(WHAT));
-        };
-        broken.push(Broken { name: last.clone(), why: trouble.why });
-        left.push(last);
-    }
-    for Broken { name, why } in &broken {
+    // Before anybody writes to one: what is changed from now on is changed of this version.
+    now.write(&all)?;
+    lay(system, &now, &mut left_out);
+    for Broken { name, why } in &left_out {
         session.output.warn(&format!("the overlay {name} is not laid: {why}"));
     }
-    Ok(())
+    let noted = Live { left_out, ..Live::read() }.write();
+    noted.map_err(|error| store::failed(Path::new(live::STATE), &error))
 }
 
-fn laid(overlays: Vec<live::LiveOverlay>, broken: &[Broken]) -> Live {
-    let before = Live::read();
-    let others = before.broken.iter().filter(|other| !broken.iter().any(|own| own.name == other.name)).cloned();
-    let broken = others.chain(broken.iter().cloned()).collect();
-    Live { overlays, broken, ..before }
+/// One after the other: one that cannot be laid keeps no other one away.
+fn lay(system: &System, all: &Overlays, left_out: &mut Vec<Broken>) {
+    let mut overlays = Vec::new();
+    for overlay in all.all() {
+        let is_out = left_out.iter().any(|out| out.name == overlay.name);
+        if is_out || !overlay.enabled || overlay.keep == Keep::None || overlay.scope == Scope::User {
+            continue;
+        }
+        let with = [&overlays[..], &[overlay.live()]].concat();
+        let laid = usable(overlay).and_then(|()| {
+            let live = Live { overlays: with.clone(), ..Live::read() };
+            live::lay(system, live).map_err(|trouble| trouble.why)
+        });
+        match laid {
+            Ok(()) => overlays = with,
+            Err(why) => left_out.push(Broken { name: overlay.name.clone(), why }),
+        }
+    }
 }
 
-/// Those that are for one version, on the one that runs.
+/// One that is for one version, on the one that runs.
 ///
 /// # Durability
 /// What is dropped is dropped before the set says so: a cut in between has the next boot begin again.
-fn rebased(session: &Session, system: &System, all: &Overlays) -> Result<Overlays, Failure> {
-    let mut now = all.clone();
-    let stale =
-        |overlay: &&Overlay| overlay.keep == Keep::Version && overlay.root_hash.as_ref() != Some(&system.root_hash);
-    for overlay in all.kept().iter().filter(stale) {
-        let dropped = layer::rebase(&overlay.upper(), &overlay.scope.place().base());
-        let dropped = dropped.map_err(|error| store::failed(&overlay.upper(), &error).doing(WHAT))?;
-        if !dropped.is_empty() {
-            let (name, count) = (&overlay.name, dropped.len());
-            session
-                .output
-                .note(&format!("the overlay {name} changed {count} files of another version, and does no more"));
-        }
-        now = now.with(Overlay { root_hash: Some(system.root_hash.clone()), ..overlay.clone() })?;
+fn of_this_version(session: &Session, system: &System, overlay: &Overlay) -> Result<Overlay, String> {
+    if overlay.keep != Keep::Version || overlay.root_hash.as_ref() == Some(&system.root_hash) {
+        return Ok(overlay.clone());
     }
-    now.write(all)?;
-    Ok(now)
+    let dropped = layer::rebase(&overlay.upper(), &overlay.scope.place().base()).map_err(|error| error.to_string())?;
+    if !dropped.is_empty() {
+        let (name, count) = (&overlay.name, dropped.len());
+        session.output.note(&format!("the overlay {name} changed {count} files of another version, and does no more"));
+    }
+    Ok(Overlay { root_hash: Some(system.root_hash.clone()), ..overlay.clone() })
 }
 
 /// Whether what it holds is there, and can be read.

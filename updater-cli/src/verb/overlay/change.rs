@@ -16,8 +16,7 @@ use super::store::{self, Overlay, Overlays};
 use crate::cli::overlay::{Create, Keep, Priority, Remove, Scope};
 use crate::exit::{Exit, Failure};
 use crate::session::Session;
-use crate::verb::live::memory;
-use crate::verb::live::{self, Live, System, Trouble, boots};
+use crate::verb::live::{self, Live, System, Trouble, boots, memory};
 
 /// Processes that are told by name.
 const TOLD: usize = 10;
@@ -43,6 +42,11 @@ pub fn made(
         let why = format!("there is an overlay {}", overlay.name);
         return Err(Failure::new(Exit::Refused, "", why, "give another --name, or remove that one"));
     }
+    if overlay.data().exists() {
+        let why = format!("{} is there, and no set of overlays names it", overlay.data().display());
+        return Err(Failure::new(Exit::Refused, "", why, "give another --name, or move that folder elsewhere"));
+    }
+    has_a_place(&overlay)?;
     let root_hash = (overlay.keep == Keep::Version).then(|| system.root_hash.clone());
     let overlay = Overlay { root_hash, ..overlay };
     if old.kept().is_empty() && overlay.keep != Keep::None {
@@ -53,6 +57,7 @@ pub fn made(
     let new = if overlay.keep == Keep::None { new } else { new.settling(system.fallback.clone()) };
     session.record.names(&overlay.name);
     session.record.begins();
+    old.begin(overlay.keep)?;
     let laid =
         overlay.make().and_then(|()| fill(&overlay)).and_then(|()| apply(&system, &old, &new, Some(&overlay.name)));
     laid.inspect_err(|_| drop(old.sweep()))?;
@@ -70,15 +75,6 @@ fn new(args: &Create) -> Result<Overlay, Failure> {
         let next = "leave --size out: what is kept is bounded by the file system of /var";
         return Err(Failure::new(Exit::Usage, "", "--size is for an overlay that is memory", next));
     }
-    let place = args.scope.place();
-    if !place.at().is_dir() {
-        let why = format!("{} is no folder in this system", place.at().display());
-        return Err(Failure::new(Exit::Refused, "", why, "have the image bring it"));
-    }
-    if args.scope == Scope::Etc && !place.is_merged().unwrap_or(false) && can_be_written(place.at()) {
-        let why = "/etc can be written as it is";
-        return Err(Failure::new(Exit::Refused, "", why, "change the files there"));
-    }
     let size_bytes = (args.keep == Keep::None).then(|| memory::size(args.size.as_deref())).transpose()?;
     Ok(Overlay {
         name,
@@ -91,6 +87,19 @@ fn new(args: &Create) -> Result<Overlay, Failure> {
         root_hash: None,
         off: None,
     })
+}
+
+/// Whether there is a folder that it is of use over.
+fn has_a_place(overlay: &Overlay) -> Result<(), Failure> {
+    let place = overlay.scope.place();
+    if !place.at().is_dir() {
+        let why = format!("{} is no folder in this system", place.at().display());
+        return Err(Failure::new(Exit::Refused, "", why, "have the image bring it"));
+    }
+    if overlay.scope == Scope::Etc && !place.is_merged().unwrap_or(false) && can_be_written(place.at()) {
+        return Err(Failure::new(Exit::Refused, "", "/etc can be written as it is", "change the files there"));
+    }
+    Ok(())
 }
 
 fn can_be_written(folder: &Path) -> bool {

@@ -94,7 +94,7 @@ impl Row {
         let (place, laid) = (overlay.scope.place(), live.overlay(&overlay.name));
         let entries = layer::entries(&overlay.upper(), &place.base());
         let broken = entries.as_ref().err().map(|error| format!("what it holds cannot be read: {error}"));
-        let told = live.broken.iter().find(|broken| broken.name == overlay.name).map(|broken| broken.why.clone());
+        let told = live.left_out.iter().find(|left| left.name == overlay.name).map(|left| left.why.clone());
         let entries = entries.unwrap_or_default();
         let count = |change| entries.iter().filter(|entry| entry.change == change).count();
         let row = |entry: &layer::Entry| EntryRow {

@@ -27,6 +27,7 @@ use crate::verb::live::layer;
 
 const KEPT: &str = "/var/lib/updater/overlays";
 const PASSING: &str = "/run/updater/overlays";
+const SET: &str = "set.json";
 const REMOVED: &str = "removed";
 /// Overlays of one kind: their layers, and those of packs, have to fit a page of the kernel.
 const OVERLAYS: usize = 8;
@@ -136,7 +137,7 @@ impl Overlay {
                     layer::copy_attributes(&base, &path)?;
                 }
             }
-            if self.keep == Keep::None { Ok(()) } else { flush(&data).and_then(|()| flush(self.keep.folder())) }
+            if self.keep == Keep::None { Ok(()) } else { layer::flush(&data) }
         };
         made().map_err(|error| failed(&self.data(), &error))
     }
@@ -251,9 +252,18 @@ impl Overlays {
         Ok(())
     }
 
-    /// Removes what no overlay holds: what a cut has left.
+    /// Writes the set that a new overlay comes into, where there is none: from then on what it does not name is what a cut has left.
+    pub fn begin(&self, keep: Keep) -> Result<(), Failure> {
+        let (path, set) = (keep.folder().join(SET), if keep == Keep::None { &self.passing } else { &self.kept });
+        if path.exists() { Ok(()) } else { write(keep, set) }
+    }
+
+    /// Removes what no overlay holds: what a cut has left. Where no set is, one may be lost, and nothing is removed.
     pub fn sweep(&self) -> Result<(), Failure> {
         for (keep, set) in [(Keep::Boot, &self.kept), (Keep::None, &self.passing)] {
+            if !keep.folder().join(SET).exists() {
+                continue;
+            }
             for entry in fs::read_dir(keep.folder()).into_iter().flatten().flatten() {
                 let (path, name) = (entry.path(), entry.file_name());
                 let stays = set.overlays.iter().any(|overlay| *overlay.name == *name) || name == REMOVED;
@@ -273,13 +283,13 @@ pub fn is_name(name: &str) -> bool {
 }
 
 fn set(keep: Keep) -> Result<Set, Failure> {
-    let path = keep.folder().join("set.json");
+    let path = keep.folder().join(SET);
     let unusable = |why: &dyn std::fmt::Display| {
         Failure::new(
             Exit::Io,
             format!("cannot read {}", path.display()),
             why,
-            "remove that file, and make the overlays again",
+            "move that folder elsewhere, where what the overlays held can be looked at, and make them again",
         )
     };
     let read = file::read_state(&path, STATE_BYTES);
@@ -292,7 +302,7 @@ fn set(keep: Keep) -> Result<Set, Failure> {
 }
 
 fn write(keep: Keep, set: &Set) -> Result<(), Failure> {
-    let path = keep.folder().join("set.json");
+    let path = keep.folder().join(SET);
     let text = output::json(set).map_err(io::Error::from);
     let written = text.and_then(|text| file::write_state(&path, text.as_bytes())).and_then(|()| flush(keep.folder()));
     written.map_err(|error| failed(&path, &error))

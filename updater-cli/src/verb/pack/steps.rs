@@ -11,11 +11,11 @@
 //! Before the units systemd reads its files again. Of packs that go, units are reloaded and restarted, too: they run what was there before.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde::Serialize;
 
 use super::known::Known;
+use crate::verb::live::command;
 
 /// A step, and how it went.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -82,13 +82,7 @@ pub fn at_boot(packs: &[&Known]) -> Vec<Step> {
 }
 
 fn one(words: &[String]) -> Option<String> {
-    let (program, rest) = words.split_first()?;
-    // Not what a pack has put before the system's own.
-    match Command::new(program).args(rest).env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").stdin(Stdio::null()).output() {
-        Ok(done) if done.status.success() => None,
-        Ok(done) => Some(format!("{}: {}", done.status, String::from_utf8_lossy(&done.stderr).trim())),
-        Err(error) => Some(error.to_string()),
-    }
+    command::run(&words.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
