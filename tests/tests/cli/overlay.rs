@@ -190,6 +190,7 @@ fn a_command_alone_sees_an_overlay_of_its_own() {
         test ! -e /usr/share/updater-mine
         $B overlay enter mine -- sleep 60 & sleep 0.5
         { u overlay enter mine -- true || C=$?; } 2>/run/said; test $C = 6; { u overlay remove mine || D=$?; } 2>/run/said; test $D = 6
+        { u overlay add --name mine /usr/bin/cat || G=$?; } 2>/run/said; test $G = 6; { u overlay optimize mine || H=$?; } 2>/run/said; test $H = 6
         kill $!; wait || true
         { u overlay enter all -- true || E=$?; } 2>/run/said; test $E = 3; { u overlay enter mine -- /nowhere || F=$?; } 2>/run/said; test $F = 2
         ! u overlay enter mine -- false";

@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::change;
+use super::enter;
 use super::shown::Done;
 use super::store::{self, Overlay, Overlays};
 use crate::cli::overlay::Add;
@@ -73,6 +74,7 @@ fn add(session: &Session, args: &Add, path: &Path, source: Option<&Path>) -> Res
         }
         None => {
             overlay.make()?;
+            let _apart = enter::nobody_in(&overlay)?;
             put(&overlay.upper())?;
         }
     }

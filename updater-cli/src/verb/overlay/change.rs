@@ -177,8 +177,7 @@ pub fn remove(session: &Session, args: &Remove) -> Result<(), Failure> {
         if Live::read().overlay(&args.name).is_some() {
             unused(&overlay)?;
         }
-        let _apart =
-            (overlay.scope == Scope::User && overlay.data().is_dir()).then(|| enter::only(&overlay)).transpose()?;
+        let _apart = enter::nobody_in(&overlay)?;
         session.record.names(&args.name);
         session.record.begins();
         let aside = args.keep_data.then(|| aside(&system, &old, &overlay)).transpose()?;

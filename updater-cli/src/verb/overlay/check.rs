@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::add::away_for;
 use super::enter;
 use super::store::{self, Overlay, Overlays};
-use crate::cli::overlay::{Check, Scope};
+use crate::cli::overlay::Check;
 use crate::exit::{Exit, Failure};
 use crate::output::{Printable, Report, Size};
 use crate::session::Session;
@@ -89,7 +89,7 @@ fn checked(system: &System, all: &Overlays, overlay: &Overlay, repair: bool) -> 
     if repair && !idle.is_empty() {
         let dropped = || {
             let removed = idle.iter().try_for_each(|problem| std::fs::remove_file(upper.join(&problem.path)));
-            removed.map_err(|error| store::failed(&upper, &error))
+            removed.and_then(|()| layer::flush(&upper)).map_err(|error| store::failed(&upper, &error))
         };
         away(system, all, overlay, dropped)?;
     }
@@ -106,7 +106,7 @@ fn away<T>(
     overlay: &Overlay,
     act: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let _apart = (overlay.scope == Scope::User).then(|| enter::only(overlay)).transpose()?;
+    let _apart = enter::nobody_in(overlay)?;
     match Live::read().overlay(&overlay.name) {
         Some(_) => away_for(system, all, &overlay.name, act),
         None => act(),

@@ -39,9 +39,14 @@ pub fn run(args: &Enter) -> Result<(), Failure> {
     Err(Failure::new(Exit::Usage, what, why, "give a command that is there"))
 }
 
+/// Keeps others out as long as an act changes the layer; of the other scopes, and where there is no layer, nobody has to be.
+pub fn nobody_in(overlay: &Overlay) -> Result<Option<File>, Failure> {
+    (overlay.scope == Scope::User && overlay.data().is_dir()).then(|| only(overlay)).transpose()
+}
+
 /// Keeps others out, who would write to the same layer by another overlay, until the command and all that it has started have ended: they have the lock from
 /// this process.
-pub fn only(overlay: &Overlay) -> Result<File, Failure> {
+fn only(overlay: &Overlay) -> Result<File, Failure> {
     let path = overlay.data().join(LOCK);
     let lock = file::lock(&path).map_err(|error| store::failed(&path, &error))?;
     let taken = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive);
